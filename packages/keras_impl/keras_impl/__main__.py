@@ -1,0 +1,37 @@
+"""`python -m keras_impl export`: a network through TensorFlow's own ONNX exporter."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from keras_impl.quiet import import_keras
+from netspec import cli
+from netspec.options import Parser, add_export_options, network_of, out_of
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = Parser(prog="keras_impl", description="Networks in Keras.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    export = commands.add_parser("export", help="write an ONNX file by tf2onnx and verify it against the model")
+    add_export_options(export, "keras")
+    export.set_defaults(run=run_export)
+    options = parser.parse_args(argv)
+    options.run(options)
+
+
+def run_export(options: argparse.Namespace) -> None:
+    graph = network_of(options)
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its Winograd convolutions round too coarsely to judge by
+    import_keras()
+    import keras_impl
+    from keras_impl.export import OPSET
+    from onnx_impl.measure import probe
+
+    model = keras_impl.build(graph, weights=options.weights or probe(graph))
+    path, opset = out_of(options, graph, "keras"), options.opset or OPSET
+    difference = keras_impl.export_onnx(model, path, opset=opset)
+    print(f"{path}: opset {opset}, differs from Keras by {difference}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,106 @@
+"""What depends on Keras's backend, on precision or on whether a graph is being exported: only this file knows.
+
+TensorFlow's CPU kernels want three forms of one convolution: `SAME` or pad and `VALID` for training, since
+the gradient of explicit pads is many times slower; XLA or a depthwise kernel for groups, which have no
+gradient otherwise; and explicit pads for export, where they end inside the ONNX node.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import keras
+from keras import ops
+
+from netspec.ops import Padding
+
+Tensor = Any  # a tensor of whichever backend runs
+
+_exporting: ContextVar[bool] = ContextVar("exporting", default=False)
+
+
+@contextmanager
+def exporting() -> Iterator[None]:
+    """Trace inside this to get a graph that converts to ONNX; such a graph is not for training."""
+    token = _exporting.set(True)
+    try:
+        yield
+    finally:
+        _exporting.reset(token)
+
+
+def on_tensorflow() -> bool:
+    return keras.backend.backend() == "tensorflow"
+
+
+def pad(x: Tensor, padding: Padding, value: float | None = None) -> Tensor:
+    """`(N, H, W, C)` with `(top, bottom, left, right)` more cells of `value`, or of zero."""
+    top, bottom, left, right = padding
+    return ops.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value) if any(padding) else x
+
+
+def conv(
+    x: Tensor, kernel: Tensor, stride: Sequence[int], padding: Padding, dilation: Sequence[int], groups: int
+) -> Tensor:
+    """Cross-correlation of `(N, H, W, C)` with `(kh, kw, C / groups, O)`."""
+    if _exporting.get() and on_tensorflow():
+        return _explicit_conv(x, kernel, stride, padding, dilation)
+    if _is_same(kernel.shape[:2], stride, padding, dilation):
+        mode = "same"
+    else:
+        x, mode = pad(x, padding), "valid"
+    if groups == x.shape[-1] == kernel.shape[-1] and groups > 1:
+        kernel = ops.transpose(kernel, (0, 1, 3, 2))
+        return ops.depthwise_conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))
+    return ops.conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))
+
+
+def _explicit_conv(
+    x: Tensor, kernel: Tensor, stride: Sequence[int], padding: Padding, dilation: Sequence[int]
+) -> Tensor:
+    import tensorflow as tf
+
+    top, bottom, left, right = padding
+    pads = [[0, 0], [top, bottom], [left, right], [0, 0]]
+    return tf.nn.conv2d(x, kernel, list(stride), pads, dilations=list(dilation))
+
+
+def _is_same(kernel: Sequence[int], stride: Sequence[int], padding: Padding, dilation: Sequence[int]) -> bool:
+    """Whether TensorFlow's `same`, surplus at the end, means these pads."""
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    meant = [pad for total in totals for pad in (total // 2, total - total // 2)]
+    return tuple(stride) == (1, 1) and tuple(padding) == tuple(meant)
+
+
+def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
+    """Normalise the last axis with given statistics."""
+    if on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(x.dtype) != "float64":
+        import tensorflow as tf
+
+        return tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)[0]
+    wide = ops.cast(x, gamma.dtype)
+    return ops.cast((wide - mean) * (gamma / ops.sqrt(variance + epsilon)) + beta, x.dtype)
+
+
+def batch_norm_of_batch(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise the last axis with the batch's own statistics: the result, the mean, the *unbiased* variance."""
+    if on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(x.dtype) != "float64":
+        import tensorflow as tf
+
+        return tuple(tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)[:3])
+    wide = ops.cast(x, gamma.dtype)
+    mean, variance, count = moments(wide, tuple(range(len(x.shape) - 1)))
+    y = (wide - mean) * (gamma / ops.sqrt(variance + epsilon)) + beta
+    return ops.cast(y, x.dtype), mean, variance * (count / ops.maximum(count - 1, 1))
+
+
+def moments(x: Tensor, axes: tuple[int, ...], keepdims: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, biased variance and number of values over `axes`; `ops.mean` would fall to float32 under JAX."""
+    shape = ops.shape(x)
+    count = ops.cast(ops.prod(ops.stack([ops.cast(shape[axis], "int32") for axis in axes])), x.dtype)
+    mean = ops.sum(x, axes, keepdims=True) / count
+    variance = ops.sum(ops.square(x - mean), axes, keepdims=True) / count
+    if keepdims:
+        return mean, variance, count
+    return ops.squeeze(mean, axes), ops.squeeze(variance, axes), count

@@ -1,0 +1,223 @@
+"""The layers that Keras does not have in the form that the spec pins. All are channels-last."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_impl import kernels
+from keras_impl.kernels import Tensor
+from netspec.ops import Padding, Shape
+
+
+class Layer(keras.layers.Layer):
+    """A layer whose output shape the spec has worked out: `shape` is logical, `(C, H, W)` or `(C,)`."""
+
+    def __init__(self, shape: Shape, **layer: Any) -> None:
+        super().__init__(**layer)
+        self.shape = shape
+
+    def compute_output_shape(self, *inputs: Any) -> tuple[int | None, ...]:
+        return (None, *self.shape[1:], self.shape[0])
+
+
+class Function(Layer):
+    """A function of tensors as a layer, so that every node has one."""
+
+    def __init__(self, shape: Shape, function: Callable[..., Tensor], **layer: Any) -> None:
+        super().__init__(shape, **layer)
+        self.function = function
+
+    def call(self, inputs: Any) -> Tensor:
+        return self.function(*inputs) if isinstance(inputs, list | tuple) else self.function(inputs)
+
+
+class Conv2D(Layer):
+    """Convolution whose padding is `(top, bottom, left, right)`."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        kernel: Shape,
+        stride: Shape,
+        padding: Padding,
+        dilation: Shape,
+        *,
+        groups: int,
+        use_bias: bool,
+        **layer: Any,
+    ) -> None:
+        super().__init__(shape, **layer)
+        self.window, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self.groups, self.use_bias = groups, use_bias
+
+    def build(self, input_shape: Shape) -> None:
+        filters = self.shape[0]
+        self.kernel = self.add_weight(shape=(*self.window, input_shape[-1] // self.groups, filters), name="kernel")
+        self.bias = self.add_weight(shape=(filters,), name="bias") if self.use_bias else None
+
+    def call(self, x: Tensor) -> Tensor:
+        y = kernels.conv(x, self.kernel, self.stride, self.padding, self.dilation, self.groups)
+        return y if self.bias is None else ops.add(y, self.bias)
+
+
+class BatchNormalization(Layer):
+    """Batch norm over the last axis that stores the unbiased variance and moves by the fraction of the *new* batch."""
+
+    def __init__(self, shape: Shape, epsilon: float, fraction: float, **layer: Any) -> None:
+        super().__init__(shape, **layer)
+        self.epsilon, self.fraction = epsilon, fraction
+
+    def build(self, input_shape: Shape) -> None:
+        def vector(name: str, initializer: str, trainable: bool) -> Any:
+            # kept in float32 (or float64) under a mixed precision
+            return self.add_weight(
+                shape=input_shape[-1:], initializer=initializer, name=name, trainable=trainable, autocast=False
+            )
+
+        self.gamma, self.beta = vector("gamma", "ones", True), vector("beta", "zeros", True)
+        self.moving_mean = vector("moving_mean", "zeros", False)
+        self.moving_variance = vector("moving_variance", "ones", False)
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if not training:
+            return kernels.batch_norm(x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon)
+        y, mean, variance = kernels.batch_norm_of_batch(x, self.gamma, self.beta, self.epsilon)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving + self.fraction * (ops.stop_gradient(batch) - moving))
+        return y
+
+
+class InstanceNormalization(Layer):
+    """Each image's own mean and biased variance over its map, in training and inference."""
+
+    def __init__(self, shape: Shape, epsilon: float, **layer: Any) -> None:
+        super().__init__(shape, **layer)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: Shape) -> None:
+        self.gamma = self.add_weight(shape=input_shape[-1:], initializer="ones", name="gamma", autocast=False)
+        self.beta = self.add_weight(shape=input_shape[-1:], initializer="zeros", name="beta", autocast=False)
+
+    def call(self, x: Tensor) -> Tensor:
+        wide = ops.cast(x, self.gamma.dtype)
+        mean, variance, _ = kernels.moments(wide, (1, 2), keepdims=True)
+        y = (wide - mean) / ops.sqrt(variance + self.epsilon) * self.gamma + self.beta
+        return ops.cast(y, x.dtype)
+
+
+class MaxPooling2D(Layer):
+    """Max-pooling whose padding, `(top, bottom, left, right)`, is minus infinity."""
+
+    def __init__(self, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, **layer: Any) -> None:
+        super().__init__(shape, **layer)
+        self.window, self.stride, self.padding = kernel, stride, padding
+
+    def call(self, x: Tensor) -> Tensor:
+        x = kernels.pad(x, self.padding, float("-inf"))
+        return ops.max_pool(x, self.window, self.stride, "valid", "channels_last")
+
+
+class AveragePooling2D(Layer):
+    """Average pooling with the number of cells that count in each window, `divisors` `(H', W')`."""
+
+    def __init__(
+        self, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, divisors: np.ndarray, **layer: Any
+    ) -> None:
+        super().__init__(shape, **layer)
+        self.window, self.stride, self.padding = kernel, stride, padding
+        self.share = (kernel[0] * kernel[1] / divisors)[None, :, :, None]
+        self.even = bool((self.share == 1).all())
+
+    def call(self, x: Tensor) -> Tensor:
+        y = ops.average_pool(kernels.pad(x, self.padding), self.window, self.stride, "valid", "channels_last")
+        return y if self.even else y * ops.cast(self.share, y.dtype)
+
+
+class BlurPooling2D(Layer):
+    """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel, the map reflected by one cell."""
+
+    def __init__(self, shape: Shape, stride: Shape, **layer: Any) -> None:
+        super().__init__(shape, **layer)
+        self.stride = stride
+        line = np.array([1, 2, 1]) / 4
+        self.filter = np.tile(np.outer(line, line)[:, :, None, None], (1, 1, 1, shape[0]))
+
+    def call(self, x: Tensor) -> Tensor:
+        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        kernel = ops.cast(self.filter, x.dtype)
+        return kernels.conv(x, kernel, self.stride, (0, 0, 0, 0), (1, 1), self.shape[0])
+
+
+class Noise(Layer):
+    """Keep what a draw of shape `(N, *shape)` keeps and divide by `keep`, its probability.
+
+    The draw is the second input or, without one, is made in training mode; then evaluation keeps all.
+    """
+
+    def __init__(self, shape: Shape, keep: float, drawn: Shape, **layer: Any) -> None:
+        super().__init__(shape, **layer)
+        self.keep = keep
+        self.drawn = (*drawn[1:], drawn[0])
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        if isinstance(inputs, list | tuple):
+            x, draw = inputs
+            return x * (draw / self.keep)
+        if not training:
+            return inputs
+        uniform = keras.random.uniform((ops.shape(inputs)[0], *self.drawn), seed=self.seed_generator)
+        return inputs * ops.cast(ops.cast(uniform < self.keep, "float32") / self.keep, inputs.dtype)
+
+
+def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """Composed of basic ops: TensorFlow's own kernel knows no float64 and no even size."""
+    channels = x.shape[-1]
+    squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (size // 2, (size - 1) // 2)))
+    total = squares[..., :channels]
+    for offset in range(1, size):
+        total = total + squares[..., offset : offset + channels]
+    return x / ops.power(k + alpha / size * total, beta)
+
+
+def radix_softmax(x: Tensor, radix: int, groups: int) -> Tensor:
+    """`(N, 1, 1, groups * radix * c)` group by group to weights radix by radix."""
+    if radix == 1:
+        return ops.sigmoid(x)
+    channels = x.shape[-1]
+    x = ops.transpose(ops.reshape(x, (-1, groups, radix, channels // (groups * radix))), (0, 2, 1, 3))
+    return ops.reshape(ops.softmax(x, 1), (-1, 1, 1, channels))
+
+
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    _, h, w, c = x.shape
+    x = ops.reshape(x, (-1, h // block, block, w // block, block, c))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, h // block, w // block, c * block**2))
+
+
+def flatten(x: Tensor) -> Tensor:
+    """`(N, H, W, C)` to `(N, C*H*W)`, channel by channel, as the spec and its dense kernels have it."""
+    _, h, w, c = x.shape
+    return ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, c * h * w))
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Keras's own is made of erfc, which ONNX does not have."""
+    return x * (1 + ops.erf(x * 0.5**0.5)) * 0.5
+
+
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+    "relu": keras.activations.relu,
+    "relu6": keras.activations.relu6,
+    "leaky_relu": keras.activations.leaky_relu,
+    "sigmoid": ops.sigmoid,
+    "hard_sigmoid": keras.activations.hard_sigmoid,
+    "silu": keras.activations.silu,
+    "hard_swish": keras.activations.hard_silu,
+    "mish": keras.activations.mish,
+    "gelu": gelu,
+    "tanh": ops.tanh,
+}

@@ -1,0 +1,77 @@
+"""From a graph to a Keras model."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_impl.ops import HANDLERS
+from keras_impl.weights import set_weights
+from netspec import Graph, initial_weights
+from netspec import load_weights as read_weights
+from netspec.ops import Shape
+from netspec.registry import resolve
+
+
+def build(
+    model: str | Graph,
+    *,
+    weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    dtype: Any = None,
+    **options: Any,
+) -> keras.Model:
+    """The network as a functional model, `image` float `(N, H, W, C)` to logits `(N, classes)`.
+
+    `model`, `weights`, `seed` and `options` are as for the other builders; `dtype` is Keras's own, a
+    precision or a policy. Every node is a layer of its dotted path; `model.spec` is the graph. A graph with
+    explicit noise takes its draws as further inputs, in `graph.inputs`' order.
+    """
+    graph = resolve(model, **options)
+    network = assemble(graph, dtype)
+    if weights is None:
+        weights = initial_weights(graph, seed)
+    elif not isinstance(weights, Mapping):
+        weights = read_weights(graph, weights)
+    set_weights(network, weights)
+    return network
+
+
+def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
+    """The model with whatever weights Keras gives it."""
+    precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
+    inputs = {
+        name: keras.Input(channels_last(shape), name=name, dtype=precision) for name, shape in graph.inputs.items()
+    }
+    values = dict(inputs)
+    for node in graph:
+        layer = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
+        sources = [values[source] for source in node.inputs]
+        values[node.name] = layer(sources[0] if len(sources) == 1 else sources)
+    outputs = [values[output] for output in graph.outputs]
+    with deep_recursion(len(graph.nodes)):
+        network = keras.Model(
+            list(inputs.values()) if len(inputs) > 1 else inputs["image"], outputs[0] if len(outputs) == 1 else outputs
+        )
+    network.spec = graph
+    return network
+
+
+@contextmanager
+def deep_recursion(nodes: int) -> Iterator[None]:
+    """Keras walks a model's graph by recursion, a few frames a node: resnet1202 has 4,209."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 10 * nodes))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def channels_last(shape: Shape) -> Shape:
+    """A logical shape as Keras lays it out."""
+    return (*shape[1:], shape[0])

@@ -1,0 +1,62 @@
+"""Canonical weights in and out of a Keras model."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+import netspec
+from netspec import Graph
+from netspec.init import Weights
+from netspec.layout import from_channels_last, to_channels_last
+from netspec.ops import Param
+from netspec.weights import check_weights
+
+VARIABLES = {  # the spec's kind of a parameter -> the layer's attribute
+    "kernel": "kernel",
+    "bias": "bias",
+    "gamma": "gamma",
+    "beta": "beta",
+    "mean": "moving_mean",
+    "variance": "moving_variance",
+}
+LAYOUTS = {4: "conv kernel", 2: "linear kernel", 1: "vector"}
+
+
+def spec_of(model: keras.Model) -> Graph:
+    """The graph that a model was built from."""
+    return model.spec
+
+
+def variables(model: keras.Model) -> Iterator[tuple[str, Param, Any]]:
+    """Every tensor's canonical name, its place in the spec, and the Keras variable that holds it."""
+    layers = {layer.name: layer for layer in model.layers}
+    for name, param in spec_of(model).params.items():
+        yield name, param, getattr(layers[name.rpartition(".")[0]], VARIABLES[param.kind])
+
+
+def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    """Copy canonical arrays into the model, in its own precision."""
+    check_weights(spec_of(model), weights)
+    for name, param, variable in variables(model):
+        variable.assign(to_channels_last(weights[name], LAYOUTS[len(param.shape)]))
+
+
+def get_weights(model: keras.Model) -> Weights:
+    """Copies of the model's tensors by canonical name, in its own precision."""
+    return {
+        name: np.ascontiguousarray(from_channels_last(keras.ops.convert_to_numpy(variable), LAYOUTS[len(param.shape)]))
+        for name, param, variable in variables(model)
+    }
+
+
+def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Write a canonical weight file, float32, that every builder reads."""
+    netspec.save_weights(spec_of(model), get_weights(model), path)
+
+
+def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Read a canonical weight file. Raises `WeightsError` when it is damaged or of another network."""
+    set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -1,0 +1,50 @@
+"""What a handler adds ONNX nodes with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper
+
+from netspec import Graph, Node
+from netspec.ops import Shape
+
+
+class Emit:
+    """Adds the ONNX nodes of one spec node. The value of the last one bears the spec node's name.
+
+    `inputs` are the names of the values that the node reads, `weights` those of its initializers in the
+    op's order, `shapes` the logical shapes of the inputs.
+    """
+
+    def __init__(self, graph: Graph, node: Node, dtype: np.dtype) -> None:
+        self.name = node.name
+        self.inputs = node.inputs
+        self.shapes: tuple[Shape, ...] = graph.input_shapes(node)
+        self.weights = [f"{node.name}.{param.name}" for param in node.op.params(*self.shapes)]
+        self.dtype = dtype
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def __call__(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node and return the name of its value. Earlier ones are `<node>.<op type>`."""
+        if self.nodes:
+            self._rename_last()
+        self.nodes.append(helper.make_node(op_type, inputs, [self.name], self.name, **attributes))
+        return self._interim(self.nodes[-1])
+
+    def _interim(self, node: NodeProto) -> str:
+        twins = sum(other.op_type == node.op_type for other in self.nodes) - 1
+        return f"{self.name}.{node.op_type}{twins or ''}"
+
+    def _rename_last(self) -> None:
+        last = self.nodes[-1]
+        last.name = last.output[0] = self._interim(last)
+
+    def constant(self, key: str, value: float | Sequence[int] | np.ndarray) -> str:
+        """An initializer `<node>.<key>` that is no parameter: int64 for whole numbers, else the model's precision."""
+        array = np.asarray(value)
+        array = array.astype(np.int64 if array.dtype.kind == "i" else self.dtype)
+        self.constants.append(onnx.numpy_helper.from_array(array, f"{self.name}.{key}"))
+        return self.constants[-1].name

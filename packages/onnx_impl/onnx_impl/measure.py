@@ -1,0 +1,49 @@
+"""Batch-norm statistics for networks that have not been trained.
+
+With fresh weights and the statistics at 0 and 1 the logits of many networks hardly depend on the image, or
+overflow (a thousand residual blocks): two implementations of different networks would pass for the same.
+"""
+
+import math
+
+import numpy as np
+from onnx import helper
+
+from netspec import Graph, inference
+from netspec.init import Weights, probe_weights
+from netspec.ops import BatchNorm
+from onnx_impl.model import build
+from onnx_impl.verify import random_images, run
+
+VALUES = 256  # a channel's statistics are taken over at least so many values
+
+
+def probe(graph: Graph, seed: int = 0) -> Weights:
+    """What an untrained network is compared with: probe weights, measured."""
+    return measured_weights(graph, probe_weights(graph, seed), seed)
+
+
+def measured_weights(graph: Graph, weights: Weights, seed: int = 0) -> Weights:
+    """`weights` with every mean and variance measured in one pass over random images.
+
+    The pass runs BatchNormalization in training mode under onnxruntime, so that no framework is needed.
+    """
+    graph = inference(graph)
+    weights = dict(weights)
+    norms = [node.name for node in graph if isinstance(node.op, BatchNorm)]
+    if not norms:
+        return weights
+    model = build(graph, weights=weights)
+    for node in model.graph.node:
+        if node.op_type == "BatchNormalization":
+            statistics = [f"{node.name}.running_mean", f"{node.name}.running_var"]
+            measured = [f"measured.{name}" for name in statistics]
+            node.output.extend(measured)
+            node.attribute.extend([helper.make_attribute("training_mode", 1), helper.make_attribute("momentum", 0.0)])
+            model.graph.output.extend(helper.make_tensor_value_info(name, 1, None) for name in measured)
+    areas = [math.prod(graph.shapes[name][1:]) for name in norms]
+    images = random_images(graph, max(8, math.ceil(VALUES / min(areas))), seed)
+    for name, values in run(model, {"image": images}).items():
+        if name.startswith("measured."):
+            weights[name.removeprefix("measured.")] = values.astype(np.float32)
+    return weights

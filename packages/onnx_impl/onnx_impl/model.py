@@ -1,0 +1,111 @@
+"""From a graph and canonical weights to an ONNX model, with no framework."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, helper
+
+import netspec
+from netspec import Graph, inference, initial_weights
+from netspec.errors import ExportError
+from netspec.fold import fold_batch_norm as fold
+from netspec.ops import Shape
+from netspec.registry import resolve
+from netspec.weights import check_weights, weights_hash
+from onnx_impl.emit import Emit
+from onnx_impl.ops import HANDLERS
+from onnx_impl.weights import initializers
+
+OLDEST_OPSET = 13  # Softmax over one axis, and pads and bounds as inputs
+DEFAULT_OPSET = 17
+LOGITS = "logits"
+
+
+def build(
+    model: str | Graph,
+    *,
+    weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    opset: int = DEFAULT_OPSET,
+    fold_batch_norm: bool = False,
+    dtype: type = np.float32,
+    every_node: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    **options: Any,
+) -> ModelProto:
+    """The network as an ONNX model: `image` `(N, C, H, W)` to `logits` `(N, classes)`, N symbolic.
+
+    `model`, `weights`, `seed` and `options` are as for the other builders. What is built is the inference
+    graph; only a graph with explicit noise is taken as it is, with its draws as further inputs. Initializers
+    bear the canonical names. `every_node` makes each node's value an output, for comparisons; `dtype` is
+    float32 in every file, float64 for the reference evaluator.
+
+    Raises `ExportError` for an opset that is too old, `WeightsError` for weights of another network.
+    """
+    if opset < OLDEST_OPSET:
+        raise ExportError(f"opset {opset} is too old: the ops need {OLDEST_OPSET} or newer")
+    graph = resolve(model, **options)
+    if weights is None:
+        weights = initial_weights(graph, seed)
+    elif not isinstance(weights, Mapping):
+        weights = netspec.load_weights(graph, weights)
+    check_weights(graph, weights)
+    properties = {
+        "architecture": graph.name,
+        "graph_digest": graph.digest,
+        "weights_sha256": weights_hash(weights),
+        "image_size": "x".join(map(str, graph.input_shape[1:])),
+        **(metadata or {}),
+    }
+    if len(graph.inputs) == 1:
+        graph = inference(graph)
+        weights = {name: weights[name] for name in graph.params}
+    if fold_batch_norm:
+        graph, weights = fold(graph, weights)
+    return assemble(graph, weights, opset, np.dtype(dtype), every_node, properties)
+
+
+def assemble(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray],
+    opset: int,
+    dtype: np.dtype,
+    every_node: bool,
+    properties: Mapping[str, str],
+) -> ModelProto:
+    """The model, node by node."""
+    nodes, constants = [], initializers(weights, dtype)
+    for node in graph:
+        emit = Emit(graph, node, dtype)
+        HANDLERS[node.op.kind](node.op, emit)
+        nodes += emit.nodes
+        constants += emit.constants
+
+    def value(name: str, shape: Shape) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), ("N", *shape))
+
+    outputs = [node.name for node in graph] if every_node else list(graph.outputs)
+    inputs = [value(name, shape) for name, shape in graph.inputs.items()]
+    body = helper.make_graph(
+        nodes, graph.name, inputs, [value(name, graph.shapes[name]) for name in outputs], constants
+    )
+    if not every_node:
+        _rename(body, graph.outputs[0], LOGITS)
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(
+        body, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets), producer_name="diptych"
+    )
+    helper.set_model_props(model, dict(properties))
+    return model
+
+
+def _rename(body: onnx.GraphProto, old: str, new: str) -> None:
+    """Give a value another name wherever it stands."""
+    for node in body.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for output in body.output:
+        output.name = new if output.name == old else output.name

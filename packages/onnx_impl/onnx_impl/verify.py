@@ -1,0 +1,102 @@
+"""No ONNX file is left behind that onnxruntime does not run as its source does.
+
+onnxruntime is needed here and in `measure`, and nowhere else in this package: it is imported when called.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, helper
+
+from netspec import Graph
+from netspec.compare import Difference, forward_difference
+from netspec.errors import DiptychError, ExportError
+from netspec.files import written_whole
+from netspec.init import stream
+
+Forward = Callable[[np.ndarray], np.ndarray]
+BATCHES = (1, 7)
+
+
+def session(model: ModelProto | str | os.PathLike[str]) -> Any:
+    """An onnxruntime session on the CPU, quiet but for errors."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    source = model.SerializeToString() if isinstance(model, ModelProto) else os.fspath(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def run(model: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs of a model, a file or a session by name, for inputs `(N, C, H, W)` by name."""
+    running = model if hasattr(model, "get_outputs") else session(model)
+    names = [output.name for output in running.get_outputs()]
+    return dict(zip(names, running.run(None, dict(feeds)), strict=True))
+
+
+def random_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
+    """Noise of all scales, as photographs have, float32 `(count, C, H, W)` of variance 1.
+
+    White noise would not do: its images all look alike from afar, and deep networks answer them alike.
+    """
+    channels, height, width = graph.input_shape
+    generator = stream(seed, "images")
+    cells = [2**i for i in range(max(height, width).bit_length())]
+    images = np.zeros((count, channels, height, width), np.float32)
+    for cell in cells:
+        coarse = generator.standard_normal((count, channels, -(-height // cell), -(-width // cell)), np.float32)
+        images += coarse.repeat(cell, 2).repeat(cell, 3)[:, :, :height, :width]
+    return images / np.float32(len(cells) ** 0.5)
+
+
+def write_verified(
+    model: ModelProto, graph: Graph, forward: Forward, path: str | os.PathLike[str], metadata: Mapping[str, str]
+) -> Difference:
+    """Write a model, once it is valid, keeps the contract and computes what `forward` does, and say how closely.
+
+    `forward` takes float32 `(N, C, H, W)` and gives logits; it is compared at batch 1 and 7. Raises
+    `ExportError` otherwise, and then there is no file.
+    """
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, {**known, **metadata})
+    with written_whole(Path(path)) as temporary:
+        onnx.save(model, temporary)
+        return verify(temporary, graph, forward)
+
+
+def verify(path: str | os.PathLike[str], graph: Graph, forward: Forward) -> Difference:
+    """Hold a file to the ONNX contract and to `forward`. Raises `ExportError`."""
+    try:
+        onnx.checker.check_model(os.fspath(path), full_check=True)
+        running = session(path)
+    except Exception as error:  # the checker and the runtime have no common base class
+        raise ExportError(f"the ONNX file of {graph.name} is invalid: {str(error).splitlines()[0]}") from None
+    _check_contract(running, graph)
+    images = random_images(graph, sum(BATCHES), seed=1)
+    try:
+        expected = forward(images)
+        actual = [run(running, {"image": part})["logits"] for part in np.split(images, np.cumsum(BATCHES)[:-1])]
+        difference = forward_difference(expected, np.concatenate(actual))
+    except DiptychError as error:
+        raise ExportError(f"the ONNX file of {graph.name} cannot be verified: {error}") from None
+    if not difference.within:
+        raise ExportError(f"the ONNX file of {graph.name} computes something else: {difference}")
+    return difference
+
+
+def _check_contract(running: Any, graph: Graph) -> None:
+    (image, *more), (logits, *_) = running.get_inputs(), running.get_outputs()
+    expected = ("image", "tensor(float)", list(graph.input_shape))
+    if more or (image.name, image.type, image.shape[1:]) != expected or isinstance(image.shape[0], int):
+        raise ExportError(
+            f"the ONNX file of {graph.name} has the input {image.name} {image.shape}, not image (N, C, H, W)"
+        )
+    if logits.name != "logits" or isinstance(logits.shape[0], int):
+        raise ExportError(
+            f"the ONNX file of {graph.name} has the output {logits.name} {logits.shape}, not logits (N, classes)"
+        )

@@ -1,0 +1,28 @@
+"""Canonical weights in and out of an ONNX model."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from onnx import ModelProto, TensorProto, numpy_helper
+
+import netspec
+from netspec import Graph
+from netspec.init import Weights
+
+
+def initializers(weights: Mapping[str, np.ndarray], dtype: np.dtype) -> list[TensorProto]:
+    """One initializer a tensor, under its canonical name."""
+    return [numpy_helper.from_array(np.ascontiguousarray(array, dtype), name) for name, array in weights.items()]
+
+
+def get_weights(model: ModelProto, graph: Graph) -> Weights:
+    """The parameters among a model's initializers by canonical name; constants such as blur filters are left out."""
+    return {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in graph.params
+    }
+
+
+def save_weights(model: ModelProto, graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Write a canonical weight file, float32, that every builder reads."""
+    netspec.save_weights(graph, get_weights(model, graph), path)

@@ -1,0 +1,1 @@
+"""Holds the three implementations of a network to one another and says where they part."""

@@ -1,0 +1,89 @@
+"""Small networks that put every op of the vocabulary through its attributes.
+
+Each example is a graph with the op between a convolution and a dense layer, so that it is compared as a
+network is: forward, gradients, ONNX. A test fails when an op of the vocabulary has none.
+"""
+
+from collections.abc import Callable
+
+from netspec import Graph, trace
+from netspec import functional as f
+from netspec.ops import ACTIVATIONS, VOCABULARY
+from netspec.tracer import Tensor
+
+Draw = Callable[[Tensor], Tensor]
+
+
+def _stem(x: Tensor) -> Tensor:
+    return f.conv(x, 8, 3, name="stem")
+
+
+def _split_attention(x: Tensor, radix: int, groups: int) -> Tensor:
+    """Weights for `8 / radix` channels, applied split by split as ResNeSt does."""
+    weights = f.radix_softmax(f.global_avg_pool(x, keepdims=True), radix, groups)
+    width = x.channels // radix
+    parts = [
+        f.mul(
+            f.slice_channels(x, i * width, (i + 1) * width, name=f"x{i}"),
+            f.slice_channels(weights, i * width, (i + 1) * width, name=f"weight{i}"),
+            name=f"part{i}",
+        )
+        for i in range(radix)
+    ]
+    return f.add(*parts) if radix > 1 else parts[0]
+
+
+EXAMPLES: dict[str, Draw] = {
+    "conv.stride": lambda x: f.conv(x, 6, 3, 2, name="op"),
+    "conv.rectangular": lambda x: f.conv(x, 6, (1, 5), (2, 1), padding=(0, 2), name="op"),
+    "conv.unpadded": lambda x: f.conv(x, 6, 4, 3, padding=0, bias=False, name="op"),
+    "conv.dilation": lambda x: f.conv(x, 6, 3, dilation=2, name="op"),
+    "conv.groups": lambda x: f.conv(x, 12, 3, 2, groups=4, bias=False, name="op"),
+    "conv.depthwise": lambda x: f.conv(x, 8, 5, 2, groups=8, name="op"),
+    "linear": lambda x: f.linear(f.flatten(x), 12, bias=False, name="op"),
+    "batch_norm.map": lambda x: f.batch_norm(x, epsilon=1e-3, fraction=0.01, name="op"),
+    "batch_norm.vector": lambda x: f.batch_norm(f.global_avg_pool(x), name="op"),
+    "instance_norm": lambda x: f.instance_norm(x, name="op"),
+    "local_response_norm": lambda x: f.local_response_norm(x, 5, alpha=0.5, k=2.0),
+    "max_pool.overlapping": lambda x: f.max_pool(x, 3, 2, padding=1),
+    "max_pool.ceil": lambda x: f.max_pool(x, 3, 2, ceil=True),
+    "max_pool.subsample": lambda x: f.max_pool(x, 1, 2),
+    "avg_pool.counted": lambda x: f.avg_pool(x, 3, 2, padding=1),
+    "avg_pool.uncounted": lambda x: f.avg_pool(x, 3, 1, padding=1, count_include_pad=False),
+    "avg_pool.ceil": lambda x: f.avg_pool(x, 2, 2, ceil=True, count_include_pad=False),
+    "avg_pool.counted_ceil": lambda x: f.avg_pool(x, 3, 2, padding=1, ceil=True),
+    "global_avg_pool": lambda x: f.global_avg_pool(x),
+    "blur_pool": lambda x: f.blur_pool(x),
+    **{f"activation.{fn}": lambda x, fn=fn: f.activation(x, fn) for fn in ACTIVATIONS if fn != "leaky_relu"},
+    "activation.leaky_relu": lambda x: f.activation(x, "leaky_relu", slope=0.2),
+    "scale": lambda x: f.add(f.scale(x, 0.17), x),
+    "dropout.map": lambda x: f.dropout(x, 0.3),
+    "dropout.vector": lambda x: f.dropout(f.flatten(x), 0.5),
+    "stochastic_depth": lambda x: f.add(f.stochastic_depth(x, 0.6), x),
+    "add": lambda x: f.add(x, f.relu(x), f.activation(x, "tanh")),
+    "mul": lambda x: f.mul(x, f.activation(x, "sigmoid")),
+    "mul.excite": lambda x: f.mul(x, f.activation(f.global_avg_pool(x, keepdims=True), "sigmoid")),
+    "concat": lambda x: f.concat(x, f.relu(x), f.max_pool(x, 3, 1, padding=1)),
+    "radix_softmax.two": lambda x: _split_attention(x, 2, 1),
+    "radix_softmax.groups": lambda x: _split_attention(x, 2, 2),
+    "radix_softmax.one": lambda x: _split_attention(x, 1, 1),
+    "slice_channels": lambda x: f.slice_channels(x, 2, 7),
+    "pad_channels": lambda x: f.pad_channels(x, 11),
+    "space_to_depth": lambda x: f.space_to_depth(f.conv(x, 5, 3, padding=(1, 0), name="even"), 3),
+    "flatten": lambda x: f.flatten(x),
+}
+
+
+def example(name: str) -> Graph:
+    """The graph `op.<name>`: images of 3x9x11, so that heights and widths cannot be mistaken for one another."""
+
+    def network(image: Tensor) -> Tensor:
+        x = EXAMPLES[name](_stem(image))
+        return f.linear(x if len(x.shape) == 1 else f.flatten(x, name="flat"), 5, name="classifier")
+
+    return trace(f"op.{name}", (3, 9, 11), network)
+
+
+def uncovered() -> set[str]:
+    """Ops of the vocabulary that no example holds."""
+    return set(VOCABULARY) - {node.op.kind for name in EXAMPLES for node in example(name)}

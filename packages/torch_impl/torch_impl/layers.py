@@ -1,0 +1,188 @@
+"""The modules that PyTorch does not have in the form that the spec pins."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netspec.ops import Padding, Shape
+
+
+def split_padding(padding: Padding, most: Shape | None = None) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """What a PyTorch op can pad by itself, `(vertical, horizontal)`, and the surplus in `F.pad`'s order."""
+    top, bottom, left, right = padding
+    vertical, horizontal = min(top, bottom), min(left, right)
+    if most:
+        vertical, horizontal = min(vertical, most[0]), min(horizontal, most[1])
+    return (vertical, horizontal), (left - horizontal, right - horizontal, top - vertical, bottom - vertical)
+
+
+class Function(nn.Module):
+    """A function of tensors as a module, so that every node has one."""
+
+    def __init__(self, function: Callable[..., Tensor], label: str) -> None:
+        super().__init__()
+        self.function = function
+        self.label = label
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.function(*inputs)
+
+    def extra_repr(self) -> str:
+        return self.label
+
+
+class Conv2d(nn.Conv2d):
+    """`nn.Conv2d` whose padding is `(top, bottom, left, right)`."""
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        kernel: Any,
+        stride: Any,
+        padding: Padding,
+        dilation: Any,
+        **options: Any,
+    ) -> None:
+        own, self.surplus = split_padding(padding)
+        super().__init__(channels, out_channels, kernel, stride, own, dilation, **options)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.pad(input, self.surplus) if any(self.surplus) else input)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` that takes vectors too and counts no batches: its state is the spec's and nothing else."""
+
+    def __init__(self, channels: int, **options: Any) -> None:
+        super().__init__(channels, **options)
+        self.num_batches_tracked = None
+
+    # the parent's own would ask for the counter in files that were written without PyTorch's version marks
+    _load_from_state_dict = nn.Module._load_from_state_dict
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"expected (N, C) or (N, C, H, W), got {tuple(input.shape)}")
+
+
+class MaxPool2d(nn.Module):
+    """Max-pooling whose padding, `(top, bottom, left, right)`, is minus infinity."""
+
+    def __init__(self, kernel: Shape, stride: Shape, padding: Padding) -> None:
+        super().__init__()
+        own, self.surplus = split_padding(padding, most=(kernel[0] // 2, kernel[1] // 2))
+        self.kernel, self.stride, self.own = kernel, stride, own
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, self.surplus, value=float("-inf")) if any(self.surplus) else x
+        return F.max_pool2d(x, self.kernel, self.stride, self.own)
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, stride={self.stride}, padding={self.own}, surplus={self.surplus}"
+
+
+class AvgPool2d(nn.Module):
+    """Average pooling with the number of cells that count in each window, `divisors` `(H', W')`."""
+
+    share: Tensor
+
+    def __init__(self, kernel: Shape, stride: Shape, padding: Padding, divisors: np.ndarray) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        _, self.pads = split_padding(padding, most=(0, 0))
+        share = torch.from_numpy(kernel[0] * kernel[1] / divisors)
+        self.even = bool((share == 1).all())
+        self.register_buffer("share", share.to(torch.get_default_dtype()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.avg_pool2d(F.pad(x, self.pads) if any(self.pads) else x, self.kernel, self.stride)
+        return y if self.even else y * self.share
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, stride={self.stride}, pads={self.pads}"
+
+
+class BlurPool2d(nn.Module):
+    """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel, the map reflected by one cell."""
+
+    filter: Tensor
+
+    def __init__(self, channels: int, stride: Shape) -> None:
+        super().__init__()
+        self.stride = stride
+        line = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("filter", torch.outer(line, line).repeat(channels, 1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+        return F.conv2d(x, self.filter.to(x.dtype), stride=self.stride, groups=x.shape[1])
+
+
+class Noise(nn.Module):
+    """Keep what a draw of shape `(N, *shape)` keeps and divide by `keep`, its probability.
+
+    The draw is the second input or, without one, is made in training mode; then evaluation keeps all.
+    """
+
+    def __init__(self, keep: float, shape: Shape) -> None:
+        super().__init__()
+        self.keep, self.shape = keep, shape
+
+    def forward(self, x: Tensor, draw: Tensor | None = None) -> Tensor:
+        if draw is None:
+            if not self.training:
+                return x
+            draw = torch.empty(x.shape[0], *self.shape, dtype=x.dtype, device=x.device).bernoulli_(self.keep)
+        return x * (draw / self.keep)
+
+    def extra_repr(self) -> str:
+        return f"keep={self.keep}"
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """PyTorch's own has its 1/6 in float32 in the gradient, whatever the precision."""
+    return F.relu6(x + 3) / 6
+
+
+ACTIVATIONS: dict[str, Callable[[float], nn.Module]] = {
+    "relu": lambda _: nn.ReLU(),
+    "relu6": lambda _: nn.ReLU6(),
+    "leaky_relu": nn.LeakyReLU,
+    "sigmoid": lambda _: nn.Sigmoid(),
+    "hard_sigmoid": lambda _: Function(hard_sigmoid, "hard_sigmoid"),
+    "silu": lambda _: nn.SiLU(),
+    "hard_swish": lambda _: nn.Hardswish(),
+    "mish": lambda _: nn.Mish(),
+    "gelu": lambda _: nn.GELU(),
+    "tanh": lambda _: nn.Tanh(),
+}
+
+
+def sum_of(*inputs: Tensor) -> Tensor:
+    total = inputs[0]
+    for x in inputs[1:]:
+        total = total + x
+    return total
+
+
+def concat_of(*inputs: Tensor) -> Tensor:
+    return torch.cat(inputs, 1)
+
+
+def radix_softmax(x: Tensor, radix: int, groups: int) -> Tensor:
+    """`(N, groups * radix * c, 1, 1)` group by group to weights radix by radix."""
+    if radix == 1:
+        return torch.sigmoid(x)
+    x = x.reshape(x.shape[0], groups, radix, -1).transpose(1, 2)
+    return torch.softmax(x, 1).reshape(x.shape[0], -1, 1, 1)
+
+
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    n, c, h, w = x.shape
+    x = x.reshape(n, c, h // block, block, w // block, block)
+    return x.permute(0, 3, 5, 1, 2, 4).reshape(n, c * block**2, h // block, w // block)

@@ -1,0 +1,22 @@
+"""LeNet-5 (LeCun et al. 1998), as it is trained on colour images today: ReLU and max-pooling.
+
+The paper's has tanh-like activations, trained subsampling and a partial connection table.
+"""
+
+from netspec.functional import conv, flatten, linear, max_pool, relu
+from netspec.registry import family
+from netspec.tracer import Tensor
+
+VARIANTS = {  # channels of the two convolutions
+    "lenet5": (6, 16),
+    "lenet5_wide": (16, 32),
+}
+
+
+@family(VARIANTS, paper="LeCun 1998", input_shape=(3, 32, 32), classes=10)
+def lenet(x: Tensor, classes: int, first: int, second: int) -> Tensor:
+    x = max_pool(relu(conv(x, first, 5, padding=0, name="conv1")), 2)
+    x = max_pool(relu(conv(x, second, 5, padding=0, name="conv2")), 2)
+    x = relu(linear(flatten(x), 120, name="fc1"))
+    x = relu(linear(x, 84, name="fc2"))
+    return linear(x, classes, name="fc3")

@@ -1,0 +1,36 @@
+"""Network in Network for 32x32 images (Lin et al. 2014, 1312.4400).
+
+Every spatial convolution is followed by two 1x1 ones, a small network at each pixel, and the last has one
+channel a class, which global pooling turns into logits. ReLU follows each convolution, that one included.
+"""
+
+from netspec.functional import conv, conv_bn, global_avg_pool, max_pool, relu
+from netspec.functional import dropout as drop
+from netspec.registry import family
+from netspec.tracer import Tensor, block
+
+VARIANTS = {  # batch norm
+    "nin": (False,),
+    "nin_bn": (True,),
+}
+
+
+@block
+def mlpconv(x: Tensor, channels: tuple[int, int, int], kernel: int, batch_norm: bool) -> Tensor:
+    """A convolution and two 1x1 convolutions. Their biases stay beside batch norm, as in seed 1."""
+    for i, (out_channels, size) in enumerate(zip(channels, (kernel, 1, 1), strict=True), 1):
+        if batch_norm:
+            x = conv_bn(x, out_channels, size, bias=True, name=f"conv{i}")
+        else:
+            x = relu(conv(x, out_channels, size, name=f"conv{i}"))
+    return x
+
+
+@family(VARIANTS, paper="1312.4400", input_shape=(3, 32, 32), classes=10)
+def nin(x: Tensor, classes: int, batch_norm: bool, *, dropout: float = 0.5) -> Tensor:
+    x = mlpconv(x, (192, 160, 96), 5, batch_norm, name="block1")
+    x = drop(max_pool(x, 3, 2, padding=1), dropout)
+    x = mlpconv(x, (192, 192, 192), 5, batch_norm, name="block2")
+    x = drop(max_pool(x, 3, 2, padding=1), dropout)
+    x = mlpconv(x, (192, 192, classes), 3, batch_norm, name="block3")
+    return global_avg_pool(x)

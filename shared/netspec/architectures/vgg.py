@@ -1,0 +1,58 @@
+"""VGG (Simonyan & Zisserman 2015, 1409.1556): nothing but 3x3 convolutions, then three dense layers.
+
+A convolution keeps its bias beside batch norm. The first dense layer flattens whatever map reaches it:
+7x7 at the paper's 224 pixels, 1x1 at 32.
+"""
+
+from collections.abc import Callable
+
+from netspec.functional import batch_norm, conv, conv_bn, flatten, linear, max_pool, relu
+from netspec.functional import dropout as drop
+from netspec.registry import family
+from netspec.tracer import Tensor
+
+CHANNELS = (64, 128, 256, 512, 512)
+
+VARIANTS = {  # convolutions in each of the five stages (configurations A, B, D and E), batch norm
+    "vgg11": ((1, 1, 2, 2, 2), False),
+    "vgg11_bn": ((1, 1, 2, 2, 2), True),
+    "vgg13": ((2, 2, 2, 2, 2), False),
+    "vgg13_bn": ((2, 2, 2, 2, 2), True),
+    "vgg16": ((2, 2, 3, 3, 3), False),
+    "vgg16_bn": ((2, 2, 3, 3, 3), True),
+    "vgg19": ((2, 2, 4, 4, 4), False),
+    "vgg19_bn": ((2, 2, 4, 4, 4), True),
+}
+
+
+def features(x: Tensor, depths: tuple[int, ...], with_norm: bool) -> Tensor:
+    """Five stages of 3x3 convolutions, each ending in a max-pool that halves the map."""
+    for stage, (depth, channels) in enumerate(zip(depths, CHANNELS, strict=True), 1):
+        for i in range(1, depth + 1):
+            name = f"conv{stage}_{i}"
+            x = conv_bn(x, channels, 3, bias=True, name=name) if with_norm else relu(conv(x, channels, 3, name=name))
+        x = max_pool(x, 2)
+    return x
+
+
+def classifier(x: Tensor, classes: int, dropout: float, norm: Callable[..., Tensor] | None = None) -> Tensor:
+    """Dense layers 6 to 8, each followed by `norm` where there is one."""
+
+    def dense(x: Tensor, out_features: int, name: str) -> Tensor:
+        x = linear(x, out_features, name=name)
+        return norm(x, name=f"{name}.bn") if norm else x
+
+    x = drop(relu(dense(flatten(x), 4096, "fc6")), dropout)
+    x = drop(relu(dense(x, 4096, "fc7")), dropout)
+    return dense(x, classes, "fc8")
+
+
+@family(VARIANTS, paper="1409.1556", input_shape=(3, 224, 224), classes=1000)
+def vgg(x: Tensor, classes: int, depths: tuple[int, ...], with_norm: bool, *, dropout: float = 0.5) -> Tensor:
+    return classifier(features(x, depths, with_norm), classes, dropout)
+
+
+@family({"vgg19_cifar": ((2, 2, 4, 4, 4),)}, paper="1409.1556", input_shape=(3, 32, 32), classes=10)
+def vgg_cifar(x: Tensor, classes: int, depths: tuple[int, ...], *, dropout: float = 0.5) -> Tensor:
+    """Seed 1's: batch norm after every layer, the last dense one included."""
+    return classifier(features(x, depths, with_norm=True), classes, dropout, norm=batch_norm)

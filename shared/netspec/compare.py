@@ -1,0 +1,103 @@
+"""How far apart two results are, and whether that is too far. NumPy only; used wherever anything is compared.
+
+Every limit stands in `tolerances.toml`. A comparison that proves nothing (no tensor in common, outputs
+that do not depend on the input) raises `ParityError` instead of passing.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from netspec.errors import ParityError
+
+TOLERANCES = Path(__file__).with_name("tolerances.toml")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`float32_forward`: of the spread. `float64`: of a tensor's magnitude, or of `float64_floor` of the largest."""
+
+    float32_forward: float
+    float64: float
+    float64_floor: float
+    least_spread: float
+    least_images: int
+
+
+@cache
+def limits() -> Limits:
+    return Limits(**tomllib.loads(TOLERANCES.read_text())["limits"])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`value` in units of what it is judged against, the `limit` for it, and the tensor in which it is largest."""
+
+    value: float
+    limit: float
+    where: str
+
+    @property
+    def within(self) -> bool:
+        return self.value <= self.limit  # false for NaN
+
+    def __str__(self) -> str:
+        return f"{self.value:.1e} in '{self.where}' (limit {self.limit:.0e})"
+
+
+def spread(outputs: np.ndarray) -> float:
+    """Mean over outputs of the standard deviation over inputs, for outputs `(N, ...)`.
+
+    Raises `ParityError` for too few inputs, or when the outputs hardly depend on them: then any two
+    networks would agree.
+    """
+    least = limits()
+    if len(outputs) < least.least_images:
+        raise ParityError(
+            f"{len(outputs)} inputs are too few to judge a difference by; {least.least_images} are needed"
+        )
+    outputs = np.asarray(outputs, np.float64)
+    if not np.isfinite(outputs).all():
+        return float("nan")
+    width = float(outputs.std(0).mean())
+    if width <= least.least_spread * float(np.abs(outputs).max(initial=0)):
+        raise ParityError(f"the outputs hardly depend on the input (spread {width:.1e}): nothing can be compared")
+    return width
+
+
+def forward_difference(a: np.ndarray, b: np.ndarray, where: str = "logits", unit: float | None = None) -> Difference:
+    """float32 outputs `(N, ...)` of two implementations: the largest difference over the spread between inputs."""
+    if a.shape != b.shape:
+        raise ParityError(f"'{where}' has the shape {a.shape} on one side and {b.shape} on the other")
+    unit = spread(a) if unit is None else unit
+    value = float(np.abs(np.asarray(a, np.float64) - b).max()) / unit
+    return Difference(value, limits().float32_forward, where)
+
+
+def tensor_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> Difference:
+    """float64 tensors by name: the largest `max|a-b|` over `max(max|a|, floor * M)`, M the largest of them all."""
+    if not a or a.keys() != b.keys():
+        odd = sorted(a.keys() ^ b.keys())[:3]
+        raise ParityError(
+            f"nothing to compare, or not the same tensors on both sides: {', '.join(odd) or 'none at all'}"
+        )
+    judged = limits()
+    magnitude = {name: float(np.abs(a[name]).max(initial=0)) for name in a}
+    largest = max(magnitude.values())
+    if not largest > 0:
+        raise ParityError("every tensor is zero or not a number: nothing can be compared")
+    worst = Difference(-1.0, judged.float64, "")
+    for name, values in a.items():
+        if values.shape != b[name].shape:
+            raise ParityError(f"'{name}' has the shape {values.shape} on one side and {b[name].shape} on the other")
+        unit = max(magnitude[name], judged.float64_floor * largest)
+        value = float(np.abs(values - b[name]).max(initial=0)) / unit
+        if not value <= worst.value:  # also for NaN
+            worst = Difference(value, judged.float64, name)
+            if np.isnan(value):
+                break
+    return worst

@@ -1,0 +1,42 @@
+"""What people do wrong, as one family of exceptions.
+
+Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`netspec.cli.run`);
+anything else that escapes is a bug of ours and keeps its traceback. A message says what was wrong,
+where, and what to do.
+"""
+
+
+class DiptychError(Exception):
+    """Something the user gave cannot be used as it is."""
+
+
+class UnknownNameError(DiptychError):
+    """No architecture, option, recipe or key of that name."""
+
+
+class ShapeError(DiptychError):
+    """A tensor has a shape that an op cannot take, or an image a size that a network cannot."""
+
+
+class GraphError(DiptychError):
+    """A graph is not one: cyclic, dangling, ambiguous, or of another schema."""
+
+
+class WeightsError(DiptychError):
+    """A weight file is damaged or belongs to another network."""
+
+
+class DataError(DiptychError):
+    """A data set, archive or image cannot be read or be had."""
+
+
+class RecipeError(DiptychError):
+    """A recipe or an option has a key or a value that means nothing here."""
+
+
+class ExportError(DiptychError):
+    """An exported file is invalid or does not compute what its framework computes."""
+
+
+class ParityError(DiptychError):
+    """A comparison that proves nothing: no tensor in common, or outputs that do not depend on the input."""

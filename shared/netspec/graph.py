@@ -1,0 +1,188 @@
+"""A network as data: a flat, immutable graph of typed ops with named inputs."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from netspec.errors import GraphError, ShapeError
+from netspec.ops import NoisyOp, Op, Param, Shape
+
+IMAGE = "image"
+NOISE = "noise."
+_NAME = re.compile(r"\w+(\.\w+)*")
+_PLACEMENT = ("padding", "overhang")  # attributes that follow from the image size, not from the weights
+
+
+@dataclass(frozen=True)
+class Node:
+    """One op at a dotted path; `inputs` are names of earlier nodes, `image`, or `noise.<path>`."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BlockCall:
+    """One call of a `@block` function: for reading, diagrams and reduced copies, outside the digest."""
+
+    function: str
+    scope: str
+    arguments: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network. Nodes stand in topological order; the first output is the logits.
+
+    Raises `GraphError` for a cyclic, dangling or ambiguous graph and `ShapeError` where an op cannot take
+    what it is given; both name the node.
+    """
+
+    name: str
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    blocks: tuple[BlockCall, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            raise GraphError(f"{self.name}: the image has the shape (C, H, W), not {self.input_shape}")
+        self._check_names()
+        _ = self.shapes
+
+    def _check_names(self) -> None:
+        places: dict[str, int] = {}
+        for place, node in enumerate(self.nodes):
+            if not _NAME.fullmatch(node.name) or node.name == IMAGE or node.name.startswith(NOISE):
+                raise GraphError(f"{self.name}: '{node.name}' cannot name a node")
+            if node.name in places:
+                raise GraphError(f"{self.name}: two nodes are named '{node.name}'; give one of them name=...")
+            places[node.name] = place
+        for place, node in enumerate(self.nodes):
+            self._check_inputs(node, place, places)
+        if not self.outputs:
+            raise GraphError(f"{self.name}: no outputs")
+        for output in self.outputs:
+            if output not in places:
+                raise GraphError(f"{self.name}: output '{output}' is no node")
+
+    def _check_inputs(self, node: Node, place: int, places: dict[str, int]) -> None:
+        fewest, most = node.op.arity
+        if len(node.inputs) < fewest or (most is not None and len(node.inputs) > most):
+            raise GraphError(f"{self.name}: '{node.name}' ({node.op.kind}) cannot take {len(node.inputs)} inputs")
+        for source in node.inputs:
+            if source == IMAGE or source == self._draw_of(node):
+                continue
+            if source not in places:
+                raise GraphError(f"{self.name}: '{node.name}' reads '{source}', which is not there")
+            if places[source] >= place:
+                raise GraphError(f"{self.name}: {self._cycle() or f'{node.name} reads {source}, which comes later'}")
+
+    @staticmethod
+    def _draw_of(node: Node) -> str | None:
+        return NOISE + node.name if isinstance(node.op, NoisyOp) and len(node.inputs) == 2 else None
+
+    def _cycle(self) -> str | None:
+        try:
+            TopologicalSorter({node.name: node.inputs for node in self.nodes}).prepare()
+        except CycleError as error:
+            return f"the nodes form a cycle: {' <- '.join(error.args[1])}"
+        return None
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    @cached_property
+    def inputs(self) -> dict[str, Shape]:
+        """Named inputs with their logical shapes: `image`, then the explicit draws in order of their nodes."""
+        return {IMAGE: self.input_shape} | {
+            draw: node.op.noise_shape(self.shapes[node.inputs[0]])
+            for node in self.nodes
+            if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node))
+        }
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Logical shape of the image and of every node's output."""
+        shapes: dict[str, Shape] = {IMAGE: self.input_shape}
+        for node in self.nodes:
+            if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node)):
+                shapes[draw] = node.op.noise_shape(shapes[node.inputs[0]])
+            try:
+                shapes[node.name] = node.op.shape(*(shapes[source] for source in node.inputs))
+            except ShapeError as error:
+                raise ShapeError(f"{self.name}: '{node.name}': {error}") from None
+        return shapes
+
+    def input_shapes(self, node: Node) -> tuple[Shape, ...]:
+        return tuple(self.shapes[source] for source in node.inputs)
+
+    @cached_property
+    def params(self) -> dict[str, Param]:
+        """Every tensor of the network by its canonical name, `<node>.<param>`."""
+        return {
+            f"{node.name}.{param.name}": param
+            for node in self.nodes
+            for param in node.op.params(*self.input_shapes(node))
+        }
+
+    @property
+    def num_trainable(self) -> int:
+        """Kernels, biases, gammas and betas."""
+        return sum(param.size for param in self.params.values() if param.trainable)
+
+    @property
+    def num_total(self) -> int:
+        """Trainable parameters and running statistics."""
+        return sum(param.size for param in self.params.values())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of convolutions and dense layers for one image on the way to the logits."""
+        needed = self.ancestors(self.outputs[:1])
+        return sum(node.op.macs(*self.input_shapes(node)) for node in self.nodes if node.name in needed)
+
+    def ancestors(self, outputs: tuple[str, ...]) -> set[str]:
+        """Names of the nodes that `outputs` depend on, themselves included."""
+        needed = set(outputs)
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+        return needed
+
+    @cached_property
+    def digest(self) -> str:
+        """Where the same weights make sense: SHA-256 over the inference graph without image size and pads.
+
+        It depends on the ops, how they are joined and the names of the weights, and on no name of an op
+        without weights, so that adding dropout changes nothing.
+        """
+        hashes = {IMAGE: str(self.input_shape[0])}
+        needed = self.ancestors(self.outputs[:1])
+        for node in self.nodes:
+            if node.name not in needed:
+                continue
+            if isinstance(node.op, NoisyOp):
+                hashes[node.name] = hashes[node.inputs[0]]
+                continue
+            attributes = [(key, value) for key, value in attributes_of(node.op).items() if key not in _PLACEMENT]
+            owner = node.name if node.op.params(*self.input_shapes(node)) else ""
+            text = repr((node.op.kind, attributes, owner, [hashes[source] for source in node.inputs]))
+            hashes[node.name] = hashlib.sha256(text.encode()).hexdigest()
+        return hashes[self.outputs[0]]
+
+    def to_json(self) -> str:
+        """The graph as text, schema 1: attributes and edges, never shapes."""
+        from netspec.serialize import to_json
+
+        return to_json(self)
+
+
+def attributes_of(op: Op) -> dict[str, Any]:
+    """The op's fields by name."""
+    return {entry.name: getattr(op, entry.name) for entry in fields(op)}

@@ -1,0 +1,86 @@
+"""Initial weights, in NumPy, so that every framework starts from the same bits.
+
+Each tensor has a Philox stream of its own, keyed by the seed and the tensor's name: adding a layer
+reshuffles no other, and neither does the order of the nodes.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+
+from netspec.errors import UnknownNameError
+from netspec.graph import Graph
+from netspec.ops import Param, Shape
+
+Weights = dict[str, np.ndarray]
+Draw = Callable[[np.random.Generator, Shape], np.ndarray]
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """The generator of `name` under `seed`."""
+    return np.random.Generator(np.random.Philox(key=[seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])]))
+
+
+def _fans(shape: Shape) -> tuple[int, int]:
+    window = int(np.prod(shape[2:]))
+    return shape[1] * window, shape[0] * window
+
+
+def he_normal(generator: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Normal of variance 2 / fan-in (1502.01852)."""
+    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / _fans(shape)[0]))
+
+
+def he_normal_fan_out(generator: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Normal of variance 2 / fan-out, as torchvision's ResNets use."""
+    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / _fans(shape)[1]))
+
+
+def glorot_uniform(generator: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Uniform of variance 2 / (fan-in + fan-out) (Glorot 2010)."""
+    limit = np.sqrt(6 / sum(_fans(shape)))
+    return generator.uniform(-limit, limit, shape).astype(np.float32)
+
+
+SCHEMES: dict[str, Draw] = {draw.__name__: draw for draw in (he_normal, he_normal_fan_out, glorot_uniform)}
+
+
+def initial_weights(graph: Graph, seed: int = 0, scheme: str = "he_normal") -> Weights:
+    """Canonical weights, float32: kernels drawn by `scheme`, gammas and variances 1, the rest 0."""
+    if scheme not in SCHEMES:
+        raise UnknownNameError(f"no initialisation '{scheme}'; there are {', '.join(SCHEMES)}")
+
+    def initial(name: str, param: Param) -> np.ndarray:
+        if param.kind == "kernel":
+            return SCHEMES[scheme](stream(seed, name), param.shape)
+        return np.full(param.shape, float(param.kind in ("gamma", "variance")), np.float32)
+
+    return {name: initial(name, param) for name, param in graph.params.items()}
+
+
+def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """A draw for every `noise.<path>` input of `explicit_noise(graph)`, float64 of shape `(batch, *noise_shape)`."""
+    draws = {}
+    for node in graph:
+        if len(node.inputs) == 2 and node.inputs[1] in graph.inputs:
+            draws[node.inputs[1]] = node.op.draw(  # type: ignore[attr-defined]  # only a NoisyOp has such an input
+                stream(seed, node.inputs[1]), batch, graph.shapes[node.inputs[0]]
+            )
+    return draws
+
+
+PROBES = {"gamma": (0.5, 1.5), "beta": (-0.25, 0.75), "bias": (-0.1, 0.1), "mean": (-0.1, 0.1), "variance": (0.5, 1.5)}
+
+
+def probe_weights(graph: Graph, seed: int = 0) -> Weights:
+    """Weights for comparing implementations and of no other use: nothing in them is zero, one or otherwise neutral.
+
+    With fresh ones an implementation that forgot a bias or a beta would pass, and deep networks of batch norm
+    and ReLU multiply rounding errors layer by layer; betas above zero keep them near linear.
+    """
+    weights = initial_weights(graph, seed)
+    for name, param in graph.params.items():
+        if param.kind in PROBES:
+            weights[name] = stream(seed, name).uniform(*PROBES[param.kind], param.shape).astype(np.float32)
+    return weights

@@ -1,0 +1,72 @@
+"""The vocabulary: what a network may be made of.
+
+`VOCABULARY` is closed and ordered; the three builders have one handler for each op in it, under the op's
+`kind` and in this order, and a test holds them to that.
+"""
+
+from netspec.ops.base import NoisyOp, Op, Padding, Param, Shape, snake_case
+from netspec.ops.channels import Flatten, PadChannels, SliceChannels, SpaceToDepth
+from netspec.ops.merge import Add, Concat, Mul, RadixSoftmax
+from netspec.ops.noise import Dropout, StochasticDepth
+from netspec.ops.norm import BatchNorm, InstanceNorm, LocalResponseNorm
+from netspec.ops.pointwise import ACTIVATIONS, Activation, Scale
+from netspec.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool
+from netspec.ops.weighted import Conv, Linear
+
+VOCABULARY: dict[str, type[Op]] = {
+    snake_case(op.__name__): op
+    for op in (
+        Conv,
+        Linear,
+        BatchNorm,
+        InstanceNorm,
+        LocalResponseNorm,
+        MaxPool,
+        AvgPool,
+        GlobalAvgPool,
+        BlurPool,
+        Activation,
+        Scale,
+        Dropout,
+        StochasticDepth,
+        Add,
+        Mul,
+        Concat,
+        RadixSoftmax,
+        SliceChannels,
+        PadChannels,
+        SpaceToDepth,
+        Flatten,
+    )
+}
+
+__all__ = [
+    "ACTIVATIONS",
+    "VOCABULARY",
+    "Activation",
+    "Add",
+    "AvgPool",
+    "BatchNorm",
+    "BlurPool",
+    "Concat",
+    "Conv",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool",
+    "InstanceNorm",
+    "Linear",
+    "LocalResponseNorm",
+    "MaxPool",
+    "Mul",
+    "NoisyOp",
+    "Op",
+    "PadChannels",
+    "Padding",
+    "Param",
+    "RadixSoftmax",
+    "Scale",
+    "Shape",
+    "SliceChannels",
+    "SpaceToDepth",
+    "StochasticDepth",
+]

@@ -1,0 +1,119 @@
+"""What an op is.
+
+An op is a frozen dataclass whose fields are its attributes. The class is the one authority on its own
+shape rule, parameters, MACs and meaning; everything else in Diptych is a fold over nodes. Shapes are
+logical, `(C, H, W)` or `(C,)`: the batch and the physical layout are no part of the language.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from netspec.errors import ShapeError
+
+Shape = tuple[int, ...]
+Padding = tuple[int, int, int, int]  # top, bottom, left, right
+
+KINDS = Literal["kernel", "bias", "gamma", "beta", "mean", "variance"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One tensor that an op owns, in PyTorch's layout. `mean` and `variance` are statistics, not trained."""
+
+    name: str
+    shape: Shape
+    kind: KINDS
+
+    @property
+    def trainable(self) -> bool:
+        return self.kind not in ("mean", "variance")
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of the vocabulary. `shape`, `params` and `macs` take the logical shapes of the inputs."""
+
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)  # fewest and most inputs; None: any number
+
+    @property
+    def kind(self) -> str:
+        """The name of the op in JSON and of its handler in every builder, as `max_pool`."""
+        return snake_case(type(self).__name__)
+
+    @property
+    def label(self) -> str:
+        """What a node of this op is called when its author gives no name."""
+        return self.kind
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """Shape of the output. Raises `ShapeError` when the op cannot take these inputs."""
+        return inputs[0]
+
+    def params(self, *inputs: Shape) -> tuple[Param, ...]:
+        """Tensors the op owns, in a fixed order."""
+        return ()
+
+    def macs(self, *inputs: Shape) -> int:
+        """Multiply-adds for one image; only convolutions and dense layers count."""
+        return 0
+
+
+@dataclass(frozen=True)
+class NoisyOp(Op):
+    """An op that draws at random in training and is the identity at inference.
+
+    A second input, where there is one, is the draw: `(N, *noise_shape)`, and then the op computes its
+    training form whatever the mode, so that all builders can be given the same noise.
+    """
+
+    arity: ClassVar[tuple[int, int | None]] = (1, 2)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if len(inputs) == 2 and inputs[1] != self.noise_shape(inputs[0]):
+            raise ShapeError(f"{self.kind} needs noise of shape {self.noise_shape(inputs[0])}, not {inputs[1]}")
+        return inputs[0]
+
+    def noise_shape(self, x: Shape) -> Shape:
+        raise NotImplementedError
+
+    def draw(self, generator: np.random.Generator, batch: int, x: Shape) -> np.ndarray:
+        """One draw for `batch` images, float64 of shape `(batch, *noise_shape)`."""
+        raise NotImplementedError
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def need_map(op: Op, shape: Shape) -> tuple[int, int, int]:
+    """The three sizes of a feature map, or a `ShapeError`."""
+    if len(shape) != 3:
+        raise ShapeError(f"{op.kind} needs a feature map (C, H, W), not {shape}")
+    return shape[0], shape[1], shape[2]
+
+
+def need_vector(op: Op, shape: Shape) -> int:
+    """The length of a vector, or a `ShapeError`."""
+    if len(shape) != 1:
+        raise ShapeError(f"{op.kind} needs a vector (C,), not {shape}; flatten the map first")
+    return shape[0]
+
+
+def windows(op: Op, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, dilation: Shape = (1, 1)) -> Shape:
+    """`(H, W)` of the positions that a window takes on a padded map; a last, partial step is dropped."""
+    _, height, width = need_map(op, shape)
+    top, bottom, left, right = padding
+    sizes = []
+    for size, pad, k, s, d in zip((height, width), (top + bottom, left + right), kernel, stride, dilation, strict=True):
+        room = size + pad - d * (k - 1) - 1
+        if room < 0:
+            raise ShapeError(f"a {height}x{width} map is too small for {op.kind} with kernel {kernel[0]}x{kernel[1]}")
+        sizes.append(room // s + 1)
+    return tuple(sizes)

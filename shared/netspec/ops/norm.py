@@ -1,0 +1,58 @@
+"""Normalisation ops."""
+
+from dataclasses import dataclass
+
+from netspec.ops.base import Op, Param, Shape, need_map
+
+
+@dataclass(frozen=True)
+class BatchNorm(Op):
+    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel, on a map or a vector (1502.03167).
+
+    In training mean and (biased) variance are the batch's; the running values move by
+    `running += fraction * (batch - running)`, the variance by its *unbiased* estimate, as PyTorch stores it.
+    """
+
+    epsilon: float = 1e-5
+    fraction: float = 0.1
+
+    def params(self, *inputs: Shape) -> tuple[Param, ...]:
+        channels = (inputs[0][0],)
+        return (
+            Param("weight", channels, "gamma"),
+            Param("bias", channels, "beta"),
+            Param("running_mean", channels, "mean"),
+            Param("running_var", channels, "variance"),
+        )
+
+
+@dataclass(frozen=True)
+class InstanceNorm(Op):
+    """As `BatchNorm`, with each image's own mean and biased variance over its map, in training and inference."""
+
+    epsilon: float = 1e-5
+
+    def shape(self, *inputs: Shape) -> Shape:
+        need_map(self, inputs[0])
+        return inputs[0]
+
+    def params(self, *inputs: Shape) -> tuple[Param, ...]:
+        channels = (inputs[0][0],)
+        return Param("weight", channels, "gamma"), Param("bias", channels, "beta")
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(Op):
+    """`y[c] = x[c] / (k + alpha / size * sum of x[d]**2)**beta` over the `size` channels around `c` (AlexNet).
+
+    Alpha is divided by `size`, as Caffe and PyTorch do and TensorFlow does not.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def shape(self, *inputs: Shape) -> Shape:
+        need_map(self, inputs[0])
+        return inputs[0]

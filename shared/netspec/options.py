@@ -1,0 +1,75 @@
+"""The command-line options by which a person says which network is meant, the same in every command."""
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from netspec.errors import UnknownNameError
+from netspec.graph import Graph
+from netspec.registry import resolve
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are a user's like any other: one line, no usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UnknownNameError(f"{message} (see {self.prog} --help)")
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", metavar="ARCH", help="an architecture's name, or a .json file of a graph")
+    parser.add_argument("--num-classes", type=int, metavar="N", help="default: the paper's")
+    parser.add_argument("--in-channels", type=int, metavar="C", help="default: the paper's")
+    parser.add_argument(
+        "--image-size", type=image_size, metavar="PX", help="96, or 96x128 for height x width; default: the paper's"
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the architecture, as dropout=0.2",
+    )
+
+
+def image_size(text: str) -> int | tuple[int, int]:
+    height, by, width = text.partition("x")
+    return (int(height), int(width)) if by else int(height)
+
+
+def network_of(options: argparse.Namespace) -> Graph:
+    """The graph that the options name. Raises `UnknownNameError` and `ShapeError` as `netspec.architecture` does."""
+    return resolve(
+        options.network,
+        num_classes=options.num_classes,
+        in_channels=options.in_channels,
+        image_size=options.image_size,
+        **dict(map(_pair, options.option)),
+    )
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UnknownNameError(f"--option takes KEY=VALUE, not '{text}'")
+    for read in (int, float):
+        try:
+            return key, read(value)
+        except ValueError:
+            continue
+    return key, {"true": True, "false": False}.get(value, value)
+
+
+def add_export_options(parser: argparse.ArgumentParser, framework: str) -> None:
+    """Options of the three export commands."""
+    add_network_options(parser)
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="canonical weights; default: probe weights, of no use but to try"
+    )
+    parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: the oldest that suits")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: exports/ARCH-{framework}.onnx")
+
+
+def out_of(options: argparse.Namespace, graph: Graph, framework: str) -> Path:
+    """Where an export goes."""
+    return options.out or Path("exports") / f"{graph.name}-{framework}.onnx"

@@ -1,0 +1,35 @@
+"""Graph to graph."""
+
+from netspec.graph import NOISE, Graph, Node
+from netspec.ops import NoisyOp
+
+
+def without_noise(graph: Graph) -> Graph:
+    """The graph without the ops that draw at random."""
+    through: dict[str, str] = {}  # a removed node -> what it passed on
+    nodes = []
+    for node in graph:
+        inputs = tuple(through.get(source, source) for source in node.inputs)
+        if isinstance(node.op, NoisyOp):
+            through[node.name] = inputs[0]
+        else:
+            nodes.append(Node(node.name, node.op, inputs))
+    outputs = tuple(through.get(output, output) for output in graph.outputs)
+    return Graph(graph.name, graph.input_shape, tuple(nodes), outputs, graph.blocks)
+
+
+def explicit_noise(graph: Graph) -> Graph:
+    """The graph with a second input `noise.<path>` for each op that draws, so that all builders get one draw."""
+    nodes = tuple(
+        Node(node.name, node.op, (node.inputs[0], NOISE + node.name)) if isinstance(node.op, NoisyOp) else node
+        for node in graph
+    )
+    return Graph(graph.name, graph.input_shape, nodes, graph.outputs, graph.blocks)
+
+
+def inference(graph: Graph) -> Graph:
+    """What runs in deployment: the logits alone, no noise, and nothing that the logits do not need."""
+    graph = without_noise(graph)
+    needed = graph.ancestors(graph.outputs[:1])
+    nodes = tuple(node for node in graph if node.name in needed)
+    return Graph(graph.name, graph.input_shape, nodes, graph.outputs[:1], graph.blocks)

@@ -1,0 +1,155 @@
+"""The networks there are, by name."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+from netspec.errors import ShapeError, UnknownNameError
+from netspec.graph import Graph
+from netspec.ops import Shape
+from netspec.serialize import from_json
+from netspec.tracer import Tensor, trace
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One row of the zoo: `function(image, classes, *arguments, **options)` draws it."""
+
+    name: str
+    family: str
+    paper: str
+    input_shape: Shape
+    classes: int
+    function: Callable[..., Tensor]
+    arguments: tuple[Any, ...]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Names and defaults of what a user may choose: the function's keyword-only parameters."""
+        parameters = signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
+
+
+_ARCHITECTURES: dict[str, Architecture] = {}
+
+
+def family(
+    variants: Mapping[str, tuple[Any, ...]], *, paper: str, input_shape: Shape, classes: int
+) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Register a function under each name of `variants`, whose values are its arguments behind the classes.
+
+    `input_shape` and `classes` are the paper's own. The family is the name of the module.
+    """
+
+    def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        module = function.__module__.rpartition(".")[2]
+        for name, arguments in variants.items():
+            if name in _ARCHITECTURES:
+                raise ValueError(f"two architectures are named '{name}'")
+            _ARCHITECTURES[name] = Architecture(name, module, paper, input_shape, classes, function, arguments)
+        return function
+
+    return register
+
+
+def _all() -> dict[str, Architecture]:
+    """Every architecture, once the family files have been read."""
+    from netspec import architectures
+
+    for module in pkgutil.iter_modules(architectures.__path__):
+        importlib.import_module(f"{architectures.__name__}.{module.name}")
+    return _ARCHITECTURES
+
+
+def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
+    """Names that match a wildcard pattern, in the order of the zoo."""
+    return [name for name, entry in _all().items() if fnmatchcase(name, pattern) and fnmatchcase(entry.family, family)]
+
+
+def find(name: str) -> Architecture:
+    """The registered architecture. Raises `UnknownNameError` with the nearest names."""
+    try:
+        return _all()[name]
+    except KeyError:
+        raise UnknownNameError(f"no architecture '{name}'{nearest(name, _all())}") from None
+
+
+def nearest(name: str, names: Mapping[str, Any]) -> str:
+    """`; did you mean a, b?`, or where to look."""
+    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"; did you mean {', '.join(close)}?" if close else f"; there are {', '.join(list(names)[:12])}, ..."
+
+
+def architecture(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    **options: Any,
+) -> Graph:
+    """The graph of a network; what is left out is the paper's own. `image_size` is pixels, or `(H, W)`.
+
+    Raises `UnknownNameError` for a name or an option that is not there, and `ShapeError` for an image size
+    that the network cannot take, with the smallest that it can.
+    """
+    entry = find(name)
+    for option in options:
+        if option not in entry.options:
+            hint = nearest(option, entry.options) if entry.options else "; it has none"
+            raise UnknownNameError(f"{name} has no option '{option}'{hint}")
+    chosen = {key: value for key, value in options.items() if value != entry.options[key]}
+    title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
+    channels, *native = entry.input_shape
+    height, width = (
+        native if image_size is None else (image_size, image_size) if isinstance(image_size, int) else image_size
+    )
+    classes = entry.classes if num_classes is None else num_classes
+    channels = channels if in_channels is None else in_channels
+    if min(classes, channels, height, width) < 1:
+        raise ShapeError(
+            f"{name} needs at least one class, channel and pixel, not {classes}, {channels}, {height}x{width}"
+        )
+
+    def draw(image: Tensor) -> Tensor:
+        return entry.function(image, classes, *entry.arguments, **options)
+
+    try:
+        return trace(title, (channels, height, width), draw)
+    except ShapeError as error:
+        smallest = smallest_image(lambda size: trace(title, (channels, size, size), draw), max(*native, height, width))
+        raise ShapeError(
+            f"{name} cannot take images of {height}x{width}: {error}; the smallest that it takes is {smallest}x{smallest}"
+        ) from None
+
+
+def smallest_image(build: Callable[[int], Graph], largest: int) -> int:
+    """The least square size for which `build(size)` works out."""
+    for size in range(1, largest + 1):
+        try:
+            build(size)
+        except ShapeError:
+            continue
+        return size
+    raise ShapeError(f"no size up to {largest} works out")
+
+
+def resolve(model: str | Graph, **options: Any) -> Graph:
+    """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
+    if isinstance(model, str) and model.endswith(".json"):
+        path = Path(model)
+        if not path.is_file():
+            raise UnknownNameError(f"no file {model}")
+        model = from_json(path.read_text(), model)
+    if isinstance(model, Graph):
+        given = [key for key, value in options.items() if value is not None]
+        if given:
+            raise UnknownNameError(f"{model.name} is a finished graph: {', '.join(given)} cannot be chosen any more")
+        return model
+    return architecture(model, **options)

@@ -1,0 +1,54 @@
+"""Graphs as JSON. A reader refuses another schema, an op or an attribute that it does not know."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from netspec.errors import GraphError
+from netspec.graph import Graph, Node, attributes_of
+from netspec.ops import VOCABULARY, Op
+
+SCHEMA = 1
+
+
+def to_json(graph: Graph) -> str:
+    """One line a node, so that two graphs can be compared with any text tool."""
+    head = json.dumps({"schema": SCHEMA, "name": graph.name, "input_shape": graph.input_shape})
+    nodes = (
+        json.dumps({"name": node.name, "op": node.op.kind, "inputs": node.inputs, "attributes": attributes_of(node.op)})
+        for node in graph
+    )
+    lines = ",\n    ".join(nodes)
+    return f'{head[:-1]},\n "nodes": [\n    {lines}\n ],\n "outputs": {json.dumps(graph.outputs)}}}\n'
+
+
+def from_json(text: str, source: str = "the text") -> Graph:
+    """Read what `to_json` wrote. Raises `GraphError`, which names `source`, for anything else."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise GraphError(f"{source} is not JSON: {error}") from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else None
+        raise GraphError(f"{source} has schema {found!r}; this version of Diptych reads schema {SCHEMA}")
+    try:
+        return Graph(
+            str(data["name"]),
+            tuple(int(size) for size in data["input_shape"]),
+            tuple(Node(str(node["name"]), _op(node, source), tuple(node["inputs"])) for node in data["nodes"]),
+            tuple(data["outputs"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise GraphError(f"{source} is no graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
+
+
+def _op(node: dict[str, Any], source: str) -> Op:
+    kind = VOCABULARY.get(node["op"])
+    if kind is None:
+        raise GraphError(f"{source}: '{node['name']}' is a '{node['op']}', which is no op of schema {SCHEMA}")
+    known = {entry.name for entry in fields(kind)}
+    given = node["attributes"]
+    if set(given) != known:
+        wrong = ", ".join(sorted(set(given) ^ known))
+        raise GraphError(f"{source}: '{node['name']}' ({node['op']}) has missing or unknown attributes: {wrong}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})

@@ -1,0 +1,98 @@
+"""Records a graph while an author's function runs on tensors whose shapes are known."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
+from typing import Any
+
+from netspec.errors import GraphError, ShapeError
+from netspec.graph import IMAGE, BlockCall, Graph, Node
+from netspec.ops import Op, Shape
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value in a network under construction: `shape` is `(C, H, W)` or `(C,)`."""
+
+    name: str
+    shape: Shape
+    tracer: "Tracer"
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0]
+
+    @property
+    def height(self) -> int:
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.shape[2]
+
+
+class Tracer:
+    """Nodes and block calls so far, and the scope that names are put under."""
+
+    def __init__(self, name: str, input_shape: Shape) -> None:
+        self.name = name
+        self.input_shape = input_shape
+        self.nodes: list[Node] = []
+        self.blocks: list[BlockCall] = []
+        self.scope = ""
+
+    def emit(self, op: Op, *inputs: Tensor, name: str | None = None) -> Tensor:
+        """Append a node. An op with weights must be given a name; another is named after its input and kind."""
+        shapes = [x.shape for x in inputs]
+        path = self._path(name) if name else self._default_path(op, inputs[0])
+        try:
+            shape = op.shape(*shapes)
+        except ShapeError as error:
+            raise ShapeError(f"{error} (at '{path}')") from None
+        if name is None and op.params(*shapes):
+            raise GraphError(f"{self.name}: {op.kind} on '{inputs[0].name}' owns weights and needs name=...")
+        self.nodes.append(Node(path, op, tuple(x.name for x in inputs)))
+        return Tensor(path, shape, self)
+
+    def _path(self, name: str) -> str:
+        return f"{self.scope}.{name}" if self.scope else name
+
+    def _default_path(self, op: Op, x: Tensor) -> str:
+        """`<input>.<label>` where the input lies in the present scope, else the scope's own `<label>`."""
+        prefix = f"{self.scope}." if self.scope else ""
+        if x.name == IMAGE or not x.name.startswith(prefix):
+            return prefix + op.label
+        return f"{x.name}.{op.label}"
+
+    @contextmanager
+    def within(self, name: str) -> Iterator[None]:
+        """Put the names of what is emitted meanwhile under `name`."""
+        outer, self.scope = self.scope, self._path(name)
+        try:
+            yield
+        finally:
+            self.scope = outer
+
+
+def trace(name: str, input_shape: Shape, function: Callable[[Tensor], Tensor]) -> Graph:
+    """The graph that `function` draws when it is called with the image."""
+    tracer = Tracer(name, input_shape)
+    logits = function(Tensor(IMAGE, input_shape, tracer))
+    return Graph(name, input_shape, tuple(tracer.nodes), (logits.name,), tuple(tracer.blocks))
+
+
+def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function on a tensor whose nodes go under the `name` it is called with, and whose calls are remembered."""
+    parameters = list(signature(function).parameters)
+
+    @wraps(function)
+    def call(x: Tensor, *args: Any, name: str, **kwargs: Any) -> Tensor:
+        tracer = x.tracer
+        given = tuple((dict(zip(parameters[1:], args, strict=False)) | kwargs).items())
+        with tracer.within(name):
+            tracer.blocks.append(BlockCall(function.__name__, tracer.scope, given))
+            return function(x, *args, **kwargs)
+
+    return call

@@ -1,0 +1,79 @@
+"""Canonical weights: one safetensors file, canonical names, PyTorch layouts, float32.
+
+The file's metadata hold the digest of the graph that the weights belong to and a hash of the values.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from netspec.errors import WeightsError
+from netspec.files import written_whole
+from netspec.graph import Graph
+from netspec.init import Weights
+
+FORMAT = "diptych weights 1"
+
+
+def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names and values, in order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        total.update(name.encode())
+        total.update(np.ascontiguousarray(weights[name], np.float32).data)
+    return total.hexdigest()
+
+
+def check_weights(graph: Graph, weights: Mapping[str, np.ndarray], source: str = "the weights") -> None:
+    """Raise `WeightsError` unless names and shapes are exactly the graph's."""
+    names = graph.params.keys()
+    for name in [*(names - weights.keys()), *(weights.keys() - names)][:1]:
+        problem = "is not in" if name in names else "is no tensor of the network but is in"
+        raise WeightsError(f"'{name}' of {graph.name} {problem} {source}")
+    for name, param in graph.params.items():
+        if weights[name].shape != param.shape:
+            raise WeightsError(
+                f"'{name}' has the shape {weights[name].shape} in {source}, "
+                f"but {graph.name} with images of {graph.input_shape} needs {param.shape}"
+            )
+
+
+def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
+    """Write float32 tensors in the graph's order, whole or not at all."""
+    check_weights(graph, weights)
+    tensors = {name: np.ascontiguousarray(weights[name], np.float32) for name in graph.params}
+    metadata = {
+        "format": FORMAT,
+        "architecture": graph.name,
+        "digest": graph.digest,
+        "sha256": weights_hash(tensors),
+    }
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:
+    """Read a file of this very network: float32 arrays by canonical name.
+
+    Raises `WeightsError` when the file cannot be read, is damaged, or belongs to another network.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"cannot read weights from {path}: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path} was not written by Diptych: its format is {metadata.get('format')!r}, not {FORMAT!r}"
+        )
+    if metadata.get("digest") != graph.digest:
+        raise WeightsError(f"{path} holds weights of {metadata.get('architecture')}, not of {graph.name}")
+    check_weights(graph, weights, str(path))
+    if metadata.get("sha256") != weights_hash(weights):
+        raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
+    return weights
