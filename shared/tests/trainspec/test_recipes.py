@@ -1,0 +1,190 @@
+import argparse
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netspec.errors import DiptychError, RecipeError, UnknownNameError
+from trainspec.data import open_data
+from trainspec.recipes import (
+    COLLECTIONS,
+    Recipe,
+    add_train_options,
+    find_recipe,
+    override,
+    read_recipe,
+    read_train_options,
+    to_toml,
+)
+from trainspec.recipes.options import parse_duration
+
+FAMILIES = {
+    "lenet": ("lenet5", "lenet5_wide"),
+    "nin": ("nin", "nin_bn"),
+    "vgg": ("vgg11", "vgg13_bn", "vgg16_bn", "vgg19", "vgg19_bn", "vgg19_cifar"),
+    "resnet_cifar": ("resnet20", "resnet110"),
+}
+SHIPPED = [
+    Path(str(file))
+    for name in COLLECTIONS
+    for file in (files("trainspec.recipes") / name).iterdir()
+    if file.name.endswith(".toml")
+]
+
+
+def read(tmp_path: Path, text: str) -> Recipe:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_recipe(path)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_shipped_recipes(path, tmp_path):
+    recipe = read_recipe(path)
+    assert read(tmp_path, to_toml(recipe)) == recipe
+    header = path.read_text().split("\n\n")[0]
+    assert "# Command: nox -s train_torch -- " in header and "# Accuracy to expect: " in header
+
+
+@pytest.mark.parametrize("data", ["cifar10", "digits", "cifar10-jpeg", "flowers5"])
+@pytest.mark.parametrize(("family", "name"), [(family, name) for family in FAMILIES for name in FAMILIES[family]])
+def test_every_network_of_the_four_families_has_a_recipe(family, name, data):
+    recipe = find_recipe(name, family, data)
+    assert recipe.augmentation.flip == (data != "digits")
+
+
+def test_the_most_specific_recipe_wins():
+    assert find_recipe("vgg19", "vgg", "digits").epochs == 8
+    assert find_recipe("vgg19", "vgg", "cifar10").schedule.peak == 0.01
+    assert find_recipe("vgg19_bn", "vgg", "cifar10").schedule.peak == 0.05
+    assert find_recipe("nin_bn", "nin", "digits").schedule.peak == 0.02
+    seed = find_recipe("nin_bn", "nin", "cifar10", "seed")
+    assert (seed.schedule.peak, seed.optimizer.weight_decay, seed.init) == (0.05, 2e-4, "glorot_uniform")
+
+
+def test_no_recipe_and_no_such_collection(tmp_path):
+    with pytest.raises(RecipeError, match=r"no seed recipe for vgg19 .*--recipe modern"):
+        find_recipe("vgg19", "vgg", "cifar10", "seed")
+    with pytest.raises(UnknownNameError, match="did you mean modern"):
+        find_recipe("vgg19", "vgg", "cifar10", "modem")
+    with pytest.raises(RecipeError, match="no such recipe file"):
+        find_recipe("vgg19", "vgg", "cifar10", "mine.toml")
+    (tmp_path / "mine.toml").write_text("epochs = 3")
+    assert find_recipe("vgg19", "vgg", "cifar10", str(tmp_path / "mine.toml")) == Recipe(epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epoch = 3", "unknown key epoch; did you mean epochs?"),
+        ("[optimizer]\nweigth_decay = 1", "unknown key optimizer.weigth_decay; did you mean optimizer.weight_decay?"),
+        ("[optimiser]\nmomentum = 1", "unknown key optimiser; did you mean optimizer?"),
+        ("zzz = 1", "unknown key zzz; known: epochs, batch"),
+        ("epochs = 3.5", "epochs = 3.5 is not allowed; give a whole number"),
+        ("epochs = true", "epochs = true is not allowed; give a whole number"),
+        ("epochs = '3'", 'epochs = "3" is not allowed; give a whole number'),
+        ("epochs = 0", "epochs = 0 is not allowed; must be at least 1"),
+        ("[optimizer]\nmomentum = 1.0", "optimizer.momentum = 1 is not allowed; must be at least 0 and below 1"),
+        ("[optimizer]\nnesterov = 1", "optimizer.nesterov = 1 is not allowed; give true or false"),
+        ("[optimizer]\nkind = 'adma'", 'optimizer.kind = "adma" is not allowed; choose sgd'),
+        ("[schedule]\npeak = nan", "schedule.peak = nan is not allowed; must be above 0"),
+        ("[schedule]\nlower = inf", "schedule.lower = inf is not allowed; must be finite"),
+        ("[schedule]\nmilestones = 3", "schedule.milestones = 3 is not allowed; give a list of numbers"),
+        ("[schedule]\nmilestones = [0.5, 'x']", 'schedule.milestones = "x" is not allowed; give a number'),
+        ("[schedule]\nkind = 'step'", "schedule.milestones: a step schedule needs at least one"),
+        ("[schedule]\nmilestones = [0.5, 0.2]", "schedule.milestones: must ascend"),
+        ("[schedule]\nkind = 'one_cycle'\nwarmup_epochs = 2", "schedule.warmup_epochs: must be 0"),
+        ("schedule = 3", "schedule is a section, not a value; write [schedule]"),
+        ("date = 2020-01-01", "unknown key date"),
+        ("epochs = 2020-01-01", "epochs = 2020-01-01 is not allowed"),
+        ("epochs = ", "not a TOML file"),
+        ("extends = 'nothing.toml'", "extends 'nothing.toml', which is no file beside it"),
+    ],
+)
+def test_bad_recipes(tmp_path, text, words):
+    with pytest.raises(RecipeError) as error:
+        read(tmp_path, text)
+    assert words in str(error.value) and "mine.toml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_extends_one_level(tmp_path):
+    (tmp_path / "base.toml").write_text("epochs = 3\n[optimizer]\nmomentum = 0.5\nnesterov = false")
+    child = read(tmp_path, "extends = 'base.toml'\n[optimizer]\nmomentum = 0.6")
+    assert (child.epochs, child.optimizer.momentum, child.optimizer.nesterov) == (3, 0.6, False)
+    (tmp_path / "grandchild.toml").write_text("extends = 'mine.toml'")
+    with pytest.raises(RecipeError, match="only one level"):
+        read_recipe(tmp_path / "grandchild.toml")
+    (tmp_path / "base.toml").write_text("epoch = 3")
+    with pytest.raises(RecipeError, match=r"base\.toml: unknown key epoch"):
+        read_recipe(tmp_path / "mine.toml")
+
+
+@settings(max_examples=40)
+@given(st.floats(0, 0.99), st.floats(1e-300, 1e300), st.one_of(st.none(), st.floats(0, 0.99)), st.text())
+def test_toml_keeps_every_bit(tmp_path_factory, momentum, peak, dropout, name):
+    values = {"optimizer.momentum": momentum, "schedule.peak": peak, "schedule.milestones": [0.25, 0.5]}
+    recipe = override(Recipe(), values)
+    recipe = replace(recipe, regularisation=replace(recipe.regularisation, dropout=dropout))
+    recipe = replace(recipe, data=replace(recipe.data, name=name))
+    assert read(tmp_path_factory.getbasetemp(), to_toml(recipe)) == recipe
+
+
+def options(arguments: str = ""):
+    parser = argparse.ArgumentParser()
+    add_train_options(parser)
+    return read_train_options(parser.parse_args(arguments.split()))
+
+
+def test_options_override_single_values():
+    asked = options(
+        "--epochs 5 --seed 7 --precision fp32 --budget 10m --set optimizer.momentum=0.8 --set batch=64 "
+        "--set schedule.kind=htd --set schedule.milestones=[0.1,0.2] --out there --data digits"
+    )
+    recipe = asked.recipe_for("vgg19", "vgg", "digits")
+    assert (recipe.epochs, recipe.seed, recipe.precision, recipe.batch) == (5, 7, "fp32", 64)
+    assert (recipe.optimizer.momentum, recipe.schedule.kind, recipe.schedule.milestones) == (0.8, "htd", (0.1, 0.2))
+    assert recipe.optimizer.weight_decay == 5e-4 and recipe.data.name == "digits"
+    assert (asked.budget, asked.out, asked.data, asked.resume, asked.weights) == (
+        600,
+        Path("there"),
+        "digits",
+        None,
+        None,
+    )
+    assert options().recipe_for("vgg19", "vgg", "digits") == replace(
+        find_recipe("vgg19", "vgg", "digits"), data=recipe.data
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--epochs five", '--epochs: epochs = "five" is not allowed; give a whole number'),
+        ("--precision fp31", "choose auto, fp64, fp32, tf32, bf16, fp16"),
+        ("--budget 10", "not a time; give 90s, 10m or 1h"),
+        ("--budget 0m", "not a time"),
+        ("--set optimizer.momentum", "give section.key=value"),
+        ("--set optimizer.momentun=0.8", "did you mean optimizer.momentum?"),
+        ("--set optimizer=0.8", "optimizer is a section"),
+        ("--set batch.size=3", "batch = "),
+    ],
+)
+def test_bad_options(arguments, words):
+    with pytest.raises(DiptychError) as error:
+        options(arguments).recipe_for("vgg19", "vgg", "digits")
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_durations():
+    assert [parse_duration(text) for text in ("90s", "10m", "1.5h")] == [90, 600, 5400]
+
+
+def test_normalisation_constants():
+    data = open_data("digits", 8, notice=print)
+    augmentation = Recipe().augmentation
+    assert augmentation.constants(data) == (data.mean, data.std)
+    assert replace(augmentation, normalise="half").constants(data) == ((0.5,) * 3, (0.5,) * 3)
+    assert replace(augmentation, normalise="unit").constants(data) == ((0.0,) * 3, (1.0,) * 3)

@@ -1,0 +1,1 @@
+"""How a network is trained, in no framework's terms: data sets, batch plans, schedules, recipes, run folders."""

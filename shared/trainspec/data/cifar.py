@@ -1,0 +1,135 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from their published python-version archives.
+
+The archives hold pickles. They are read with an unpickler that can build NumPy arrays and nothing else.
+"""
+
+import codecs
+import io
+import pickle
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.errors import DataError
+from trainspec.data.archives import read_archive
+from trainspec.data.cache import cache_folder
+from trainspec.data.dataset import DataSet, Split, with_validation
+from trainspec.data.download import Source, fetch
+from trainspec.data.images import resize_arrays
+
+SITE = "https://www.cs.toronto.edu/~kriz"
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """One of the two sets: its archive, the keys of its pickles, and its constants on the 0..255 scale."""
+
+    name: str
+    label: str
+    source: Source
+    train_files: tuple[str, ...]
+    test_file: str
+    labels_key: bytes
+    meta_file: str
+    names_key: bytes
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+CIFAR10 = Cifar(
+    name="cifar10",
+    label="CIFAR-10",
+    source=Source(f"{SITE}/cifar-10-python.tar.gz", "6d958be074577803d12ecdefd02955f39262c83c16fe9320329d7fe0b5c001ce"),
+    train_files=tuple(f"data_batch_{number}" for number in range(1, 6)),
+    test_file="test_batch",
+    labels_key=b"labels",
+    meta_file="batches.meta",
+    names_key=b"label_names",
+    mean=(125.307, 122.95, 113.865),  # seed 1 (BIGBALLON/cifar-10-cnn)
+    std=(62.9932, 62.0887, 66.7048),
+)
+CIFAR100 = Cifar(
+    name="cifar100",
+    label="CIFAR-100",
+    source=Source(
+        f"{SITE}/cifar-100-python.tar.gz", "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
+    ),
+    train_files=("train",),
+    test_file="test",
+    labels_key=b"fine_labels",
+    meta_file="meta",
+    names_key=b"fine_label_names",
+    mean=(129.3, 124.1, 112.4),
+    std=(68.2, 65.4, 70.4),
+)
+
+
+def load_cifar(cifar: Cifar, image_size: int, seed: int) -> DataSet:
+    """The set, its images uint8 `(N, image_size, image_size, 3)`; 10% of the training split become validation.
+
+    Downloads the archive into the cache folder where it is not there yet. Raises `DataError`.
+    """
+    path = fetch(cifar.source, cache_folder())
+    wanted = {*cifar.train_files, cifar.test_file, cifar.meta_file}
+    pickles = {}
+    for name, content in read_archive(path):
+        if content is not None and PurePosixPath(name).name in wanted:
+            pickles[PurePosixPath(name).name] = _unpickle(content, f"{path}: {name}")
+    if missing := sorted(wanted - pickles.keys()):
+        raise DataError(f"{path}: {missing[0]} is missing; delete the file so that it is downloaded again")
+    try:
+        everything = _split(cifar, [pickles[name] for name in cifar.train_files], image_size)
+        test = _split(cifar, [pickles[cifar.test_file]], image_size)
+        classes = tuple(name.decode() for name in pickles[cifar.meta_file][cifar.names_key])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: does not hold {cifar.label} as published ({error}); download it again") from error
+    train, validation = with_validation(everything, seed)
+    return DataSet(
+        name=cifar.name,
+        label=cifar.label,
+        classes=classes,
+        train=train,
+        validation=validation,
+        test=test,
+        mean=tuple(value / 255 for value in cifar.mean),
+        std=tuple(value / 255 for value in cifar.std),
+    )
+
+
+def _split(cifar: Cifar, batches: list[dict[bytes, Any]], image_size: int) -> Split:
+    rows: NDArray[np.uint8] = np.concatenate([np.asarray(batch[b"data"], np.uint8) for batch in batches])
+    labels = np.concatenate([np.asarray(batch[cifar.labels_key], np.int64) for batch in batches])
+    planes = rows.reshape(len(labels), 3, 32, 32)  # a row is the red plane, the green and the blue
+    return Split(resize_arrays(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), image_size), labels)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Builds arrays of numbers, text and containers; any other object is refused, because building it runs its code."""
+
+    ALLOWED: ClassVar[dict[tuple[str, str], Any]] = {
+        # CIFAR was pickled by a NumPy that had no `_core`; the old name still resolves, but warns.
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): codecs.encode,  # how Python 3 writes bytes in the old protocols
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self.ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed") from None
+
+
+def _unpickle(content: bytes, name: str) -> dict[bytes, Any]:
+    try:
+        value = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:  # a hostile pickle can raise anything
+        raise DataError(f"{name}: not a CIFAR pickle ({error}); download the archive again") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{name}: not a CIFAR pickle; download the archive again")
+    return value

@@ -1,0 +1,87 @@
+"""What a data set is: three splits of uint8 images and integer labels, and the numbers that normalise them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+VALIDATION_FRACTION = 0.1  # of the training split: 5,000 images of CIFAR's 50,000
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images, uint8 `(N, H, W, C)`, and their labels, int64 `(N,)`."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: NDArray[np.int64]) -> "Split":
+        """The samples at `indices`, in that order."""
+        return Split(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A data set ready to train on.
+
+    `name` is a slug for folders and recipes, `label` what people call it. `validation` was held out of the
+    training split; `test` is never tuned on. `mean` and `std` are per channel, on the 0..1 scale. `notes` are
+    sentences that belong beside any figure (how the split was made, the licence).
+    """
+
+    name: str
+    label: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` of every image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+
+def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices `(kept, held out)`, both ascending: exactly `count` are held out, in proportion to the classes.
+
+    The samples of each class are shuffled and given the quantile they reach in it; those with the lowest quantiles
+    are held out. Depends on the order of `labels` and on `seed` alone.
+    """
+    # Raw Philox words are the same in every version of NumPy; Generator's methods are not promised to be.
+    ticket = np.random.Philox(key=seed).random_raw(len(labels))
+    by_class = np.lexsort((ticket, labels))
+    sizes = np.bincount(labels)
+    starts = np.cumsum(sizes) - sizes
+    sorted_labels = labels[by_class]
+    quantile = np.empty(len(labels))
+    quantile[by_class] = (np.arange(len(labels)) - starts[sorted_labels] + 0.5) / sizes[sorted_labels]
+    order = np.lexsort((ticket, quantile))
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def with_validation(train: Split, seed: int) -> tuple[Split, Split]:
+    """`(train, validation)`: a tenth of the training split, by class, becomes the validation split."""
+    kept, held = hold_out(train.labels, round(len(train) * VALIDATION_FRACTION), seed)
+    return train.take(kept), train.take(held)
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 `(N, H, W, C)` images, on the 0..1 scale."""
+    levels = np.arange(256)
+    means, deviations = [], []
+    for channel in range(images.shape[-1]):
+        # A histogram is exact, and needs no float copy of the images.
+        counts = np.bincount(images[..., channel].ravel(), minlength=256)
+        mean = float((counts @ levels) / counts.sum())
+        variance = float((counts @ (levels - mean) ** 2) / counts.sum())
+        means.append(mean / 255)
+        deviations.append(max(variance**0.5, 1.0) / 255)  # a constant channel must not divide by zero
+    return tuple(means), tuple(deviations)

@@ -1,0 +1,7 @@
+"""What is random about a batch, drawn before it is made, and the pure functions that make it."""
+
+from trainspec.plan.ahead import ahead
+from trainspec.plan.apply import apply, normalisation, normalise, one_hot
+from trainspec.plan.epoch import BatchPlan, EpochPlan, draw_epoch
+
+__all__ = ["BatchPlan", "EpochPlan", "ahead", "apply", "draw_epoch", "normalisation", "normalise", "one_hot"]

@@ -1,0 +1,22 @@
+"""How to train: recipes as TOML files, and the command-line options that change single values of them."""
+
+from trainspec.recipes.find import COLLECTIONS, find_recipe, override, read_recipe, to_toml, with_data
+from trainspec.recipes.options import TrainOptions, add_train_options, read_train_options
+from trainspec.recipes.recipe import Augmentation, Data, Optimizer, Recipe, Regularisation
+
+__all__ = [
+    "COLLECTIONS",
+    "Augmentation",
+    "Data",
+    "Optimizer",
+    "Recipe",
+    "Regularisation",
+    "TrainOptions",
+    "add_train_options",
+    "find_recipe",
+    "override",
+    "read_recipe",
+    "read_train_options",
+    "to_toml",
+    "with_data",
+]

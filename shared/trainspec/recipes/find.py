@@ -1,0 +1,96 @@
+"""Where a recipe comes from: the files beside this one, or the user's own."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from netspec.errors import RecipeError, UnknownNameError
+from trainspec.recipes.reading import from_table, merged, table_to_toml, to_table
+from trainspec.recipes.recipe import Recipe
+
+COLLECTIONS = ("modern", "seed")
+
+
+def find_recipe(architecture: str, family: str, data_name: str, which: str = "modern") -> Recipe:
+    """The recipe of an architecture on a data set: from a collection (`modern`, `seed`), or from the file `which`.
+
+    In a collection the most specific file wins: `<architecture>.<data>.toml`, `<family>.<data>.toml`, and for any other
+    data `<architecture>.toml`, `<family>.toml`. Raises `RecipeError` where there is none or it says what is impossible,
+    `UnknownNameError` where `which` means nothing.
+    """
+    if which not in COLLECTIONS:
+        return read_recipe(_own_file(which))
+    folder = files("trainspec.recipes") / which
+    candidates = (f"{architecture}.{data_name}", f"{family}.{data_name}", architecture, family)
+    for candidate in candidates:
+        if (file := folder / f"{candidate}.toml").is_file():
+            return read_recipe(file)
+    other = ", ".join(f"--recipe {name}" for name in COLLECTIONS if name != which)
+    raise RecipeError(f"no {which} recipe for {architecture} (family {family}); try {other} or --recipe FILE")
+
+
+def read_recipe(file: Traversable) -> Recipe:
+    """The recipe in a TOML file; `extends = "other.toml"` names one beside it that this one changes."""
+    table = _table(file)
+    if "extends" in table:
+        parent = _beside(file, table.pop("extends"))
+        base = _table(parent)
+        if "extends" in base:
+            raise RecipeError(f"{file}: extends {parent.name}, which extends another; only one level is allowed")
+        from_table(Recipe, base, str(parent))  # so that an error is told of the file that has it
+        table = merged(base, table)
+    return from_table(Recipe, table, str(file))
+
+
+def override(recipe: Recipe, values: Mapping[str, Any], origin: str = "--set") -> Recipe:
+    """`recipe` with single values replaced: `{"batch": 64, "optimizer.weight_decay": 1e-4}`. Raises `RecipeError`."""
+    table = to_table(recipe)
+    for key, value in values.items():
+        *section, name = key.split(".")
+        over: dict[str, Any] = {name: value}
+        for part in reversed(section):
+            over = {part: over}
+        table = merged(table, over)
+    return from_table(Recipe, table, origin)
+
+
+def with_data(recipe: Recipe, data_name: str) -> Recipe:
+    """`recipe` for the data set of that name."""
+    return replace(recipe, data=replace(recipe.data, name=data_name))
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The whole recipe as TOML, every value written out; reading it gives an equal recipe."""
+    return table_to_toml(to_table(recipe))
+
+
+def _own_file(which: str) -> Path:
+    path = Path(which).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix == ".toml" or path.name != which:
+        raise RecipeError(f"{which}: no such recipe file")
+    nearest = difflib.get_close_matches(which, COLLECTIONS, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "a TOML file is needed otherwise"
+    raise UnknownNameError(f"--recipe {which}: neither {' nor '.join(COLLECTIONS)}; {hint}")
+
+
+def _beside(file: Traversable, name: Any) -> Traversable:
+    parent = Path(str(file)).parent / name if isinstance(name, str) else None
+    if parent is None or not parent.is_file():
+        raise RecipeError(f"{file}: extends {name!r}, which is no file beside it")
+    return parent
+
+
+def _table(file: Traversable) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{file}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file}: not a TOML file ({error})") from error

@@ -1,0 +1,130 @@
+"""TOML tables to frozen dataclasses and back. What the dataclass does not know is refused."""
+
+import difflib
+import json
+import math
+import operator
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from netspec.errors import RecipeError
+
+Section = TypeVar("Section")
+
+LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's metadata: what holds, and its words
+    "least": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "most": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+
+
+def from_table(section: type[Section], table: Mapping[str, Any], origin: str, path: str = "") -> Section:
+    """An instance of the dataclass `section` out of `table`, the rest by default.
+
+    Raises `RecipeError`, in one line that begins with `origin` (a file, an option), on an unknown key (with the nearest
+    known one), a value of the wrong type, and an impossible value.
+    """
+    known = {field.name: field for field in fields(section)}  # type: ignore[arg-type]
+    kinds = get_type_hints(section)
+    values = {}
+    for key, value in table.items():
+        name = f"{path}{key}"
+        if key not in known:
+            raise RecipeError(f"{origin}: unknown key {name}; {_nearest(name, (f'{path}{key}' for key in known))}")
+        if is_dataclass(kinds[key]):
+            if not isinstance(value, Mapping):
+                raise RecipeError(f"{origin}: {name} is a section, not a value; write [{name}]")
+            values[key] = from_table(kinds[key], value, origin, f"{name}.")
+        else:
+            values[key] = _value(value, kinds[key], known[key], f"{origin}: {name}")
+    instance = section(**values)
+    problem = getattr(instance, "problem", lambda: None)()
+    if problem:
+        raise RecipeError(f"{origin}: {path}{problem}")
+    return instance
+
+
+def to_table(section: Any) -> dict[str, Any]:
+    """The instance as nested dictionaries, as `from_table` takes them; None, which TOML has not, is left out."""
+    table: dict[str, Any] = {}
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if is_dataclass(value):
+            table[field.name] = to_table(value)
+        elif value is not None:
+            table[field.name] = list(value) if isinstance(value, tuple) else value
+    return table
+
+
+def table_to_toml(table: Mapping[str, Any]) -> str:
+    """TOML text of a table whose values are plain or one level of sections."""
+    lines = [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", f"[{key}]", *(f"{name} = {_toml(item)}" for name, item in value.items())]
+    return "\n".join(lines) + "\n"
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` in place of its own, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+
+
+def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:
+    """`value` as the field's type has it, once it is known to be possible."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        if value not in arguments:
+            raise RecipeError(f"{where} = {_shown(value)} is not allowed; choose {', '.join(map(str, arguments))}")
+        return value
+    if origin in (types.UnionType, Union):  # `kind | None`: what is absent is None
+        return _value(value, next(kind for kind in arguments if kind is not types.NoneType), field, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise RecipeError(f"{where} = {_shown(value)} is not allowed; give a list of numbers")
+        return tuple(_value(item, arguments[0], field, where) for item in value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        allowed = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
+        raise RecipeError(f"{where} = {_shown(value)} is not allowed; give {allowed}")
+    if isinstance(value, int | float):
+        _check_limits(value, field.metadata, where)
+    return value
+
+
+def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
+    present = [limit for limit in LIMITS if limit in limits]
+    if not math.isfinite(value) or not all(LIMITS[limit][0](value, limits[limit]) for limit in present):
+        allowed = " and ".join(f"{LIMITS[limit][1]} {limits[limit]:g}" for limit in present)
+        raise RecipeError(f"{where} = {value:g} is not allowed; must be {allowed or 'finite'}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        return _toml(value)
+    except TypeError:
+        return str(value)
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML, whose notation of texts, whole numbers and truth values is JSON's."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    # Two exceptions: TOML has no surrogate pairs, and wants the delete character escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,88 @@
+"""What a recipe says: frozen dataclasses, one for each section of its TOML file.
+
+The limits of a value stand beside it in the field's metadata: `least` and `most` include their number, `above` and
+`below` do not. Reading (`reading.py`), writing and the command line are all made from these fields.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from trainspec.data.dataset import DataSet
+from trainspec.schedules import Schedule
+
+Init = Literal["he_normal", "he_normal_fan_out", "glorot_uniform"]
+Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
+
+
+def _limited(default: Any, meaning: str = "", **limits: float) -> Any:
+    return field(default=default, metadata={"help": meaning, **limits})
+
+
+@dataclass(frozen=True)
+class Data:
+    """`name`: what a data set calls itself; absent: none was chosen yet. `image_size`: pixels."""
+
+    name: str | None = None
+    image_size: int = _limited(32, least=1)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """SGD in PyTorch's form. `weight_decay` is the L2 term in the gradient (Keras's `l2(c)` is a decay of 2c).
+
+    It reaches every kernel, and norms and biases only where `decay_norms_and_biases` says so.
+    """
+
+    kind: Literal["sgd"] = "sgd"
+    momentum: float = _limited(0.9, least=0.0, below=1.0)
+    nesterov: bool = True
+    weight_decay: float = _limited(5e-4, least=0.0)
+    decay_norms_and_biases: bool = False
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """`pad`: pixels of mean colour around an image before the random crop. `flip`: mirror half of the images.
+
+    `normalise`: by the data set's own mean and deviation, to -1..1 ("half"), or to 0..1 ("unit").
+    """
+
+    pad: int = _limited(4, least=0, most=1024)
+    flip: bool = True
+    normalise: Literal["dataset", "half", "unit"] = "dataset"
+
+    def constants(self, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """`(mean, std)` per channel on the 0..1 scale, as `plan.apply` takes them."""
+        channels = len(data.mean)
+        match self.normalise:
+            case "dataset":
+                return data.mean, data.std
+            case "half":
+                return (0.5,) * channels, (0.5,) * channels
+            case "unit":
+                return (0.0,) * channels, (1.0,) * channels
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """`label_smoothing`: 1512.00567. `dropout`: the rate of every dropout layer; absent: the architecture's own."""
+
+    label_smoothing: float = _limited(0.0, least=0.0, below=1.0)
+    dropout: float | None = _limited(None, least=0.0, below=1.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training, but for the network and the data themselves."""
+
+    epochs: int = _limited(200, "passes over the training split", least=1)
+    batch: int = _limited(128, "images in a step", least=1)
+    init: Init = field(default="he_normal", metadata={"help": "how kernels are drawn"})
+    precision: Precision = field(default="auto", metadata={"help": "arithmetic; auto: the fastest this machine has"})
+    evaluate_every: int = _limited(1, "epochs between two looks at the validation split", least=1)
+    seed: int = _limited(0, "of the initial weights, the batches and the validation split", least=0, below=2**63)
+    data: Data = field(default_factory=Data)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    regularisation: Regularisation = field(default_factory=Regularisation)

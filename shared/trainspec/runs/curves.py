@@ -1,0 +1,41 @@
+"""The curves of a run as a picture."""
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from trainspec.runs.metrics import EpochMetrics
+
+
+def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> None:
+    """Write a PNG of loss, top-1 accuracy and learning rate over the epochs."""
+    # Not above: matplotlib is slow to import, and only this needs it. No pyplot: it would look for a screen.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(12, 3.8), dpi=120, layout="constrained")
+    figure.suptitle(title)
+    loss, accuracy, rate = figure.subplots(1, 3)
+    epochs = [epoch.epoch for epoch in metrics]
+    evaluated = [epoch for epoch in metrics if epoch.val_top1 is not None]
+    evaluated_epochs = [epoch.epoch for epoch in evaluated]
+    marker = "o" if len(epochs) < 25 else None
+
+    loss.plot(epochs, [epoch.train_loss for epoch in metrics], marker=marker, markersize=3, label="training")
+    loss.plot(
+        evaluated_epochs, [epoch.val_loss for epoch in evaluated], marker=marker, markersize=3, label="validation"
+    )
+    loss.set_ylabel("cross-entropy loss (nats)")
+    accuracy.plot(epochs, [epoch.train_top1 for epoch in metrics], marker=marker, markersize=3, label="training")
+    accuracy.plot(
+        evaluated_epochs, [epoch.val_top1 for epoch in evaluated], marker=marker, markersize=3, label="validation"
+    )
+    accuracy.set_ylabel("top-1 accuracy (%)")
+    rate.plot(epochs, [epoch.lr for epoch in metrics], marker=marker, markersize=3, color="tab:green")
+    rate.set_ylabel("learning rate at the end of the epoch")
+    for axes in (loss, accuracy, rate):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    for axes in (loss, accuracy):
+        axes.legend()
+    figure.savefig(file, format="png")

@@ -1,0 +1,81 @@
+"""The one display of a training, whichever framework runs it."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trainspec.runs.metrics import EpochMetrics
+
+EVERY = 20  # steps between two updates: reading a loss back from the device makes it wait
+
+
+class TrainingProgress:
+    """A live line on a terminal (epoch, images/s, loss, top-1, rate, time left), and one printed line an epoch.
+
+    On anything else than a terminal only the printed lines appear. The trainer reads loss and top-1 from its device
+    only when `due(step)`, and hands them to `update`.
+    """
+
+    def __init__(self, total_steps: int, steps_per_epoch: int, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self.steps_per_epoch = steps_per_epoch
+        self._live = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=120,
+        )
+        self._task = self._live.add_task("training", total=total_steps, epoch=1, figures="")
+        self._last = (0, time.monotonic())
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        self._last = (0, time.monotonic())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def due(self, step: int) -> bool:
+        """Whether the display wants the figures of `step`."""
+        return self.console.is_terminal and step % EVERY == 0
+
+    def update(self, step: int, total_steps: int, *, images: int, loss: float, top1: float, lr: float) -> None:
+        """Show that `step` of `total_steps` steps are done, `images` images after the update before.
+
+        `loss` and `top1` (percent) as they stand in the epoch, `lr` the rate of the step.
+        """
+        now = time.monotonic()
+        speed = images / max(now - self._last[1], 1e-9)
+        self._last = (step, now)
+        self._live.update(
+            self._task,
+            completed=step,
+            total=total_steps,
+            epoch=f"{max(step - 1, 0) // self.steps_per_epoch + 1}/{-(-total_steps // self.steps_per_epoch)}",
+            figures=f"{speed:,.0f} images/s  loss {loss:.4f}  top-1 {top1:.1f} %  lr {lr:.2g}",
+        )
+
+    def epoch(self, metrics: EpochMetrics, total_steps: int) -> None:
+        """Print the figures of an epoch that is over."""
+        validation = ""
+        if metrics.val_loss is not None and metrics.val_top1 is not None:
+            validation = f"  validation: loss {metrics.val_loss:.4f}, top-1 {metrics.val_top1:.2f} %"
+        self.say(
+            f"epoch {metrics.epoch}/{-(-total_steps // self.steps_per_epoch)}  {metrics.seconds:.1f} s  "
+            f"{metrics.images_per_second:,.0f} images/s  lr {metrics.lr:.2g}  training: loss {metrics.train_loss:.4f}, "
+            f"top-1 {metrics.train_top1:.2f} %{validation}  plan {metrics.plan_digest[:12]}"
+        )
+
+    def say(self, text: str) -> None:
+        """Print a line (above the live one)."""
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,145 @@
+"""A run's folder: what was asked, what was done, what came out. Every file in it is written whole."""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from netspec.errors import DataError
+from trainspec.atomic import StorageError, cannot_write, make_folder, replacing, write_bytes
+from trainspec.recipes.find import read_recipe, to_toml
+from trainspec.recipes.recipe import Recipe
+from trainspec.runs.curves import draw_curves
+from trainspec.runs.machine import describe_machine, describe_versions
+from trainspec.runs.metrics import EpochMetrics, from_jsonl, to_csv, to_jsonl
+
+SCHEMA = 1
+
+
+class Run:
+    """`folder` holds `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv` and `curves.png`.
+
+    As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (Ctrl-C), `failed`.
+    Whatever the end, all files are there and fit one another. Everything raises `StorageError` on a full disk.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: Recipe, facts: dict[str, Any], metrics: Sequence[EpochMetrics] = ()
+    ) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.facts = facts
+        self.metrics = list(metrics)
+
+    @classmethod
+    def start(
+        cls,
+        recipe: Recipe,
+        *,
+        architecture: str,
+        framework: str,
+        data_name: str,
+        data_label: str,
+        command: str,
+        device: str,
+        precision: str,
+        packages: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        out: Path = Path("runs"),
+    ) -> Self:
+        """Make the folder `<out>/<architecture>-<framework>-<data>-<time>`, and the files that are known already.
+
+        `command` as the user typed it; `packages` are the distributions whose versions count.
+        """
+        name = f"{architecture}-{framework}-{data_name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        facts: dict[str, Any] = {
+            "schema": SCHEMA,
+            "status": "running",
+            "command": command,
+            "architecture": architecture,
+            "framework": framework,
+            "data": data_name,
+            "data_label": data_label,
+            "notes": list(notes),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "device": device,
+            "precision": precision,
+            "machine": describe_machine(),
+            "versions": describe_versions(("numpy", "pillow", *packages)),
+            "plan_digests": [],
+        }
+        run = cls(_new_folder(make_folder(out), name), recipe, facts)
+        try:
+            write_bytes(run.folder / "recipe.toml", to_toml(recipe).encode())
+            run.save()
+        except StorageError:
+            shutil.rmtree(run.folder, ignore_errors=True)  # half a run is worse than none
+            raise
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The run in `folder`, to read it or to go on with it. Raises `DataError` where there is none."""
+        try:
+            facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            metrics = from_jsonl((folder / "metrics.jsonl").read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{folder}: not the folder of a run ({error})") from error
+        if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+            raise DataError(f"{folder}: run.json is not of schema {SCHEMA}, the only one this version reads")
+        return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics)
+
+    @property
+    def title(self) -> str:
+        """Architecture, framework and data set, for people."""
+        return f"{self.facts['architecture']} · {self.facts['framework']} · {self.facts['data_label']}"
+
+    def log(self, epoch: EpochMetrics) -> None:
+        """Keep the figures of an epoch, on the disk at once."""
+        self.metrics.append(epoch)
+        self.facts["plan_digests"] = [epoch.plan_digest for epoch in self.metrics]
+        self.save()
+
+    def finish(self, **figures: Any) -> None:
+        """The training is over: keep its figures: `test_top1` (percent), `images_per_second`, `train_seconds`, ..."""
+        self._end("finished", figures)
+
+    def save(self) -> None:
+        """Write metrics and facts as they are now."""
+        write_bytes(self.folder / "metrics.jsonl", to_jsonl(self.metrics).encode())
+        write_bytes(self.folder / "metrics.csv", to_csv(self.metrics).encode())
+        write_bytes(self.folder / "run.json", (json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None and self.facts["status"] == "running":
+            self._end("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed", {})
+
+    def _end(self, status: str, figures: Mapping[str, Any]) -> None:
+        self.facts |= {"status": status, **figures}
+        self.save()
+        if self.metrics:
+            with replacing(self.folder / "curves.png") as file:
+                draw_curves(file, self.title, self.metrics)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """`<parent>/<name>`, or with the first free suffix: two runs may start in the same second."""
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        else:
+            return folder
