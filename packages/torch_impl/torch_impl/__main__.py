@@ -1,20 +1,44 @@
-"""`python -m torch_impl export`: a network through PyTorch's own ONNX exporter."""
+"""`python -m torch_impl train | evaluate | export`: networks in PyTorch."""
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from netspec import cli
 from netspec.options import Parser, add_export_options, network_of, out_of
+from trainspec.evaluation import add_evaluate_options
+from trainspec.task import add_task_options, read_task
 
 
 def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="torch_impl", description="Networks in PyTorch.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
+    add_task_options(train)
+    train.set_defaults(run=run_train)
+    evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
+    evaluate.add_argument("folder", type=Path, metavar="RUN")
+    add_evaluate_options(evaluate)
+    evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file by torch.onnx and verify it against the module")
     add_export_options(export, "torch")
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
     options.run(options)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    task = read_task(options, "torch_impl")
+    from torch_impl.train import Trainer
+    from trainspec.training import train
+
+    train(task, Trainer)
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    from torch_impl.evaluate import evaluate_run
+
+    evaluate_run(options)
 
 
 def run_export(options: argparse.Namespace) -> None:

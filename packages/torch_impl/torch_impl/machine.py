@@ -1,0 +1,60 @@
+"""What PyTorch trains on, and in which arithmetic."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainspec.precision import resolve_precision
+from trainspec.runs.machine import describe_machine
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people."""
+
+    device: torch.device
+    label: str
+    precision: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of parameters and of the loss."""
+        return torch.float64 if self.precision == "fp64" else torch.float32
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """The module on this device, in the layout that is fastest there."""
+        return model.to(self.device, self.dtype).to(memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        """A context in which the forward pass is computed as `precision` says."""
+        dtype = AUTOCAST.get(self.precision)
+        return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_machine(precision: str) -> Machine:
+    """The GPU if there is one, otherwise the CPU. Raises `RecipeError` for a precision that it does not have."""
+    chosen = device()
+    resolved = resolve_precision(precision, on_gpu=chosen.type == "cuda")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = resolved == "tf32"
+    label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {describe_machine()['cores']} cores"
+    return Machine(chosen, label, resolved)
+
+
+def make_deterministic(seed: int) -> tuple[str, ...]:
+    """Equal runs, as far as PyTorch has it; returns what a reader of the run should know."""
+    torch.manual_seed(seed)
+    if not torch.cuda.is_available():
+        return ()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return ("GPU: operations that have no deterministic form in PyTorch may differ in the last bits between two runs.",)

@@ -1,0 +1,65 @@
+"""Training in PyTorch: an ordinary loop over the batches of an epoch. Everything around it is `trainspec.training`."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from netspec.init import Weights
+from torch_impl.batches import Batches
+from torch_impl.evaluate import Deployed
+from torch_impl.machine import choose_machine, make_deterministic
+from torch_impl.model import build
+from torch_impl.optim import set_rate, sgd
+from torch_impl.weights import get_weights
+from trainspec.task import Task
+from trainspec.training import Epoch
+
+DRAWS = "Dropout draws from PyTorch's own generator: its noise is not the other framework's."
+
+
+class Trainer:
+    """The network of a task with its optimizer."""
+
+    framework = "torch"
+    packages = ("torch", "onnx", "onnxruntime", "onnxscript")
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.machine = choose_machine(task.recipe.precision)
+        self.device, self.precision = self.machine.label, self.machine.precision
+        self.notes = (DRAWS, *make_deterministic(task.recipe.seed))
+        self.model = self.machine.place(build(task.graph, weights=task.weights))
+        self.optimizer = sgd(self.model, task.recipe.optimizer)
+        self.scaler = torch.amp.GradScaler(self.machine.device.type, enabled=self.precision == "fp16")
+        self.batches = Batches(task, self.machine)
+
+    def train_epoch(self, epoch: Epoch) -> None:
+        self.model.train()
+        for rate, (images, targets) in zip(epoch.rates(), self.batches(epoch.plans), strict=False):
+            set_rate(self.optimizer, rate)
+            with self.machine.autocast():
+                logits = self.model(images)
+            logits = logits.to(self.machine.dtype)
+            loss = F.cross_entropy(logits, targets)
+            self.optimizer.zero_grad()
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            correct = (logits.argmax(1) == targets.argmax(1)).sum()
+            epoch.record(loss.detach(), correct, len(images))
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+        self.model.eval()
+        fed = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.machine.device, self.machine.dtype)
+        with torch.no_grad(), self.machine.autocast():
+            return self.model(fed).to(self.machine.dtype).cpu().numpy()
+
+    def weights(self) -> Weights:
+        return get_weights(self.model)
+
+    def deploy(self, weights: Weights) -> Deployed:
+        return Deployed(self.task.graph, weights)
