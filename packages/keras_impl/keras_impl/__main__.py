@@ -1,22 +1,48 @@
-"""`python -m keras_impl export`: a network through TensorFlow's own ONNX exporter."""
+"""`python -m keras_impl train | evaluate | export`: networks in Keras."""
 
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from keras_impl.quiet import import_keras
 from netspec import cli
 from netspec.options import Parser, add_export_options, network_of, out_of
+from trainspec.evaluation import add_evaluate_options
+from trainspec.task import add_task_options, read_task
 
 
 def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="keras_impl", description="Networks in Keras.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
+    add_task_options(train)
+    train.set_defaults(run=run_train)
+    evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
+    evaluate.add_argument("folder", type=Path, metavar="RUN")
+    add_evaluate_options(evaluate)
+    evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file by tf2onnx and verify it against the model")
     add_export_options(export, "keras")
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
     options.run(options)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    task = read_task(options, "keras_impl")
+    import_keras()
+    from keras_impl.train import Trainer
+    from trainspec.training import train
+
+    train(task, Trainer)
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    import_keras()
+    from keras_impl.evaluate import evaluate_run
+
+    evaluate_run(options)
 
 
 def run_export(options: argparse.Namespace) -> None:

@@ -1,0 +1,48 @@
+"""A trained network in Keras, as it is deployed: float32, evaluation mode."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import onnx_impl
+from keras_impl.export import export_onnx, forward
+from keras_impl.machine import choose_machine
+from keras_impl.model import build
+from netspec import Graph
+from netspec.compare import Difference
+from netspec.init import Weights
+from onnx_impl.verify import write_verified
+from trainspec.evaluation import evaluate, read_run, report, test_split_of
+
+
+class Deployed:
+    """The network of `graph` with trained `weights`."""
+
+    def __init__(self, graph: Graph, weights: Weights) -> None:
+        self.graph, self.weights = graph, weights
+        self.machine = choose_machine("fp32")
+        self.model = build(graph, weights=weights, dtype=self.machine.policy)
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """`(N, classes)` for normalised images `(N, H, W, C)`."""
+        return self.model.predict_on_batch(images)
+
+    def export(self, path: Path, metadata: dict[str, str]) -> Difference:
+        """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""
+        proto = onnx_impl.build(self.graph, weights=self.weights)
+        return write_verified(proto, self.graph, lambda images: forward(self.model, images), path, metadata)
+
+    def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
+        """Write what TensorFlow's own exporter makes, verified likewise. Raises `ExportError`."""
+        return export_onnx(self.model, path, metadata=metadata)
+
+
+def evaluate_run(options: argparse.Namespace) -> None:
+    """Top-1 of a run's weights over its test split."""
+    run, graph, weights = read_run(options.folder)
+    split, constants = test_split_of(run)
+    evaluation = evaluate(Deployed(graph, weights).logits, split, constants)
+    report(evaluation, options, options.folder / "predictions-keras.npy")
