@@ -55,13 +55,13 @@ class Task:
         samples = len(self.data.train)
         return draw_epoch(self.recipe.seed, epoch, samples, padding=augmentation.pad, flip=augmentation.flip)
 
-    def batch(self, plan: BatchPlan) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Images float32 `(B, H, W, C)` and targets float32 `(B, classes)`, made by NumPy."""
+    def batch(self, plan: BatchPlan) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Images float32 `(B, H, W, C)` and targets float64 `(B, classes)`, made by NumPy."""
         mean, std = self.constants
         images = apply(self.data.train.images, plan, padding=self.recipe.augmentation.pad, mean=mean, std=std)
         return images, self.targets(self.data.train.labels[plan.indices])
 
-    def targets(self, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    def targets(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Soft targets `(B, classes)` of labels `(B,)`."""
         return one_hot(labels, len(self.data.classes), self.recipe.regularisation.label_smoothing)
 

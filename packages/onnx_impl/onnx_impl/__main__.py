@@ -1,22 +1,35 @@
-"""`python -m onnx_impl export`: a network as a verified ONNX file, with no framework."""
+"""`python -m onnx_impl evaluate | export`: networks as ONNX files, with no framework."""
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import netspec
 from netspec import cli
 from netspec.options import Parser, add_export_options, network_of, out_of
+from trainspec.evaluation import add_evaluate_options
 
 
 def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="onnx_impl", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    evaluate = commands.add_parser("evaluate", help="the accuracy of an ONNX file over a test split")
+    evaluate.add_argument("model", type=Path, metavar="MODEL.onnx")
+    evaluate.add_argument("--data", metavar="D", help="as for training; default: as training chooses")
+    add_evaluate_options(evaluate)
+    evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file and verify it against ONNX's reference evaluator")
     add_export_options(export, "onnx")
     export.add_argument("--fold", action="store_true", help="fold batch norm into the layer in front of it")
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
     options.run(options)
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    from onnx_impl.evaluate import evaluate_file
+
+    evaluate_file(options)
 
 
 def run_export(options: argparse.Namespace) -> None:

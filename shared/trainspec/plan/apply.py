@@ -51,8 +51,11 @@ def normalisation(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[
     return offset.astype(np.float32), scale.astype(np.float32)
 
 
-def one_hot(labels: NDArray[np.int64], classes: int, smoothing: float = 0.0) -> NDArray[np.float32]:
-    """Targets, float32 `(B, classes)`, of `labels` `(B,)`: `smoothing` is spread over all classes (1512.00567)."""
-    targets = np.full((len(labels), classes), smoothing / classes, np.float32)
+def one_hot(labels: NDArray[np.int64], classes: int, smoothing: float = 0.0) -> NDArray[np.float64]:
+    """Targets, float64 `(B, classes)`, of `labels` `(B,)`: `smoothing` is spread over all classes (1512.00567).
+
+    A row sums to 1 as closely as float64 can say it: TensorFlow's gradient takes that for granted, PyTorch's does not.
+    """
+    targets = np.full((len(labels), classes), smoothing / classes)
     targets[np.arange(len(labels)), labels] = 1 - smoothing + smoothing / classes
     return targets

@@ -1,0 +1,91 @@
+"""An image to the names of its most probable classes, prepared as the model's own metadata say."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the one that is implemented here
+NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")
+
+
+class ModelError(Exception):
+    """A model or an image that cannot be used: one line for people."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class and its probability, 0..1."""
+
+    name: str
+    probability: float
+
+
+class Model:
+    """An ONNX file that says how its images are prepared and what its classes are called.
+
+    `image_size` is `(height, width)`. Raises `ModelError` for a file that is no model, or no such one.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(
+                os.fspath(path), options, providers=onnxruntime.get_available_providers()
+            )
+        except Exception as error:  # onnxruntime's exceptions have no common base class
+            raise ModelError(f"{path}: not an ONNX model that runs ({str(error).splitlines()[0]})") from None
+        known = self.session.get_modelmeta().custom_metadata_map
+        if missing := [key for key in NEEDED if key not in known]:
+            raise ModelError(f"{path}: its metadata lack {', '.join(missing)}; give the model.onnx of a run")
+        if known["resize_rule"] != RESIZE_RULE:
+            raise ModelError(f"{path}: wants images resized by another rule: {known['resize_rule']}")
+        try:
+            height, width = map(int, known["image_size"].split("x"))
+            self.classes = [str(name) for name in json.loads(known["classes"])]
+            self.mean, self.std = (np.asarray(json.loads(known[key]), np.float64) for key in ("mean", "std"))
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"{path}: its metadata cannot be read ({error})") from None
+        self.image_size = (height, width)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """float32 `(N, classes)` of uint8 images `(N, H, W, 3)` of the model's size."""
+        offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)
+        prepared = (images.astype(np.float32) - offset) * scale
+        outputs: list[Any] = self.session.run(["logits"], {"image": np.ascontiguousarray(prepared.transpose(0, 3, 1, 2))})
+        return np.asarray(outputs[0])
+
+    def predict(self, images: np.ndarray, top: int = 5) -> list[list[Prediction]]:
+        """For each of the images the `top` most probable classes, the likeliest first."""
+        logits = self.logits(images).astype(np.float64)
+        odds = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities = odds / odds.sum(1, keepdims=True)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        return [
+            [Prediction(self.classes[index], float(row[index])) for index in best]
+            for row, best in zip(probabilities, order, strict=True)
+        ]
+
+
+def read_image(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray:
+    """A JPEG or PNG as uint8 `(H, W, 3)` of `size` `(H, W)`, by `RESIZE_RULE`. Raises `ModelError`."""
+    height, width = size
+    try:
+        with Image.open(Path(path), formats=("JPEG", "PNG")) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ModelError(f"{path}: an image of more than 8 bits a channel; convert it to 8 bits")
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            if upright.size == (width, height):
+                return np.asarray(upright)
+            return np.asarray(ImageOps.fit(upright, (width, height), method=Image.Resampling.BILINEAR))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ModelError(f"{path}: cannot be read as an image ({error}); JPEG and PNG are known") from None

@@ -1,0 +1,36 @@
+"""How far two runs of one recipe stayed together: a report, no judgement."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from netspec.errors import DataError
+from netspec.init import Weights
+from trainspec.evaluation import agreement, read_predictions, read_run
+
+
+def compare_runs(one: Path, other: Path) -> Iterator[str]:
+    """A line each on batches, first losses, weights and predictions. Raises `DataError` for runs of two networks."""
+    run_a, graph_a, weights_a = read_run(one)
+    run_b, graph_b, weights_b = read_run(other)
+    if graph_a.digest != graph_b.digest:
+        raise DataError(f"{one} is a run of {graph_a.name}, {other} one of {graph_b.name}: nothing to compare")
+    pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
+    yield f"batches      equal plan digests in {sum(a == b for a, b in pairs)} of {len(pairs)} epochs"
+    losses = np.array(list(zip(run_a.facts["first_losses"], run_b.facts["first_losses"], strict=False)))
+    if len(losses):
+        yield f"losses       differ by {np.abs(losses[:, 0] - losses[:, 1]).max():.1e} in the first {len(losses)} steps"
+    name, difference = largest_difference(weights_a, weights_b)
+    yield f"weights      differ by {difference:.1e} at most, in '{name}'"
+    files = [folder / f"predictions-{run.facts['framework']}.npy" for folder, run in ((one, run_a), (other, run_b))]
+    if all(file.exists() for file in files):
+        predictions = [read_predictions(file) for file in files]
+        yield f"predictions  agree on {agreement(*predictions):.3f} % of {len(predictions[0]):,} test images"
+
+
+def largest_difference(one: Weights, other: Weights) -> tuple[str, float]:
+    """The tensor in which two sets of weights are farthest apart, and how far."""
+    apart = {name: float(np.abs(one[name] - other[name]).max(initial=0)) for name in one}
+    name = max(apart, key=apart.__getitem__)
+    return name, apart[name]
