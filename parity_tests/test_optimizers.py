@@ -42,7 +42,9 @@ def by_numpy(graph: Graph, weights: Weights, recipe: Optimizer) -> Weights:
             decayed = name in ("conv.weight", "fc.weight") or recipe.decay_norms_and_biases
             g = gradient + (recipe.weight_decay if decayed else 0) * values[name]
             buffers[name] = recipe.momentum * buffers[name] + g
-            values[name] = values[name] - rate * (g + recipe.momentum * buffers[name] if recipe.nesterov else buffers[name])
+            values[name] = values[name] - rate * (
+                g + recipe.momentum * buffers[name] if recipe.nesterov else buffers[name]
+            )
     return values
 
 

@@ -26,11 +26,7 @@ def vgg_small(norm: bool) -> Graph:
     def network(x: Tensor) -> Tensor:
         for stage, channels in enumerate((16, 32, 64, 64, 64), 1):
             name = f"conv{stage}_1"
-            x = (
-                f.conv_bn(x, channels, 3, bias=True, name=name)
-                if norm
-                else f.relu(f.conv(x, channels, 3, name=name))
-            )
+            x = f.conv_bn(x, channels, 3, bias=True, name=name) if norm else f.relu(f.conv(x, channels, 3, name=name))
             x = f.max_pool(x, 2)
         for i in (6, 7):
             x = f.dropout(f.relu(f.linear(f.flatten(x) if i == 6 else x, 96, name=f"fc{i}")), 0.5)

@@ -59,7 +59,9 @@ class Model:
         """float32 `(N, classes)` of uint8 images `(N, H, W, 3)` of the model's size."""
         offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)
         prepared = (images.astype(np.float32) - offset) * scale
-        outputs: list[Any] = self.session.run(["logits"], {"image": np.ascontiguousarray(prepared.transpose(0, 3, 1, 2))})
+        outputs: list[Any] = self.session.run(
+            ["logits"], {"image": np.ascontiguousarray(prepared.transpose(0, 3, 1, 2))}
+        )
         return np.asarray(outputs[0])
 
     def predict(self, images: np.ndarray, top: int = 5) -> list[list[Prediction]]:

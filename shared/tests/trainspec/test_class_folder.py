@@ -51,7 +51,8 @@ def test_folder_and_every_archive_hold_the_same(tmp_path):
             np.testing.assert_array_equal(getattr(data, split).labels, getattr(folder, split).labels)
     assert folder.classes == ("a", "b")
     assert folder.train.images.shape == (16, 8, 8, 3)
-    assert folder.train.images.dtype == np.uint8 and folder.train.labels.dtype == np.int64
+    assert folder.train.images.dtype == np.uint8
+    assert folder.train.labels.dtype == np.int64
     assert (len(folder.train), len(folder.validation), len(folder.test)) == (16, 2, 2)
     assert sorted(folder.test.labels) == [0, 1]
     assert any("held out as test" in note for note in folder.notes)
@@ -223,7 +224,8 @@ def test_a_cache_on_a_full_disk_costs_one_notice(tmp_path, full_disk):
     notices: list[str] = []
     data = open_data(str(write_folder(tmp_path / "set", class_files())), 8, notice=notices.append)
     assert len(data.train) == 16
-    assert len(notices) == 1 and "No space left" in notices[0]
+    assert len(notices) == 1
+    assert "No space left" in notices[0]
 
 
 def test_exif_turns_an_image_and_grey_becomes_rgb():
@@ -235,7 +237,8 @@ def test_exif_turns_an_image_and_grey_becomes_rgb():
     image.save(file, "PNG", exif=exif)
     pixels = decode(file.getvalue(), 8, "x.png")
     assert pixels.shape == (8, 8, 3)
-    assert (pixels[:4] == 0).all() and (pixels[4:] == 255).all()
+    assert (pixels[:4] == 0).all()
+    assert (pixels[4:] == 255).all()
 
 
 def test_sixteen_bits_are_refused():

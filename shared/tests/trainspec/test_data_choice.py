@@ -11,7 +11,8 @@ from trainspec.data.dataset import hold_out
 def test_digits():
     data = open_data("digits", 32, notice=print)
     assert (len(data.train), len(data.validation), len(data.test)) == (1293, 144, 360)
-    assert data.train.images.shape == (1293, 32, 32, 3) and data.train.images.dtype == np.uint8
+    assert data.train.images.shape == (1293, 32, 32, 3)
+    assert data.train.images.dtype == np.uint8
     assert data.train.images.max() == 255
     assert (data.train.images[..., 0] == data.train.images[..., 2]).all()
     assert set(np.bincount(data.test.labels)) <= {35, 36, 37}

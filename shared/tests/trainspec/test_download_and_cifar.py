@@ -45,7 +45,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append(wanted)
         start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.server.ranges else 0
         if start >= len(self.server.content):
-            return self.send_error(416 if start else 404)
+            self.send_error(416 if start else 404)
+            return
         body = self.server.content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -139,10 +140,12 @@ def test_without_network(monkeypatch):
     notices: list[str] = []
     with pytest.raises(DataError) as error:  # an explicit choice never falls back
         open_data("cifar10", 32, notice=notices.append)
-    assert "cannot be downloaded" in str(error.value) and "\n" not in str(error.value)
+    assert "cannot be downloaded" in str(error.value)
+    assert "\n" not in str(error.value)
     assert notices == []
     assert find_data(None, notice=notices.append).name == "digits"
-    assert len(notices) == 1 and notices[0].startswith("CIFAR-10 cannot be had")
+    assert len(notices) == 1
+    assert notices[0].startswith("CIFAR-10 cannot be had")
 
 
 def batch(seed: int, count: int, key: bytes = b"labels") -> bytes:

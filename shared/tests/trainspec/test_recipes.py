@@ -46,7 +46,8 @@ def test_shipped_recipes(path, tmp_path):
     recipe = read_recipe(path)
     assert read(tmp_path, to_toml(recipe)) == recipe
     header = path.read_text().split("\n\n")[0]
-    assert "# Command: nox -s train_torch -- " in header and "# Accuracy to expect: " in header
+    assert "# Command: nox -s train_torch -- " in header
+    assert "# Accuracy to expect: " in header
 
 
 @pytest.mark.parametrize("data", ["cifar10", "digits", "cifar10-jpeg", "flowers5"])
@@ -107,7 +108,9 @@ def test_no_recipe_and_no_such_collection(tmp_path):
 def test_bad_recipes(tmp_path, text, words):
     with pytest.raises(RecipeError) as error:
         read(tmp_path, text)
-    assert words in str(error.value) and "mine.toml" in str(error.value) and "\n" not in str(error.value)
+    assert words in str(error.value)
+    assert "mine.toml" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_extends_one_level(tmp_path):
@@ -146,14 +149,9 @@ def test_options_override_single_values():
     recipe = asked.recipe_for("vgg19", "vgg", "digits")
     assert (recipe.epochs, recipe.seed, recipe.precision, recipe.batch) == (5, 7, "fp32", 64)
     assert (recipe.optimizer.momentum, recipe.schedule.kind, recipe.schedule.milestones) == (0.8, "htd", (0.1, 0.2))
-    assert recipe.optimizer.weight_decay == 5e-4 and recipe.data.name == "digits"
-    assert (asked.budget, asked.out, asked.data, asked.resume, asked.weights) == (
-        600,
-        Path("there"),
-        "digits",
-        None,
-        None,
-    )
+    assert recipe.optimizer.weight_decay == 5e-4
+    assert recipe.data.name == "digits"
+    assert (asked.budget, asked.out, asked.data, asked.weights) == (600, Path("there"), "digits", None)
     assert options().recipe_for("vgg19", "vgg", "digits") == replace(
         find_recipe("vgg19", "vgg", "digits"), data=recipe.data
     )
@@ -175,7 +173,8 @@ def test_options_override_single_values():
 def test_bad_options(arguments, words):
     with pytest.raises(DiptychError) as error:
         options(arguments).recipe_for("vgg19", "vgg", "digits")
-    assert words in str(error.value) and "\n" not in str(error.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_durations():

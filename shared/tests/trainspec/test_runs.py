@@ -61,8 +61,10 @@ def test_a_finished_run(tmp_path):
     }
     facts = json.loads((run.folder / "run.json").read_text())
     assert (facts["status"], facts["test_top1"], len(facts["plan_digests"])) == ("finished", 98.1, 3)
-    assert facts["machine"]["cores"] >= 1 and facts["machine"]["memory_gib"] > 0
-    assert "rich" in facts["versions"] and "not-installed" not in facts["versions"]
+    assert facts["machine"]["cores"] >= 1
+    assert facts["machine"]["memory_gib"] > 0
+    assert "rich" in facts["versions"]
+    assert "not-installed" not in facts["versions"]
     for private in (socket.gethostname(), str(Path.home()), str(tmp_path)):
         assert private not in (run.folder / "run.json").read_text()
     rows = list(csv.DictReader(io.StringIO((run.folder / "metrics.csv").read_text())))
@@ -76,11 +78,13 @@ def test_a_finished_run(tmp_path):
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")])
 def test_a_run_that_breaks_off_is_usable(tmp_path, error, status):
-    with pytest.raises(error), start(tmp_path) as run:
-        run.log(epoch(1))
+    run = start(tmp_path)
+    run.log(epoch(1))
+    with pytest.raises(error), run:
         raise error
     again = Run.open(run.folder)
-    assert again.facts["status"] == status and len(again.metrics) == 1
+    assert again.facts["status"] == status
+    assert len(again.metrics) == 1
     assert (run.folder / "curves.png").exists()
 
 
@@ -106,7 +110,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, full_disk):
     with pytest.raises(StorageError, match="No space left on device; free some room") as error:
         write_bytes(path, b"new")
     assert "\n" not in str(error.value)
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_place_that_cannot_hold_runs(tmp_path):
@@ -131,7 +136,8 @@ def test_progress_on_a_terminal_and_elsewhere():
                     progress.update(step, 40, images=640, loss=1.5, top1=50.0, lr=0.01)
             progress.epoch(epoch(1), 40)
             progress.epoch(epoch(2, validated=False), 40)
-        assert "epoch 1/2" in text.getvalue() and "validation: loss 2.4000, top-1 29.00 %" in text.getvalue()
+        assert "epoch 1/2" in text.getvalue()
+        assert "validation: loss 2.4000, top-1 29.00 %" in text.getvalue()
         assert ("images/s  loss 1.5000" in text.getvalue()) == terminal
         if not terminal:
             assert text.getvalue().count("\n") == 2

@@ -22,9 +22,10 @@ def ahead(items: Iterable[Item], depth: int = 4) -> Generator[Item, None, None]:
     def put(item: object) -> None:
         while not closed.is_set():
             try:
-                return ready.put(item, timeout=0.1)  # a timeout, so that a consumer who left is noticed
+                ready.put(item, timeout=0.1)  # a timeout, so that a consumer who left is noticed
             except queue.Full:
                 continue
+            return
 
     def work() -> None:
         try:

@@ -29,7 +29,6 @@ class TrainOptions:
     budget: float | None
     weights: Path | None
     out: Path
-    resume: Path | None
 
     def recipe_for(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, with the single values that the user gave in place of its own.
@@ -56,7 +55,6 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("runs"), help="where the run's folder is made"
     )
-    parser.add_argument("--resume", metavar="RUN", type=Path, help="go on with this run")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
     )
@@ -76,7 +74,6 @@ def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
         budget=None if arguments.budget is None else parse_duration(arguments.budget),
         weights=arguments.weights,
         out=arguments.out,
-        resume=arguments.resume,
     )
 
 

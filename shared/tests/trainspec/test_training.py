@@ -1,0 +1,170 @@
+"""The framework-free part of a training, with a trainer that computes nothing."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netspec import architecture, initial_weights
+from netspec.errors import RecipeError
+from trainspec.agreement import compare_runs
+from trainspec.data import find_data
+from trainspec.precision import cpu_has_bfloat16, resolve_precision
+from trainspec.recipes import Recipe, override
+from trainspec.schedules import learning_rate
+from trainspec.task import Task
+from trainspec.training import TrainingError, train
+
+
+class Deployed:
+    def __init__(self, fake):
+        self.fake = fake
+
+    def logits(self, images):
+        return images.mean((1, 2))[:, :1] * np.linspace(-1, 1, 10)
+
+    def export(self, path, metadata):
+        path.write_text(json.dumps(metadata))
+        return Found(0.5)
+
+    export_natively = export
+
+
+class Found:
+    def __init__(self, value):
+        self.value = value
+
+
+class FakeTrainer:
+    """Walks through the epochs as a framework would, and does nothing to the weights."""
+
+    framework = "fake"
+    packages = ()
+    device = "none"
+    precision = "fp32"
+    notes = ()
+
+    def __init__(self, task, *, loss=lambda step: 1.0):
+        self.task, self.loss = task, loss
+        self.rates, self.sizes = [], []
+
+    def train_epoch(self, epoch):
+        for rate, plan in zip(epoch.rates(), epoch.plans, strict=False):
+            self.rates.append(rate)
+            self.sizes.append(len(plan))
+            epoch.record(self.loss(len(self.rates)), len(plan) / 2, len(plan))
+
+    def logits(self, images):
+        return Deployed(self).logits(images)
+
+    def weights(self):
+        return self.task.weights
+
+    def deploy(self, weights):
+        return Deployed(self)
+
+
+def task(out: Path, **values) -> Task:
+    recipe = override(Recipe(batch=200, epochs=3, evaluate_every=2), values)
+    graph = architecture("lenet5")
+    data = find_data("digits", notice=print).load(32, recipe.seed)
+    return Task("lenet5", graph, initial_weights(graph), data, "digits", recipe, out=out)
+
+
+def run(work: Task, **options) -> tuple[Path, FakeTrainer, dict]:
+    made = []
+
+    def make(task):
+        made.append(FakeTrainer(task, **options))
+        return made[0]
+
+    folder = train(work, make)
+    return folder, made[0], json.loads((folder / "run.json").read_text())
+
+
+def test_a_whole_training(tmp_path):
+    work = task(tmp_path)
+    folder, trainer, facts = run(work)
+    assert work.steps_per_epoch == len(work.data.train) // 200
+    steps = 3 * work.steps_per_epoch
+    assert trainer.sizes == [200] * steps
+    schedule = work.recipe.schedule
+    assert trainer.rates == [learning_rate(schedule, step, steps, work.steps_per_epoch) for step in range(steps)]
+    assert facts["status"] == "finished"
+    assert (facts["epochs"], facts["steps"], facts["test_images"]) == (3, steps, 360)
+    assert facts["plan_digests"] == [work.plan(epoch).digest for epoch in range(3)]
+    assert facts["first_losses"] == [1.0] * min(20, steps)
+    epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [epoch["val_top1"] is not None for epoch in epochs] == [False, True, True]
+    assert [epoch["train_top1"] for epoch in epochs] == [50.0] * 3
+    metadata = json.loads((folder / "model.onnx").read_text())
+    assert json.loads(metadata["classes"]) == list("0123456789")
+    assert {file.name for file in folder.iterdir()} >= {
+        "weights.safetensors",
+        "graph.json",
+        "recipe.toml",
+        "curves.png",
+        "proof",
+        "predictions-fake.npy",
+    }
+
+
+def test_two_runs_that_agree(tmp_path):
+    folders = [run(task(tmp_path))[0] for _ in range(2)]
+    report = "\n".join(compare_runs(*folders))
+    assert "equal plan digests in 3 of 3 epochs" in report
+    assert "agree on 100.000 % of 360 test images" in report
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
+    with pytest.raises(TrainingError, match="not finite"):
+        run(task(tmp_path), loss=lambda step: float("nan") if step > 7 else 1.0)
+    (folder,) = tmp_path.iterdir()
+    assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+    assert not (folder / "model.onnx").exists()
+
+
+def test_ctrl_c_keeps_what_there_is(tmp_path):
+    def interrupt(step):
+        if step == 9:
+            raise KeyboardInterrupt
+        return 1.0
+
+    with pytest.raises(KeyboardInterrupt):
+        run(task(tmp_path), loss=interrupt)
+    (folder,) = tmp_path.iterdir()
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == "interrupted"
+    assert "test_top1" not in facts
+    steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [6, 8]
+    assert {file.name for file in folder.iterdir()} >= {"weights.safetensors", "model.onnx", "curves.png"}
+
+
+def test_a_budget_sets_the_length(tmp_path):
+    def slow(step):
+        time.sleep(0.01)
+        return 1.0
+
+    work = Task(**{**vars(task(tmp_path, epochs=10_000)), "budget": 2.0})
+    _, trainer, facts = run(work, loss=slow)
+    assert facts["status"] == "finished"
+    assert 1.5 < facts["budget_used_seconds"] < 2.2
+    assert trainer.rates[-1] < work.recipe.schedule.peak / 100  # the schedule ran to its end
+
+
+def test_precisions(tmp_path):
+    assert resolve_precision("auto", on_gpu=True) == "bf16"
+    assert resolve_precision("fp64", on_gpu=False) == "fp64"
+    for asked in ("tf32", "fp16"):
+        assert resolve_precision(asked, on_gpu=True) == asked
+        with pytest.raises(RecipeError, match="GPU"):
+            resolve_precision(asked, on_gpu=False)
+    file = tmp_path / "cpuinfo"
+    assert not cpu_has_bfloat16(file)
+    file.write_text("model name : x\nflags\t\t: fpu avx512f\n")
+    assert not cpu_has_bfloat16(file)
+    file.write_text("model name : x\nflags\t\t: fpu avx512_bf16 avx512f\n")
+    assert cpu_has_bfloat16(file)
