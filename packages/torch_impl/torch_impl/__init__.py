@@ -1,6 +1,7 @@
 """Diptych's networks in PyTorch.
 
-What is public is imported when it is first used, so that a command can refuse a wrong name before it has loaded a framework.
+What is public is imported when it is first used, so that a command can refuse a wrong
+name before it has loaded a framework.
 """
 
 from importlib import import_module
