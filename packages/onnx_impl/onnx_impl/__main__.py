@@ -9,7 +9,7 @@ from netspec.options import Parser, add_export_options, network_of, out_of
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = Parser(prog="onnx_impl", description=__doc__)
+    parser = Parser(prog="onnx_impl", description="Networks as ONNX models, with no framework.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     export = commands.add_parser("export", help="write an ONNX file and verify it against ONNX's reference evaluator")
     add_export_options(export, "onnx")

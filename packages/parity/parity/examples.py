@@ -7,8 +7,7 @@ network is: forward, gradients, ONNX. A test fails when an op of the vocabulary 
 from collections.abc import Callable
 from functools import partial
 
-from netspec import Graph, trace
-from netspec import functional as f
+from netspec import Graph, functional as f, trace
 from netspec.ops import ACTIVATIONS, VOCABULARY
 from netspec.tracer import Tensor
 
