@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netspec import Graph, draw_noise, explicit_noise
-from netspec.compare import Difference, forward_difference, limits, spread, tensor_difference
+from netspec.compare import Difference, forward_difference, limits, spread, tensor_difference, tensor_differences
 from netspec.init import Weights, stream
 from parity.divergence import first_divergence
 from parity.runners import KerasRunner, OnnxRunner, Runner, TorchRunner, native_logits
@@ -150,6 +150,16 @@ def training_pass(one: Subject) -> Iterator[Result]:
         difference = tensor_difference(torch, keras)
         where = ""
         if not difference.within:
-            where = _locate_float64(graph, one, runners, one.feeds, training=True)
-            where = f"{difference}" + (f": {where}" if where else f", at node '{difference.where.rpartition('.')[0]}'")
+            where = _locate_float64(graph, one, runners, one.feeds, training=True) or _locate_tensor(
+                graph, kind, torch, keras
+            )
+            where = f"{difference}: {where}"
         yield Result(kind, difference.within, f"{difference.value:.1e}", where, difference.value)
+
+
+def _locate_tensor(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:
+    """Where a difference begins that no node's value shows: statistics follow the graph, gradients run against it."""
+    values = tensor_differences(torch, keras)
+    apart = [name for name in graph.params if name in values and not values[name] <= limits().float64]
+    first = apart[0 if kind == "statistics" else -1]
+    return f"all values agree; torch and keras first part in '{first}', at node '{first.rpartition('.')[0]}'"
