@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netspec import Graph, Node, Tensor, ops, trace
-from netspec import functional as f
+from netspec import Graph, Node, Tensor, functional as f, ops, trace
 
 Draw = Callable[[Tensor], Tensor]
 

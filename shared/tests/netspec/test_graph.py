@@ -66,7 +66,7 @@ def test_a_wrong_number_of_inputs(op, count):
 
 
 def test_a_shape_that_does_not_fit_names_the_node():
-    with pytest.raises(ShapeError, match="'fc'.*vector"):
+    with pytest.raises(ShapeError, match=r"'fc'.*vector"):
         graph_of(Node("a", relu, ("image",)), Node("fc", ops.Linear(3), ("a",)))
 
 
@@ -90,7 +90,7 @@ def test_a_draw_belongs_to_its_own_node(source):
 
 
 def test_only_an_op_that_draws_may_read_noise(join):
-    with pytest.raises(GraphError, match="'a' reads 'noise.a'"):
+    with pytest.raises(GraphError, match=r"'a' reads 'noise\.a'"):
         join(("a", "noise.a"))
 
 
@@ -100,7 +100,7 @@ def test_a_draw_is_the_second_input():
 
 
 def test_a_draw_alone_is_no_input():
-    with pytest.raises(GraphError, match="'a' reads 'noise.a'"):
+    with pytest.raises(GraphError, match=r"'a' reads 'noise\.a'"):
         graph_of(Node("a", ops.Dropout(0.5), ("noise.a",)))
 
 

@@ -1,11 +1,9 @@
 """Padding becomes explicit numbers while a graph is traced."""
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
-from netspec import functional as f
-from netspec import trace
+from netspec import functional as f, trace
 
 
 def op_of(function, shape=(3, 12, 10)):
@@ -46,8 +44,7 @@ def pytorch_ceil_size(size: int, kernel: int, stride: int, padding: int) -> int:
     return out - 1 if (out - 1) * stride >= size + padding else out
 
 
-@given(size=st.tuples(st.integers(1, 20), st.integers(1, 20)), kernel=st.integers(1, 5), stride=st.integers(1, 5))
-@given(padding=st.integers(0, 2))
+@given(st.tuples(st.integers(1, 20), st.integers(1, 20)), st.integers(1, 5), st.integers(1, 5), st.integers(0, 2))
 def test_ceil_mode_has_pytorchs_sizes(size, kernel, stride, padding):
     assume(padding <= kernel // 2)
     assume(min(size) + 2 * padding >= kernel)

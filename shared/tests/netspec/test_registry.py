@@ -70,7 +70,7 @@ def test_options_are_in_the_graphs_name():
 def test_an_image_too_small_is_answered_with_the_smallest(name):
     smallest = next(size for size in range(1, 300) if works(name, size))
     if smallest == 1:
-        pytest.skip("takes any size")
+        return  # it works out for every size, and 0 is refused below
     with pytest.raises(ShapeError, match=rf"{smallest - 1}x{smallest - 1}.*the smallest .* {smallest}x{smallest}$"):
         architecture(name, image_size=smallest - 1)
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from netspec import block, trace
-from netspec import functional as f
+from netspec import block, functional as f, trace
 from netspec.errors import GraphError, ShapeError
 
 
@@ -12,7 +11,7 @@ def names(graph):
 
 
 @block
-def residual(x, channels, stride=1, *, slope=0.0):
+def residual(x, channels, stride=1):
     y = f.conv_bn(x, channels, 3, stride, name="conv1")
     if stride > 1:
         x = f.max_pool(x, 1, stride)
@@ -34,23 +33,19 @@ def test_on_the_image_it_is_named_after_its_kind_alone(draw):
     assert names(draw(f.relu)) == ["relu"]
 
 
-def test_a_given_name_stands_in_its_scope(draw):
+def test_names_in_scopes(draw):
     graph = draw(lambda x: stage(x, 4, name="stage1"))
-    assert names(graph) == [
+    first = names(graph)[:7]
+    assert first == [
         "stage1.block0.conv1",
         "stage1.block0.conv1.bn",
         "stage1.block0.conv1.bn.relu",
-        "stage1.block0.max_pool",
+        "stage1.block0.max_pool",  # its input lies outside the block
         "stage1.block0.max_pool.pad_channels",
         "stage1.block0.conv1.bn.relu.add",
         "stage1.block0.conv1.bn.relu.add.relu",
-        "stage1.block1.conv1",
-        "stage1.block1.conv1.bn",
-        "stage1.block1.conv1.bn.relu",
-        "stage1.block1.pad_channels",
-        "stage1.block1.conv1.bn.relu.add",
-        "stage1.block1.conv1.bn.relu.add.relu",
-    ] or "stage1.block1.pad_channels" not in names(graph)
+    ]
+    assert names(graph)[7:] == [name.replace("block0", "block1") for name in first if "pool" not in name]
 
 
 def test_a_block_puts_what_it_draws_under_its_name(draw):
