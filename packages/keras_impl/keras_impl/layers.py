@@ -55,8 +55,9 @@ class Conv2D(Layer):
 
     def build(self, input_shape: Shape) -> None:
         filters = self.shape[0]
-        self.kernel = self.add_weight(shape=(*self.window, input_shape[-1] // self.groups, filters), name="kernel")
-        self.bias = self.add_weight(shape=(filters,), name="bias") if self.use_bias else None
+        kernel = (*self.window, input_shape[-1] // self.groups, filters)
+        self.kernel = self.add_weight(shape=kernel, initializer="zeros", name="kernel")  # values come from the spec
+        self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if self.use_bias else None
 
     def call(self, x: Tensor) -> Tensor:
         y = kernels.conv(x, self.kernel, self.stride, self.padding, self.dilation, self.groups)
