@@ -79,25 +79,28 @@ def forward_difference(a: np.ndarray, b: np.ndarray, where: str = "logits", unit
 
 
 def tensor_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> Difference:
-    """float64 tensors by name: the largest `max|a-b|` over `max(max|a|, floor * M)`, M the largest of them all."""
+    """float64 tensors by name: the worst of `tensor_differences`."""
+    values = tensor_differences(a, b)
+    where = max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
+    return Difference(values[where], limits().float64, where)
+
+
+def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Of each float64 tensor `max|a-b|` over `max(max|a|, floor * M)`, M the largest value of them all.
+
+    Raises `ParityError` when names or shapes are not the same, or nothing is there to compare.
+    """
     if not a or a.keys() != b.keys():
-        odd = sorted(a.keys() ^ b.keys())[:3]
-        raise ParityError(
-            f"nothing to compare, or not the same tensors on both sides: {', '.join(odd) or 'none at all'}"
-        )
-    judged = limits()
+        odd = ", ".join(sorted(a.keys() ^ b.keys())[:3]) or "none at all"
+        raise ParityError(f"nothing to compare, or not the same tensors on both sides: {odd}")
     magnitude = {name: float(np.abs(a[name]).max(initial=0)) for name in a}
     largest = max(magnitude.values())
     if not largest > 0:
         raise ParityError("every tensor is zero or not a number: nothing can be compared")
-    worst = Difference(-1.0, judged.float64, "")
+    differences = {}
     for name, values in a.items():
         if values.shape != b[name].shape:
             raise ParityError(f"'{name}' has the shape {values.shape} on one side and {b[name].shape} on the other")
-        unit = max(magnitude[name], judged.float64_floor * largest)
-        value = float(np.abs(values - b[name]).max(initial=0)) / unit
-        if not value <= worst.value:  # also for NaN
-            worst = Difference(value, judged.float64, name)
-            if np.isnan(value):
-                break
-    return worst
+        unit = max(magnitude[name], limits().float64_floor * largest)
+        differences[name] = float(np.abs(values - b[name]).max(initial=0)) / unit
+    return differences

@@ -91,7 +91,9 @@ class Graph:
         try:
             TopologicalSorter({node.name: node.inputs for node in self.nodes}).prepare()
         except CycleError as error:
-            return f"the nodes form a cycle: {' <- '.join(error.args[1])}"
+            path: list[str] = error.args[1]
+            shown = path if len(path) < 6 else [*path[:3], "...", *path[-2:]]
+            return f"the nodes form a cycle: {' <- '.join(shown)}"
         return None
 
     def __iter__(self) -> Iterator[Node]:

@@ -66,7 +66,7 @@ def add_export_options(parser: argparse.ArgumentParser, framework: str) -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="canonical weights; default: probe weights, of no use but to try"
     )
-    parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: the oldest that suits")
+    parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: what the exporter is best at")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: exports/ARCH-{framework}.onnx")
 
 

@@ -124,9 +124,8 @@ def architecture(
         return trace(title, (channels, height, width), draw)
     except ShapeError as error:
         smallest = smallest_image(lambda size: trace(title, (channels, size, size), draw), max(*native, height, width))
-        raise ShapeError(
-            f"{name} cannot take images of {height}x{width}: {error}; the smallest that it takes is {smallest}x{smallest}"
-        ) from None
+        refused = f"{name} cannot take images of {height}x{width}: {error}"
+        raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
 
 
 def smallest_image(build: Callable[[int], Graph], largest: int) -> int:

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from netspec.errors import WeightsError
 from netspec.files import written_whole
 from netspec.graph import Graph
-from netspec.init import Weights
+from netspec.init import Weights, initial_weights
 
 FORMAT = "diptych weights 1"
 
@@ -54,6 +54,13 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
     }
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None, seed: int) -> Weights:
+    """What builders accept: canonical arrays, a file of them, or nothing for the initial ones of `seed`."""
+    if weights is None:
+        return initial_weights(graph, seed)
+    return dict(weights) if isinstance(weights, Mapping) else load_weights(graph, weights)
 
 
 def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:

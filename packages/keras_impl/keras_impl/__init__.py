@@ -1,39 +1,24 @@
-"""Diptych's networks in Keras 3.
+"""Diptych's networks in Keras 3."""
 
-What is public is imported when it is first used, so that a command can refuse a wrong name before it has loaded a framework.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from netspec.lazy import lazy
 
 if TYPE_CHECKING:
     from keras_impl.export import export_onnx as export_onnx
     from keras_impl.model import build as build
     from keras_impl.weights import (
         get_weights as get_weights,
-    )
-    from keras_impl.weights import (
         load_weights as load_weights,
-    )
-    from keras_impl.weights import (
         save_weights as save_weights,
-    )
-    from keras_impl.weights import (
         set_weights as set_weights,
     )
 
-_HOMES = {
-    "build": "model",
-    "export_onnx": "export",
-    "get_weights": "weights",
-    "load_weights": "weights",
-    "save_weights": "weights",
-    "set_weights": "weights",
-}
-__all__ = list(_HOMES)
+__all__ = ["build", "export_onnx", "get_weights", "load_weights", "save_weights", "set_weights"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy(
+    __name__,
+    export=("export_onnx",),
+    model=("build",),
+    weights=("get_weights", "load_weights", "save_weights", "set_weights"),
+)

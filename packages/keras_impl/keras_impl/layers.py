@@ -55,8 +55,9 @@ class Conv2D(Layer):
 
     def build(self, input_shape: Shape) -> None:
         filters = self.shape[0]
-        self.kernel = self.add_weight(shape=(*self.window, input_shape[-1] // self.groups, filters), name="kernel")
-        self.bias = self.add_weight(shape=(filters,), name="bias") if self.use_bias else None
+        kernel = (*self.window, input_shape[-1] // self.groups, filters)
+        self.kernel = self.add_weight(shape=kernel, initializer="zeros", name="kernel")  # values come from the spec
+        self.bias = self.add_weight(shape=(filters,), initializer="zeros", name="bias") if self.use_bias else None
 
     def call(self, x: Tensor) -> Tensor:
         y = kernels.conv(x, self.kernel, self.stride, self.padding, self.dilation, self.groups)
@@ -204,6 +205,11 @@ def flatten(x: Tensor) -> Tensor:
     return ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, c * h * w))
 
 
+def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
+    """TensorFlow's own keeps the slope in float32, whatever the precision."""
+    return ops.where(x > 0, x, negative_slope * x)
+
+
 def gelu(x: Tensor) -> Tensor:
     """Keras's own is made of erfc, which ONNX does not have."""
     return x * (1 + ops.erf(x * 0.5**0.5)) * 0.5
@@ -212,7 +218,7 @@ def gelu(x: Tensor) -> Tensor:
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": keras.activations.relu,
     "relu6": keras.activations.relu6,
-    "leaky_relu": keras.activations.leaky_relu,
+    "leaky_relu": leaky_relu,
     "sigmoid": ops.sigmoid,
     "hard_sigmoid": keras.activations.hard_sigmoid,
     "silu": keras.activations.silu,

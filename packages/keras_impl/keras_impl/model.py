@@ -11,10 +11,10 @@ import numpy as np
 
 from keras_impl.ops import HANDLERS
 from keras_impl.weights import set_weights
-from netspec import Graph, initial_weights
-from netspec import load_weights as read_weights
+from netspec import Graph
 from netspec.ops import Shape
 from netspec.registry import resolve
+from netspec.weights import weights_of
 
 
 def build(
@@ -33,11 +33,7 @@ def build(
     """
     graph = resolve(model, **options)
     network = assemble(graph, dtype)
-    if weights is None:
-        weights = initial_weights(graph, seed)
-    elif not isinstance(weights, Mapping):
-        weights = read_weights(graph, weights)
-    set_weights(network, weights)
+    set_weights(network, weights_of(graph, weights, seed))
     return network
 
 

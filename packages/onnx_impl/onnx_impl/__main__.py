@@ -11,7 +11,7 @@ from trainspec.evaluation import add_evaluate_options
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = Parser(prog="onnx_impl", description=__doc__)
+    parser = Parser(prog="onnx_impl", description="Networks as ONNX models, with no framework.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="the accuracy of an ONNX file over a test split")
     evaluate.add_argument("model", type=Path, metavar="MODEL.onnx")

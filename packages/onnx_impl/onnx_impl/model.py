@@ -8,13 +8,12 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
-import netspec
-from netspec import Graph, inference, initial_weights
+from netspec import Graph, inference
 from netspec.errors import ExportError
 from netspec.fold import fold_batch_norm as fold
 from netspec.ops import Shape
 from netspec.registry import resolve
-from netspec.weights import check_weights, weights_hash
+from netspec.weights import check_weights, weights_hash, weights_of
 from onnx_impl.emit import Emit
 from onnx_impl.ops import HANDLERS
 from onnx_impl.weights import initializers
@@ -48,10 +47,7 @@ def build(
     if opset < OLDEST_OPSET:
         raise ExportError(f"opset {opset} is too old: the ops need {OLDEST_OPSET} or newer")
     graph = resolve(model, **options)
-    if weights is None:
-        weights = initial_weights(graph, seed)
-    elif not isinstance(weights, Mapping):
-        weights = netspec.load_weights(graph, weights)
+    weights = weights_of(graph, weights, seed)
     check_weights(graph, weights)
     properties = {
         "architecture": graph.name,

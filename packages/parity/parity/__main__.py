@@ -22,7 +22,10 @@ HEAVY_MACS = 2_000_000_000  # above, gradients and native exports are left to --
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog="parity", description=__doc__)
+    parser = Parser(
+        prog="parity",
+        description="Holds a network's implementations to one another.",
+    )
     parser.add_argument(
         "patterns", nargs="*", metavar="PATTERN", help="networks by wildcard, ops as 'op.*'; default: all"
     )

@@ -1,5 +1,6 @@
 """Holds one network's implementations to one another."""
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netspec import Graph, draw_noise, explicit_noise
-from netspec.compare import Difference, forward_difference, limits, spread, tensor_difference
+from netspec.compare import Difference, forward_difference, limits, spread, tensor_difference, tensor_differences
 from netspec.init import Weights, stream
 from parity.divergence import first_divergence
 from parity.runners import KerasRunner, OnnxRunner, Runner, TorchRunner, native_logits
@@ -60,21 +61,25 @@ def check(
         "keras": lambda dtype: KerasRunner(one.graph, one.keras_weights, dtype),
     }
     runners = {name: make("float32") for name, make in makers.items()}
-    yield counts(one, runners, expected or {})
-    yield float32_forward(one, runners, native)
-    del runners
+    onnx = OnnxRunner(one.graph, runners["torch"].weights())
+    yield counts(one, runners, onnx, expected or {})
+    yield float32_forward(one, runners, onnx, native)
+    del runners, onnx
+    gc.collect()  # a module and a model are full of cycles, and a VGG is a gigabyte
     runners = {name: make("float64") for name, make in makers.items()}
     yield float64_forward(one, runners)
     del runners
+    gc.collect()
     if gradients:
         yield from training_pass(one)
+        gc.collect()
 
 
-def counts(one: Subject, runners: dict[str, Runner], expected: dict[str, int]) -> Result:
+def counts(one: Subject, runners: dict[str, Runner], onnx: OnnxRunner, expected: dict[str, int]) -> Result:
     """Trainable and total in the spec, the frameworks and the initializers; all three figures in `expected`."""
     spec = (one.graph.num_trainable, one.graph.num_total)
     found = {"spec": spec, **{name: runner.num_params() for name, runner in runners.items()}}
-    found["onnx"] = OnnxRunner(one.graph, one.weights).num_params()
+    found["onnx"] = onnx.num_params()
     wrong = [f"{name} has {count}, spec {spec}" for name, count in found.items() if count != spec]
     for key, value in expected.items():
         if getattr(one.graph, key) != value:
@@ -82,11 +87,15 @@ def counts(one: Subject, runners: dict[str, Runner], expected: dict[str, int]) -
     return Result("counts", not wrong, f"{spec[0]:,}" + ("" if expected else " *"), "; ".join(wrong))
 
 
-def float32_forward(one: Subject, runners: dict[str, Runner], native: bool) -> Result:
+def float32_forward(one: Subject, runners: dict[str, Runner], onnx: OnnxRunner, native: bool) -> Result:
     """All pairs of: both frameworks, the ONNX builder with each one's weights, and both native exports."""
     outputs = {name: runner.forward(one.images) for name, runner in runners.items()}
-    for name, runner in runners.items():
-        outputs[f"onnx({name})"] = OnnxRunner(one.graph, runner.weights()).forward(one.images)
+    outputs["onnx(torch)"] = onnx.forward(one.images)
+    weights = runners["keras"].weights()
+    if any(not np.array_equal(weights[name], onnx.given[name]) for name in weights):  # else it is the same file
+        outputs["onnx(keras)"] = OnnxRunner(one.graph, weights).forward(one.images)
+    else:
+        outputs["onnx(keras)"] = outputs["onnx(torch)"]
     if native:
         for name, runner in runners.items():
             outputs[f"{name}-onnx"] = native_logits(runner, one.images)
@@ -150,6 +159,16 @@ def training_pass(one: Subject) -> Iterator[Result]:
         difference = tensor_difference(torch, keras)
         where = ""
         if not difference.within:
-            where = _locate_float64(graph, one, runners, one.feeds, training=True)
-            where = f"{difference}" + (f": {where}" if where else f", at node '{difference.where.rpartition('.')[0]}'")
+            where = _locate_float64(graph, one, runners, one.feeds, training=True) or _locate_tensor(
+                graph, kind, torch, keras
+            )
+            where = f"{difference}: {where}"
         yield Result(kind, difference.within, f"{difference.value:.1e}", where, difference.value)
+
+
+def _locate_tensor(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:
+    """Where a difference begins that no node's value shows: statistics follow the graph, gradients run against it."""
+    values = tensor_differences(torch, keras)
+    apart = [name for name in graph.params if name in values and not values[name] <= limits().float64]
+    first = apart[0 if kind == "statistics" else -1]
+    return f"all values agree; torch and keras first part in '{first}', at node '{first.rpartition('.')[0]}'"

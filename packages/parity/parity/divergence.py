@@ -28,7 +28,8 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
     """`max|a-b|` over the largest magnitude of `a`; infinite for other shapes and for what is not a number."""
     if a.shape != b.shape:
         return float("inf")
-    value = float(np.abs(a - b).max(initial=0)) / max(float(np.abs(a).max(initial=0)), np.finfo(np.float32).tiny)
+    magnitude = max(float(np.abs(a).max(initial=0)), float(np.finfo(np.float32).tiny))
+    value = float(np.abs(a - b).max(initial=0)) / magnitude
     return value if np.isfinite(value) else float("inf")
 
 

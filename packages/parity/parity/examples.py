@@ -5,9 +5,9 @@ network is: forward, gradients, ONNX. A test fails when an op of the vocabulary 
 """
 
 from collections.abc import Callable
+from functools import partial
 
-from netspec import Graph, trace
-from netspec import functional as f
+from netspec import Graph, functional as f, trace
 from netspec.ops import ACTIVATIONS, VOCABULARY
 from netspec.tracer import Tensor
 
@@ -54,7 +54,7 @@ EXAMPLES: dict[str, Draw] = {
     "avg_pool.counted_ceil": lambda x: f.avg_pool(x, 3, 2, padding=1, ceil=True),
     "global_avg_pool": lambda x: f.global_avg_pool(x),
     "blur_pool": lambda x: f.blur_pool(x),
-    **{f"activation.{fn}": lambda x, fn=fn: f.activation(x, fn) for fn in ACTIVATIONS if fn != "leaky_relu"},
+    **{f"activation.{fn}": partial(f.activation, fn=fn) for fn in ACTIVATIONS if fn != "leaky_relu"},
     "activation.leaky_relu": lambda x: f.activation(x, "leaky_relu", slope=0.2),
     "scale": lambda x: f.add(f.scale(x, 0.17), x),
     "dropout.map": lambda x: f.dropout(x, 0.3),
@@ -69,19 +69,20 @@ EXAMPLES: dict[str, Draw] = {
     "radix_softmax.one": lambda x: _split_attention(x, 1, 1),
     "slice_channels": lambda x: f.slice_channels(x, 2, 7),
     "pad_channels": lambda x: f.pad_channels(x, 11),
-    "space_to_depth": lambda x: f.space_to_depth(f.conv(x, 5, 3, padding=(1, 0), name="even"), 3),
+    "space_to_depth": lambda x: f.space_to_depth(f.conv(x, 5, (3, 2), padding=(1, 0), name="even"), 2),
     "flatten": lambda x: f.flatten(x),
 }
 
 
 def example(name: str) -> Graph:
-    """The graph `op.<name>`: images of 3x9x11, so that heights and widths cannot be mistaken for one another."""
+    """The graph `op.<name>`: images of 3x10x13, so that height and width cannot be mistaken for one
+    another and windows of ceil mode hang over one side."""
 
     def network(image: Tensor) -> Tensor:
         x = EXAMPLES[name](_stem(image))
         return f.linear(x if len(x.shape) == 1 else f.flatten(x, name="flat"), 5, name="classifier")
 
-    return trace(f"op.{name}", (3, 9, 11), network)
+    return trace(f"op.{name}", (3, 10, 13), network)
 
 
 def uncovered() -> set[str]:

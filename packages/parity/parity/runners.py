@@ -6,6 +6,7 @@ logits, every node's value, gradients by parameter name. A framework is imported
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -186,23 +187,26 @@ class OnnxRunner:
     def __init__(self, graph: Graph, weights: Weights) -> None:
         self.graph, self.given = graph, weights
 
-    def model(self, every_node: bool = False) -> Any:
+    @cached_property
+    def model(self) -> Any:
         import onnx_impl
 
-        return onnx_impl.build(self.graph, weights=self.given, every_node=every_node)
+        return onnx_impl.build(self.graph, weights=self.given)
 
     def num_params(self) -> tuple[int, int]:
         import onnx_impl
 
-        held = onnx_impl.get_weights(self.model(), self.graph)
+        held = onnx_impl.get_weights(self.model, self.graph)
         trainable = sum(array.size for name, array in held.items() if self.graph.params[name].trainable)
         return trainable, sum(array.size for array in held.values())
 
     def forward(self, feeds: Feeds) -> np.ndarray:
-        return run_onnx(self.model(), feeds)["logits"]
+        return run_onnx(self.model, feeds)["logits"]
 
     def values(self, feeds: Feeds) -> Weights:
-        return run_onnx(self.model(every_node=True), feeds)
+        import onnx_impl
+
+        return run_onnx(onnx_impl.build(self.graph, weights=self.given, every_node=True), feeds)
 
 
 def native_logits(runner: Runner, feeds: Feeds) -> np.ndarray:

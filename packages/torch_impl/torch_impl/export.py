@@ -48,6 +48,7 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
             output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("N")},),
         )
+    assert program is not None  # without a file name there is a program
     return program.model_proto
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from torch import fx, nn
 
-from netspec import Graph, initial_weights
-from netspec import load_weights as read_weights
+from netspec import Graph
 from netspec.registry import resolve
+from netspec.weights import weights_of
 from torch_impl.ops import HANDLERS
 from torch_impl.weights import set_weights
 
@@ -31,11 +31,7 @@ def build(
     """
     graph = resolve(model, **options)
     network = assemble(graph)
-    if weights is None:
-        weights = initial_weights(graph, seed)
-    elif not isinstance(weights, Mapping):
-        weights = read_weights(graph, weights)
-    set_weights(network, weights)
+    set_weights(network, weights_of(graph, weights, seed))
     return network
 
 

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
 import netspec
 from netspec import Graph
@@ -15,7 +16,7 @@ from netspec.weights import check_weights
 
 def spec_of(model: nn.Module) -> Graph:
     """The graph that a module was built from."""
-    return model.meta["spec"]
+    return cast(fx.GraphModule, model).meta["spec"]
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:

@@ -4,8 +4,7 @@ Every spatial convolution is followed by two 1x1 ones, a small network at each p
 channel a class, which global pooling turns into logits. ReLU follows each convolution, that one included.
 """
 
-from netspec.functional import conv, conv_bn, global_avg_pool, max_pool, relu
-from netspec.functional import dropout as drop
+from netspec.functional import conv, conv_bn, dropout as drop, global_avg_pool, max_pool, relu
 from netspec.registry import family
 from netspec.tracer import Tensor, block
 

@@ -6,8 +6,7 @@ A convolution keeps its bias beside batch norm. The first dense layer flattens w
 
 from collections.abc import Callable
 
-from netspec.functional import batch_norm, conv, conv_bn, flatten, linear, max_pool, relu
-from netspec.functional import dropout as drop
+from netspec.functional import batch_norm, conv, conv_bn, dropout as drop, flatten, linear, max_pool, relu
 from netspec.registry import family
 from netspec.tracer import Tensor
 

@@ -69,4 +69,5 @@ __all__ = [
     "SliceChannels",
     "SpaceToDepth",
     "StochasticDepth",
+    "snake_case",
 ]

@@ -1,0 +1,118 @@
+"""Every task of the project. `nox --list` names them; what follows `--` goes to the command.
+
+An environment is made for each kind of work, under `.nox/`, and shared by the sessions that need it. It is
+installed again only when the requirements have changed.
+"""
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "none"  # environments are made below, one a kind and not one a session
+
+ROOT = Path(__file__).parent
+GPU = shutil.which("nvidia-smi") is not None
+RUNTIME = "gpu" if GPU else "cpu"  # of onnxruntime
+
+# The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN: one framework an environment, and
+# both together only as CPU builds. Beside TensorFlow's GPU build onnxruntime stays on the CPU too.
+SHARED, ONNX, TORCH, KERAS = "./shared", "./packages/onnx_impl", "./packages/torch_impl", "./packages/keras_impl"
+KINDS = {
+    "lint": ["ruff"],
+    "zoo": [SHARED],
+    "onnx": [SHARED, f"{ONNX}[{RUNTIME}]"],
+    "torch": [SHARED, f"{ONNX}[{RUNTIME}]", TORCH],
+    "keras": [SHARED, f"{ONNX}[cpu]", KERAS, *(["tensorflow[and-cuda]"] if GPU else [])],
+    "parity": [SHARED, f"{ONNX}[cpu]", TORCH, KERAS, "./packages/parity", "hypothesis", "mypy", "pytest"],
+}
+
+
+def environment(session: nox.Session, kind: str) -> str:
+    """The Python of the environment of this kind, made or brought up to date if it must be."""
+    if not (3, 11) <= sys.version_info < (3, 14):
+        session.error(f"Diptych needs Python 3.11 to 3.13, for TensorFlow; nox runs under {sys.version.split()[0]}")
+    folder = ROOT / ".nox" / kind
+    python, stamp = folder / "bin" / "python", folder / "installed"
+    sources = [
+        ROOT / "constraints.txt",
+        *sorted(ROOT.glob("shared/pyproject.toml")),
+        *sorted(ROOT.glob("packages/*/pyproject.toml")),
+    ]
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + repr(KINDS[kind]).encode()).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != state:
+        session.log(f"installing the environment '{kind}'; this happens once")
+        session.run(sys.executable, "-m", "venv", str(folder), external=True)
+        requirements = [
+            part for name in KINDS[kind] for part in (["--editable", name] if name.startswith(".") else [name])
+        ]
+        session.run(
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--constraint",
+            "constraints.txt",
+            *requirements,
+            external=True,
+        )
+        stamp.write_text(state)
+    return str(python)
+
+
+def run(session: nox.Session, kind: str, *command: str) -> None:
+    """`python -m command` in the environment of this kind."""
+    session.run(environment(session, kind), "-m", *command, external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    run(session, "lint", "ruff", "check", ".")
+    run(session, "lint", "ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy on the shared packages and on the packages' public surface."""
+    run(session, "parity", "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, quick parity among them."""
+    run(session, "parity", "pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def zoo(session: nox.Session) -> None:
+    """Lists the networks there are: -- 'resnet*' --family vgg --show NAME --json."""
+    run(session, "zoo", "netspec", *session.posargs)
+
+
+@nox.session(default=False)
+def parity(session: nox.Session) -> None:
+    """Holds every implementation to the others: -- PATTERN ... --native --all."""
+    run(session, "parity", "parity", *session.posargs)
+
+
+@nox.session(default=False)
+def export_torch(session: nox.Session) -> None:
+    """A verified ONNX file by PyTorch's exporter: -- ARCH --weights FILE."""
+    run(session, "torch", "torch_impl", "export", *session.posargs)
+
+
+@nox.session(default=False)
+def export_keras(session: nox.Session) -> None:
+    """A verified ONNX file by TensorFlow's exporter: -- ARCH --weights FILE."""
+    run(session, "keras", "keras_impl", "export", *session.posargs)
+
+
+@nox.session(default=False)
+def export_onnx(session: nox.Session) -> None:
+    """A verified ONNX file by the ONNX builder, with no framework: -- ARCH --weights FILE --fold."""
+    run(session, "onnx", "onnx_impl", "export", *session.posargs)

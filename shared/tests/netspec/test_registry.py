@@ -1,0 +1,117 @@
+"""Architectures by name: wildcards, choices, and what is refused."""
+
+import pytest
+
+import netspec
+from netspec import architecture, list_architectures
+from netspec.errors import GraphError, ShapeError, UnknownNameError
+from netspec.registry import family, resolve
+
+FAMILIES = {"lenet": 2, "nin": 2, "vgg": 9, "resnet_cifar": 6}
+
+
+def test_wildcards():
+    assert list_architectures("vgg1?") == ["vgg11", "vgg13", "vgg16", "vgg19"]
+    assert list_architectures("*_bn", family="n*") == ["nin_bn"]
+    assert list_architectures("nothing*") == []
+    assert len(list_architectures()) == len(set(list_architectures()))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families(name):
+    found = list_architectures(family=name)
+    assert len(found) == FAMILIES[name]
+    assert {netspec.find(entry).family for entry in found} == {name}
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_every_architecture_names_its_paper(name):
+    assert netspec.find(name).paper
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_every_architecture_takes_classes_and_channels(name):
+    entry = netspec.find(name)
+    graph = architecture(name, num_classes=7, in_channels=1)
+    assert graph.input_shape == (1, *entry.input_shape[1:])
+    assert graph.shapes[graph.outputs[0]] == (7,)
+    assert architecture(name).input_shape == entry.input_shape
+    assert architecture(name).shapes[architecture(name).outputs[0]] == (entry.classes,)
+
+
+def test_image_size():
+    assert architecture("resnet20", image_size=40).input_shape == (3, 40, 40)
+    assert architecture("resnet20", image_size=(40, 48)).input_shape == (3, 40, 48)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"no architecture 'resnet21'.*resnet20"):
+        architecture("resnet21")
+
+
+def test_a_name_like_no_other_is_answered_with_some():
+    with pytest.raises(UnknownNameError, match="there are lenet5"):
+        architecture("%%%%")
+
+
+def test_an_unknown_option_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="vgg11 has no option 'dropuot'; did you mean dropout"):
+        architecture("vgg11", dropuot=0.1)
+    with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'; it has none"):
+        architecture("lenet5", dropout=0.1)
+
+
+def test_options_are_in_the_graphs_name():
+    assert architecture("nin", dropout=0.2).name == "nin(dropout=0.2)"
+    assert architecture("nin", dropout=0.5).name == "nin"  # the default
+
+
+@pytest.mark.parametrize("name", [name for name in list_architectures() if name != "resnet1202"])
+def test_an_image_too_small_is_answered_with_the_smallest(name):
+    smallest = next(size for size in range(1, 300) if works(name, size))
+    if smallest == 1:
+        return  # it works out for every size, and 0 is refused below
+    with pytest.raises(ShapeError, match=rf"{smallest - 1}x{smallest - 1}.*the smallest .* {smallest}x{smallest}$"):
+        architecture(name, image_size=smallest - 1)
+
+
+def works(name: str, size: int) -> bool:
+    try:
+        architecture(name, image_size=size)
+    except ShapeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("choice", [{"num_classes": 0}, {"in_channels": -1}, {"image_size": 0}, {"image_size": (8, 0)}])
+def test_at_least_one_of_everything(choice):
+    with pytest.raises(ShapeError, match="at least one"):
+        architecture("resnet20", **choice)
+
+
+def test_resolve_takes_graphs_names_and_files(tmp_path, small):
+    path = tmp_path / "net.json"
+    path.write_text(small.to_json())
+    assert resolve(small) is small
+    assert resolve(str(path)) == small
+    assert resolve("lenet5", num_classes=3) == architecture("lenet5", num_classes=3)
+
+
+def test_a_finished_graph_has_nothing_to_choose(small):
+    with pytest.raises(UnknownNameError, match="num_classes cannot be chosen"):
+        resolve(small, num_classes=3)
+
+
+def test_no_such_file():
+    with pytest.raises(UnknownNameError, match=r"no file nowhere\.json"):
+        resolve("nowhere.json")
+
+
+def test_an_architecture_is_registered_once():
+    with pytest.raises(ValueError, match="two architectures are named 'lenet5'"):
+        family({"lenet5": ()}, paper="-", input_shape=(3, 8, 8), classes=1)(lambda x, classes: x)
+
+
+def test_user_errors_are_one_family():
+    assert issubclass(GraphError, netspec.errors.DiptychError)
+    assert issubclass(UnknownNameError, netspec.errors.DiptychError)
