@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from netspec import Graph, initial_weights, trace
-from netspec import functional as f
+from netspec import Graph, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import Weights
 from netspec.layout import to_channels_last

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from netspec import Graph, architecture, draw_noise, explicit_noise, initial_weights, trace
-from netspec import functional as f
+from netspec import Graph, architecture, draw_noise, explicit_noise, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import Weights
 from netspec.layout import to_channels_last

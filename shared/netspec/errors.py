@@ -38,5 +38,9 @@ class ExportError(DiptychError):
     """An exported file is invalid or does not compute what its framework computes."""
 
 
+class StorageError(DiptychError):
+    """A file or folder cannot be written: no room, no permission."""
+
+
 class ParityError(DiptychError):
     """A comparison that proves nothing: no tensor in common, or outputs that do not depend on the input."""

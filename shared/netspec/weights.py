@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from netspec.errors import WeightsError
+from netspec.errors import StorageError, WeightsError
 from netspec.files import written_whole
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights
@@ -53,7 +53,10 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
         "sha256": weights_hash(tensors),
     }
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # what it makes of a full disk
+            raise StorageError(f"{path} cannot be written: {error}") from None
 
 
 def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None, seed: int) -> Weights:

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from samples import write_tar
 
-from netspec.errors import DataError
-from trainspec.atomic import StorageError
-from trainspec.data import cifar as cifar_module
-from trainspec.data import find_data, open_data
+from netspec.errors import DataError, StorageError
+from trainspec.data import cifar as cifar_module, find_data, open_data
 from trainspec.data.cifar import CIFAR10, load_cifar
 from trainspec.data.download import Source, fetch
 

@@ -3,8 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from trainspec.plan import BatchPlan, ahead, apply, draw_epoch, normalise, one_hot
 

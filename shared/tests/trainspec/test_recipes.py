@@ -4,8 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from netspec.errors import DiptychError, RecipeError, UnknownNameError
 from trainspec.data import open_data

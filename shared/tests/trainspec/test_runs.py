@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from netspec.errors import DataError
-from trainspec.atomic import StorageError, write_bytes
+from netspec.errors import DataError, StorageError
+from trainspec.atomic import write_bytes
 from trainspec.recipes import Recipe
 from trainspec.runs import EpochMetrics, Run, TrainingProgress
 

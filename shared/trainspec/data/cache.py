@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainspec.atomic import StorageError, make_folder, replacing
+from netspec.errors import StorageError
+from trainspec.atomic import make_folder, replacing
 
 Notice = Callable[[str], None]
 
