@@ -1,0 +1,82 @@
+"""`deploy` imports nothing of ours, and prepares an image exactly as training did."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deploy import Model, ModelError, read_image
+from netspec import architecture, initial_weights
+from onnx_impl import build
+from onnx_impl.verify import run
+from trainspec.data.images import RESIZE_RULE, decode
+from trainspec.plan import normalise
+
+MEAN, STD = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
+CLASSES = [f"class {number}" for number in range(10)]
+
+
+def photograph(size: tuple[int, int], kind: str = "JPEG", orientation: int = 1) -> bytes:
+    """Random, with an EXIF orientation."""
+    pixels = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, exif=exif)
+    return file.getvalue()
+
+
+@pytest.fixture
+def proto():
+    metadata = {
+        "classes": json.dumps(CLASSES),
+        "mean": json.dumps(MEAN),
+        "std": json.dumps(STD),
+        "resize_rule": RESIZE_RULE,
+    }
+    graph = architecture("lenet5")
+    return build(graph, weights=initial_weights(graph), metadata=metadata)
+
+
+@pytest.mark.parametrize(("size", "orientation"), [((32, 32), 1), ((40, 33), 6), ((31, 100), 3), ((20, 12), 1)])
+def test_an_image_is_prepared_as_in_training(tmp_path, proto, size, orientation):
+    content = photograph(size, orientation=orientation)
+    (tmp_path / "image.jpg").write_bytes(content)
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    model = Model(tmp_path / "model.onnx")
+    image = read_image(tmp_path / "image.jpg", model.image_size)
+    expected = decode(content, 32, "image.jpg")
+    assert np.array_equal(image, expected)
+    prepared = normalise(expected[None], MEAN, STD).transpose(0, 3, 1, 2)
+    logits = run(proto, {"image": np.ascontiguousarray(prepared)})["logits"]
+    assert np.array_equal(model.logits(image[None]), logits)
+    best = model.predict(image[None], top=10)[0]
+    assert [prediction.name for prediction in best] == [CLASSES[index] for index in np.argsort(-logits[0])]
+    assert sum(prediction.probability for prediction in best) == pytest.approx(1)
+
+
+def test_what_cannot_be_used_is_one_line(tmp_path, proto):
+    (tmp_path / "text.jpg").write_text("no image")
+    for path, words in ((tmp_path / "text.jpg", "cannot be read as an image"), (tmp_path / "none.png", "no such file")):
+        with pytest.raises(ModelError, match=words):
+            read_image(path, (32, 32))
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        Model(tmp_path / "text.jpg")
+    del proto.metadata_props[:]
+    (tmp_path / "bare.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelError, match="lack classes"):
+        Model(tmp_path / "bare.onnx")
+
+
+def test_it_imports_nothing_of_ours():
+    program = (
+        "import sys, deploy, deploy.__main__, deploy.predict; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('netspec', 'trainspec', 'onnx_impl', 'torch_impl', 'keras_impl', 'onnx', 'torch', 'keras', 'tensorflow')])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
