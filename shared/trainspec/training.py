@@ -5,7 +5,7 @@ A framework brings a `Trainer`; the loop over the batches of an epoch is its own
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,10 +48,10 @@ class Trainer(Protocol):
     """A network in training. `device` and `precision` are for people; `packages` are those whose versions count."""
 
     framework: str
-    packages: Sequence[str]
+    packages: tuple[str, ...]
     device: str
     precision: str
-    notes: Sequence[str]
+    notes: tuple[str, ...]
 
     def train_epoch(self, epoch: "Epoch") -> None:
         """A step for each of `epoch.rates()`, on the batches of `epoch.plans`, handed to `epoch.record`."""

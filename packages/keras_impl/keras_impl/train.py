@@ -23,13 +23,13 @@ class Trainer:
     """The network of a task with its optimizer."""
 
     framework = "keras"
-    packages = ("keras", "tensorflow", "jax", "onnx", "onnxruntime", "tf2onnx")
+    packages: tuple[str, ...] = ("keras", "tensorflow", "jax", "onnx", "onnxruntime", "tf2onnx")
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.machine = choose_machine(task.recipe.precision)
         self.device, self.precision = self.machine.label, self.machine.precision
-        self.notes = (DRAWS, *make_deterministic(task.recipe.seed))
+        self.notes: tuple[str, ...] = (DRAWS, *make_deterministic(task.recipe.seed))
         self.model = build(task.graph, weights=task.weights, dtype=self.machine.policy)
         self.optimizer = sgd(self.model, task.recipe.optimizer)
         scaled = keras.optimizers.LossScaleOptimizer(self.optimizer) if self.precision == "fp16" else self.optimizer

@@ -27,7 +27,8 @@ class Machine:
 
     def place(self, model: nn.Module) -> nn.Module:
         """The module on this device, in the layout that is fastest there."""
-        return model.to(self.device, self.dtype).to(memory_format=torch.channels_last)
+        placed = model.to(self.device, self.dtype)
+        return placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     def autocast(self) -> torch.autocast:
         """A context in which the forward pass is computed as `precision` says."""
@@ -55,6 +56,6 @@ def make_deterministic(seed: int) -> tuple[str, ...]:
         return ()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stubs
     torch.use_deterministic_algorithms(True, warn_only=True)
     return ("GPU: operations that have no deterministic form in PyTorch may differ in the last bits between two runs.",)

@@ -14,7 +14,8 @@ from trainspec.recipes import Optimizer
 def sgd(model: nn.Module, recipe: Optimizer) -> torch.optim.SGD:
     """SGD over a built module's parameters. The rate is to be set before every step: it starts at 0."""
     kinds = spec_of(model).params
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_decayed = kinds[name].kind == "kernel" or recipe.decay_norms_and_biases
         (decayed if is_decayed else spared).append(parameter)

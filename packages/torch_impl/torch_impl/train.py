@@ -24,13 +24,13 @@ class Trainer:
     """The network of a task with its optimizer."""
 
     framework = "torch"
-    packages = ("torch", "onnx", "onnxruntime", "onnxscript")
+    packages: tuple[str, ...] = ("torch", "onnx", "onnxruntime", "onnxscript")
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.machine = choose_machine(task.recipe.precision)
         self.device, self.precision = self.machine.label, self.machine.precision
-        self.notes = (DRAWS, *make_deterministic(task.recipe.seed))
+        self.notes: tuple[str, ...] = (DRAWS, *make_deterministic(task.recipe.seed))
         self.model = self.machine.place(build(task.graph, weights=task.weights))
         self.optimizer = sgd(self.model, task.recipe.optimizer)
         self.scaler = torch.amp.GradScaler(self.machine.device.type, enabled=self.precision == "fp16")
@@ -45,7 +45,7 @@ class Trainer:
             logits = logits.to(self.machine.dtype)
             loss = F.cross_entropy(logits, targets)
             self.optimizer.zero_grad()
-            self.scaler.scale(loss).backward()
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             self.scaler.step(self.optimizer)
             self.scaler.update()
             correct = (logits.argmax(1) == targets.argmax(1)).sum()
