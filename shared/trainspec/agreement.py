@@ -22,7 +22,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     if len(losses):
         yield f"losses       differ by {np.abs(losses[:, 0] - losses[:, 1]).max():.1e} in the first {len(losses)} steps"
     name, difference = largest_difference(weights_a, weights_b)
-    yield f"weights      differ by {difference:.1e} at most, in '{name}'"
+    yield f"weights      differ by {difference:.1e} at most, in '{name}'" if difference else "weights      are equal"
     files = [folder / f"predictions-{run.facts['framework']}.npy" for folder, run in ((one, run_a), (other, run_b))]
     if all(file.exists() for file in files):
         predictions = [read_predictions(file) for file in files]
