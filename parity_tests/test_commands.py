@@ -1,84 +1,132 @@
-"""The whole road in both frameworks by its commands: train, evaluate, predict, from the same bits on the same batches."""
+"""Bad input gets one clear line and status 2, and leaves nothing behind: real processes."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import os
+import re
+import subprocess
+import sys
 
-import numpy as np
 import pytest
 
-import keras_impl.__main__
-import onnx_impl.__main__
-import torch_impl.__main__
-from netspec.errors import DiptychError
-from trainspec.agreement import compare_runs
+from netspec import architecture, initial_weights, save_weights
 
-COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
-TRAIN = "train lenet5 --data digits --epochs 1 --precision fp64 --set augmentation.flip=true --out"
+EXPORTERS = ("onnx_impl", "torch_impl", "keras_impl")
+
+
+def call(folder, module, *argv):
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        [sys.executable, "-m", module, *argv], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """One epoch on the digits, by each framework."""
-    found = {}
-    for framework, command in COMMANDS.items():
-        out = tmp_path_factory.mktemp(framework)
-        command([*TRAIN.split(), str(out)])
-        (found[framework],) = out.iterdir()
-    return found
+def folder(tmp_path_factory):
+    """Weights of LeNet-5, good and damaged, and JSON that is no graph of ours."""
+    folder = tmp_path_factory.mktemp("given")
+    lenet = architecture("lenet5")
+    save_weights(lenet, initial_weights(lenet), folder / "lenet5.safetensors")
+    data = bytearray((folder / "lenet5.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "flipped.safetensors").write_bytes(data)
+    (folder / "truncated.safetensors").write_bytes(data[: len(data) // 2])
+    graph = json.loads(lenet.to_json())
+    first, second = graph["nodes"][:2]
+    for name, change in {
+        "schema": {"schema": 2},
+        "cyclic": {"nodes": [{**first, "inputs": [second["name"]]}, *graph["nodes"][1:]]},
+        "dangling": {"nodes": [{**first, "inputs": ["nowhere"]}, *graph["nodes"][1:]]},
+    }.items():
+        (folder / f"{name}.json").write_text(json.dumps({**graph, **change}))
+    (folder / "text.json").write_text("no graph at all")
+    return folder
 
 
-def test_run_folders_are_complete(runs):
-    for framework, folder in runs.items():
-        facts = json.loads((folder / "run.json").read_text())
-        assert facts["status"] == "finished"
-        assert facts["precision"] == "fp64"
-        assert {"test_top1", "images_per_second", "train_seconds"} <= facts.keys()
-        assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == {
-            "curves.png",
-            "graph.json",
-            "metrics.csv",
-            "metrics.jsonl",
-            "model.onnx",
-            f"predictions-{framework}.npy",
-            f"proof/{framework}.onnx",
-            "recipe.toml",
-            "run.json",
-            "weights.safetensors",
-        }
+EARLY = {  # refused before any framework is imported: arguments -> what the line says
+    "unknown network": (["resnet21"], "no architecture 'resnet21'; did you mean .*resnet20"),
+    "too small": (["nin", "--image-size", "0"], "at least one class, channel and pixel"),
+    "too small for its pools": (["lenet5", "--image-size", "15"], "15x15.*the smallest that it takes is 16x16"),
+    "unknown option": (["vgg11", "--option", "dropuot=0.1"], "no option 'dropuot'; did you mean dropout"),
+    "no pair": (["vgg11", "--option", "dropout"], "KEY=VALUE, not 'dropout'"),
+    "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2 "),
+    "value of another kind": (["vgg11", "--option", "dropout=high"], "dropout"),
+    "unknown flag": (["lenet5", "--fast"], "--fast"),
+    "no number": (["lenet5", "--num-classes", "ten"], "ten"),
+    "no size": (["lenet5", "--image-size", "axb"], "axb"),
+    "another schema": (["schema.json"], "schema.json has schema 2.*reads schema 1"),
+    "a cycle": (["cyclic.json"], "cyclic.json.*cycle: conv1 <- conv1.relu <- conv1"),
+    "a dangling node": (["dangling.json"], "dangling.json.*'conv1' reads 'nowhere'"),
+    "no JSON": (["text.json"], "text.json is not JSON"),
+    "no file": (["nowhere.json"], "no file nowhere.json"),
+}
+LATE = {
+    "weights of another network": (["nin", "--weights", "lenet5.safetensors"], "weights of lenet5, not of nin"),
+    "flipped byte": (["lenet5", "--weights", "flipped.safetensors"], "flipped.safetensors is damaged"),
+    "truncated": (["lenet5", "--weights", "truncated.safetensors"], "cannot read weights from truncated.safetensors"),
+    "no weights": (["lenet5", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
+    "an opset too old": (["lenet5", "--opset", "7"], "opset 7 is too old"),
+}
+CASES = [
+    *[("onnx_impl", ["export", *argv], message) for argv, message in (EARLY | LATE).values()],
+    *[(module, ["export", *EARLY["unknown network"][0]], EARLY["unknown network"][1]) for module in EXPORTERS[1:]],
+    *[(module, ["export", *LATE["flipped byte"][0]], LATE["flipped byte"][1]) for module in EXPORTERS[1:]],
+    ("onnx_impl", ["explode"], "explode"),
+    ("onnx_impl", [], "COMMAND"),
+    ("netspec", ["resnet21"], "no network matches 'resnet21'; did you mean .*resnet20"),
+    ("netspec", ["--family", "vgh"], "no network matches"),
+    ("netspec", ["--show", "cyclic.json"], "cyclic.json.*cycle"),
+    ("netspec", ["--show", "lenet6"], "did you mean lenet5"),
+    ("parity", ["resnet21"], "no network or op matches 'resnet21'"),
+    ("parity", ["lenet*", "--weights", "lenet5.safetensors"], "for one network"),
+    ("parity", ["nin", "--weights", "lenet5.safetensors"], "weights of lenet5, not of nin"),
+]
 
 
-def test_float64_runs_end_at_the_same_network(runs):
-    report = "\n".join(compare_runs(runs["torch"], runs["keras"]))
-    assert "equal plan digests in 1 of 1 epochs" in report
-    assert "agree on 100.000 % of 360 test images" in report
+@pytest.mark.parametrize(("module", "argv", "message"), CASES, ids=[" ".join([m, *a]) for m, a, _ in CASES])
+def test_one_line_and_nothing_left(folder, module, argv, message):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    done = call(folder, module, *argv)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert re.search(message, lines[0]), lines[0]
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-@pytest.mark.parametrize("framework", COMMANDS)
-def test_every_evaluation_predicts_the_same(runs, framework, tmp_path, capsys):
-    folder = runs[framework]
-    own = folder / f"predictions-{framework}.npy"
-    models = [folder / "model.onnx", folder / f"proof/{framework}.onnx"]
-    evaluations: list[tuple[Callable[[list[str]], None], list[str]]] = [
-        (COMMANDS[framework], ["evaluate", str(folder)]),
-        *((onnx_impl.__main__.main, ["evaluate", str(model), "--data", "digits"]) for model in models),
-    ]
-    for number, (command, argv) in enumerate(evaluations):
-        mine = tmp_path / f"{number}.npy"
-        command([*argv, "--against", str(own), "--predictions", str(mine)])
-        assert "on 100.000 % of the images" in capsys.readouterr().out
-        assert np.array_equal(np.load(mine), np.load(own))
+@pytest.mark.parametrize("fold", [False, True])
+def test_an_export_says_where_it_went(folder, tmp_path, fold):
+    out = tmp_path / "deep" / "lenet5.onnx"
+    argv = ["lenet5", "--weights", "lenet5.safetensors", "--out", str(out), *(["--fold"] if fold else [])]
+    done = call(folder, "onnx_impl", "export", *argv)
+    assert done.returncode == 0, done.stderr
+    assert str(out) in done.stdout
+    assert [path.name for path in out.parent.iterdir()] == ["lenet5.onnx"]
 
 
-def test_what_cannot_be_used_leaves_nothing(tmp_path):
-    for argv in (
-        "train vgg20",
-        "train lenet5 --data digits --set optimizer.momentun=0.5",
-        "train lenet5 --data digits --precision fp12",
-        "train lenet5 --data nowhere/at/all",
-        "train lenet5 --data digits --weights none.safetensors",
-    ):
-        for command in COMMANDS.values():
-            with pytest.raises(DiptychError):
-                command([*argv.split(), "--out", str(tmp_path / "runs")])
-    assert not (tmp_path / "runs").exists()
+def test_a_graph_from_a_file_is_exported(folder, tmp_path):
+    (tmp_path / "mine.json").write_text(architecture("lenet5", num_classes=4).to_json())
+    done = call(tmp_path, "onnx_impl", "export", "mine.json")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "exports" / "lenet5-onnx.onnx").is_file()
+
+
+def test_parity_says_what_it_compared(capsys):
+    from parity.__main__ import main
+
+    assert main(["lenet5", "op.scale"]) == 0
+    shown = capsys.readouterr().out
+    assert "10 comparisons of 2 networks, 0 failed" in shown
+    assert "worst float32" in shown
+
+
+def test_parity_fails_where_two_files_part(folder, tmp_path):
+    """Another file for Keras: a non-zero status, and the node's name."""
+    graph = architecture("lenet5")
+    weights = initial_weights(graph)
+    weights["conv2.weight"] = weights["conv2.weight"][::-1].copy()
+    save_weights(graph, weights, tmp_path / "swapped.safetensors")
+    given = str(folder / "lenet5.safetensors"), str(tmp_path / "swapped.safetensors")
+    done = call(folder, "parity", "lenet5", "--weights", *given)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "'conv2'" in done.stdout

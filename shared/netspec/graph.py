@@ -75,8 +75,8 @@ class Graph:
         fewest, most = node.op.arity
         if len(node.inputs) < fewest or (most is not None and len(node.inputs) > most):
             raise GraphError(f"{self.name}: '{node.name}' ({node.op.kind}) cannot take {len(node.inputs)} inputs")
-        for source in node.inputs:
-            if source == IMAGE or source == self._draw_of(node):
+        for position, source in enumerate(node.inputs):
+            if source == IMAGE or (position == 1 and source == self._draw_of(node)):
                 continue
             if source not in places:
                 raise GraphError(f"{self.name}: '{node.name}' reads '{source}', which is not there")

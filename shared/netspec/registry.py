@@ -104,6 +104,7 @@ def architecture(
         if option not in entry.options:
             hint = nearest(option, entry.options) if entry.options else "; it has none"
             raise UnknownNameError(f"{name} has no option '{option}'{hint}")
+        _check_kind(name, option, options[option], entry.options[option])
     chosen = {key: value for key, value in options.items() if value != entry.options[key]}
     title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
     channels, *native = entry.input_shape
@@ -126,6 +127,13 @@ def architecture(
         smallest = smallest_image(lambda size: trace(title, (channels, size, size), draw), max(*native, height, width))
         refused = f"{name} cannot take images of {height}x{width}: {error}"
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
+
+
+def _check_kind(name: str, option: str, value: Any, default: Any) -> None:
+    """An option is of its default's type; a whole number will do for a float."""
+    wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+    if default is not None and type(value) not in wanted:
+        raise UnknownNameError(f"{name} takes a {type(default).__name__} for {option}, as {default}, not {value!r}")
 
 
 def smallest_image(build: Callable[[int], Graph], largest: int) -> int:

@@ -4,7 +4,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from netspec.errors import GraphError
+from netspec.errors import DiptychError, GraphError
 from netspec.graph import Graph, Node, attributes_of
 from netspec.ops import VOCABULARY, Op
 
@@ -35,20 +35,22 @@ def from_json(text: str, source: str = "the text") -> Graph:
         return Graph(
             str(data["name"]),
             tuple(int(size) for size in data["input_shape"]),
-            tuple(Node(str(node["name"]), _op(node, source), tuple(node["inputs"])) for node in data["nodes"]),
+            tuple(Node(str(node["name"]), _op(node), tuple(node["inputs"])) for node in data["nodes"]),
             tuple(data["outputs"]),
         )
+    except DiptychError as error:
+        raise GraphError(f"{source}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise GraphError(f"{source} is no graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
 
 
-def _op(node: dict[str, Any], source: str) -> Op:
+def _op(node: dict[str, Any]) -> Op:
     kind = VOCABULARY.get(node["op"])
     if kind is None:
-        raise GraphError(f"{source}: '{node['name']}' is a '{node['op']}', which is no op of schema {SCHEMA}")
+        raise GraphError(f"'{node['name']}' is a '{node['op']}', which is no op of schema {SCHEMA}")
     known = {entry.name for entry in fields(kind)}
     given = node["attributes"]
     if set(given) != known:
         wrong = ", ".join(sorted(set(given) ^ known))
-        raise GraphError(f"{source}: '{node['name']}' ({node['op']}) has missing or unknown attributes: {wrong}")
+        raise GraphError(f"'{node['name']}' ({node['op']}) has missing or unknown attributes: {wrong}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})

@@ -31,7 +31,7 @@ def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
 def check_weights(graph: Graph, weights: Mapping[str, np.ndarray], source: str = "the weights") -> None:
     """Raise `WeightsError` unless names and shapes are exactly the graph's."""
     names = graph.params.keys()
-    for name in [*(names - weights.keys()), *(weights.keys() - names)][:1]:
+    for name in [*(n for n in names if n not in weights), *(n for n in weights if n not in names)][:1]:
         problem = "is not in" if name in names else "is no tensor of the network but is in"
         raise WeightsError(f"'{name}' of {graph.name} {problem} {source}")
     for name, param in graph.params.items():
@@ -84,6 +84,8 @@ def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:
     if metadata.get("digest") != graph.digest:
         raise WeightsError(f"{path} holds weights of {metadata.get('architecture')}, not of {graph.name}")
     check_weights(graph, weights, str(path))
+    if any(array.dtype != np.float32 for array in weights.values()):
+        raise WeightsError(f"{path} holds other numbers than float32")
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
     return weights

@@ -68,8 +68,9 @@ class TorchRunner:
         return [self.torch.from_numpy(feeds[name]).to(self.dtype) for name in self.graph.inputs]
 
     def num_params(self) -> tuple[int, int]:
-        trainable = sum(p.numel() for p in self.model.parameters())
-        return trainable, trainable + sum(b.numel() for b in self.model.state_dict().values()) - trainable
+        groups = self.model.parameters(), self.model.state_dict().values()
+        trainable, total = (sum(tensor.numel() for tensor in group) for group in groups)
+        return trainable, total
 
     def weights(self) -> Weights:
         import torch_impl

@@ -109,6 +109,8 @@ def need_vector(op: Op, shape: Shape) -> int:
 def windows(op: Op, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, dilation: Shape = (1, 1)) -> Shape:
     """`(H, W)` of the positions that a window takes on a padded map; a last, partial step is dropped."""
     _, height, width = need_map(op, shape)
+    if min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        raise ShapeError(f"{op.kind} needs kernel, stride and dilation of at least 1 and pads of at least 0")
     top, bottom, left, right = padding
     sizes = []
     for size, pad, k, s, d in zip((height, width), (top + bottom, left + right), kernel, stride, dilation, strict=True):

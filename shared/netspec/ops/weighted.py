@@ -24,7 +24,7 @@ class Conv(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, _, _ = need_map(self, inputs[0])
-        if channels % self.groups or self.out_channels % self.groups:
+        if self.groups < 1 or channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(f"{self.groups} groups do not divide {channels} and {self.out_channels} channels")
         return (
             self.out_channels,

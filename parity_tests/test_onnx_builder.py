@@ -1,0 +1,203 @@
+"""What the ONNX builder writes: valid from the oldest opset to the newest, and within the contract."""
+
+import importlib
+
+import numpy as np
+import onnx
+import pytest
+
+import onnx_impl
+import onnx_impl.export
+from netspec import architecture, find, functional as f, inference, list_architectures, trace
+from netspec.compare import forward_difference
+from netspec.errors import ExportError, WeightsError
+from netspec.init import probe_weights
+from netspec.weights import weights_hash
+from onnx_impl.measure import probe
+from onnx_impl.model import DEFAULT_OPSET, OLDEST_OPSET, build
+from onnx_impl.verify import random_images, run, session, write_verified
+from parity.examples import EXAMPLES, example
+
+NEWEST_OPSET = 26  # that the pinned onnxruntime runs
+OPSETS = (OLDEST_OPSET, NEWEST_OPSET)
+ONE_OF_A_FAMILY = {"lenet": "lenet5", "nin": "nin_bn", "vgg": "vgg11_bn", "resnet_cifar": "resnet20"}
+
+
+def small(name: str):
+    return architecture(name, image_size=32, num_classes=10)
+
+
+def zeros(graph):
+    return {name: np.zeros(param.shape, np.float32) for name, param in graph.params.items()}
+
+
+def op_types(model) -> list[str]:
+    return [node.op_type for node in model.graph.node]
+
+
+def test_every_family_is_here():
+    assert ONE_OF_A_FAMILY.keys() == {find(name).family for name in list_architectures()}
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_architectures_have_no_transpose_and_canonical_initializers(name):
+    graph = small(name)
+    model = build(graph, weights=zeros(graph))
+    assert "Transpose" not in op_types(model)
+    assert len(model.graph.node) >= len(inference(graph).nodes)
+    assert {tensor.name for tensor in model.graph.initializer} >= graph.params.keys()
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_at(opset, name, tmp_path, torch_forward):
+    graph = example(name)
+    weights = probe_weights(graph)
+    model = build(graph, weights=weights, opset=opset)
+    assert "Transpose" not in op_types(model)
+    assert model.opset_import[0].version == opset
+    write_verified(model, graph, torch_forward(graph, weights), tmp_path / "m.onnx", {})
+
+
+@pytest.mark.parametrize("name", ONE_OF_A_FAMILY.values())
+def test_networks_at_the_oldest_and_the_newest_opset(name, tmp_path, torch_forward):
+    graph = small(name)
+    weights = probe(graph)
+    forward = torch_forward(graph, weights)
+    for opset in OPSETS:
+        path = tmp_path / f"{opset}.onnx"
+        write_verified(build(graph, weights=weights, opset=opset), graph, forward, path, {})
+        assert onnx.load(path).opset_import[0].version == opset
+
+
+def test_an_opset_that_is_too_old(mixed):
+    with pytest.raises(ExportError, match=f"opset {OLDEST_OPSET - 1} is too old.*{OLDEST_OPSET}"):
+        build(mixed, opset=OLDEST_OPSET - 1)
+
+
+def test_the_contract(mixed, tmp_path):
+    path, weights = tmp_path / "m.onnx", probe(mixed)
+    onnx_impl.export_onnx(mixed, weights, path, metadata={"class_names": "a b"})
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.opset_import[0].version == DEFAULT_OPSET
+    (image,), (logits,) = model.graph.input, model.graph.output
+    for value, name, shape in ((image, "image", mixed.input_shape), (logits, "logits", (5,))):
+        batch, *rest = value.type.tensor_type.shape.dim
+        assert value.name == name
+        assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        assert batch.dim_param == "N"
+        assert tuple(dim.dim_value for dim in rest) == shape
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata == {
+        "architecture": "mixed",
+        "graph_digest": mixed.digest,
+        "weights_sha256": weights_hash(weights),
+        "image_size": "12x9",
+        "class_names": "a b",
+    }
+
+
+def test_nodes_and_initializers_have_canonical_names(mixed):
+    model = build(mixed)
+    assert {node.name for node in model.graph.node} >= {node.name for node in mixed}
+    assert [tensor.name for tensor in model.graph.initializer] == list(mixed.params)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_batches(mixed, batch, torch_forward):
+    weights, images = probe(mixed), random_images(mixed, 8)
+    running = session(build(mixed, weights=weights))
+    parts = [run(running, {"image": images[i : i + batch]})["logits"] for i in range(0, 8, batch)]
+    difference = forward_difference(torch_forward(mixed, weights)(images), np.concatenate(parts))
+    assert difference.within, str(difference)
+
+
+@pytest.fixture
+def dense_norm():
+    """Batch norm behind a dense layer without a bias."""
+
+    def network(x):
+        x = f.linear(f.flatten(x), 6, bias=False, name="fc1")
+        return f.linear(f.relu(f.batch_norm(x, name="fc1.bn")), 5, name="fc2")
+
+    return trace("dense_norm", (3, 4, 4), network)
+
+
+@pytest.mark.parametrize("name", ["mixed", "dense_norm", "nin_bn", "resnet20"])
+def test_folded_batch_norm(name, mixed, dense_norm):
+    """The same outputs with fewer nodes."""
+    graph = {"mixed": mixed, "dense_norm": dense_norm}.get(name) or small(name)
+    weights, images = probe(graph), random_images(graph, 8)
+    plain, folded = (build(graph, weights=weights, fold_batch_norm=fold) for fold in (False, True))
+    norms = op_types(plain).count("BatchNormalization")
+    assert norms > 0
+    assert "BatchNormalization" not in op_types(folded)
+    assert len(folded.graph.node) == len(plain.graph.node) - norms
+    outputs = [run(model, {"image": images})["logits"] for model in (plain, folded)]
+    difference = forward_difference(*outputs)
+    assert difference.within, str(difference)
+
+
+def test_a_batch_norm_that_stands_alone_is_kept():
+    """Where the value in front is read by someone else too, or is no layer's, there is nothing to fold into."""
+
+    def network(x):
+        x = f.batch_norm(x, name="first")
+        y = f.conv(x, 4, 3, name="conv")
+        return f.linear(f.flatten(f.add(f.batch_norm(y, name="bn"), y)), 5, name="fc")
+
+    graph = trace("alone", (3, 8, 8), network)
+    weights, images = probe(graph), random_images(graph, 8)
+    plain, folded = (build(graph, weights=weights, fold_batch_norm=fold) for fold in (False, True))
+    assert op_types(plain) == op_types(folded)
+    assert forward_difference(*(run(model, {"image": images})["logits"] for model in (plain, folded))).within
+
+
+def test_weights_of_another_network(mixed):
+    with pytest.raises(WeightsError, match="lenet5"):
+        build("lenet5", weights=zeros(mixed))
+
+
+def leaves_nothing(export, tmp_path, message="computes something else"):
+    path = tmp_path / "m.onnx"
+    with pytest.raises(ExportError, match=message):
+        export(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_differs_is_not_left_behind(mixed, tmp_path, monkeypatch):
+    right = onnx_impl.export.reference_forward
+    monkeypatch.setattr(onnx_impl.export, "reference_forward", lambda model, images: -right(model, images))
+    leaves_nothing(lambda path: onnx_impl.export_onnx(mixed, probe(mixed), path), tmp_path)
+
+
+def test_a_file_that_proves_nothing_is_not_left_behind(mixed, tmp_path):
+    leaves_nothing(lambda path: onnx_impl.export_onnx(mixed, zeros(mixed), path), tmp_path, "cannot be verified")
+
+
+def test_a_file_that_is_invalid_is_not_left_behind(mixed, tmp_path, torch_forward):
+    model, weights = build(mixed), probe(mixed)
+    model.graph.node[0].op_type = "Convolve"
+    leaves_nothing(
+        lambda path: write_verified(model, mixed, torch_forward(mixed, weights), path, {}), tmp_path, "invalid"
+    )
+
+
+def test_a_file_outside_the_contract_is_not_left_behind(mixed, tmp_path, torch_forward):
+    model, weights = build(mixed), probe(mixed)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 7
+    leaves_nothing(
+        lambda path: write_verified(model, mixed, torch_forward(mixed, weights), path, {}), tmp_path, "N, C, H, W"
+    )
+
+
+@pytest.mark.parametrize("framework", ["torch_impl", "keras_impl"])
+def test_a_native_export_that_differs_is_not_left_behind(framework, mixed, tmp_path, monkeypatch):
+    package, export = importlib.import_module(framework), importlib.import_module(f"{framework}.export")
+    model, right = package.build(mixed, weights=probe(mixed)), export.forward
+    monkeypatch.setattr(export, "forward", lambda model, images: -right(model, images))
+    leaves_nothing(lambda path: package.export_onnx(model, path), tmp_path)
+    monkeypatch.setattr(export, "forward", right)
+    assert package.export_onnx(model, tmp_path / "m.onnx").within
+    assert onnx.load(tmp_path / "m.onnx").graph.input[0].type.tensor_type.shape.dim[0].dim_param == "N"

@@ -1,0 +1,84 @@
+"""The whole road by its commands: train, evaluate; from the same bits on the same batches in both frameworks."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_impl.__main__
+import onnx_impl.__main__
+import torch_impl.__main__
+from netspec.errors import DiptychError
+from trainspec.agreement import compare_runs
+
+COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
+TRAIN = "train lenet5 --data digits --epochs 1 --precision fp64 --set augmentation.flip=true --out"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """One epoch on the digits, by each framework."""
+    found = {}
+    for framework, command in COMMANDS.items():
+        out = tmp_path_factory.mktemp(framework)
+        command([*TRAIN.split(), str(out)])
+        (found[framework],) = out.iterdir()
+    return found
+
+
+def test_run_folders_are_complete(runs):
+    for framework, folder in runs.items():
+        facts = json.loads((folder / "run.json").read_text())
+        assert facts["status"] == "finished"
+        assert facts["precision"] == "fp64"
+        assert {"test_top1", "images_per_second", "train_seconds"} <= facts.keys()
+        assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == {
+            "curves.png",
+            "graph.json",
+            "metrics.csv",
+            "metrics.jsonl",
+            "model.onnx",
+            f"predictions-{framework}.npy",
+            f"proof/{framework}.onnx",
+            "recipe.toml",
+            "run.json",
+            "weights.safetensors",
+        }
+
+
+def test_float64_runs_end_at_the_same_network(runs):
+    report = "\n".join(compare_runs(runs["torch"], runs["keras"]))
+    assert "equal plan digests in 1 of 1 epochs" in report
+    assert "agree on 100.000 % of 360 test images" in report
+
+
+@pytest.mark.parametrize("framework", COMMANDS)
+def test_every_evaluation_predicts_the_same(runs, framework, tmp_path, capsys):
+    folder = runs[framework]
+    own = folder / f"predictions-{framework}.npy"
+    models = [folder / "model.onnx", folder / f"proof/{framework}.onnx"]
+    evaluations: list[tuple[Callable[[list[str]], None], list[str]]] = [
+        (COMMANDS[framework], ["evaluate", str(folder)]),
+        *((onnx_impl.__main__.main, ["evaluate", str(model), "--data", "digits"]) for model in models),
+    ]
+    for number, (command, argv) in enumerate(evaluations):
+        mine = tmp_path / f"{number}.npy"
+        command([*argv, "--against", str(own), "--predictions", str(mine)])
+        assert "on 100.000 % of the images" in capsys.readouterr().out
+        assert np.array_equal(np.load(mine), np.load(own))
+
+
+def test_what_cannot_be_used_leaves_nothing(tmp_path):
+    for argv in (
+        "train vgg20",
+        "train lenet5 --data digits --set optimizer.momentun=0.5",
+        "train lenet5 --data digits --precision fp12",
+        "train lenet5 --data nowhere/at/all",
+        "train lenet5 --data digits --weights none.safetensors",
+    ):
+        for command in COMMANDS.values():
+            with pytest.raises(DiptychError):
+                command([*argv.split(), "--out", str(tmp_path / "runs")])
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,205 @@
+"""Canonical weights pass from builder to builder bit for bit, and the models are good citizens of their frameworks."""
+
+import copy
+from itertools import permutations
+
+import keras
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+import keras_impl
+import onnx_impl
+import torch_impl
+from netspec import architecture, initial_weights, list_architectures, load_weights, ops, save_weights
+from netspec.compare import forward_difference, tensor_difference
+from netspec.errors import WeightsError
+from netspec.init import probe_weights
+from onnx_impl.measure import probe
+from onnx_impl.verify import random_images
+from parity.examples import EXAMPLES, example
+
+BUILDERS = {"torch": torch_impl, "keras": keras_impl}
+PARENTS = {
+    ops.Conv: nn.Conv2d,
+    ops.Linear: nn.Linear,
+    ops.BatchNorm: nn.BatchNorm2d,
+    ops.InstanceNorm: nn.InstanceNorm2d,
+}
+LIGHT = [name for name in list_architectures() if not name.startswith(("vgg", "resnet110", "resnet1202"))]
+
+
+def same(a, b) -> None:
+    assert a.keys() == b.keys()
+    assert a
+    for name, values in a.items():
+        assert values.dtype == b[name].dtype
+        np.testing.assert_array_equal(values, b[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def norms():
+    """Every kind of layer that owns weights, in one network."""
+    from netspec import functional as f, trace
+
+    def network(x):
+        x = f.instance_norm(f.conv_bn(x, 6, 3, groups=3, bias=True, name="stem.conv1"), name="stem.norm")
+        x = f.dropout(f.flatten(f.max_pool(x, 2)), 0.5)
+        return f.linear(f.batch_norm(f.linear(x, 7, bias=False, name="fc1"), name="fc1.bn"), 5, name="fc2")
+
+    return trace("norms", (3, 8, 8), network)
+
+
+@pytest.mark.parametrize(("writer", "reader"), list(permutations(BUILDERS, 2)))
+def test_one_saves_and_the_other_loads(norms, tmp_path, writer, reader):
+    weights, path = probe_weights(norms), tmp_path / "w.safetensors"
+    BUILDERS[writer].save_weights(BUILDERS[writer].build(norms, weights=weights), path)
+    same(weights, load_weights(norms, path))
+    other = BUILDERS[reader].build(norms, seed=5)
+    BUILDERS[reader].load_weights(other, path)
+    same(weights, BUILDERS[reader].get_weights(other))
+    same(weights, BUILDERS[reader].get_weights(BUILDERS[reader].build(norms, weights=path)))
+
+
+@pytest.mark.parametrize("other", BUILDERS)
+def test_the_onnx_builder_saves_and_loads(norms, tmp_path, other):
+    weights, path, back = probe_weights(norms), tmp_path / "w.safetensors", tmp_path / "back.safetensors"
+    BUILDERS[other].save_weights(BUILDERS[other].build(norms, weights=weights), path)
+    model = onnx_impl.build(norms, weights=path)
+    same(weights, onnx_impl.get_weights(onnx.load_from_string(model.SerializeToString()), norms))
+    onnx_impl.save_weights(model, norms, back)
+    same(weights, BUILDERS[other].get_weights(BUILDERS[other].build(norms, weights=back)))
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_all_start_from_the_same_bits(name):
+    graph = architecture(name)
+    expected = initial_weights(graph, seed=3)
+    for builder in BUILDERS.values():
+        same(expected, builder.get_weights(builder.build(name, seed=3)))
+    same(expected, onnx_impl.get_weights(onnx_impl.build(name, seed=3), graph))
+
+
+@pytest.mark.parametrize("name", [*LIGHT, *(f"op.{name}" for name in EXAMPLES)])
+def test_names(name):
+    """state_dict keys and Keras layers are called as the spec has it."""
+    graph = example(name[3:]) if name.startswith("op.") else architecture(name)
+    assert sorted(torch_impl.build(graph).state_dict()) == sorted(graph.params)
+    layers = [layer.name for layer in keras_impl.build(graph).layers if not isinstance(layer, keras.layers.InputLayer)]
+    assert sorted(layers) == sorted(node.name for node in graph)
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_refused_weights_change_nothing(norms, tmp_path, builder):
+    package = BUILDERS[builder]
+    model, other, path = package.build(norms), architecture("lenet5"), tmp_path / "w.safetensors"
+    before = package.get_weights(model)
+    save_weights(other, initial_weights(other), path)
+    with pytest.raises(WeightsError, match="holds weights of lenet5, not of norms"):
+        package.load_weights(model, path)
+    with pytest.raises(WeightsError, match=r"stem\.conv1\.weight"):
+        package.set_weights(model, {n: v for n, v in before.items() if n != "stem.conv1.weight"})
+    same(before, package.get_weights(model))
+
+
+def test_get_weights_gives_copies(norms):
+    for package in BUILDERS.values():
+        model = package.build(norms)
+        package.get_weights(model)["fc2.bias"][:] = 9
+        assert not package.get_weights(model)["fc2.bias"].any()
+
+
+def test_modules_are_pytorchs_own(norms):
+    model = torch_impl.build(norms)
+    seen = set()
+    for node in norms:
+        if type(node.op) in PARENTS:
+            assert isinstance(model.get_submodule(node.name), PARENTS[type(node.op)])
+            seen.add(type(node.op))
+    assert seen == set(PARENTS)
+
+
+def test_load_state_dict_from_plain_tensors(norms):
+    """Without the version marks that PyTorch keeps in a state_dict of its own."""
+    model, weights = torch_impl.build(norms), probe_weights(norms)
+    result = model.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in weights.items()})
+    assert not result.missing_keys
+    assert not result.unexpected_keys
+    same(weights, torch_impl.get_weights(model))
+    torch_impl.build(norms).load_state_dict(model.state_dict())
+
+
+@pytest.fixture(scope="module")
+def served(norms):
+    """A model in evaluation mode, images, and its logits."""
+    model = torch_impl.build(norms, weights=probe(norms)).eval()
+    images = torch.from_numpy(random_images(norms, 8))
+    with torch.no_grad():
+        return model, images, model(images).numpy()
+
+
+def as_deepcopy(model, images):
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        twin.get_submodule("fc2").bias += 1
+    assert not np.array_equal(twin(images).detach().numpy(), model(images).detach().numpy())
+    return copy.deepcopy(model), images
+
+
+def as_exported(model, images):
+    program = torch.export.export(model, (images[:2],), dynamic_shapes=({0: torch.export.Dim("N")},))
+    return program.module(), images
+
+
+def as_channels_last(model, images):
+    return copy.deepcopy(model).to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
+
+
+def as_float64(model, images):
+    return copy.deepcopy(model).double(), images.double()
+
+
+def as_autocast(model, images):
+    def run(x):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = model(x)
+        assert y.dtype == torch.bfloat16
+        return model(x)
+
+    return run, images
+
+
+@pytest.mark.parametrize("form", [as_deepcopy, as_exported, as_channels_last, as_float64, as_autocast])
+def test_a_torch_model_is_an_ordinary_module(served, form):
+    model, images, expected = served
+    with torch.no_grad():
+        other, inputs = form(model, images)
+        difference = forward_difference(expected, other(inputs).numpy())
+    assert difference.within, str(difference)
+
+
+def test_float64_is_float64_throughout(norms):
+    weights, images = probe(norms), random_images(norms, 8).astype(np.float64)
+    model = torch_impl.build(norms, weights=weights).double().eval()
+    other = keras_impl.build(norms, weights=weights, dtype="float64")
+    with torch.no_grad():
+        one = model(torch.from_numpy(images)).numpy()
+    two = keras.ops.convert_to_numpy(other(images.transpose(0, 2, 3, 1), training=False))
+    assert one.dtype == two.dtype == np.float64
+    assert tensor_difference({"logits": one}, {"logits": two}).within
+
+
+def test_a_keras_model_trains_by_fit(norms, capsys):
+    model = keras_impl.build(norms)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="sgd", loss=loss, jit_compile=False)
+    images = random_images(norms, 16).transpose(0, 2, 3, 1)
+    before = keras_impl.get_weights(model)
+    history = model.fit(images, np.arange(16) % 5, batch_size=8, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    after = keras_impl.get_weights(model)
+    assert all(not np.array_equal(before[name], after[name]) for name in ("fc2.weight", "fc1.bn.running_var"))
+    model.summary()
+    assert "stem.conv1" in capsys.readouterr().out

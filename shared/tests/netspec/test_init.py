@@ -1,0 +1,91 @@
+"""Initial weights and draws, a stream a name."""
+
+import numpy as np
+import pytest
+
+from netspec import architecture, draw_noise, explicit_noise, functional as f, initial_weights
+from netspec.errors import UnknownNameError
+from netspec.init import SCHEMES, probe_weights, stream
+
+
+def test_the_same_bits_every_time(small):
+    one, again, other = initial_weights(small), initial_weights(small), initial_weights(small, seed=1)
+    for name in small.params:
+        np.testing.assert_array_equal(one[name], again[name])
+    assert not np.array_equal(one["conv.weight"], other["conv.weight"])
+
+
+def test_the_stream_is_pinned():
+    """Weights made by a version of Diptych must be made by every later one."""
+    graph = architecture("lenet5")
+    values = initial_weights(graph)["conv1.weight"].ravel()[:3]
+    np.testing.assert_array_equal(
+        values, stream(0, "conv1.weight").standard_normal(3, np.float32) * np.float32(np.sqrt(2 / 75))
+    )
+    assert stream(0, "conv1.weight").integers(2**32, size=2).tolist() == [1903091695, 2334214080]
+
+
+def test_a_layer_more_reshuffles_no_other(draw):
+    def network(x, deeper):
+        x = f.conv_bn(x, 4, 3, name="conv1")
+        x = f.conv_bn(x, 4, 3, name="between") if deeper else x
+        return f.conv_bn(x, 6, 3, name="conv2")
+
+    shallow, deep = (initial_weights(draw(lambda x, d=d: network(x, d))) for d in (False, True))
+    assert shallow.keys() < deep.keys()
+    for name, values in shallow.items():
+        np.testing.assert_array_equal(values, deep[name])
+
+
+def test_names_shapes_and_neutral_values(small):
+    weights = initial_weights(small)
+    assert list(weights) == list(small.params)
+    for name, param in small.params.items():
+        assert weights[name].shape == param.shape
+        assert weights[name].dtype == np.float32
+        if param.kind != "kernel":
+            assert (weights[name] == (param.kind in ("gamma", "variance"))).all()
+
+
+VARIANCES = {"he_normal": 2 / (64 * 9), "he_normal_fan_out": 2 / (128 * 9), "glorot_uniform": 2 / (192 * 9)}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_variance_of_a_scheme(draw, scheme):
+    graph = draw(lambda x: f.conv(x, 128, 3, name="conv"), (64, 8, 8))
+    values = initial_weights(graph, scheme=scheme)["conv.weight"]
+    assert values.var() == pytest.approx(VARIANCES[scheme], rel=0.02)
+    assert abs(values.mean()) < values.std() / 50
+
+
+def test_an_unknown_scheme(small):
+    with pytest.raises(UnknownNameError, match=r"'magic'.*he_normal"):
+        initial_weights(small, scheme="magic")
+
+
+def test_probe_weights_are_neutral_nowhere(small):
+    weights = probe_weights(small)
+    assert weights.keys() == small.params.keys()
+    for name, values in weights.items():
+        assert not np.isin(values, (0, 1)).any(), name
+        assert np.unique(values).size == values.size, name
+        assert values.min() > 0 or small.params[name].kind != "variance"
+
+
+def test_draws_for_every_noise_input(draw):
+    graph = explicit_noise(draw(lambda x: f.dropout(f.stochastic_depth(f.relu(x), 0.25), 0.75)))
+    draws = draw_noise(graph, 4000)
+    assert {name: values.shape for name, values in draws.items()} == {
+        name: (4000, *shape) for name, shape in graph.inputs.items() if name != "image"
+    }
+    for values in draws.values():
+        assert set(np.unique(values)) == {0, 1}
+        assert values.mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_array_equal(
+        draw_noise(graph, 5)["noise.relu.stochastic_depth"], draws["noise.relu.stochastic_depth"][:5]
+    )
+
+
+def test_a_graph_without_noise_draws_nothing(small):
+    assert draw_noise(small, 8) == {}
+    assert draw_noise(architecture("lenet5"), 8) == {}
