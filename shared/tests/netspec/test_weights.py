@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 import netspec.weights
 from netspec import Graph, Node, architecture, initial_weights, load_weights, ops, save_weights
-from netspec.errors import WeightsError
+from netspec.errors import StorageError, WeightsError
 from netspec.init import probe_weights
 from netspec.weights import weights_hash
 
@@ -155,7 +155,7 @@ def test_nothing_is_half_written(small, tmp_path, monkeypatch):
         raise OSError("no space left on the device")
 
     monkeypatch.setattr(netspec.weights, "save_file", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageError, match="no space"):
         save_weights(small, probe_weights(small), tmp_path / "w.safetensors")
     assert list(tmp_path.iterdir()) == []
 
