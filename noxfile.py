@@ -27,7 +27,18 @@ KINDS = {
     "onnx": [SHARED, f"{ONNX}[{RUNTIME}]"],
     "torch": [SHARED, f"{ONNX}[{RUNTIME}]", TORCH],
     "keras": [SHARED, f"{ONNX}[cpu]", KERAS, *(["tensorflow[and-cuda]"] if GPU else [])],
-    "parity": [SHARED, f"{ONNX}[cpu]", TORCH, KERAS, "./packages/parity", "hypothesis", "mypy", "pytest"],
+    "deploy": [f"./packages/deploy[{RUNTIME}]"],
+    "parity": [
+        SHARED,
+        f"{ONNX}[cpu]",
+        TORCH,
+        KERAS,
+        "./packages/parity",
+        "./packages/deploy[cpu]",
+        "hypothesis",
+        "mypy",
+        "pytest",
+    ],
 }
 
 
@@ -98,6 +109,42 @@ def zoo(session: nox.Session) -> None:
 def parity(session: nox.Session) -> None:
     """Holds every implementation to the others: -- PATTERN ... --native --all."""
     run(session, "parity", "parity", *session.posargs)
+
+
+@nox.session(default=False)
+def train_torch(session: nox.Session) -> None:
+    """Trains, evaluates and exports in PyTorch: -- ARCH --data D --recipe R --epochs N --budget 10m."""
+    run(session, "torch", "torch_impl", "train", *session.posargs)
+
+
+@nox.session(default=False)
+def train_keras(session: nox.Session) -> None:
+    """Trains, evaluates and exports in Keras: -- ARCH --data D --recipe R --epochs N --budget 10m."""
+    run(session, "keras", "keras_impl", "train", *session.posargs)
+
+
+@nox.session(default=False)
+def evaluate_torch(session: nox.Session) -> None:
+    """Accuracy of a run over its test split, in PyTorch: -- RUN."""
+    run(session, "torch", "torch_impl", "evaluate", *session.posargs)
+
+
+@nox.session(default=False)
+def evaluate_keras(session: nox.Session) -> None:
+    """Accuracy of a run over its test split, in Keras: -- RUN."""
+    run(session, "keras", "keras_impl", "evaluate", *session.posargs)
+
+
+@nox.session(default=False)
+def evaluate_onnx(session: nox.Session) -> None:
+    """Accuracy of an ONNX file over a test split: -- MODEL.onnx --data D --against PREDICTIONS."""
+    run(session, "onnx", "onnx_impl", "evaluate", *session.posargs)
+
+
+@nox.session(default=False)
+def predict(session: nox.Session) -> None:
+    """The likeliest classes of images: -- MODEL.onnx IMAGE ..."""
+    run(session, "deploy", "deploy", "predict", *session.posargs)
 
 
 @nox.session(default=False)
