@@ -37,7 +37,7 @@ def fold_batch_norm(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Gr
             op = replace(op, bias=True)  # type: ignore[call-arg]  # a Conv or a Linear
         nodes.append(Node(node.name, op, inputs))
     outputs = tuple(through.get(output, output) for output in graph.outputs)
-    result = Graph(graph.name, graph.input_shape, tuple(nodes), outputs, graph.blocks)
+    result = replace(graph, nodes=tuple(nodes), outputs=outputs)
     return result, {name: values[name] for name in result.params}
 
 

@@ -5,14 +5,16 @@ number or a pair is symmetric, and ceil mode becomes extra cells below and to th
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from netspec import ops
 from netspec.ops import Padding
-from netspec.tracer import Tensor
+from netspec.tracer import Tensor, block
 
 Pair = int | tuple[int, int]
 Function = Callable[[Tensor], Tensor]
+Layer = Callable[..., Tensor]  # on a tensor, with a `name`: what an op with weights is
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -130,6 +132,22 @@ def relu(x: Tensor) -> Tensor:
     return activation(x, "relu")
 
 
+def identity(x: Tensor) -> Tensor:
+    return x
+
+
+@cache
+def activation_of(name: str) -> Function:
+    """What a user names: one of `ops.ACTIVATIONS`, `swish` for silu, or `leaky` for a leaky ReLU of slope 0.01."""
+    fn = {"swish": "silu", "leaky": "leaky_relu"}.get(name, name)
+
+    def apply(x: Tensor) -> Tensor:
+        return activation(x, fn, slope=0.01 if fn == "leaky_relu" else 0.0)
+
+    apply.__name__ = fn
+    return apply
+
+
 def scale(x: Tensor, factor: float, *, name: str | None = None) -> Tensor:
     return x.tracer.emit(ops.Scale(factor), x, name=name)
 
@@ -183,7 +201,7 @@ def conv_bn(
     kernel: Pair,
     stride: Pair = 1,
     *,
-    norm: Callable[..., Tensor] = batch_norm,
+    norm: Layer = batch_norm,
     activation: Function | None = relu,
     bias: bool = False,
     name: str,
@@ -192,3 +210,33 @@ def conv_bn(
     """Convolution `name`, batch norm `name.bn` and an activation; `geometry`: padding, dilation, groups of `conv`."""
     x = norm(conv(x, out_channels, kernel, stride, bias=bias, name=name, **geometry), name=f"{name}.bn")
     return activation(x) if activation else x
+
+
+def norm_act(x: Tensor, activation: Function = relu, *, norm: Layer = batch_norm, name: str) -> Tensor:
+    """Batch norm `name` and an activation, as they stand in front of a convolution in pre-activated networks."""
+    return activation(norm(x, name=name))
+
+
+@block
+def squeeze_excite(
+    x: Tensor, hidden: int, activation: Function = relu, gate: Function = activation_of("sigmoid")
+) -> Tensor:
+    """Each channel times a weight that all channels' means decide (Hu et al. 2018, 1709.01507)."""
+    y = activation(conv(global_avg_pool(x, keepdims=True), hidden, 1, name="reduce"))
+    return mul(x, gate(conv(y, x.channels, 1, name="expand")))
+
+
+def classify(x: Tensor, classes: int, dropout_rate: float = 0.0) -> Tensor:
+    """Logits of a map: its mean, dropout and a dense layer."""
+    return linear(dropout(global_avg_pool(x), dropout_rate), classes, name="classifier")
+
+
+def make_divisible(channels: float, divisor: int = 8, least: int | None = None) -> int:
+    """The nearest multiple of `divisor`, at least `least` and never below nine tenths of `channels` (MobileNet)."""
+    rounded = max(least or divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def linear_survival(last: float, blocks: int, first: int = 1) -> list[float]:
+    """Stochastic depth's survival probabilities `p_l = 1 - l / L * (1 - p_L)` of L blocks, for l from `first`."""
+    return [1 - (1 - last) * place / blocks for place in range(first, first + blocks)]

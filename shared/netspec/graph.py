@@ -39,6 +39,9 @@ class BlockCall:
 class Graph:
     """A network. Nodes stand in topological order; the first output is the logits.
 
+    Further outputs are auxiliary heads, which training adds to the loss by `loss_weights`, one an output
+    (none at all: 1 each), and inference leaves out.
+
     Raises `GraphError` for a cyclic, dangling or ambiguous graph and `ShapeError` where an op cannot take
     what it is given; both name the node.
     """
@@ -48,6 +51,7 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
     blocks: tuple[BlockCall, ...] = field(default=(), compare=False, repr=False)
+    loss_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
@@ -70,6 +74,8 @@ class Graph:
         for output in self.outputs:
             if output not in places:
                 raise GraphError(f"{self.name}: output '{output}' is no node")
+        if self.loss_weights and len(self.loss_weights) != len(self.outputs):
+            raise GraphError(f"{self.name}: {len(self.loss_weights)} loss weights for {len(self.outputs)} outputs")
 
     def _check_inputs(self, node: Node, place: int, places: dict[str, int]) -> None:
         fewest, most = node.op.arity

@@ -1,5 +1,7 @@
 """Graph to graph."""
 
+from dataclasses import replace
+
 from netspec.graph import NOISE, Graph, Node
 from netspec.ops import NoisyOp
 
@@ -15,7 +17,7 @@ def without_noise(graph: Graph) -> Graph:
         else:
             nodes.append(Node(node.name, node.op, inputs))
     outputs = tuple(through.get(output, output) for output in graph.outputs)
-    return Graph(graph.name, graph.input_shape, tuple(nodes), outputs, graph.blocks)
+    return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
 def explicit_noise(graph: Graph) -> Graph:
@@ -24,7 +26,7 @@ def explicit_noise(graph: Graph) -> Graph:
         Node(node.name, node.op, (node.inputs[0], NOISE + node.name)) if isinstance(node.op, NoisyOp) else node
         for node in graph
     )
-    return Graph(graph.name, graph.input_shape, nodes, graph.outputs, graph.blocks)
+    return replace(graph, nodes=nodes)
 
 
 def inference(graph: Graph) -> Graph:
@@ -32,4 +34,4 @@ def inference(graph: Graph) -> Graph:
     graph = without_noise(graph)
     needed = graph.ancestors(graph.outputs[:1])
     nodes = tuple(node for node in graph if node.name in needed)
-    return Graph(graph.name, graph.input_shape, nodes, graph.outputs[:1], graph.blocks)
+    return replace(graph, nodes=nodes, outputs=graph.outputs[:1], loss_weights=())

@@ -14,7 +14,7 @@ from netspec.errors import ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
 from netspec.serialize import from_json
-from netspec.tracer import Tensor, trace
+from netspec.tracer import Heads, Tensor, trace
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Architecture:
     paper: str
     input_shape: Shape
     classes: int
-    function: Callable[..., Tensor]
+    function: Callable[..., Heads]
     arguments: tuple[Any, ...]
 
     @property
@@ -41,13 +41,13 @@ _ARCHITECTURES: dict[str, Architecture] = {}
 
 def family(
     variants: Mapping[str, tuple[Any, ...]], *, paper: str, input_shape: Shape, classes: int
-) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+) -> Callable[[Callable[..., Heads]], Callable[..., Heads]]:
     """Register a function under each name of `variants`, whose values are its arguments behind the classes.
 
     `input_shape` and `classes` are the paper's own. The family is the name of the module.
     """
 
-    def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def register(function: Callable[..., Heads]) -> Callable[..., Heads]:
         module = function.__module__.rpartition(".")[2]
         for name, arguments in variants.items():
             if name in _ARCHITECTURES:
@@ -118,7 +118,7 @@ def architecture(
             f"{name} needs at least one class, channel and pixel, not {classes}, {channels}, {height}x{width}"
         )
 
-    def draw(image: Tensor) -> Tensor:
+    def draw(image: Tensor) -> Heads:
         return entry.function(image, classes, *entry.arguments, **options)
 
     try:

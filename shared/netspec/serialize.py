@@ -19,7 +19,8 @@ def to_json(graph: Graph) -> str:
         for node in graph
     )
     lines = ",\n    ".join(nodes)
-    return f'{head[:-1]},\n "nodes": [\n    {lines}\n ],\n "outputs": {json.dumps(graph.outputs)}}}\n'
+    tail = {"outputs": graph.outputs} | ({"loss_weights": graph.loss_weights} if graph.loss_weights else {})
+    return f'{head[:-1]},\n "nodes": [\n    {lines}\n ],\n {json.dumps(tail)[1:]}\n'
 
 
 def from_json(text: str, source: str = "the text") -> Graph:
@@ -37,6 +38,7 @@ def from_json(text: str, source: str = "the text") -> Graph:
             tuple(int(size) for size in data["input_shape"]),
             tuple(Node(str(node["name"]), _op(node), tuple(node["inputs"])) for node in data["nodes"]),
             tuple(data["outputs"]),
+            loss_weights=tuple(float(weight) for weight in data.get("loss_weights", ())),
         )
     except DiptychError as error:
         raise GraphError(f"{source}: {error}") from None

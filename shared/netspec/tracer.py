@@ -1,6 +1,6 @@
 """Records a graph while an author's function runs on tensors whose shapes are known."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -31,6 +31,10 @@ class Tensor:
     @property
     def width(self) -> int:
         return self.shape[2]
+
+
+Heads = Tensor | Mapping[Tensor, float]
+"""What a network returns: the logits, or the logits and auxiliary heads with the weights of their losses."""
 
 
 class Tracer:
@@ -76,11 +80,14 @@ class Tracer:
             self.scope = outer
 
 
-def trace(name: str, input_shape: Shape, function: Callable[[Tensor], Tensor]) -> Graph:
+def trace(name: str, input_shape: Shape, function: Callable[[Tensor], Heads]) -> Graph:
     """The graph that `function` draws when it is called with the image."""
     tracer = Tracer(name, input_shape)
-    logits = function(Tensor(IMAGE, input_shape, tracer))
-    return Graph(name, input_shape, tuple(tracer.nodes), (logits.name,), tuple(tracer.blocks))
+    heads = function(Tensor(IMAGE, input_shape, tracer))
+    nodes, blocks = tuple(tracer.nodes), tuple(tracer.blocks)
+    if isinstance(heads, Tensor):
+        return Graph(name, input_shape, nodes, (heads.name,), blocks)
+    return Graph(name, input_shape, nodes, tuple(head.name for head in heads), blocks, tuple(heads.values()))
 
 
 def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
