@@ -1,0 +1,96 @@
+"""ResNeSt (Zhang et al. 2020, 2004.08955): split attention in place of a bottleneck's 3x3 convolution.
+
+Around it stand ResNet-D's refinements: a deep stem, shortcuts that average before their 1x1 convolution, and
+a 3x3 average pool that carries the stride, behind the split attention or, in the fast form, in front of it.
+"""
+
+from netspec.architectures.resnet import Parts, deep_stem, stages
+from netspec.functional import (
+    Function,
+    Layer,
+    activation_of,
+    add,
+    avg_pool,
+    classify,
+    conv,
+    conv_bn,
+    global_avg_pool,
+    make_divisible,
+    mul,
+    radix_softmax,
+    slice_channels,
+)
+from netspec.registry import family
+from netspec.tracer import Tensor, block
+
+RADIX = 2
+
+
+@block
+def split_attention(x: Tensor, channels: int, groups: int, activation: Function) -> Tensor:
+    """`RADIX` splits of a 3x3 convolution, weighted channel by channel by what the mean of their sum says."""
+    y = conv_bn(x, RADIX * channels, 3, groups=RADIX * groups, activation=activation, name="conv")
+    splits = [slice_channels(y, r * channels, (r + 1) * channels, name=f"split{r}") for r in range(RADIX)]
+    hidden = make_divisible(RADIX * channels / 4, least=32)
+    gap = global_avg_pool(add(*splits, name="sum"), keepdims=True, name="mean")
+    gap = conv_bn(gap, hidden, 1, groups=groups, bias=True, activation=activation, name="fc1")
+    weights = radix_softmax(conv(gap, RADIX * channels, 1, groups=groups, name="fc2"), RADIX, groups)
+    weighted = [
+        mul(split, slice_channels(weights, r * channels, (r + 1) * channels, name=f"weight{r}"))
+        for r, split in enumerate(splits)
+    ]
+    return add(*weighted, name="weighted_sum")
+
+
+def pooled_behind(
+    x: Tensor, channels: int, kernel: int, stride: int, *, groups: int, activation: Function, name: str
+) -> Tensor:
+    y = split_attention(x, channels, groups, activation, name=name)
+    return avg_pool(y, kernel, stride, padding=1) if stride > 1 else y
+
+
+def pooled_before(
+    x: Tensor, channels: int, kernel: int, stride: int, *, groups: int, activation: Function, name: str
+) -> Tensor:
+    x = avg_pool(x, kernel, stride, padding=1) if stride > 1 else x
+    return split_attention(x, channels, groups, activation, name=name)
+
+
+def average_projection(x: Tensor, channels: int, stride: int) -> Tensor:
+    """The shortcut: `x` as it is, or averaged to the new size and through a 1x1 convolution."""
+    if stride == 1 and x.channels == channels:
+        return x
+    if stride > 1:
+        x = avg_pool(x, stride, ceil=True, count_include_pad=False, name="shortcut.avg_pool")
+    return conv_bn(x, channels, 1, activation=None, name="shortcut")
+
+
+VARIANTS = {  # bottlenecks in each stage, channels of the stem, where the average pool stands, image size
+    "resnest14d": ((1, 1, 1, 1), 32, pooled_behind, 224),
+    "resnest26d": ((2, 2, 2, 2), 32, pooled_behind, 224),
+    "resnest50d": ((3, 4, 6, 3), 32, pooled_behind, 224),
+    "resnest101e": ((3, 4, 23, 3), 64, pooled_behind, 256),
+    "resnest200e": ((3, 24, 36, 3), 64, pooled_behind, 320),
+    "resnest269e": ((3, 30, 48, 8), 64, pooled_behind, 416),
+    "resnest50_fast_2s1x64d": ((3, 4, 6, 3), 32, pooled_before, 224),
+}
+
+
+def resnest(
+    x: Tensor,
+    classes: int,
+    depths: tuple[int, ...],
+    stem_channels: int,
+    spatial: Layer,
+    *,
+    activation: str = "relu",
+    stochastic_depth: float = 1.0,
+    dropout: float = 0.0,
+) -> Tensor:
+    parts = Parts(activation_of(activation), spatial=spatial, shortcut=average_projection)
+    x = stages(deep_stem(x, stem_channels, parts.activation), depths, parts, stochastic_depth)
+    return classify(x, classes, dropout)
+
+
+for name, (*arguments, size) in VARIANTS.items():
+    family({name: tuple(arguments)}, paper="2004.08955", input_shape=(3, size, size), classes=1000)(resnest)

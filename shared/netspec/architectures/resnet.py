@@ -1,0 +1,128 @@
+"""ResNet for 224x224 images (He et al. 2016, 1512.03385).
+
+As in torchvision ("v1.5"), the stride of a bottleneck lies on its 3x3 convolution; the paper has it on the
+first 1x1. Shortcuts are 1x1 convolutions where the shape changes (option B). What later families change in
+the block is a field of `Parts`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netspec.functional import (
+    Function,
+    Layer,
+    activation_of,
+    add,
+    batch_norm,
+    classify,
+    conv_bn,
+    identity,
+    linear_survival,
+    max_pool,
+    relu,
+    stochastic_depth,
+)
+from netspec.registry import family
+from netspec.tracer import Tensor, block
+
+
+def projection(x: Tensor, channels: int, stride: int) -> Tensor:
+    """The shortcut: `x` as it is, or a 1x1 convolution where the shape changes."""
+    if stride == 1 and x.channels == channels:
+        return x
+    return conv_bn(x, channels, 1, stride, activation=None, name="shortcut")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a residual block is made of."""
+
+    activation: Function = relu
+    groups: int = 1  # of a bottleneck's 3x3 convolution
+    base_width: int = 64  # channels of each group in the first stage
+    norm: Layer = batch_norm  # behind the first 1x1 convolution
+    spatial: Layer = conv_bn  # the 3x3 convolution, with norm and activation
+    attention: Function = identity  # on the branch, before the sum
+    shortcut: Callable[[Tensor, int, int], Tensor] = projection
+    join: Callable[[Tensor, Tensor], Tensor] = add
+
+
+@block
+def basic_block(x: Tensor, channels: int, stride: int, parts: Parts, survival: float) -> Tensor:
+    """Two 3x3 convolutions and the shortcut."""
+    y = conv_bn(x, channels, 3, stride, activation=parts.activation, name="conv1")
+    y = conv_bn(y, channels, 3, activation=None, name="conv2")
+    y = stochastic_depth(parts.attention(y), survival)
+    return parts.activation(parts.join(y, parts.shortcut(x, channels, stride)))
+
+
+@block
+def bottleneck(x: Tensor, channels: int, stride: int, parts: Parts, survival: float) -> Tensor:
+    """A 1x1, a 3x3 and a 1x1 convolution, the last onto `channels`, and the shortcut."""
+    width = channels * parts.groups * parts.base_width // 256
+    y = conv_bn(x, width, 1, norm=parts.norm, activation=parts.activation, name="conv1")
+    y = parts.spatial(y, width, 3, stride, groups=parts.groups, activation=parts.activation, name="conv2")
+    y = conv_bn(y, channels, 1, activation=None, name="conv3")
+    y = stochastic_depth(parts.attention(y), survival)
+    return parts.activation(parts.join(y, parts.shortcut(x, channels, stride)))
+
+
+def stem(x: Tensor, activation: Function) -> Tensor:
+    return max_pool(conv_bn(x, 64, 7, 2, activation=activation, name="stem"), 3, 2, padding=1)
+
+
+def deep_stem(x: Tensor, channels: int, activation: Function) -> Tensor:
+    """Three 3x3 convolutions in place of the 7x7, the last with twice the channels."""
+    x = conv_bn(x, channels, 3, 2, activation=activation, name="stem.conv1")
+    x = conv_bn(x, channels, 3, activation=activation, name="stem.conv2")
+    x = conv_bn(x, 2 * channels, 3, activation=activation, name="stem.conv3")
+    return max_pool(x, 3, 2, padding=1)
+
+
+def stages(
+    x: Tensor,
+    depths: tuple[int, ...],
+    parts: Parts | Callable[[int, bool], Parts],
+    survival: float = 1.0,
+    *,
+    unit: Callable[..., Tensor] = bottleneck,
+    channels: int = 256,
+) -> Tensor:
+    """Stages of `unit`, `channels` in the first; each one behind it halves the map and doubles the channels.
+
+    `parts` may be a function of the stage (from 1) and of whether the block is the stage's last.
+    """
+    survivals = iter(linear_survival(survival, sum(depths)))
+    for stage, depth in enumerate(depths, 1):
+        for i in range(depth):
+            stride = 2 if stage > 1 and i == 0 else 1
+            chosen = parts if isinstance(parts, Parts) else parts(stage, i == depth - 1)
+            x = unit(x, channels, stride, chosen, next(survivals), name=f"stage{stage}.block{i}")
+        channels *= 2
+    return x
+
+
+VARIANTS = {  # block, its channels in the first stage, blocks in each stage
+    "resnet18": (basic_block, 64, (2, 2, 2, 2)),
+    "resnet34": (basic_block, 64, (3, 4, 6, 3)),
+    "resnet50": (bottleneck, 256, (3, 4, 6, 3)),
+    "resnet101": (bottleneck, 256, (3, 4, 23, 3)),
+    "resnet152": (bottleneck, 256, (3, 8, 36, 3)),
+}
+
+
+@family(VARIANTS, paper="1512.03385", input_shape=(3, 224, 224), classes=1000)
+def resnet(
+    x: Tensor,
+    classes: int,
+    unit: Callable[..., Tensor],
+    channels: int,
+    depths: tuple[int, ...],
+    *,
+    activation: str = "relu",
+    stochastic_depth: float = 1.0,
+    dropout: float = 0.0,
+) -> Tensor:
+    parts = Parts(activation_of(activation))
+    x = stages(stem(x, parts.activation), depths, parts, stochastic_depth, unit=unit, channels=channels)
+    return classify(x, classes, dropout)
