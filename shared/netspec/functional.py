@@ -226,6 +226,11 @@ def squeeze_excite(
     return mul(x, gate(conv(y, x.channels, 1, name="expand")))
 
 
+def average_and_pad(x: Tensor, channels: int, stride: int) -> Tensor:
+    """A shortcut without weights: means where the map gets smaller, and channels of zeros behind the last."""
+    return pad_channels(avg_pool(x, stride, ceil=True) if stride > 1 else x, channels)
+
+
 def classify(x: Tensor, classes: int, dropout_rate: float = 0.0) -> Tensor:
     """Logits of a map: its mean, dropout and a dense layer."""
     return linear(dropout(global_avg_pool(x), dropout_rate), classes, name="classifier")

@@ -1,0 +1,43 @@
+"""AlexNet (Krizhevsky et al. 2012), and in the one-column form of 1404.5997 that torchvision has.
+
+The 2012 net has 96 channels first, local response norm, and convolutions in the two groups that lay on two
+GPUs; it is padded nowhere at the first layer, as in Caffe. The first dense layer flattens whatever map
+reaches it: 6x6 at the native size.
+"""
+
+from netspec.functional import Function, conv, flatten, identity, linear, local_response_norm, max_pool, relu
+from netspec.functional import dropout as drop
+from netspec.registry import family
+from netspec.tracer import Tensor
+
+
+def features(
+    x: Tensor, channels: tuple[int, ...], padding: int = 2, groups: int = 1, norm: Function = identity
+) -> Tensor:
+    """Five convolutions; `norm` follows the first two, `groups` split the second, the fourth and the fifth."""
+    first, second, third, fourth, fifth = channels
+    x = max_pool(norm(relu(conv(x, first, 11, 4, padding=padding, name="conv1"))), 3, 2)
+    x = max_pool(norm(relu(conv(x, second, 5, groups=groups, name="conv2"))), 3, 2)
+    x = relu(conv(x, third, 3, name="conv3"))
+    x = relu(conv(x, fourth, 3, groups=groups, name="conv4"))
+    x = relu(conv(x, fifth, 3, groups=groups, name="conv5"))
+    return flatten(max_pool(x, 3, 2))
+
+
+@family({"alexnet": ((64, 192, 384, 256, 256), 4096)}, paper="1404.5997", input_shape=(3, 224, 224), classes=1000)
+@family({"alexnet_half": ((48, 128, 192, 192, 128), 2048)}, paper="", input_shape=(3, 224, 224), classes=5)
+def alexnet(x: Tensor, classes: int, channels: tuple[int, ...], hidden: int, *, dropout: float = 0.5) -> Tensor:
+    """Dropout in front of the first two dense layers."""
+    x = drop(features(x, channels), dropout)
+    x = drop(relu(linear(x, hidden, name="fc6")), dropout)
+    x = relu(linear(x, hidden, name="fc7"))
+    return linear(x, classes, name="fc8")
+
+
+@family({"alexnet_grouped": ()}, paper="Krizhevsky 2012", input_shape=(3, 227, 227), classes=1000)
+def alexnet_grouped(x: Tensor, classes: int, *, dropout: float = 0.5) -> Tensor:
+    """Dropout behind the first two dense layers."""
+    x = features(x, (96, 256, 384, 384, 256), padding=0, groups=2, norm=local_response_norm)
+    x = drop(relu(linear(x, 4096, name="fc6")), dropout)
+    x = drop(relu(linear(x, 4096, name="fc7")), dropout)
+    return linear(x, classes, name="fc8")

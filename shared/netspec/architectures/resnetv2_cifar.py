@@ -1,0 +1,96 @@
+"""Pre-activated ResNet in four stages for 32x32 images, and its wide, ResNeXt and SE forms (seed 3).
+
+The blocks of 1603.05027 with shortcuts without weights: where the map is halved they average the raw input,
+and they append channels of zeros. The seed pads the channels on both sides, this at the end.
+"""
+
+from functools import partial
+
+from netspec.architectures.preresnet_cifar import Branch, Layer, basic, bottleneck, preactivated, stages
+from netspec.functional import (
+    Function,
+    activation_of,
+    average_and_pad,
+    classify,
+    conv,
+    identity,
+    make_divisible,
+    norm_act,
+    squeeze_excite,
+)
+from netspec.registry import family
+from netspec.tracer import Tensor
+
+DEPTHS = {
+    "18": (2, 2, 2, 2),
+    "34": (3, 4, 6, 3),
+    "35b": (2, 3, 4, 2),
+    "50b": (3, 4, 6, 3),
+    "101b": (3, 4, 23, 3),
+    "152b": (3, 8, 36, 3),
+    "170b": (4, 10, 36, 6),
+}
+
+
+def grouped(channels: int, stride: int) -> tuple[Layer, ...]:
+    """ResNeXt's: half the channels in between, in 32 groups."""
+    return Layer(channels // 2, 1), Layer(channels // 2, 3, stride, groups=32), Layer(channels, 1)
+
+
+def sixteenth(x: Tensor) -> Tensor:
+    """Squeeze and excitation with a sixteenth of the channels in between, in steps of 8."""
+    return squeeze_excite(x, make_divisible(x.channels / 16), name="se")
+
+
+def shortcut(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tensor:
+    return average_and_pad(x, channels, stride)
+
+
+RESNETS = {  # branch, channels of the stem, of the first stage, blocks in each stage
+    "resnetv2_18_cifar": (basic, 16, 16, DEPTHS["18"]),
+    "resnetv2_34_cifar": (basic, 16, 16, DEPTHS["34"]),
+    "resnetv2_35b_cifar": (bottleneck, 16, 64, DEPTHS["35b"]),
+    "resnetv2_50b_cifar": (bottleneck, 16, 64, DEPTHS["50b"]),
+    "resnetv2_101b_cifar": (bottleneck, 16, 64, DEPTHS["101b"]),
+    "resnetv2_152b_cifar": (bottleneck, 16, 64, DEPTHS["152b"]),
+    "resnetv2_170b_cifar": (bottleneck, 16, 64, DEPTHS["170b"]),
+}
+WIDE_RESNETS = {
+    "wide_resnetv2_18_cifar": (basic, 64, 64, DEPTHS["18"]),
+    "wide_resnetv2_34_cifar": (basic, 64, 64, DEPTHS["34"]),
+}
+RESNEXTS = {
+    "resnext50_c32_cifar": (grouped, 32, 64, DEPTHS["50b"]),
+    "resnext101_c32_cifar": (grouped, 32, 64, DEPTHS["101b"]),
+    "resnext152_c32_cifar": (grouped, 32, 64, DEPTHS["152b"]),
+}
+SENETS = {
+    "senet50_cifar": (bottleneck, 16, 64, DEPTHS["50b"], sixteenth),
+    "senet101_cifar": (bottleneck, 16, 64, DEPTHS["101b"], sixteenth),
+    "senet152_cifar": (bottleneck, 16, 64, DEPTHS["152b"], sixteenth),
+}
+
+
+@family(RESNETS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)
+@family(WIDE_RESNETS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)
+@family(RESNEXTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
+@family(SENETS, paper="1709.01507", input_shape=(3, 32, 32), classes=10)
+def resnetv2_cifar(
+    x: Tensor,
+    classes: int,
+    branch: Branch,
+    stem: int,
+    channels: int,
+    depths: tuple[int, ...],
+    attention: Function = identity,
+    *,
+    activation: str = "relu",
+    stochastic_depth: float = 1.0,
+    dropout: float = 0.0,
+    width: float = 1.0,
+) -> Tensor:
+    act = activation_of(activation)
+    unit = partial(preactivated, activation=act, shortcut=shortcut, attention=attention)
+    x = conv(x, make_divisible(stem * width), 3, bias=False, name="stem")
+    x = stages(x, branch, make_divisible(channels * width), depths, unit, stochastic_depth)
+    return classify(norm_act(x, act, name="norm"), classes, dropout)
