@@ -132,6 +132,10 @@ def relu(x: Tensor) -> Tensor:
     return activation(x, "relu")
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    return activation(x, "sigmoid")
+
+
 def identity(x: Tensor) -> Tensor:
     return x
 
@@ -218,9 +222,7 @@ def norm_act(x: Tensor, activation: Function = relu, *, norm: Layer = batch_norm
 
 
 @block
-def squeeze_excite(
-    x: Tensor, hidden: int, activation: Function = relu, gate: Function = activation_of("sigmoid")
-) -> Tensor:
+def squeeze_excite(x: Tensor, hidden: int, activation: Function = relu, gate: Function = sigmoid) -> Tensor:
     """Each channel times a weight that all channels' means decide (Hu et al. 2018, 1709.01507)."""
     y = activation(conv(global_avg_pool(x, keepdims=True), hidden, 1, name="reduce"))
     return mul(x, gate(conv(y, x.channels, 1, name="expand")))

@@ -74,7 +74,7 @@ def network(
     x = norm(max_pool(unit(x, 64, 7, 2, name="conv1"), 3, 2, ceil=True))
     x = unit(unit(x, 64, 1, name="conv2"), 192, 3, name="conv3")
     x = max_pool(norm(x), 3, 2, ceil=True)
-    heads = {}
+    heads: dict[Tensor, float] = {}
     for stage, modules in STAGES.items():
         for letter, widths in modules.items():
             x = inception(x, widths, unit, large, name=f"inception{stage}{letter}")

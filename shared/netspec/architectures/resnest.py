@@ -4,7 +4,7 @@ Around it stand ResNet-D's refinements: a deep stem, shortcuts that average befo
 a 3x3 average pool that carries the stride, behind the split attention or, in the fast form, in front of it.
 """
 
-from netspec.architectures.resnet import Parts, deep_stem, stages
+from netspec.architectures.resnet import Parts, average_projection, deep_stem, stages
 from netspec.functional import (
     Function,
     Layer,
@@ -54,15 +54,6 @@ def pooled_before(
 ) -> Tensor:
     x = avg_pool(x, kernel, stride, padding=1) if stride > 1 else x
     return split_attention(x, channels, groups, activation, name=name)
-
-
-def average_projection(x: Tensor, channels: int, stride: int) -> Tensor:
-    """The shortcut: `x` as it is, or averaged to the new size and through a 1x1 convolution."""
-    if stride == 1 and x.channels == channels:
-        return x
-    if stride > 1:
-        x = avg_pool(x, stride, ceil=True, count_include_pad=False, name="shortcut.avg_pool")
-    return conv_bn(x, channels, 1, activation=None, name="shortcut")
 
 
 VARIANTS = {  # bottlenecks in each stage, channels of the stem, where the average pool stands, image size

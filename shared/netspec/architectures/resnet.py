@@ -13,6 +13,7 @@ from netspec.functional import (
     Layer,
     activation_of,
     add,
+    avg_pool,
     batch_norm,
     classify,
     conv_bn,
@@ -31,6 +32,15 @@ def projection(x: Tensor, channels: int, stride: int) -> Tensor:
     if stride == 1 and x.channels == channels:
         return x
     return conv_bn(x, channels, 1, stride, activation=None, name="shortcut")
+
+
+def average_projection(x: Tensor, channels: int, stride: int) -> Tensor:
+    """ResNet-D's shortcut (1812.01187): where the map is halved it averages before a 1x1 convolution."""
+    if stride == 1 and x.channels == channels:
+        return x
+    if stride > 1:
+        x = avg_pool(x, stride, ceil=True, count_include_pad=False, name="shortcut.avg_pool")
+    return conv_bn(x, channels, 1, activation=None, name="shortcut")
 
 
 @dataclass(frozen=True)

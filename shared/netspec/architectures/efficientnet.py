@@ -1,0 +1,75 @@
+"""EfficientNet (Tan & Le 2019, 1905.11946), as in torchvision: one network at eight sizes.
+
+MobileNet's inverted residual with SiLU, and squeeze and excitation whose hidden layer is a quarter of the
+block's input. Width, depth and image size grow together. Stochastic depth and dropout are the paper's; the
+depth's rule begins at 0, as in the authors' code.
+"""
+
+from functools import partial
+from math import ceil
+
+from netspec.architectures.mobilenet import Row, inverted_residual
+from netspec.functional import (
+    activation_of,
+    batch_norm,
+    classify,
+    conv_bn,
+    linear_survival,
+    make_divisible,
+    squeeze_excite,
+)
+from netspec.registry import family
+from netspec.tracer import Tensor
+
+STAGES = (  # expansion, kernel, channels, blocks, stride of the first
+    (1, 3, 16, 1, 1),
+    (6, 3, 24, 2, 2),
+    (6, 5, 40, 2, 2),
+    (6, 3, 80, 3, 2),
+    (6, 5, 112, 3, 1),
+    (6, 5, 192, 4, 2),
+    (6, 3, 320, 1, 1),
+)
+
+VARIANTS = {  # width, depth, dropout, epsilon and fraction of batch norm, image size
+    "efficientnet_b0": (1.0, 1.0, 0.2, 1e-5, 0.1, 224),
+    "efficientnet_b1": (1.0, 1.1, 0.2, 1e-5, 0.1, 240),
+    "efficientnet_b2": (1.1, 1.2, 0.3, 1e-5, 0.1, 260),
+    "efficientnet_b3": (1.2, 1.4, 0.3, 1e-5, 0.1, 300),
+    "efficientnet_b4": (1.4, 1.8, 0.4, 1e-5, 0.1, 380),
+    "efficientnet_b5": (1.6, 2.2, 0.4, 1e-3, 0.01, 456),
+    "efficientnet_b6": (1.8, 2.6, 0.5, 1e-3, 0.01, 528),
+    "efficientnet_b7": (2.0, 3.1, 0.5, 1e-3, 0.01, 600),
+}
+
+
+def efficientnet(
+    x: Tensor,
+    classes: int,
+    width: float,
+    depth: float,
+    native_dropout: float,
+    epsilon: float,
+    fraction: float,
+    *,
+    activation: str = "silu",
+    stochastic_depth: float = 0.8,
+    dropout: float | None = None,
+) -> Tensor:
+    """`dropout` of None is the variant's own."""
+    act = activation_of(activation)
+    unit = partial(conv_bn, norm=partial(batch_norm, epsilon=epsilon, fraction=fraction), activation=act)
+    depths = [ceil(blocks * depth) for _, _, _, blocks, _ in STAGES]
+    survivals = iter(linear_survival(stochastic_depth, sum(depths), first=0))
+    x = unit(x, make_divisible(32 * width), 3, 2, name="stem")
+    for stage, (expansion, kernel, channels, _, first_stride) in enumerate(STAGES, 1):
+        for i in range(depths[stage - 1]):
+            row = Row(kernel, expansion * x.channels, make_divisible(channels * width), 1 if i else first_stride)
+            attention = partial(squeeze_excite, hidden=x.channels // 4, activation=act, name="se")
+            x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
+    x = unit(x, 4 * x.channels, 1, name="head")
+    return classify(x, classes, native_dropout if dropout is None else dropout)
+
+
+for name, (*arguments, size) in VARIANTS.items():
+    family({name: tuple(arguments)}, paper="1905.11946", input_shape=(3, size, size), classes=1000)(efficientnet)

@@ -1,0 +1,148 @@
+"""Neural Architecture Transfer (Lu et al. 2021, 2005.05859): the searched subnets that were published.
+
+Subnets of OFA's MobileNetV3 supernet: five stages of inverted residuals, for each of which the search chose
+a kernel and an expansion. The ImageNet nets are activated by Mish alone; the CIFAR-10 ones by ReLU as far as
+stage 2 and by hard swish behind it and at both ends. Of the CIFAR-10 nets only M3 and M4 were published.
+"""
+
+from functools import partial
+
+from netspec.architectures.mobilenet import Row, inverted_residual, quarter
+from netspec.functional import (
+    activation_of,
+    classify,
+    conv,
+    conv_bn,
+    global_avg_pool,
+    identity,
+    linear_survival,
+    make_divisible,
+)
+from netspec.registry import family
+from netspec.tracer import Tensor
+
+STAGES = (  # channels, stride of the first block, squeeze and excitation
+    (24, 2, False),
+    (40, 2, True),
+    (80, 2, False),
+    (112, 1, True),
+    (160, 2, True),
+)
+
+MISH = ("mish", "mish")
+RELU_SWISH = ("relu", "hard_swish")
+
+VARIANTS = {  # image size, width, dropout, activations early and late; (kernel, expansion) of the blocks in each stage
+    "nat_m1": (
+        224,
+        1.0,
+        0.0,
+        MISH,
+        (
+            ((3, 3), (3, 3)),
+            ((3, 3), (3, 4), (3, 4)),
+            ((5, 4), (5, 4), (3, 3)),
+            ((5, 4), (5, 3), (5, 3)),
+            ((5, 6), (5, 6), (3, 6), (3, 6)),
+        ),
+    ),
+    "nat_m2": (
+        224,
+        1.2,
+        0.0,
+        MISH,
+        (
+            ((3, 3), (3, 3)),
+            ((7, 3), (3, 3)),
+            ((7, 4), (7, 3), (5, 3)),
+            ((3, 6), (7, 4)),
+            ((7, 6), (3, 6), (3, 6), (3, 3)),
+        ),
+    ),
+    "nat_m3": (
+        224,
+        1.2,
+        0.2,
+        MISH,
+        (
+            ((5, 3), (3, 3), (3, 3)),
+            ((5, 4), (3, 4), (5, 4), (3, 3)),
+            ((5, 4), (5, 6), (3, 3), (3, 3)),
+            ((5, 6), (7, 6), (3, 6), (5, 4)),
+            ((7, 6), (3, 6), (3, 6), (3, 3)),
+        ),
+    ),
+    "nat_m4": (
+        240,
+        1.2,
+        0.2,
+        MISH,
+        (
+            ((3, 3), (5, 4), (3, 3)),
+            ((5, 4), (5, 4), (3, 6), (5, 3)),
+            ((7, 6), (5, 6), (3, 3), (5, 4)),
+            ((3, 6), (5, 6), (7, 6), (3, 4)),
+            ((3, 6), (3, 6), (5, 6), (3, 3)),
+        ),
+    ),
+    "nat_m3_cifar10": (
+        224,
+        1.2,
+        0.2,
+        RELU_SWISH,
+        (
+            ((3, 3), (3, 3)),
+            ((7, 4), (7, 6)),
+            ((7, 4), (7, 4), (7, 4), (7, 3)),
+            ((7, 6), (7, 4), (7, 6)),
+            ((7, 3), (7, 4), (7, 6), (7, 3)),
+        ),
+    ),
+    "nat_m4_cifar10": (
+        224,
+        1.2,
+        0.2,
+        RELU_SWISH,
+        (
+            ((7, 3), (7, 3)),
+            ((7, 6), (7, 4)),
+            ((7, 6), (3, 4), (7, 3), (5, 3)),
+            ((7, 6), (7, 4), (7, 6), (3, 6)),
+            ((7, 6), (7, 6), (7, 3), (3, 3)),
+        ),
+    ),
+}
+
+Searched = tuple[tuple[tuple[int, int], ...], ...]
+
+
+def nat(
+    x: Tensor,
+    classes: int,
+    width: float,
+    native_dropout: float,
+    activations: tuple[str, str],
+    searched: Searched,
+    *,
+    stochastic_depth: float = 1.0,
+    dropout: float | None = None,
+) -> Tensor:
+    """`dropout` of None is the variant's own."""
+    early, late = (partial(conv_bn, activation=activation_of(fn)) for fn in activations)
+    survivals = iter(linear_survival(stochastic_depth, 1 + sum(map(len, searched)), first=0))
+    x = late(x, make_divisible(16 * width), 3, 2, name="stem")
+    x = inverted_residual(x, Row(3, x.channels, x.channels, 1), early, survival=next(survivals), name="block0")
+    for stage, ((channels, first_stride, se), blocks) in enumerate(zip(STAGES, searched, strict=True), 1):
+        for i, (kernel, expansion) in enumerate(blocks):
+            expanded = make_divisible(expansion * x.channels)
+            row = Row(kernel, expanded, make_divisible(channels * width), 1 if i else first_stride)
+            unit, attention = early if stage < 3 else late, quarter if se else identity
+            x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
+    x = global_avg_pool(late(x, 6 * x.channels, 1, name="head"), keepdims=True)
+    x = activation_of(activations[1])(conv(x, make_divisible(1280 * width), 1, bias=False, name="fc"))
+    return classify(x, classes, native_dropout if dropout is None else dropout)
+
+
+for name, (size, *arguments) in VARIANTS.items():
+    classes = 10 if "cifar10" in name else 1000
+    family({name: tuple(arguments)}, paper="2005.05859", input_shape=(3, size, size), classes=classes)(nat)

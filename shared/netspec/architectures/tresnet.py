@@ -1,0 +1,90 @@
+"""TResNet (Ridnik et al. 2021, 2003.13630): ResNet refined for the throughput of a GPU.
+
+Space-to-depth in place of a stem, leaky ReLU within the blocks and ReLU behind their sums, blurred
+strides, basic blocks in the first two stages and bottlenecks in the others, squeeze and excitation in all
+stages but the last. Plain batch norm stands in place of the authors' in-place one.
+"""
+
+from functools import partial
+
+from netspec.architectures.resnet import average_projection
+from netspec.functional import (
+    Function,
+    activation,
+    add,
+    blur_pool,
+    classify,
+    conv_bn,
+    identity,
+    linear_survival,
+    relu,
+    space_to_depth,
+    squeeze_excite,
+    stochastic_depth,
+)
+from netspec.registry import family
+from netspec.tracer import Tensor, block
+
+
+def leaky(x: Tensor) -> Tensor:
+    return activation(x, "leaky_relu", slope=1e-3)
+
+
+def stem_leaky(x: Tensor) -> Tensor:
+    return activation(x, "leaky_relu", slope=1e-2)
+
+
+def blurred(x: Tensor, stride: int) -> Tensor:
+    return blur_pool(x, stride) if stride > 1 else x
+
+
+def attend(x: Tensor, reduction: int) -> Tensor:
+    return squeeze_excite(x, max(x.channels // reduction, 64), name="se")
+
+
+@block
+def basic_block(x: Tensor, channels: int, stride: int, attention: Function, survival: float) -> Tensor:
+    y = blurred(conv_bn(x, channels, 3, activation=leaky, name="conv1"), stride)
+    y = attention(conv_bn(y, channels, 3, activation=None, name="conv2"))
+    return relu(add(stochastic_depth(y, survival), average_projection(x, channels, stride)))
+
+
+@block
+def bottleneck(x: Tensor, channels: int, stride: int, attention: Function, survival: float) -> Tensor:
+    """Attention stands in front of the last convolution."""
+    y = conv_bn(x, channels // 4, 1, activation=leaky, name="conv1")
+    y = attention(blurred(conv_bn(y, channels // 4, 3, activation=leaky, name="conv2"), stride))
+    y = conv_bn(y, channels, 1, activation=None, name="conv3")
+    return relu(add(stochastic_depth(y, survival), average_projection(x, channels, stride)))
+
+
+VARIANTS = {  # channels of the stem, blocks in each stage
+    "tresnet_m": (64, (3, 4, 11, 3)),
+    "tresnet_l": (76, (4, 5, 18, 3)),
+    "tresnet_xl": (83, (4, 5, 24, 3)),
+}
+
+
+@family(VARIANTS, paper="2003.13630", input_shape=(3, 224, 224), classes=1000)
+def tresnet(
+    x: Tensor,
+    classes: int,
+    channels: int,
+    depths: tuple[int, ...],
+    *,
+    stochastic_depth: float = 1.0,
+    dropout: float = 0.0,
+) -> Tensor:
+    stages = (  # block, channels, attention
+        (basic_block, channels, partial(attend, reduction=4)),
+        (basic_block, 2 * channels, partial(attend, reduction=4)),
+        (bottleneck, 16 * channels, partial(attend, reduction=2)),
+        (bottleneck, 32 * channels, identity),
+    )
+    survivals = iter(linear_survival(stochastic_depth, sum(depths)))
+    x = conv_bn(space_to_depth(x, 4), channels, 3, activation=stem_leaky, name="stem")
+    for stage, (depth, (unit, width, attention)) in enumerate(zip(depths, stages, strict=True), 1):
+        for i in range(depth):
+            stride = 2 if stage > 1 and i == 0 else 1
+            x = unit(x, width, stride, attention, next(survivals), name=f"stage{stage}.block{i}")
+    return classify(x, classes, dropout)
