@@ -4,7 +4,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from inspect import Parameter, signature
 from pathlib import Path
@@ -28,23 +28,25 @@ class Architecture:
     classes: int
     function: Callable[..., Heads]
     arguments: tuple[Any, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def options(self) -> dict[str, Any]:
         """Names and defaults of what a user may choose: the function's keyword-only parameters."""
         parameters = signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
+        return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY} | dict(self.defaults)
 
 
 _ARCHITECTURES: dict[str, Architecture] = {}
 
 
 def family(
-    variants: Mapping[str, tuple[Any, ...]], *, paper: str, input_shape: Shape, classes: int
+    variants: Mapping[str, tuple[Any, ...]], *, paper: str, input_shape: Shape, classes: int, **defaults: Any
 ) -> Callable[[Callable[..., Heads]], Callable[..., Heads]]:
     """Register a function under each name of `variants`, whose values are its arguments behind the classes.
 
-    `input_shape` and `classes` are the paper's own. The family is the name of the module.
+    `input_shape` and `classes` are the paper's own, and `defaults` are those of options that have others than
+    the function says. The family is the name of the module.
     """
 
     def register(function: Callable[..., Heads]) -> Callable[..., Heads]:
@@ -52,7 +54,9 @@ def family(
         for name, arguments in variants.items():
             if name in _ARCHITECTURES:
                 raise ValueError(f"two architectures are named '{name}'")
-            _ARCHITECTURES[name] = Architecture(name, module, paper, input_shape, classes, function, arguments)
+            _ARCHITECTURES[name] = Architecture(
+                name, module, paper, input_shape, classes, function, arguments, defaults
+            )
         return function
 
     return register
@@ -119,7 +123,7 @@ def architecture(
         )
 
     def draw(image: Tensor) -> Heads:
-        return entry.function(image, classes, *entry.arguments, **options)
+        return entry.function(image, classes, *entry.arguments, **(entry.options | options))
 
     try:
         return trace(title, (channels, height, width), draw)

@@ -5,8 +5,17 @@ GPUs; it is padded nowhere at the first layer, as in Caffe. The first dense laye
 reaches it: 6x6 at the native size.
 """
 
-from netspec.functional import Function, conv, flatten, identity, linear, local_response_norm, max_pool, relu
-from netspec.functional import dropout as drop
+from netspec.functional import (
+    Function,
+    conv,
+    dropout as drop,
+    flatten,
+    identity,
+    linear,
+    local_response_norm,
+    max_pool,
+    relu,
+)
 from netspec.registry import family
 from netspec.tracer import Tensor
 

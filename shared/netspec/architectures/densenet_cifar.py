@@ -11,9 +11,9 @@ from netspec.functional import (
     classify,
     concat,
     conv,
+    dropout as drop,
     norm_act,
 )
-from netspec.functional import dropout as drop
 from netspec.registry import family
 from netspec.tracer import Tensor, block
 

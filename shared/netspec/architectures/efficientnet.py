@@ -31,15 +31,17 @@ STAGES = (  # expansion, kernel, channels, blocks, stride of the first
     (6, 3, 320, 1, 1),
 )
 
-VARIANTS = {  # width, depth, dropout, epsilon and fraction of batch norm, image size
-    "efficientnet_b0": (1.0, 1.0, 0.2, 1e-5, 0.1, 224),
-    "efficientnet_b1": (1.0, 1.1, 0.2, 1e-5, 0.1, 240),
-    "efficientnet_b2": (1.1, 1.2, 0.3, 1e-5, 0.1, 260),
-    "efficientnet_b3": (1.2, 1.4, 0.3, 1e-5, 0.1, 300),
-    "efficientnet_b4": (1.4, 1.8, 0.4, 1e-5, 0.1, 380),
-    "efficientnet_b5": (1.6, 2.2, 0.4, 1e-3, 0.01, 456),
-    "efficientnet_b6": (1.8, 2.6, 0.5, 1e-3, 0.01, 528),
-    "efficientnet_b7": (2.0, 3.1, 0.5, 1e-3, 0.01, 600),
+SMALL, LARGE = (1e-5, 0.1), (1e-3, 0.01)  # epsilon and fraction of batch norm
+
+VARIANTS = {  # width, depth, batch norm, image size, dropout
+    "efficientnet_b0": (1.0, 1.0, SMALL, 224, 0.2),
+    "efficientnet_b1": (1.0, 1.1, SMALL, 240, 0.2),
+    "efficientnet_b2": (1.1, 1.2, SMALL, 260, 0.3),
+    "efficientnet_b3": (1.2, 1.4, SMALL, 300, 0.3),
+    "efficientnet_b4": (1.4, 1.8, SMALL, 380, 0.4),
+    "efficientnet_b5": (1.6, 2.2, LARGE, 456, 0.4),
+    "efficientnet_b6": (1.8, 2.6, LARGE, 528, 0.5),
+    "efficientnet_b7": (2.0, 3.1, LARGE, 600, 0.5),
 }
 
 
@@ -48,16 +50,14 @@ def efficientnet(
     classes: int,
     width: float,
     depth: float,
-    native_dropout: float,
-    epsilon: float,
-    fraction: float,
+    batch_norms: tuple[float, float],
     *,
     activation: str = "silu",
     stochastic_depth: float = 0.8,
-    dropout: float | None = None,
+    dropout: float = 0.2,
 ) -> Tensor:
-    """`dropout` of None is the variant's own."""
     act = activation_of(activation)
+    epsilon, fraction = batch_norms
     unit = partial(conv_bn, norm=partial(batch_norm, epsilon=epsilon, fraction=fraction), activation=act)
     depths = [ceil(blocks * depth) for _, _, _, blocks, _ in STAGES]
     survivals = iter(linear_survival(stochastic_depth, sum(depths), first=0))
@@ -68,8 +68,11 @@ def efficientnet(
             attention = partial(squeeze_excite, hidden=x.channels // 4, activation=act, name="se")
             x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
     x = unit(x, 4 * x.channels, 1, name="head")
-    return classify(x, classes, native_dropout if dropout is None else dropout)
+    return classify(x, classes, dropout)
 
 
-for name, (*arguments, size) in VARIANTS.items():
-    family({name: tuple(arguments)}, paper="1905.11946", input_shape=(3, size, size), classes=1000)(efficientnet)
+for name, (*arguments, size, dropout) in VARIANTS.items():
+    register = family(
+        {name: tuple(arguments)}, paper="1905.11946", input_shape=(3, size, size), classes=1000, dropout=dropout
+    )
+    register(efficientnet)

@@ -17,6 +17,7 @@ from netspec.functional import (
     concat,
     conv,
     conv_bn,
+    dropout as drop,
     flatten,
     identity,
     linear,
@@ -24,7 +25,6 @@ from netspec.functional import (
     max_pool,
     relu,
 )
-from netspec.functional import dropout as drop
 from netspec.registry import family
 from netspec.tracer import Heads, Tensor, block
 

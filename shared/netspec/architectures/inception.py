@@ -18,12 +18,12 @@ from netspec.functional import (
     concat,
     conv,
     conv_bn,
+    global_avg_pool as mean,
     linear,
     max_pool,
     relu,
     scale,
 )
-from netspec.functional import global_avg_pool as mean
 from netspec.registry import family
 from netspec.tracer import Heads, Tensor, block
 

@@ -15,6 +15,7 @@ from netspec.functional import (
     batch_norm,
     classify,
     conv_bn,
+    dropout as drop,
     global_avg_pool,
     identity,
     linear,
@@ -24,7 +25,6 @@ from netspec.functional import (
     squeeze_excite,
     stochastic_depth,
 )
-from netspec.functional import dropout as drop
 from netspec.registry import family
 from netspec.tracer import Tensor, block
 

@@ -32,102 +32,71 @@ STAGES = (  # channels, stride of the first block, squeeze and excitation
 MISH = ("mish", "mish")
 RELU_SWISH = ("relu", "hard_swish")
 
-VARIANTS = {  # image size, width, dropout, activations early and late; (kernel, expansion) of the blocks in each stage
+SEARCHED = {  # (kernel, expansion) of each block, stage by stage
     "nat_m1": (
-        224,
-        1.0,
-        0.0,
-        MISH,
-        (
-            ((3, 3), (3, 3)),
-            ((3, 3), (3, 4), (3, 4)),
-            ((5, 4), (5, 4), (3, 3)),
-            ((5, 4), (5, 3), (5, 3)),
-            ((5, 6), (5, 6), (3, 6), (3, 6)),
-        ),
+        ((3, 3), (3, 3)),
+        ((3, 3), (3, 4), (3, 4)),
+        ((5, 4), (5, 4), (3, 3)),
+        ((5, 4), (5, 3), (5, 3)),
+        ((5, 6), (5, 6), (3, 6), (3, 6)),
     ),
     "nat_m2": (
-        224,
-        1.2,
-        0.0,
-        MISH,
-        (
-            ((3, 3), (3, 3)),
-            ((7, 3), (3, 3)),
-            ((7, 4), (7, 3), (5, 3)),
-            ((3, 6), (7, 4)),
-            ((7, 6), (3, 6), (3, 6), (3, 3)),
-        ),
+        ((3, 3), (3, 3)),
+        ((7, 3), (3, 3)),
+        ((7, 4), (7, 3), (5, 3)),
+        ((3, 6), (7, 4)),
+        ((7, 6), (3, 6), (3, 6), (3, 3)),
     ),
     "nat_m3": (
-        224,
-        1.2,
-        0.2,
-        MISH,
-        (
-            ((5, 3), (3, 3), (3, 3)),
-            ((5, 4), (3, 4), (5, 4), (3, 3)),
-            ((5, 4), (5, 6), (3, 3), (3, 3)),
-            ((5, 6), (7, 6), (3, 6), (5, 4)),
-            ((7, 6), (3, 6), (3, 6), (3, 3)),
-        ),
+        ((5, 3), (3, 3), (3, 3)),
+        ((5, 4), (3, 4), (5, 4), (3, 3)),
+        ((5, 4), (5, 6), (3, 3), (3, 3)),
+        ((5, 6), (7, 6), (3, 6), (5, 4)),
+        ((7, 6), (3, 6), (3, 6), (3, 3)),
     ),
     "nat_m4": (
-        240,
-        1.2,
-        0.2,
-        MISH,
-        (
-            ((3, 3), (5, 4), (3, 3)),
-            ((5, 4), (5, 4), (3, 6), (5, 3)),
-            ((7, 6), (5, 6), (3, 3), (5, 4)),
-            ((3, 6), (5, 6), (7, 6), (3, 4)),
-            ((3, 6), (3, 6), (5, 6), (3, 3)),
-        ),
+        ((3, 3), (5, 4), (3, 3)),
+        ((5, 4), (5, 4), (3, 6), (5, 3)),
+        ((7, 6), (5, 6), (3, 3), (5, 4)),
+        ((3, 6), (5, 6), (7, 6), (3, 4)),
+        ((3, 6), (3, 6), (5, 6), (3, 3)),
     ),
     "nat_m3_cifar10": (
-        224,
-        1.2,
-        0.2,
-        RELU_SWISH,
-        (
-            ((3, 3), (3, 3)),
-            ((7, 4), (7, 6)),
-            ((7, 4), (7, 4), (7, 4), (7, 3)),
-            ((7, 6), (7, 4), (7, 6)),
-            ((7, 3), (7, 4), (7, 6), (7, 3)),
-        ),
+        ((3, 3), (3, 3)),
+        ((7, 4), (7, 6)),
+        ((7, 4), (7, 4), (7, 4), (7, 3)),
+        ((7, 6), (7, 4), (7, 6)),
+        ((7, 3), (7, 4), (7, 6), (7, 3)),
     ),
     "nat_m4_cifar10": (
-        224,
-        1.2,
-        0.2,
-        RELU_SWISH,
-        (
-            ((7, 3), (7, 3)),
-            ((7, 6), (7, 4)),
-            ((7, 6), (3, 4), (7, 3), (5, 3)),
-            ((7, 6), (7, 4), (7, 6), (3, 6)),
-            ((7, 6), (7, 6), (7, 3), (3, 3)),
-        ),
+        ((7, 3), (7, 3)),
+        ((7, 6), (7, 4)),
+        ((7, 6), (3, 4), (7, 3), (5, 3)),
+        ((7, 6), (7, 4), (7, 6), (3, 6)),
+        ((7, 6), (7, 6), (7, 3), (3, 3)),
     ),
 }
 
-Searched = tuple[tuple[tuple[int, int], ...], ...]
+VARIANTS = {  # width, activations, image size, classes, dropout
+    "nat_m1": (1.0, MISH, 224, 1000, 0.0),
+    "nat_m2": (1.2, MISH, 224, 1000, 0.0),
+    "nat_m3": (1.2, MISH, 224, 1000, 0.2),
+    "nat_m4": (1.2, MISH, 240, 1000, 0.2),
+    "nat_m3_cifar10": (1.2, RELU_SWISH, 224, 10, 0.2),
+    "nat_m4_cifar10": (1.2, RELU_SWISH, 224, 10, 0.2),
+}
 
 
 def nat(
     x: Tensor,
     classes: int,
+    searched: tuple[tuple[tuple[int, int], ...], ...],
     width: float,
-    native_dropout: float,
     activations: tuple[str, str],
-    searched: Searched,
     *,
     stochastic_depth: float = 1.0,
-    dropout: float | None = None,
+    dropout: float = 0.2,
 ) -> Tensor:
-    """`dropout` of None is the variant's own."""
     early, late = (partial(conv_bn, activation=activation_of(fn)) for fn in activations)
     survivals = iter(linear_survival(stochastic_depth, 1 + sum(map(len, searched)), first=0))
     x = late(x, make_divisible(16 * width), 3, 2, name="stem")
@@ -140,9 +109,12 @@ def nat(
             x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
     x = global_avg_pool(late(x, 6 * x.channels, 1, name="head"), keepdims=True)
     x = activation_of(activations[1])(conv(x, make_divisible(1280 * width), 1, bias=False, name="fc"))
-    return classify(x, classes, native_dropout if dropout is None else dropout)
+    return classify(x, classes, dropout)
 
 
-for name, (size, *arguments) in VARIANTS.items():
-    classes = 10 if "cifar10" in name else 1000
-    family({name: tuple(arguments)}, paper="2005.05859", input_shape=(3, size, size), classes=classes)(nat)
+for name, (width, activations, size, classes, dropout) in VARIANTS.items():
+    arguments = SEARCHED[name], width, activations
+    register = family(
+        {name: arguments}, paper="2005.05859", input_shape=(3, size, size), classes=classes, dropout=dropout
+    )
+    register(nat)
