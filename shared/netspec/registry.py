@@ -140,15 +140,29 @@ def _check_kind(name: str, option: str, value: Any, default: Any) -> None:
         raise UnknownNameError(f"{name} takes a {type(default).__name__} for {option}, as {default}, not {value!r}")
 
 
-def smallest_image(build: Callable[[int], Graph], largest: int) -> int:
-    """The least square size for which `build(size)` works out."""
-    for size in range(1, largest + 1):
+def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) -> int:
+    """The least square size for which `build(size)` works out.
+
+    Sizes that work may have others between them (TResNet takes multiples of 4), but no more than `gap` in a row.
+    """
+
+    def works(size: int) -> bool:
         try:
             build(size)
         except ShapeError:
-            continue
-        return size
-    raise ShapeError(f"no size up to {largest} works out")
+            return False
+        return True
+
+    found = next(filter(works, range(largest, 0, -1)), None)
+    if found is None:
+        raise ShapeError(f"no size up to {largest} works out")
+    below = 0
+    while found - below > 1:
+        middle = (below + found) // 2
+        below, found = (below, middle) if works(middle) else (middle, found)
+    while smaller := next(filter(works, range(found - 1, max(0, found - gap - 2), -1)), None):
+        found = smaller
+    return found
 
 
 def resolve(model: str | Graph, **options: Any) -> Graph:

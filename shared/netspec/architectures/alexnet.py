@@ -33,8 +33,10 @@ def features(
     return flatten(max_pool(x, 3, 2))
 
 
+@family(
+    {"alexnet_half": ((48, 128, 192, 192, 128), 2048)}, paper="Krizhevsky 2012", input_shape=(3, 224, 224), classes=5
+)
 @family({"alexnet": ((64, 192, 384, 256, 256), 4096)}, paper="1404.5997", input_shape=(3, 224, 224), classes=1000)
-@family({"alexnet_half": ((48, 128, 192, 192, 128), 2048)}, paper="", input_shape=(3, 224, 224), classes=5)
 def alexnet(x: Tensor, classes: int, channels: tuple[int, ...], hidden: int, *, dropout: float = 0.5) -> Tensor:
     """Dropout in front of the first two dense layers."""
     x = drop(features(x, channels), dropout)

@@ -71,10 +71,10 @@ SENETS = {
 }
 
 
-@family(RESNETS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)
-@family(WIDE_RESNETS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)
-@family(RESNEXTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
 @family(SENETS, paper="1709.01507", input_shape=(3, 32, 32), classes=10)
+@family(RESNEXTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
+@family(WIDE_RESNETS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)
+@family(RESNETS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)
 def resnetv2_cifar(
     x: Tensor,
     classes: int,

@@ -17,8 +17,8 @@ VARIANTS = {  # groups, channels of a group in stage 1
 }
 
 
-@family(VARIANTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
 @family({"seresnext29_4x64d": (4, 64, sixteenth)}, paper="1709.01507", input_shape=(3, 32, 32), classes=10)
+@family(VARIANTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
 def resnext_cifar(
     x: Tensor,
     classes: int,

@@ -5,7 +5,7 @@ import pytest
 import netspec
 from netspec import architecture, list_architectures
 from netspec.errors import GraphError, ShapeError, UnknownNameError
-from netspec.registry import family, resolve
+from netspec.registry import family, resolve, smallest_image
 
 FAMILIES = {"lenet": 2, "nin": 2, "vgg": 9, "resnet_cifar": 6}
 
@@ -50,7 +50,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 
 def test_a_name_like_no_other_is_answered_with_some():
-    with pytest.raises(UnknownNameError, match="there are lenet5"):
+    with pytest.raises(UnknownNameError, match="there are alexnet"):
         architecture("%%%%")
 
 
@@ -68,11 +68,33 @@ def test_options_are_in_the_graphs_name():
 
 @pytest.mark.parametrize("name", [name for name in list_architectures() if name != "resnet1202"])
 def test_an_image_too_small_is_answered_with_the_smallest(name):
-    smallest = next(size for size in range(1, 300) if works(name, size))
-    if smallest == 1:
+    if works(name, 1):
         return  # it works out for every size, and 0 is refused below
+    with pytest.raises(ShapeError) as refusal:
+        architecture(name, image_size=1)
+    smallest = int(str(refusal.value).rpartition("x")[2])
+    assert works(name, smallest)
     with pytest.raises(ShapeError, match=rf"{smallest - 1}x{smallest - 1}.*the smallest .* {smallest}x{smallest}$"):
         architecture(name, image_size=smallest - 1)
+
+
+@pytest.mark.parametrize(
+    "sizes", [range(1, 225), range(17, 225), range(20, 225, 4), [224], [19, 27, 35, *range(36, 225)], range(20, 200)]
+)
+def test_the_smallest_size_is_found_among_gaps(sizes):
+    def build(size: int) -> None:
+        if size not in sizes:
+            raise ShapeError("no")
+
+    assert smallest_image(build, 224) == sizes[0]
+
+
+def test_no_size_at_all():
+    def build(size: int) -> None:
+        raise ShapeError("no")
+
+    with pytest.raises(ShapeError, match="no size up to 9 works out"):
+        smallest_image(build, 9)
 
 
 def works(name: str, size: int) -> bool:

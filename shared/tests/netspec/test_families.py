@@ -1,0 +1,77 @@
+"""What every family of networks has in common: options, image sizes, names."""
+
+import re
+from inspect import signature
+
+import pytest
+
+from netspec import architecture, architectures, list_architectures
+from netspec.errors import GraphError, ShapeError
+from netspec.ops import Activation, Dropout, StochasticDepth
+from netspec.registry import find
+
+FAMILIES = {find(name).family: name for name in reversed(list_architectures())}  # the first network of each
+
+
+def having(*options: str) -> list[tuple[str, str]]:
+    """A network of each family that has one of the options, and the option."""
+    return [(name, option) for name in FAMILIES.values() for option in options if option in find(name).options]
+
+
+@pytest.mark.parametrize("name", FAMILIES.values())
+def test_odd_sizes_one_channel_two_classes(name):
+    try:
+        graph = architecture(name, num_classes=2, in_channels=1, image_size=(101, 93))
+    except ShapeError as error:  # TResNet's squares of 4x4 must tile the image
+        size = int(re.search(r"the smallest that it takes is (\d+)x", str(error))[1])
+        graph = architecture(name, num_classes=2, in_channels=1, image_size=size)
+    assert graph.shapes[graph.outputs[0]] == (2,)
+
+
+@pytest.mark.parametrize(("name", "option"), having("dropout", "stochastic_depth"))
+def test_noise_changes_no_weights(name, option):
+    kind = {"dropout": Dropout, "stochastic_depth": StochasticDepth}[option]
+    none = {"dropout": 0.0, "stochastic_depth": 1.0}[option]
+    plain, noisy = architecture(name, **{option: none}), architecture(name, **{option: 0.37})
+    assert not [node for node in plain if isinstance(node.op, kind)]
+    assert [node for node in noisy if isinstance(node.op, kind)]
+    assert noisy.digest == plain.digest == architecture(name).digest
+
+
+def test_stochastic_depth_falls_linearly_to_its_last():
+    graph = architecture("resnet18", stochastic_depth=0.6)
+    survivals = [node.op.survival for node in graph if isinstance(node.op, StochasticDepth)]
+    assert survivals == pytest.approx([0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6])
+
+
+@pytest.mark.parametrize("given", ["swish", "leaky", "mish", "gelu"])
+@pytest.mark.parametrize(("name", "option"), having("activation"))
+def test_activation_replaces_every_other(name, option, given):
+    default = find(name).options[option]
+    graphs = architecture(name), architecture(name, activation=given)
+    before, after = (
+        [n.op.fn for n in graph if isinstance(n.op, Activation) and ".se." not in n.name] for graph in graphs
+    )
+    fn = {"swish": "silu", "leaky": "leaky_relu"}.get(given, given)
+    assert set(before) == {default}
+    assert after == [fn] * len(before)
+
+
+def test_unknown_activation():
+    with pytest.raises(GraphError, match="no activation 'rely'"):
+        architecture("resnet18", activation="rely")
+
+
+def test_a_block_takes_six_parameters_at_most():
+    files = [module for module in vars(architectures).values() if hasattr(module, "__file__")]
+    functions = [value for module in files for value in vars(module).values() if hasattr(value, "__wrapped__")]
+    called = {call.function for name in FAMILIES.values() for call in architecture(name).blocks}
+    blocks = [function for function in functions if function.__name__ in called]
+    assert called <= {function.__name__ for function in blocks}
+    assert {function.__name__ for function in blocks if len(signature(function).parameters) > 6} == set()
+
+
+def test_variants_have_defaults_of_their_own():
+    assert find("efficientnet_b0").options["dropout"] == 0.2
+    assert find("efficientnet_b7").options["dropout"] == 0.5
+    assert architecture("efficientnet_b7", dropout=0.5).name == "efficientnet_b7"
