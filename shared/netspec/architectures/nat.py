@@ -30,7 +30,7 @@ STAGES = (  # channels, stride of the first block, squeeze and excitation
 )
 
 MISH = ("mish", "mish")
-RELU_SWISH = ("relu", "hard_swish")
+RELU_HARD_SWISH = ("relu", "hard_swish")
 
 SEARCHED = {  # (kernel, expansion) of each block, stage by stage
     "nat_m1": (
@@ -82,8 +82,8 @@ VARIANTS = {  # width, activations, image size, classes, dropout
     "nat_m2": (1.2, MISH, 224, 1000, 0.0),
     "nat_m3": (1.2, MISH, 224, 1000, 0.2),
     "nat_m4": (1.2, MISH, 240, 1000, 0.2),
-    "nat_m3_cifar10": (1.2, RELU_SWISH, 224, 10, 0.2),
-    "nat_m4_cifar10": (1.2, RELU_SWISH, 224, 10, 0.2),
+    "nat_m3_cifar10": (1.2, RELU_HARD_SWISH, 224, 10, 0.2),
+    "nat_m4_cifar10": (1.2, RELU_HARD_SWISH, 224, 10, 0.2),
 }
 
 
