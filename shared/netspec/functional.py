@@ -148,7 +148,7 @@ def activation_of(name: str) -> Function:
     def apply(x: Tensor) -> Tensor:
         return activation(x, fn, slope=0.01 if fn == "leaky_relu" else 0.0)
 
-    apply.__name__ = fn
+    apply.__name__ = apply.__qualname__ = fn
     return apply
 
 
