@@ -1,11 +1,12 @@
-"""Every registered network, at the smallest size that is worth it. `nox -s parity` runs them at their own."""
+"""Every network that parity holds by default, at the smallest size that is worth it; `nox -s parity` has their own."""
 
 import pytest
 
-from netspec import architecture, find, list_architectures
+from netspec import architecture, find
 from parity.check import check, counts, float64_forward, subject
 from parity.goldens import expected
 from parity.runners import KerasRunner, OnnxRunner, TorchRunner
+from parity.scope import held_by_default
 
 COUNTED_ONLY = {"resnet110", "resnet1202"}  # a minute and more here; shared/tests counts them, nox -s parity runs them
 ONLY_DEEPER = {  # what they add to their neighbours is depth: counts and float64, where agreement proves the function
@@ -14,7 +15,7 @@ ONLY_DEEPER = {  # what they add to their neighbours is depth: counts and float6
     "resnet44",
     "vgg19_cifar",
 }
-NAMES = [name for name in list_architectures() if name not in COUNTED_ONLY | ONLY_DEEPER]
+NAMES = [name for name in held_by_default() if name not in COUNTED_ONLY | ONLY_DEEPER]
 NATIVE = set({find(name).family: name for name in reversed(NAMES)}.values())  # the first of each family
 
 
@@ -43,4 +44,4 @@ def test_forward_in_float64(name):
 
 
 def test_what_is_left_out_is_registered():
-    assert set(list_architectures()) >= COUNTED_ONLY | ONLY_DEEPER
+    assert set(held_by_default()) >= COUNTED_ONLY | ONLY_DEEPER

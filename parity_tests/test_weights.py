@@ -13,13 +13,14 @@ from torch import nn
 import keras_impl
 import onnx_impl
 import torch_impl
-from netspec import architecture, initial_weights, list_architectures, load_weights, ops, save_weights
+from netspec import architecture, initial_weights, load_weights, ops, save_weights
 from netspec.compare import forward_difference, tensor_difference
 from netspec.errors import WeightsError
 from netspec.init import probe_weights
 from onnx_impl.measure import probe
 from onnx_impl.verify import random_images
 from parity.examples import EXAMPLES, example
+from parity.scope import held_by_default
 
 BUILDERS = {"torch": torch_impl, "keras": keras_impl}
 PARENTS = {
@@ -28,7 +29,7 @@ PARENTS = {
     ops.BatchNorm: nn.BatchNorm2d,
     ops.InstanceNorm: nn.InstanceNorm2d,
 }
-LIGHT = [name for name in list_architectures() if not name.startswith(("vgg", "resnet110", "resnet1202"))]
+LIGHT = [name for name in held_by_default() if not name.startswith(("vgg", "resnet110", "resnet1202"))]
 
 
 def same(a, b) -> None:

@@ -12,6 +12,7 @@ from netspec.graph import Graph
 from netspec.options import Parser
 from netspec.registry import architecture, list_architectures
 from netspec.weights import load_weights
+from parity.scope import held_by_default
 
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
 # else's. On a GPU parity switches TF32 off for the same reason.
@@ -27,10 +28,13 @@ def main(argv: Sequence[str]) -> int:
         description="Holds a network's implementations to one another.",
     )
     parser.add_argument(
-        "patterns", nargs="*", metavar="PATTERN", help="networks by wildcard, ops as 'op.*'; default: all"
+        "patterns",
+        nargs="*",
+        metavar="PATTERN",
+        help="networks by wildcard, ops as 'op.*'; default: every op and small families",
     )
     parser.add_argument("--native", action="store_true", help="native exports of large networks too")
-    parser.add_argument("--all", action="store_true", help="native exports and gradients of large networks too")
+    parser.add_argument("--all", action="store_true", help="every network, and gradients of large ones too: hours")
     parser.add_argument(
         "--weights",
         nargs="+",
@@ -38,20 +42,23 @@ def main(argv: Sequence[str]) -> int:
         help="canonical weights in place of probe weights; a second file goes to Keras, to see where two files part",
     )
     options = parser.parse_args(argv)
-    graphs = _chosen(options.patterns)
+    graphs = _chosen(options.patterns, options.all)
     if options.weights and (len(graphs) > 1 or len(options.weights) > 2):
         raise WeightsError("--weights takes one or two files, for one network")
     return _report(graphs, options)
 
 
-def _chosen(patterns: Sequence[str]) -> list[Graph]:
+def _chosen(patterns: Sequence[str], everything: bool) -> list[Graph]:
     from parity.examples import EXAMPLES, example
 
-    names = [f"op.{name}" for name in EXAMPLES] + list_architectures()
+    every_op = [f"op.{name}" for name in EXAMPLES]
+    names = every_op + list_architectures()
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise UnknownNameError(f"no network or op matches '{pattern}'")
-    wanted = [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns or ["*"])]
+    wanted = [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    if not patterns:
+        wanted = names if everything else every_op + held_by_default()
     return [example(name[3:]) if name.startswith("op.") else architecture(name) for name in wanted]
 
 
