@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import onnx_impl
-from keras_impl.export import export_onnx, forward
+from keras_impl.export import export_onnx, ship_onnx
 from keras_impl.machine import choose_machine
 from keras_impl.model import build
 from netspec import Graph
 from netspec.compare import Difference
 from netspec.init import Weights
-from onnx_impl.verify import write_verified
 from trainspec.evaluation import evaluate, read_run, report, test_split_of
 
 
@@ -32,8 +30,7 @@ class Deployed:
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""
-        proto = onnx_impl.build(self.graph, weights=self.weights)
-        return write_verified(proto, self.graph, lambda images: forward(self.model, images), path, metadata)
+        return ship_onnx(self.model, path, metadata)
 
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write what TensorFlow's own exporter makes, verified likewise. Raises `ExportError`."""

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 from onnx import ModelProto
 
+import onnx_impl
 from keras_impl.kernels import exporting, on_tensorflow
 from keras_impl.model import channels_last
-from keras_impl.weights import spec_of
+from keras_impl.weights import get_weights, spec_of
 from netspec.compare import Difference
 from netspec.errors import ExportError
 from netspec.layout import to_channels_last
@@ -33,6 +34,16 @@ def export_onnx(
     proto = convert(model, opset)
     properties = {"architecture": graph.name, "graph_digest": graph.digest, **(metadata or {})}
     return write_verified(proto, graph, lambda images: forward(model, images), path, properties)
+
+
+def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
+    """Write the ONNX builder's file with the model's weights, verified against the model: what a run ships.
+
+    Raises `ExportError`, and then leaves no file.
+    """
+    graph = spec_of(model)
+    proto = onnx_impl.build(graph, weights=get_weights(model))
+    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata)
 
 
 def convert(model: keras.Model, opset: int = OPSET) -> ModelProto:

@@ -8,12 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import onnx_impl
 from netspec import Graph
 from netspec.compare import Difference
 from netspec.init import Weights
-from onnx_impl.verify import write_verified
-from torch_impl.export import export_onnx, forward
+from torch_impl.export import export_onnx, ship_onnx
 from torch_impl.machine import choose_machine
 from torch_impl.model import build
 from trainspec.evaluation import evaluate, read_run, report, test_split_of
@@ -34,9 +32,7 @@ class Deployed:
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""
-        proto = onnx_impl.build(self.graph, weights=self.weights)
-        model = self.model.cpu()
-        return write_verified(proto, self.graph, lambda images: forward(model, images), path, metadata)
+        return ship_onnx(self.model.cpu(), path, metadata)
 
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write what PyTorch's own exporter makes, verified likewise. Raises `ExportError`."""

@@ -10,9 +10,10 @@ import torch
 from onnx import ModelProto
 from torch import nn
 
+import onnx_impl
 from netspec.compare import Difference
 from onnx_impl.verify import write_verified
-from torch_impl.weights import spec_of
+from torch_impl.weights import get_weights, spec_of
 
 OPSET = 18  # what the exporter writes without converting afterwards
 
@@ -30,6 +31,16 @@ def export_onnx(
     proto = convert(model, opset)
     properties = {"architecture": graph.name, "graph_digest": graph.digest, **(metadata or {})}
     return write_verified(proto, graph, lambda images: forward(model, images), path, properties)
+
+
+def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
+    """Write the ONNX builder's file with the module's weights, verified against the module: what a run ships.
+
+    Raises `ExportError`, and then leaves no file.
+    """
+    graph = spec_of(model)
+    proto = onnx_impl.build(graph, weights=get_weights(model))
+    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata)
 
 
 def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
