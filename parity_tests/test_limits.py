@@ -27,10 +27,10 @@ def sources(suffix: str) -> list[Path]:
 
 
 def limits_in(tree: ast.AST) -> list[int]:
-    """Lines that compare with a small constant, or call something that has limits of its own."""
+    """Lines that order by a small constant, or call something that has limits of its own."""
     lines = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare):
+        if isinstance(node, ast.Compare) and not all(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
             values = [part.value for part in (node.left, *node.comparators) if isinstance(part, ast.Constant)]
             if any(isinstance(value, float) and 0 < abs(value) < SMALL for value in values):
                 lines.append(node.lineno)
