@@ -96,9 +96,12 @@ def architecture(
     num_classes: int | None = None,
     in_channels: int | None = None,
     image_size: int | tuple[int, int] | None = None,
+    distinct_blocks: bool = False,
     **options: Any,
 ) -> Graph:
     """The graph of a network; what is left out is the paper's own. `image_size` is pixels, or `(H, W)`.
+
+    `distinct_blocks` leaves out every block that one before it equals, as `trace` says.
 
     Raises `UnknownNameError` for a name or an option that is not there, and `ShapeError` for an image size
     that the network cannot take, with the smallest that it can.
@@ -126,7 +129,7 @@ def architecture(
         return entry.function(image, classes, *entry.arguments, **(entry.options | options))
 
     try:
-        return trace(title, (channels, height, width), draw)
+        return trace(title, (channels, height, width), draw, distinct_blocks=distinct_blocks)
     except ShapeError as error:
         smallest = smallest_image(lambda size: trace(title, (channels, size, size), draw), max(*native, height, width))
         refused = f"{name} cannot take images of {height}x{width}: {error}"

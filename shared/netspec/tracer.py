@@ -9,7 +9,9 @@ from typing import Any
 
 from netspec.errors import GraphError, ShapeError
 from netspec.graph import IMAGE, BlockCall, Graph, Node
-from netspec.ops import Op, Shape
+from netspec.ops import Op, Shape, StochasticDepth
+
+Structure = tuple[tuple[str, Any, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,19 @@ Heads = Tensor | Mapping[Tensor, float]
 
 
 class Tracer:
-    """Nodes and block calls so far, and the scope that names are put under."""
+    """Nodes and block calls so far, and the scope that names are put under.
 
-    def __init__(self, name: str, input_shape: Shape) -> None:
+    Where only `distinct_blocks` are wanted, a block that draws what one before it drew is taken back.
+    """
+
+    def __init__(self, name: str, input_shape: Shape, *, distinct_blocks: bool = False) -> None:
         self.name = name
         self.input_shape = input_shape
         self.nodes: list[Node] = []
         self.blocks: list[BlockCall] = []
         self.scope = ""
+        self.distinct_blocks = distinct_blocks
+        self.drawn: set[Structure] = set()
 
     def emit(self, op: Op, *inputs: Tensor, name: str | None = None) -> Tensor:
         """Append a node. An op with weights must be given a name; another is named after its input and kind."""
@@ -79,10 +86,39 @@ class Tracer:
         finally:
             self.scope = outer
 
+    def structure(self, start: int) -> Structure:
+        """The nodes from `start` on, by what they are and how they are joined.
 
-def trace(name: str, input_shape: Shape, function: Callable[[Tensor], Heads]) -> Graph:
-    """The graph that `function` draws when it is called with the image."""
-    tracer = Tracer(name, input_shape)
+        Names count from the present scope on, what is read from outside by its turn, and a survival
+        probability, which is another in every block, not at all.
+        """
+        nodes = self.nodes[start:]
+        inside = {node.name for node in nodes}
+        outside: dict[str, str] = {}
+        return tuple(
+            (
+                node.name.removeprefix(self.scope),
+                StochasticDepth if isinstance(node.op, StochasticDepth) else node.op,
+                tuple(
+                    source.removeprefix(self.scope)
+                    if source in inside
+                    else outside.setdefault(source, f"{len(outside)}")
+                    for source in node.inputs
+                ),
+            )
+            for node in nodes
+        )
+
+
+def trace(
+    name: str, input_shape: Shape, function: Callable[[Tensor], Heads], *, distinct_blocks: bool = False
+) -> Graph:
+    """The graph that `function` draws when it is called with the image.
+
+    With `distinct_blocks`, a `@block` that draws what one before it drew, but for a survival probability, is
+    left out: the rest is the network with the fewest repeats that keep every distinct block.
+    """
+    tracer = Tracer(name, input_shape, distinct_blocks=distinct_blocks)
     heads = function(Tensor(IMAGE, input_shape, tracer))
     nodes, blocks = tuple(tracer.nodes), tuple(tracer.blocks)
     if isinstance(heads, Tensor):
@@ -98,8 +134,16 @@ def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def call(x: Tensor, *args: Any, name: str, **kwargs: Any) -> Tensor:
         tracer = x.tracer
         given = tuple((dict(zip(parameters[1:], args, strict=False)) | kwargs).items())
+        outermost, nodes, blocks = not tracer.scope, len(tracer.nodes), len(tracer.blocks)
         with tracer.within(name):
             tracer.blocks.append(BlockCall(function.__name__, tracer.scope, given))
-            return function(x, *args, **kwargs)
+            y = function(x, *args, **kwargs)
+            if tracer.distinct_blocks and outermost:
+                structure = tracer.structure(nodes)
+                if structure in tracer.drawn:
+                    del tracer.nodes[nodes:], tracer.blocks[blocks:]
+                    return x
+                tracer.drawn.add(structure)
+            return y
 
     return call

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,12 +107,13 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     print(f"data       {found.label}", flush=True)
     data = found.load(recipe.data.image_size, recipe.seed)
     dropout = recipe.regularisation.dropout
+    chosen: dict[str, Any] = {} if dropout is None or "dropout" not in entry.options else {"dropout": dropout}
     graph = architecture(
         arguments.architecture,
         num_classes=len(data.classes),
         in_channels=data.image_shape[2],
         image_size=recipe.data.image_size,
-        **({} if dropout is None or "dropout" not in entry.options else {"dropout": dropout}),
+        **chosen,
     )
     return Task(
         architecture=arguments.architecture,

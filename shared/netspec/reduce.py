@@ -1,0 +1,48 @@
+"""A small stand-in for a network: every distinct block once, on the smallest image that proves anything."""
+
+from functools import cache
+
+from netspec.errors import ShapeError
+from netspec.graph import Graph, Node
+from netspec.ops import AvgPool, Conv, MaxPool
+from netspec.registry import architecture, find, smallest_image
+
+
+@cache
+def reduced(name: str) -> Graph:
+    """The registered network with the fewest repeats that keep every distinct block, at `least_image(name)`."""
+    return architecture(name, image_size=least_image(name), distinct_blocks=True)
+
+
+@cache
+def least_image(name: str) -> int:
+    """Pixels of the smallest square image on which no cell of a window is idle, in any convolution or pool.
+
+    A ResNet takes images of one pixel, but then its windows see little but their padding, and two builders that
+    pad on different sides would agree.
+    """
+
+    def build(size: int) -> Graph:
+        graph = architecture(name, image_size=size, distinct_blocks=True)
+        for node in graph:
+            if _idles(graph, node):
+                raise ShapeError(f"a part of the window of '{node.name}' only ever sees padding")
+        return graph
+
+    return smallest_image(build, max(find(name).input_shape[1:]))
+
+
+def _idles(graph: Graph, node: Node) -> bool:
+    """Whether a cell of the node's window lies on padding at every position."""
+    op = node.op
+    if not isinstance(op, Conv | MaxPool | AvgPool):
+        return False
+    sizes, positions = graph.input_shapes(node)[0][1:], graph.shapes[node.name][1:]
+    dilation = op.dilation if isinstance(op, Conv) else (1, 1)
+    return any(
+        not any(0 <= i * stride + cell * step - before < size for i in range(count))
+        for size, count, kernel, stride, step, before in zip(
+            sizes, positions, op.kernel, op.stride, dilation, (op.padding[0], op.padding[2]), strict=True
+        )
+        for cell in range(kernel)
+    )
