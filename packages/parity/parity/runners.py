@@ -5,6 +5,7 @@ logits, every node's value, gradients by parameter name. A framework is imported
 """
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +72,8 @@ class TorchRunner:
 
         import torch_impl
 
+        # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
+        torch.set_num_threads(1 if dtype == "float64" else len(os.sched_getaffinity(0)))
         self.torch = torch
         self.dtype = getattr(torch, dtype)
         self.graph = graph
