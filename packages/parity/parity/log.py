@@ -11,7 +11,7 @@ from typing import Any
 
 from netspec.compare import TOLERANCES
 from netspec.files import written_whole
-from netspec.table import text_of
+from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
 from trainspec.runs.machine import describe_machine, describe_versions
 
@@ -48,10 +48,10 @@ class Row:
     @classmethod
     def of(cls, plan: Plan, results: Sequence[Result], seconds: float) -> "Row":
         network, copy = plan.network, plan.in_float64
-        size = "" if copy is network else text_of(copy.input_shape)
+        size = "" if copy is network else size_of(copy.input_shape)
         return cls(
             network.name,
-            text_of(network.input_shape),
+            size_of(network.input_shape),
             network.num_total,
             network.macs,
             size,
