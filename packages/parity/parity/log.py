@@ -22,7 +22,7 @@ SEMANTICS = ("ops.py", "layers.py", "kernels.py", "emit.py")  # the files that d
 HEAD = """# Parity of all networks
 
 Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.
-{cpu}, {cores} cores, no GPU; {versions}.
+On the CPU ({cpu}, {cores} cores); {versions}.
 
 float32: the largest difference between PyTorch, Keras and onnxruntime at full size, over the spread of the outputs
 between images. The rest on the reduced copy (each distinct block once; `as` names an equal one that was compared
