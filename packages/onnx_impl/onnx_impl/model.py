@@ -16,7 +16,7 @@ from netspec.registry import resolve
 from netspec.weights import check_weights, weights_hash, weights_of
 from onnx_impl.emit import Emit
 from onnx_impl.ops import HANDLERS
-from onnx_impl.weights import initializers
+from onnx_impl.weights import add_initializers
 
 OLDEST_OPSET = 13  # Softmax over one axis, and pads and bounds as inputs
 DEFAULT_OPSET = 17
@@ -73,28 +73,30 @@ def assemble(
     properties: Mapping[str, str],
 ) -> ModelProto:
     """The model, node by node."""
-    nodes, constants = [], initializers(weights, dtype)
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(
+        onnx.GraphProto(name=graph.name),
+        opset_imports=opsets,
+        ir_version=helper.find_min_ir_version_for(opsets),
+        producer_name="diptych",
+    )
+    helper.set_model_props(model, dict(properties))
+    body = model.graph
+    add_initializers(body, weights, dtype)
     for node in graph:
         emit = Emit(graph, node, dtype)
         HANDLERS[node.op.kind](node.op, emit)
-        nodes += emit.nodes
-        constants += emit.constants
+        body.node.extend(emit.nodes)
+        body.initializer.extend(emit.constants)
 
     def value(name: str, shape: Shape) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), ("N", *shape))
 
+    body.input.extend(value(name, shape) for name, shape in graph.inputs.items())
     outputs = [node.name for node in graph] if every_node else list(graph.outputs)
-    inputs = [value(name, shape) for name, shape in graph.inputs.items()]
-    body = helper.make_graph(
-        nodes, graph.name, inputs, [value(name, graph.shapes[name]) for name in outputs], constants
-    )
+    body.output.extend(value(name, graph.shapes[name]) for name in outputs)
     if not every_node:
         _rename(body, graph.outputs[0], LOGITS)
-    opsets = [helper.make_opsetid("", opset)]
-    model = helper.make_model(
-        body, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets), producer_name="diptych"
-    )
-    helper.set_model_props(model, dict(properties))
     return model
 
 
