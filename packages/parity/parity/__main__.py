@@ -41,7 +41,15 @@ def main(argv: Sequence[str]) -> int:
         metavar="FILE",
         help="canonical weights in place of probe weights; a second file goes to Keras, to see where two files part",
     )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="networks at a time; default: as many as there are cores for reduced copies, one at full size",
+    )
     options = parser.parse_args(argv)
+    if options.jobs is not None and options.jobs < 1:
+        raise WeightsError(f"--jobs {options.jobs}: at least 1")
     if options.all and (options.patterns or options.weights):
         raise WeightsError("--all is every network with probe weights: leave names and --weights out")
 
@@ -60,7 +68,9 @@ def main(argv: Sequence[str]) -> int:
 
     from parity.report import run
 
-    return run(plans, weights=options.weights or (), keep=options.results if options.all else None)
+    small = not (options.all or options.patterns)
+    jobs = options.jobs or (len(os.sched_getaffinity(0)) if small else 1)
+    return run(plans, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Which graphs of which networks are compared."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from netspec import Graph
@@ -19,7 +20,7 @@ def default_plans(*, native: bool = False) -> list[Plan]:
     """Every op, and every network as a reduced copy. Networks that reduce to the same graph share it."""
     plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
     for name, copy in _reduced(list_architectures()):
-        plans.append(Plan(architecture(name), copy if native else None, copy, native))
+        plans.append(Plan(_network(name), copy if native else None, copy, native))
     return plans
 
 
@@ -27,7 +28,7 @@ def full_plans(*, native: bool = False) -> list[Plan]:
     """Every op, and every network at full size in float32, as a reduced copy in float64."""
     plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
     for name, copy in _reduced(list_architectures()):
-        network = architecture(name)
+        network = _network(name)
         plans.append(Plan(network, network, copy, native))
     return plans
 
@@ -41,7 +42,7 @@ def named_plans(patterns: Sequence[str], *, native: bool = False) -> list[Plan]:
     plans = []
     for name in names:
         if any(fnmatchcase(name, pattern) for pattern in patterns):
-            network = _op(name) if name in OPS else architecture(name)
+            network = _op(name) if name in OPS else _network(name)
             heavy = network.macs > HEAVY_MACS
             plans.append(Plan(network, network, reduced(name) if heavy else network, native or not heavy))
     return plans
@@ -51,9 +52,14 @@ def _op(name: str) -> Graph:
     return example(name.removeprefix("op."))
 
 
+def _network(name: str) -> Graph:
+    """Without the table of its blocks, whose functions cannot go to another process."""
+    return replace(architecture(name), blocks=())
+
+
 def _reduced(names: Iterable[str]) -> Iterable[tuple[str, Graph]]:
     """Names with their reduced copies, one object for equal ones."""
     first: dict[object, Graph] = {}
     for name in names:
-        graph = reduced(name)
+        graph = replace(reduced(name), blocks=())
         yield name, first.setdefault((graph.input_shape, graph.nodes, graph.outputs), graph)

@@ -1,35 +1,39 @@
 """A run of comparisons as a person follows it: a line a network, then what was worst and what failed."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from netspec.errors import DiptychError
 from netspec.weights import load_weights
-from parity.check import CHECKS, Plan, Result, check
+from parity.check import CHECKS, Done, Plan, Result, check
 from parity.goldens import expected
 from parity.log import Log, Row
 from parity.memory import release
+from parity.runners import KerasRunner
 
 
-def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None = None) -> int:
-    """Compare all; returns the exit status. With `keep` the rows are kept in that folder, and taken from there."""
+def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None = None, jobs: int = 1) -> int:
+    """Compare all, `jobs` networks at a time; returns the exit status.
+
+    With `keep` the rows are kept in that folder, and taken from there.
+    """
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
     log = Log(keep) if keep else None
     console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'seconds':>9}[/]")
-    done: dict[Any, list[Result]] = {}
-    rows: list[Row] = []
-    for i, plan in enumerate(plans):
-        row = log.find(plan) if log else None
-        if row is None:
-            row = _compare(plan, weights, done)
-            if log:
-                log.add(plan, row)
+    rows = []
+    for plan, row in _rows(plans, weights, log, jobs):
         rows.append(row)
-        position = f"  {i + 1}/{len(plans)}" if log else ""
+        if log and not log.find(plan):
+            log.add(plan, row)
+        position = f"  {len(rows)}/{len(plans)}" if log else ""
         console.print(f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.seconds:>9.1f}{position}")
     status = _summary(console, rows)
     if log:
@@ -37,7 +41,40 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
     return status
 
 
-def _compare(plan: Plan, weights: Sequence[str], done: dict[Any, list[Result]]) -> Row:
+def _rows(plans: Sequence[Plan], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[tuple[Plan, Row]]:
+    """Rows that are kept, then the others; networks that reduce to the same graph one behind the other."""
+    groups: dict[int, list[Plan]] = {}
+    for plan in plans:
+        if log and (row := log.find(plan)):
+            yield plan, row
+        else:
+            groups.setdefault(id(plan.in_float64), []).append(plan)
+    compare = partial(_compare_group, weights=tuple(weights))
+    if jobs == 1:
+        compared: Iterable[list[Row]] = map(compare, groups.values())
+        yield from _paired(groups.values(), compared)
+        return
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (threads,)) as pool:
+        yield from _paired(groups.values(), pool.map(compare, groups.values()))
+
+
+def _paired(groups: Iterable[list[Plan]], compared: Iterable[list[Row]]) -> Iterator[tuple[Plan, Row]]:
+    for group, rows in zip(groups, compared, strict=True):
+        yield from zip(group, rows, strict=True)
+
+
+def _limit_threads(threads: int) -> None:
+    """Before the frameworks are imported: processes that all use every core wait for one another."""
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(threads))
+
+
+def _compare_group(plans: Sequence[Plan], weights: tuple[str, ...]) -> list[Row]:
+    done: Done = {}
+    return [_compare(plan, weights, done) for plan in plans]
+
+
+def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
     """All comparisons of a network; one that cannot be made is a failure, unless the weights are a person's."""
     begin = time.perf_counter()
     results: list[Result] = []
@@ -48,16 +85,9 @@ def _compare(plan: Plan, weights: Sequence[str], done: dict[Any, list[Result]]) 
         if weights:
             raise
         results.append(Result("compared", False, "-", str(error)))
-    _forget()
-    return Row.of(plan, results, time.perf_counter() - begin)
-
-
-def _forget() -> None:
-    """Keras remembers every model that it made."""
-    import keras
-
-    keras.backend.clear_session()
+    KerasRunner.forget()
     release()
+    return Row.of(plan, results, time.perf_counter() - begin)
 
 
 def _summary(console: Any, rows: Sequence[Row]) -> int:

@@ -225,6 +225,13 @@ class KerasRunner:
         after = self.weights()
         return TrainingStep(by_name, {name: after[name] for name in after if name not in by_name}, after)
 
+    @staticmethod
+    def forget() -> None:
+        """Let go of the models: Keras remembers each that was made."""
+        import keras
+
+        keras.backend.clear_session()
+
     def native_onnx(self) -> Any:
         from keras_impl.export import convert
 
