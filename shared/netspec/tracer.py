@@ -138,7 +138,7 @@ def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         with tracer.within(name):
             tracer.blocks.append(BlockCall(function.__name__, tracer.scope, given))
             y = function(x, *args, **kwargs)
-            if tracer.distinct_blocks and outermost:
+            if tracer.distinct_blocks and outermost and len(x.shape) == len(y.shape):  # `x` can stand for `y`
                 structure = tracer.structure(nodes)
                 if structure in tracer.drawn:
                     del tracer.nodes[nodes:], tracer.blocks[blocks:]
