@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from netspec import save_weights
 from netspec.compare import Difference
 from netspec.errors import DiptychError
+from netspec.files import make_folder, write_bytes
 from netspec.init import Weights
-from trainspec.atomic import make_folder, write_bytes
 from trainspec.evaluation import evaluate, save_predictions
 from trainspec.plan import BatchPlan, EpochPlan
 from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress
