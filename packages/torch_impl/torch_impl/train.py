@@ -17,7 +17,7 @@ from torch_impl.model import build, by_name
 from torch_impl.optim import set_rate, sgd
 from torch_impl.weights import get_weights
 from trainspec.task import Task
-from trainspec.training import Epoch
+from trainspec.trainer import Epoch
 
 DRAWS = "Dropout draws from PyTorch's own generator: its noise is not the other framework's."
 
