@@ -101,7 +101,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def zoo(session: nox.Session) -> None:
-    """Lists the networks there are: -- 'resnet*' --family vgg --show NAME --json."""
+    """Lists the networks there are, or shows one: -- 'resnet*' --size 32 --show NAME --diagram NAME --json."""
     run(session, "zoo", "netspec", *session.posargs)
 
 

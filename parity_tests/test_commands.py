@@ -74,7 +74,10 @@ CASES = [
     ("onnx_impl", [], "COMMAND"),
     ("netspec", ["resnet21"], "no network matches 'resnet21'; did you mean .*resnet20"),
     ("netspec", ["--family", "vgh"], "no network matches"),
+    ("netspec", ["vgg*", "--size", "33"], r"no network matches 'vgg\*' --size 33"),
     ("netspec", ["--show", "cyclic.json"], "cyclic.json.*cycle"),
+    ("netspec", ["--diagram", "cyclic.json"], "cyclic.json.*cycle"),
+    ("netspec", ["--diagram", "nin", "--out", "text.json/nin.svg"], "text.json/nin.svg cannot be written"),
     ("netspec", ["--show", "lenet6"], "did you mean lenet5"),
     ("parity", ["resnet21"], "no network or op matches 'resnet21'"),
     ("parity", ["lenet*", "--weights", "lenet5.safetensors"], "for one network"),
@@ -116,7 +119,7 @@ def test_parity_says_what_it_compared(capsys):
 
     assert main(["lenet5", "op.scale"]) == 0
     shown = capsys.readouterr().out
-    assert "10 comparisons of 2 networks, 0 failed" in shown
+    assert "14 comparisons of 2 networks, 0 failed" in shown
     assert "worst float32" in shown
 
 

@@ -1,47 +1,70 @@
-"""Every network that parity holds by default, at the smallest size that is worth it; `nox -s parity` has their own."""
+"""The default parity run, network by network, and the native exports of as few networks as hold every op."""
 
 import pytest
 
-from netspec import architecture, find
-from parity.check import check, counts, float64_forward, subject
-from parity.goldens import expected
-from parity.runners import KerasRunner, OnnxRunner, TorchRunner
-from parity.scope import held_by_default
+from netspec.reduce import reduced
+from netspec.registry import list_architectures
+from parity.check import CHECKS, Plan, check, float32_forward, frameworks, subject
+from parity.goldens import expected, goldens
+from parity.plans import OPS, default_plans
 
-COUNTED_ONLY = {"resnet110", "resnet1202"}  # a minute and more here; shared/tests counts them, nox -s parity runs them
-ONLY_DEEPER = {  # what they add to their neighbours is depth: counts and float64, where agreement proves the function
-    *(f"vgg{depth}{suffix}" for depth in (13, 16, 19) for suffix in ("", "_bn")),
-    "resnet32",
-    "resnet44",
-    "vgg19_cifar",
-}
-NAMES = [name for name in held_by_default() if name not in COUNTED_ONLY | ONLY_DEEPER]
-NATIVE = set({find(name).family: name for name in reversed(NAMES)}.values())  # the first of each family
+PLANS = {plan.network.name: plan for plan in default_plans()}
 
 
-def small(name: str):
-    entry = find(name)
-    return architecture(name) if entry.input_shape[1] <= 32 else architecture(name, image_size=32, num_classes=10)
+def native_cover() -> list[str]:
+    """The lightest networks that together have every op and grouped convolutions, reduced."""
+    copies = {name: reduced(name) for name in list_architectures()}
+    traits = {
+        name: {(node.op.kind, getattr(node.op, "groups", 1) > 1) for node in copy} for name, copy in copies.items()
+    }
+    missing, chosen = set.union(*traits.values()), []
+    while missing:
+        best = max(traits, key=lambda name: (len(traits[name] & missing), -len(copies[name].nodes)))
+        chosen.append(best)
+        missing -= traits[best]
+    return chosen
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_parity(name):
-    """All comparisons; for the first of a family all six ways to its logits, native exports included."""
-    graph = small(name)
-    golden = expected(name) if graph.input_shape == find(name).input_shape else None
-    results = list(check(subject(graph), native=name in NATIVE, expected=golden))
-    assert [result.check for result in results] == ["counts", "float32", "float64", "gradients", "statistics"]
+@pytest.fixture(scope="session")
+def done():
+    """Results of graphs that were compared: networks that reduce to the same one are compared once."""
+    return {}
+
+
+def test_all_are_there():
+    assert PLANS.keys() == {*OPS, *list_architectures()}
+    assert goldens().keys() == set(list_architectures())
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_parity(name, done):
+    """Counts at full size; outputs, gradients, statistics and a step of the reduced copy."""
+    results = list(check(PLANS[name], expected=expected(name), done=done))
+    assert [result.check for result in results] == [check for check in CHECKS if check != "float32"]
     assert not [result for result in results if not result.passed]
 
 
-@pytest.mark.parametrize("name", sorted(ONLY_DEEPER))
-def test_forward_in_float64(name):
-    one = subject(small(name))
-    makers = {"torch": TorchRunner, "keras": KerasRunner}
-    runners = {key: make(one.graph, one.weights, "float64") for key, make in makers.items()}
-    for result in (counts(one, runners, OnnxRunner(one.graph, one.weights), {}), float64_forward(one, runners)):
-        assert result.passed, result.where
+@pytest.mark.parametrize("name", native_cover())
+def test_native_exports(name):
+    """All six ways to the logits: frameworks, the ONNX builder with the weights of each, and their own exporters."""
+    one = subject(reduced(name))
+    result = float32_forward(one, frameworks(one, "float32"), native=True)
+    assert result.passed, result.where
 
 
-def test_what_is_left_out_is_registered():
-    assert set(held_by_default()) >= COUNTED_ONLY | ONLY_DEEPER
+def test_counts_of_layers_are_those_of_models():
+    from parity.counting import of_layers, of_models
+    from parity.runners import OnnxRunner
+
+    for name in ("lenet5", "seresnext29_4x64d"):
+        one = subject(reduced(name))
+        built = of_models(frameworks(one, "float32"), OnnxRunner(one.graph, one.weights))
+        assert built == of_layers(one.graph)
+        assert set(built.values()) == {(one.graph.num_trainable, one.graph.num_total)}
+
+
+def test_a_plan_of_the_whole_counts_models():
+    graph = reduced("lenet5")
+    results = list(check(Plan(graph, graph, graph)))
+    assert [result.check for result in results] == list(CHECKS)
+    assert all(result.passed for result in results)

@@ -8,32 +8,27 @@ import pytest
 
 import onnx_impl
 import onnx_impl.export
-from netspec import architecture, find, functional as f, inference, list_architectures, trace
+from netspec import find, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
 from netspec.errors import ExportError, WeightsError
 from netspec.init import probe_weights
+from netspec.reduce import reduced
 from netspec.weights import weights_hash
 from onnx_impl.measure import probe
 from onnx_impl.model import DEFAULT_OPSET, OLDEST_OPSET, build
 from onnx_impl.verify import random_images, run, session, write_verified
 from parity.examples import EXAMPLES, example
-from parity.scope import FAMILIES, held_by_default
 
 NEWEST_OPSET = 26  # that the pinned onnxruntime runs
 OPSETS = (OLDEST_OPSET, NEWEST_OPSET)
-ONE_OF_A_FAMILY = {"lenet": "lenet5", "nin": "nin_bn", "vgg": "vgg11_bn", "resnet_cifar": "resnet20"}
 
 
 def lightest(family: str) -> str:
-    """The network of a family with the fewest parameters."""
-    return min(list_architectures(family=family), key=lambda name: architecture(name).num_trainable)
+    """The network of a family whose reduced copy has the fewest parameters."""
+    return min(list_architectures(family=family), key=lambda name: reduced(name).num_total)
 
 
-OTHERS = sorted({find(name).family for name in list_architectures()} - set(FAMILIES))
-
-
-def small(name: str):
-    return architecture(name, image_size=32, num_classes=10)
+ONE_OF_A_FAMILY = [lightest(family) for family in sorted({find(name).family for name in list_architectures()})]
 
 
 def zeros(graph):
@@ -44,13 +39,9 @@ def op_types(model) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
-def test_every_family_is_here():
-    assert set(ONE_OF_A_FAMILY) == set(FAMILIES)
-
-
-@pytest.mark.parametrize("name", [*held_by_default(), *map(lightest, OTHERS)])
-def test_architectures_have_no_transpose_and_canonical_initializers(name):
-    graph = architecture(name) if name not in held_by_default() else small(name)
+@pytest.mark.parametrize("name", list_architectures())
+def test_networks_have_no_transpose_and_canonical_initializers(name):
+    graph = reduced(name)
     model = build(graph, weights=zeros(graph))
     assert "Transpose" not in op_types(model)
     assert len(model.graph.node) >= len(inference(graph).nodes)
@@ -68,9 +59,9 @@ def test_examples_at(opset, name, tmp_path, torch_forward):
     write_verified(model, graph, torch_forward(graph, weights), tmp_path / "m.onnx", {})
 
 
-@pytest.mark.parametrize("name", ONE_OF_A_FAMILY.values())
+@pytest.mark.parametrize("name", ONE_OF_A_FAMILY)
 def test_networks_at_the_oldest_and_the_newest_opset(name, tmp_path, torch_forward):
-    graph = small(name)
+    graph = reduced(name)
     weights = probe(graph)
     forward = torch_forward(graph, weights)
     for opset in OPSETS:
@@ -136,7 +127,7 @@ def dense_norm():
 @pytest.mark.parametrize("name", ["mixed", "dense_norm", "nin_bn", "resnet20"])
 def test_folded_batch_norm(name, mixed, dense_norm):
     """The same outputs with fewer nodes."""
-    graph = {"mixed": mixed, "dense_norm": dense_norm}.get(name) or small(name)
+    graph = {"mixed": mixed, "dense_norm": dense_norm}.get(name) or reduced(name)
     weights, images = probe(graph), random_images(graph, 8)
     plain, folded = (build(graph, weights=weights, fold_batch_norm=fold) for fold in (False, True))
     norms = op_types(plain).count("BatchNormalization")

@@ -14,13 +14,14 @@ import onnx_impl.ops
 import torch_impl.ops
 from netspec import ops
 from onnx_impl.measure import probe
-from parity.check import check, subject
+from parity.check import CHECKS, Plan, check
 
 
 def failures(graph, keras_weights=None) -> dict[str, str]:
     """Checks that fail, and where."""
-    results = list(check(subject(graph, keras_weights=keras_weights), native=False))
-    assert len(results) == 5
+    files = (probe(graph), keras_weights) if keras_weights else ()
+    results = list(check(Plan(graph, graph, graph), files=files))
+    assert [result.check for result in results] == list(CHECKS)
     return {result.check: result.where for result in results if not result.passed}
 
 
@@ -84,14 +85,14 @@ def not_counting_pads(handlers):
     return lambda patch: patch.setitem(handlers, "avg_pool", avg_pool)
 
 
-EVERYWHERE = {"float32", "float64", "gradients"}
+EVERYWHERE = {"float32", "float64", "gradients", "step"}
 FAULTS = {  # fault -> the node that must be named, and the checks that must fail at least
     "pad on the other side, keras": (keras_pad_on_the_other_side, "conv1", EVERYWHERE),
     "batch norm's epsilon, torch": (torch_epsilon, "conv1.bn", EVERYWHERE),
-    "fraction of the old value, torch": (torch_fraction_of_the_old_value, "conv1.bn", {"statistics"}),
-    "biased running variance, keras": (keras_biased_running_variance, "conv1.bn", {"statistics"}),
-    "relu for leaky relu, onnx": (onnx_relu_for_leaky_relu, "conv1.bn.leaky_relu", {"float32"}),
-    "no bias, onnx": (onnx_without_a_bias, "fc", {"float32"}),
+    "fraction of the old value, torch": (torch_fraction_of_the_old_value, "conv1.bn", {"statistics", "step"}),
+    "biased running variance, keras": (keras_biased_running_variance, "conv1.bn", {"statistics", "step"}),
+    "relu for leaky relu, onnx": (onnx_relu_for_leaky_relu, "conv1.bn.leaky_relu", {"float32", "onnx"}),
+    "no bias, onnx": (onnx_without_a_bias, "fc", {"float32", "onnx"}),
     "flatten pixel by pixel, keras": (keras_flatten_by_pixel, "conv2.avg_pool.flatten", EVERYWHERE),
     "pads not counted, keras": (not_counting_pads(keras_impl.ops.HANDLERS), "conv2.avg_pool", EVERYWHERE),
     "pads not counted, torch": (not_counting_pads(torch_impl.ops.HANDLERS), "conv2.avg_pool", EVERYWHERE),

@@ -13,14 +13,13 @@ from torch import nn
 import keras_impl
 import onnx_impl
 import torch_impl
-from netspec import architecture, initial_weights, load_weights, ops, save_weights
+from netspec import architecture, initial_weights, list_architectures, load_weights, ops, save_weights
 from netspec.compare import forward_difference, tensor_difference
 from netspec.errors import WeightsError
 from netspec.init import probe_weights
 from onnx_impl.measure import probe
 from onnx_impl.verify import random_images
 from parity.examples import EXAMPLES, example
-from parity.scope import held_by_default
 
 BUILDERS = {"torch": torch_impl, "keras": keras_impl}
 PARENTS = {
@@ -29,7 +28,8 @@ PARENTS = {
     ops.BatchNorm: nn.BatchNorm2d,
     ops.InstanceNorm: nn.InstanceNorm2d,
 }
-LIGHT = [name for name in held_by_default() if not name.startswith(("vgg", "resnet110", "resnet1202"))]
+SMALL = {name: architecture(name, distinct_blocks=True) for name in list_architectures()}
+LIGHT = [name for name, graph in SMALL.items() if graph.num_total < 1_000_000]
 
 
 def same(a, b) -> None:
@@ -76,17 +76,17 @@ def test_the_onnx_builder_saves_and_loads(norms, tmp_path, other):
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_all_start_from_the_same_bits(name):
-    graph = architecture(name)
+    graph = SMALL[name]
     expected = initial_weights(graph, seed=3)
     for builder in BUILDERS.values():
-        same(expected, builder.get_weights(builder.build(name, seed=3)))
-    same(expected, onnx_impl.get_weights(onnx_impl.build(name, seed=3), graph))
+        same(expected, builder.get_weights(builder.build(graph, seed=3)))
+    same(expected, onnx_impl.get_weights(onnx_impl.build(graph, seed=3), graph))
 
 
 @pytest.mark.parametrize("name", [*LIGHT, *(f"op.{name}" for name in EXAMPLES)])
 def test_names(name):
     """state_dict keys and Keras layers are called as the spec has it."""
-    graph = example(name[3:]) if name.startswith("op.") else architecture(name)
+    graph = example(name[3:]) if name.startswith("op.") else SMALL[name]
     assert sorted(torch_impl.build(graph).state_dict()) == sorted(graph.params)
     layers = [layer.name for layer in keras_impl.build(graph).layers if not isinstance(layer, keras.layers.InputLayer)]
     assert sorted(layers) == sorted(node.name for node in graph)

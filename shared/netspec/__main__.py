@@ -1,32 +1,100 @@
-"""`python -m netspec`: the zoo, as a table."""
+"""`python -m netspec`: the zoo as a table, the layers of one network, and its picture."""
 
+import argparse
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from netspec import cli, table
 from netspec.errors import UnknownNameError
-from netspec.options import Parser
-from netspec.registry import architecture, find, list_architectures, nearest, resolve
+from netspec.options import Parser, image_size
+from netspec.registry import Architecture, architecture, find, list_architectures, nearest, resolve
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = Parser(prog="zoo", description="Lists the networks there are, or the layers of one.")
+    options = parser().parse_args(argv)
+    if options.out and not options.diagram:
+        raise UnknownNameError("--out says where --diagram goes, and there is none (see zoo --help)")
+    if options.diagram:
+        draw(options.diagram, options.out)
+    elif options.show:
+        show(options.show, as_json=options.json)
+    else:
+        entries = [(entry, architecture(entry.name)) for entry in selected(options)]
+        if options.json:
+            print(table.as_json(entries))
+        else:
+            table.print_zoo(entries, seed_rows=options.seed_row is not None)
+
+
+def parser() -> Parser:
+    parser = Parser(prog="zoo", description="Lists the networks there are, or shows one of them.")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="names by wildcard, as 'resnet*'; default: all")
-    parser.add_argument("--family", default="*", metavar="NAME", help="only this family, by wildcard")
-    parser.add_argument("--show", metavar="ARCH", help="the layers of one network, or of a .json file of a graph")
+    chosen = parser.add_argument_group("which of them", "A network is listed if it matches every filter.")
+    chosen.add_argument("--family", metavar="NAME", help="by wildcard, as 'resnet*'")
+    chosen.add_argument("--size", type=image_size, metavar="PX", help="native image size: 32, or 96x128")
+    chosen.add_argument("--seed-row", metavar="TEXT", help="in the row of the seeds' tables, as 'seed 1' or 'densenet'")
+    one = parser.add_argument_group("one network", "ARCH is a name, or a .json file of a graph.")
+    only = one.add_mutually_exclusive_group()
+    only.add_argument("--show", metavar="ARCH", help="its layers, with shapes, parameters and MACs")
+    only.add_argument("--diagram", metavar="ARCH", help="its blocks, drawn into an SVG file")
+    one.add_argument("--out", type=Path, metavar="FILE", help="of --diagram; default: ARCH.svg")
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
-    options = parser.parse_args(argv)
-    if options.show:
-        graph = resolve(options.show)
-        print(graph.to_json(), end="") if options.json else table.print_layers(graph)
+    return parser
+
+
+def selected(options: argparse.Namespace) -> list[Architecture]:
+    """The networks that match one of the patterns and every filter. Raises `UnknownNameError` if none does."""
+    patterns = options.patterns or ["*"]
+    names = dict.fromkeys(name for pattern in patterns for name in list_architectures(pattern, options.family or "*"))
+    size = (options.size, options.size) if isinstance(options.size, int) else options.size
+    text = (options.seed_row or "").lower()
+    found = [
+        entry
+        for entry in map(find, names)
+        if (size is None or entry.input_shape[1:] == size)
+        and (options.seed_row is None or (entry.seed_row and fnmatchcase(entry.seed_row.lower(), f"*{text}*")))
+    ]
+    if not found:
+        raise UnknownNameError(_nothing(options))
+    return found
+
+
+def _nothing(options: argparse.Namespace) -> str:
+    filters = {"--family": options.family, "--size": options.size, "--seed-row": options.seed_row}
+    given = [f"{key} {value}" for key, value in filters.items() if value is not None]
+    wanted = " ".join([*(f"'{pattern}'" for pattern in options.patterns), *given])
+    everything = dict.fromkeys(list_architectures())
+    families = dict.fromkeys(find(name).family for name in everything)
+    if options.family and not list_architectures(family=options.family):
+        hint = nearest(options.family, families)
+    elif options.patterns and not any(map(list_architectures, options.patterns)):
+        hint = nearest(options.patterns[0], everything)
+    else:
+        hint = ""
+    return f"no network matches {wanted}{hint}"
+
+
+def show(network: str, *, as_json: bool) -> None:
+    graph = resolve(network)
+    if as_json:
+        print(graph.to_json(), end="")
         return
-    names = dict.fromkeys(
-        name for pattern in options.patterns or ["*"] for name in list_architectures(pattern, options.family)
-    )
-    if not names:
-        wanted = " ".join(options.patterns) or options.family
-        raise UnknownNameError(f"no network matches '{wanted}'{nearest(wanted, dict.fromkeys(list_architectures()))}")
-    entries = [(find(name), architecture(name)) for name in names]
-    print(table.as_json(entries)) if options.json else table.print_zoo(entries)
+    from netspec.layers import print_layers
+
+    print_layers(graph)
+
+
+def draw(network: str, out: Path | None) -> None:
+    """Write the picture and say where it is."""
+    from netspec.diagram import as_svg
+    from netspec.files import written_whole
+
+    graph = resolve(network)
+    path = out or Path(f"{Path(network).stem}.svg")
+    with written_whole(path) as temporary:
+        temporary.write_text(as_svg(graph), encoding="utf-8")
+    print(path)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from netspec.errors import GraphError, ShapeError
-from netspec.ops import NoisyOp, Op, Param, Shape
+from netspec.ops import NoisyOp, Op, Param, Shape, StochasticDepth
 
 IMAGE = "image"
 LOGITS = "logits"
@@ -29,11 +29,16 @@ class Node:
 
 @dataclass(frozen=True)
 class BlockCall:
-    """One call of a `@block` function: for reading, diagrams and reduced copies, outside the digest."""
+    """One call of a `@block` function: for reading, diagrams and reduced copies, outside the digest.
+
+    `nodes` names what it drew, inner blocks included. A node behind the block may stand in its scope too: a
+    pool on the block's output is named after that output.
+    """
 
     function: str
     scope: str
     arguments: tuple[tuple[str, Any], ...]
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -206,3 +211,27 @@ class Graph:
 def attributes_of(op: Op) -> dict[str, Any]:
     """The op's fields by name."""
     return {entry.name: getattr(op, entry.name) for entry in fields(op)}
+
+
+Structure = tuple[tuple[str, Any, tuple[str, ...]], ...]
+
+
+def structure(nodes: Sequence[Node], scope: str) -> Structure:
+    """What nodes under `scope` are and how they are joined: equal for a block and its repeat.
+
+    Names count from the scope on, what is read from outside by its turn, and a survival probability, which is
+    another in every block, not at all.
+    """
+    inside = {node.name for node in nodes}
+    outside: dict[str, str] = {}
+    return tuple(
+        (
+            node.name.removeprefix(scope),
+            StochasticDepth if isinstance(node.op, StochasticDepth) else node.op,
+            tuple(
+                source.removeprefix(scope) if source in inside else outside.setdefault(source, f"{len(outside)}")
+                for source in node.inputs
+            ),
+        )
+        for node in nodes
+    )

@@ -3,9 +3,11 @@
 import difflib
 import importlib
 import pkgutil
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,11 @@ class Architecture:
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
+    def seed_row(self) -> str:
+        """The row of the seeds' own tables that this network answers to, or nothing."""
+        return seed_rows().get(self.name, "")
+
+    @property
     def options(self) -> dict[str, Any]:
         """Names and defaults of what a user may choose: the function's keyword-only parameters."""
         parameters = signature(self.function).parameters.values()
@@ -38,6 +45,12 @@ class Architecture:
 
 
 _ARCHITECTURES: dict[str, Architecture] = {}
+
+
+@cache
+def seed_rows() -> dict[str, str]:
+    """Rows of the seeds' own tables, by architecture."""
+    return tomllib.loads(Path(__file__).with_name("seed_rows.toml").read_text())
 
 
 def family(

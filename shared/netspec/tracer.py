@@ -8,10 +8,8 @@ from inspect import signature
 from typing import Any
 
 from netspec.errors import GraphError, ShapeError
-from netspec.graph import IMAGE, BlockCall, Graph, Node
-from netspec.ops import Op, Shape, StochasticDepth
-
-Structure = tuple[tuple[str, Any, tuple[str, ...]], ...]
+from netspec.graph import IMAGE, BlockCall, Graph, Node, Structure, structure
+from netspec.ops import Op, Shape
 
 
 @dataclass(frozen=True)
@@ -87,27 +85,8 @@ class Tracer:
             self.scope = outer
 
     def structure(self, start: int) -> Structure:
-        """The nodes from `start` on, by what they are and how they are joined.
-
-        Names count from the present scope on, what is read from outside by its turn, and a survival
-        probability, which is another in every block, not at all.
-        """
-        nodes = self.nodes[start:]
-        inside = {node.name for node in nodes}
-        outside: dict[str, str] = {}
-        return tuple(
-            (
-                node.name.removeprefix(self.scope),
-                StochasticDepth if isinstance(node.op, StochasticDepth) else node.op,
-                tuple(
-                    source.removeprefix(self.scope)
-                    if source in inside
-                    else outside.setdefault(source, f"{len(outside)}")
-                    for source in node.inputs
-                ),
-            )
-            for node in nodes
-        )
+        """What was drawn from the node `start` on, in the present scope."""
+        return structure(self.nodes[start:], self.scope)
 
 
 def trace(
@@ -136,8 +115,9 @@ def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         given = tuple((dict(zip(parameters[1:], args, strict=False)) | kwargs).items())
         outermost, nodes, blocks = not tracer.scope, len(tracer.nodes), len(tracer.blocks)
         with tracer.within(name):
-            tracer.blocks.append(BlockCall(function.__name__, tracer.scope, given))
             y = function(x, *args, **kwargs)
+            drawn = tuple(node.name for node in tracer.nodes[nodes:])
+            tracer.blocks.insert(blocks, BlockCall(function.__name__, tracer.scope, given, drawn))
             if tracer.distinct_blocks and outermost and len(x.shape) == len(y.shape):  # `x` can stand for `y`
                 structure = tracer.structure(nodes)
                 if structure in tracer.drawn:

@@ -28,14 +28,7 @@ class Training:
         self.seconds = 0.0
         self.progress = TrainingProgress(self.total_steps, task.steps_per_epoch)
         self.epoch: Epoch | None = None  # the one that is not over
-        self.budget = task.budget and Budget(
-            task.budget,
-            task.batch_size,
-            task.steps_per_epoch,
-            task.recipe.evaluate_every,
-            len(task.data.validation),
-            len(task.data.test),
-        )
+        self.budget = budget_of(task)
 
     def train(self) -> None:
         """Every epoch, with a look at the validation split as often as the recipe says and after the last."""
@@ -103,3 +96,17 @@ class Training:
             return evaluate(forward, split, self.task.constants)
         with self.budget.evaluating(len(split)):
             return evaluate(forward, split, self.task.constants)
+
+
+def budget_of(task: Task) -> Budget | None:
+    """The time that the steps are fitted into, where there is a limit to it."""
+    if task.budget is None:
+        return None
+    return Budget(
+        task.budget,
+        task.batch_size,
+        task.steps_per_epoch,
+        task.recipe.evaluate_every,
+        len(task.data.validation),
+        len(task.data.test),
+    )

@@ -1,20 +1,37 @@
 """Holds one network's implementations to one another."""
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from netspec import Graph, draw_noise, explicit_noise
-from netspec.compare import Difference, forward_difference, limits, spread, tensor_difference, tensor_differences
+from netspec.compare import Difference, forward_difference, spread, tensor_difference
 from netspec.init import Weights, stream
-from parity.divergence import first_divergence
-from parity.runners import KerasRunner, OnnxRunner, Runner, TorchRunner, native_logits
+from parity import locate
+from parity.counting import Counts, of_layers, of_models
+from parity.memory import release
+from parity.runners import KerasRunner, OnnxRunner, Sides, TorchRunner, native_logits
+from trainspec.plan import one_hot
 
+CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")
 IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared of a network, and at which size.
+
+    `network` is counted. `in_float32`, where there is one, is the graph whose outputs are compared under every
+    runtime, native exports among them if `native`; `in_float64` the one whose outputs, gradients and training
+    step are.
+    """
+
+    network: Graph
+    in_float32: Graph | None
+    in_float64: Graph
+    native: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Subject:
-    """A network under comparison: one draw of weights, images and noise for all."""
+    """A graph under comparison: one draw of weights, images and noise for all."""
 
     graph: Graph
     weights: Weights
@@ -52,49 +69,67 @@ def subject(graph: Graph, weights: Weights | None = None, keras_weights: Weights
     return Subject(graph, weights, weights if keras_weights is None else keras_weights, feeds)
 
 
-def check(
-    one: Subject, *, gradients: bool = True, native: bool = True, expected: dict[str, int] | None = None
-) -> Iterator[Result]:
-    """All comparisons of a network, cheapest first. `expected` holds counts from elsewhere, by spec attribute."""
-    makers: dict[str, Callable[[str], Runner]] = {
-        "torch": lambda dtype: TorchRunner(one.graph, one.weights, dtype),
-        "keras": lambda dtype: KerasRunner(one.graph, one.keras_weights, dtype),
+def frameworks(one: Subject, dtype: str, graph: Graph | None = None) -> Sides:
+    """Both with the subject's weights, on its graph or on `graph`, which has the same weights."""
+    graph = graph or one.graph
+    return {
+        "torch": TorchRunner(graph, one.weights, dtype),
+        "keras": KerasRunner(graph, one.keras_weights, dtype),
     }
-    runners = {name: make("float32") for name, make in makers.items()}
-    onnx = OnnxRunner(one.graph, runners["torch"].weights())
-    yield counts(one, runners, onnx, expected or {})
-    yield float32_forward(one, runners, onnx, native)
-    del runners, onnx
-    gc.collect()  # a module and a model are full of cycles, and a VGG is a gigabyte
-    runners = {name: make("float64") for name, make in makers.items()}
-    yield float64_forward(one, runners)
-    del runners
-    gc.collect()
-    if gradients:
-        yield from training_pass(one)
-        gc.collect()
 
 
-def counts(one: Subject, runners: dict[str, Runner], onnx: OnnxRunner, expected: dict[str, int]) -> Result:
+Done = dict[tuple[str, Graph], list[Result]]
+
+
+def check(
+    plan: Plan,
+    *,
+    expected: Mapping[str, int] | None = None,
+    files: tuple[Weights, ...] = (),
+    done: Done | None = None,
+) -> Iterator[Result]:
+    """All comparisons of a network. `expected` holds counts from elsewhere, by spec attribute.
+
+    `files` are weights in place of probe weights; where there are two, the second is for Keras. `done` holds the
+    results of graphs that were compared before, and takes this one's.
+    """
+    done = {} if done is None else done
+    whole = plan.in_float32 is plan.network
+    if not whole:
+        yield judge_counts(plan.network, of_layers(plan.network), expected or {})
+    if plan.in_float32:
+        if ("float32", plan.in_float32) not in done:
+            one = subject(plan.in_float32, *files)
+            runners = frameworks(one, "float32")
+            if whole:
+                yield judge_counts(plan.network, of_models(runners, OnnxRunner(one.graph, one.weights)), expected or {})
+            done["float32", plan.in_float32] = [float32_forward(one, runners, native=plan.native)]
+            del one, runners
+            release()
+        yield from done["float32", plan.in_float32]
+    if ("float64", plan.in_float64) not in done:
+        done["float64", plan.in_float64] = list(in_float64(subject(plan.in_float64, *files)))
+    yield from done["float64", plan.in_float64]
+
+
+def judge_counts(network: Graph, found: Counts, expected: Mapping[str, int]) -> Result:
     """Trainable and total in the spec, the frameworks and the initializers; all three figures in `expected`."""
-    spec = (one.graph.num_trainable, one.graph.num_total)
-    found = {"spec": spec, **{name: runner.num_params() for name, runner in runners.items()}}
-    found["onnx"] = onnx.num_params()
+    spec = (network.num_trainable, network.num_total)
     wrong = [f"{name} has {count}, spec {spec}" for name, count in found.items() if count != spec]
     for key, value in expected.items():
-        if getattr(one.graph, key) != value:
-            wrong.append(f"{key} is {getattr(one.graph, key):,}, not {value:,}")
+        if getattr(network, key) != value:
+            wrong.append(f"{key} is {getattr(network, key):,}, not {value:,}")
     return Result("counts", not wrong, f"{spec[0]:,}" + ("" if expected else " *"), "; ".join(wrong))
 
 
-def float32_forward(one: Subject, runners: dict[str, Runner], onnx: OnnxRunner, native: bool) -> Result:
+def float32_forward(one: Subject, runners: Sides, *, native: bool) -> Result:
     """All pairs of: both frameworks, the ONNX builder with each one's weights, and both native exports."""
     outputs = {name: runner.forward(one.images) for name, runner in runners.items()}
-    outputs["onnx(torch)"] = onnx.forward(one.images)
-    weights = runners["keras"].weights()
-    if any(not np.array_equal(weights[name], onnx.given[name]) for name in weights):  # else it is the same file
-        outputs["onnx(keras)"] = OnnxRunner(one.graph, weights).forward(one.images)
-    else:
+    weights = {name: runner.weights() for name, runner in runners.items()}
+    outputs["onnx(torch)"] = OnnxRunner(one.graph, weights["torch"]).forward(one.images)
+    if any(not np.array_equal(weights["torch"][name], weights["keras"][name]) for name in one.weights):
+        outputs["onnx(keras)"] = OnnxRunner(one.graph, weights["keras"]).forward(one.images)
+    else:  # the same file
         outputs["onnx(keras)"] = outputs["onnx(torch)"]
     if native:
         for name, runner in runners.items():
@@ -102,73 +137,50 @@ def float32_forward(one: Subject, runners: dict[str, Runner], onnx: OnnxRunner, 
     unit = spread(outputs["torch"])
     pairs = [forward_difference(outputs[a], outputs[b], f"{a} | {b}", unit=unit) for a, b in combinations(outputs, 2)]
     worst = max(pairs, key=lambda pair: np.inf if np.isnan(pair.value) else pair.value)
-    where = "" if worst.within else _locate_float32(one, runners, worst)
+    where = "" if worst.within else f"{worst}: {locate.by_values_in_float32(one.graph, runners, one.images['image'])}"
     return Result("float32", worst.within, f"{worst.value:.1e}", where, worst.value)
 
 
-def _locate_float32(one: Subject, runners: dict[str, Runner], worst: Difference) -> str:
-    sides = {name: runner.values(one.images) for name, runner in runners.items()}
-    onnx = OnnxRunner(one.graph, one.weights).values(one.images)
-    for pair in ({"torch": sides["torch"], "onnx": onnx}, {"keras": sides["keras"], "onnx": onnx}):
-        judge = sides["keras" if "torch" in pair else "torch"]
-        found = first_divergence(one.graph, pair, limits().float32_forward)
-        if found:
-            names = [n for n in ("torch", "keras") if n not in found.sides]
-            third = _side(judge[found.node], pair, found.node) if names else ""
-            return f"{worst}: {found}{f'; {names[0]} sides with {third}' if third else ''}"
-    return f"{worst}: the builders agree node by node, so a native export differs"
-
-
-def _side(value: np.ndarray, pair: dict[str, Weights], node: str) -> str:
-    from parity.divergence import apart
-
-    return min(pair, key=lambda name: apart(pair[name][node], value))
-
-
-def float64_forward(one: Subject, runners: dict[str, Runner]) -> Result:
-    """Both frameworks' logits in float64: agreement there proves the same function."""
-    outputs = {name: runner.forward(one.images) for name, runner in runners.items()}
-    spread(outputs["torch"])
-    difference = tensor_difference({"logits": outputs["torch"]}, {"logits": outputs["keras"]})
-    where = "" if difference.within else _locate_float64(one.graph, one, runners, one.images, training=False)
-    return Result("float64", difference.within, f"{difference.value:.1e}", where, difference.value)
-
-
-def _locate_float64(graph: Graph, one: Subject, runners: dict[str, Runner], feeds: Any, training: bool) -> str:
-    sides = {name: runner.values(feeds, training=training) for name, runner in runners.items()}
-    judge = None if training else OnnxRunner(one.graph, one.weights).values(feeds)
-    found = first_divergence(graph, sides, limits().float64, judge)
-    return str(found) if found else ""
-
-
-def training_pass(one: Subject) -> Iterator[Result]:
-    """Gradients and batch-norm statistics in float64, with batch statistics and the same noise."""
+def in_float64(one: Subject) -> Iterator[Result]:
+    """Outputs in evaluation; gradients, statistics and weights of a training step, with the same noise for both."""
     graph = explicit_noise(one.graph)
-    runners: dict[str, Runner] = {
-        "torch": TorchRunner(graph, one.weights, "float64"),
-        "keras": KerasRunner(graph, one.keras_weights, "float64"),
-    }
+    trained = frameworks(one, "float64", graph)
+    yield from float64_forward(one, trained if graph.nodes == one.graph.nodes else frameworks(one, "float64"))
+    yield from training_step(one, trained)
+    del trained
+    release()
+
+
+def float64_forward(one: Subject, runners: Sides) -> Iterator[Result]:
+    """Both frameworks' logits: agreement in float64 proves the same function. The ONNX builder's are float32."""
+    outputs = {name: runner.forward(one.images) for name, runner in runners.items()}
+    unit = spread(outputs["torch"])
+    difference = tensor_difference({"logits": outputs["torch"]}, {"logits": outputs["keras"]})
+    where = "" if difference.within else locate.by_values_in_float64(one.graph, runners, one.images, training=False)
+    yield Result("float64", difference.within, f"{difference.value:.1e}", where, difference.value)
+    logits = OnnxRunner(one.graph, one.weights).forward(one.images)
+    difference = forward_difference(outputs["torch"], logits, unit=unit)
+    where = "" if difference.within else locate.by_values_in_float32(one.graph, runners, one.images["image"])
+    yield Result("onnx", difference.within, f"{difference.value:.1e}", where, difference.value)
+
+
+def training_step(one: Subject, runners: Sides) -> Iterator[Result]:
+    """One step on soft targets: gradients, batch-norm statistics, and all weights after the update."""
+    graph = explicit_noise(one.graph)
     classes = graph.shapes[graph.outputs[0]][0]
-    direction = stream(1, "direction").standard_normal((IMAGES, classes))
-    passes = {name: runner.train_once(one.feeds, direction) for name, runner in runners.items()}
-    for kind in ("gradients", "statistics"):
-        torch, keras = (getattr(passes[name], kind) for name in ("torch", "keras"))
+    targets = one_hot(stream(1, "labels").integers(0, classes, IMAGES), classes, smoothing=0.1)
+    steps = {name: runner.train_once(one.feeds, targets) for name, runner in runners.items()}
+    for kind in ("gradients", "statistics", "step"):
+        torch, keras = (getattr(steps[name], kind) for name in ("torch", "keras"))
         if kind == "statistics" and not torch and not keras:
             yield Result(kind, True, "none")
             continue
         difference = tensor_difference(torch, keras)
-        where = ""
-        if not difference.within:
-            where = _locate_float64(graph, one, runners, one.feeds, training=True) or _locate_tensor(
-                graph, kind, torch, keras
-            )
-            where = f"{difference}: {where}"
+        where = "" if difference.within else _in_training(one, graph, difference, kind, torch, keras)
         yield Result(kind, difference.within, f"{difference.value:.1e}", where, difference.value)
 
 
-def _locate_tensor(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:
-    """Where a difference begins that no node's value shows: statistics follow the graph, gradients run against it."""
-    values = tensor_differences(torch, keras)
-    apart = [name for name in graph.params if name in values and not values[name] <= limits().float64]
-    first = apart[0 if kind == "statistics" else -1]
-    return f"all values agree; torch and keras first part in '{first}', at node '{first.rpartition('.')[0]}'"
+def _in_training(one: Subject, graph: Graph, difference: Difference, kind: str, torch: Weights, keras: Weights) -> str:
+    runners = frameworks(one, "float64", graph)  # as they were before the step
+    where = locate.by_values_in_float64(graph, runners, one.feeds, training=True)
+    return f"{difference}: {where or locate.by_tensors(graph, kind, torch, keras)}"

@@ -1,12 +1,14 @@
-"""The first node at which two implementations part."""
+"""The first node at which implementations part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from netspec import Graph
 from netspec.compare import limits
+from netspec.init import Weights
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,29 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def first_divergence(
-    graph: Graph,
-    sides: Mapping[str, Mapping[str, np.ndarray]],
-    limit: float,
-    judge: Mapping[str, np.ndarray] | None = None,
+    graph: Graph, sides: Mapping[str, Weights], limit: float, judge: Mapping[str, Weights] | None = None
 ) -> Divergence | None:
-    """The first node, in the graph's order, whose values differ by more than `limit`.
+    """The first node, in the graph's order, at which two of `sides` differ by more than `limit`.
 
-    `sides` holds two mappings from node to value. `judge`, a third implementation in float32, says whom it
-    sides with.
+    `sides` and `judge` hold the values of nodes by implementation. Another side, or the judge in float32, says
+    which of the two it sides with.
     """
-    (left, a), (right, b) = sides.items()
     for node in graph:
-        if node.name not in a or node.name not in b:
+        values = {name: side[node.name] for name, side in sides.items() if node.name in side}
+        if len(values) < 2:
             continue
-        value = apart(a[node.name], b[node.name])
+        value, pair = max((apart(values[a], values[b]), (a, b)) for a, b in combinations(values, 2))
         if value > limit:
-            verdict = _verdict(node.name, sides, judge) if judge else ""
-            return Divergence(node.name, node.op.kind, (left, right), value, verdict)
+            others = values | {name: side[node.name] for name, side in (judge or {}).items() if node.name in side}
+            return Divergence(node.name, node.op.kind, pair, value, _verdict(others, pair))
     return None
 
 
-def _verdict(node: str, sides: Mapping[str, Mapping[str, np.ndarray]], judge: Mapping[str, np.ndarray]) -> str:
-    agreeing = [name for name, values in sides.items() if apart(values[node], judge[node]) <= limits().float32_forward]
-    return (
-        f"onnx sides with {agreeing[0]}"
-        if len(agreeing) == 1
-        else "onnx cannot tell them apart"
-        if agreeing
-        else "onnx agrees with neither"
-    )
+def _verdict(values: Weights, pair: tuple[str, str]) -> str:
+    """Which of the pair the third one agrees with, as closely as float32 can tell."""
+    for third in values.keys() - set(pair):
+        agreeing = [name for name in pair if apart(values[name], values[third]) <= limits().float32_forward]
+        if len(agreeing) == 1:
+            return f"{third} sides with {agreeing[0]}"
+        return f"{third} cannot tell them apart" if agreeing else f"{third} agrees with neither"
+    return ""

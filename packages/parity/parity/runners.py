@@ -4,27 +4,37 @@ All take canonical arrays, images `(N, C, H, W)` and draws by input name, and gi
 logits, every node's value, gradients by parameter name. A framework is imported when its runner is made.
 """
 
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from netspec import Graph
+from netspec import Graph, Node
 from netspec.errors import ExportError
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
+from netspec.ops import Param
+from trainspec.recipes import Optimizer
 
 Feeds = Mapping[str, np.ndarray]  # by input name, `image` first
+KERAS_BATCH = 2  # images of a forward pass: Keras keeps every value until its end, of large networks gigabytes
+
+
+STEP = Optimizer(momentum=0.9, nesterov=True, weight_decay=5e-4)
+RATE = 0.1
 
 
 @dataclass(frozen=True)
-class TrainingPass:
-    """What one pass in training mode gives: gradients of trainables, and batch-norm statistics after it."""
+class TrainingStep:
+    """What a step in training mode gives: gradients of trainables, batch-norm statistics, and all tensors behind it."""
 
     gradients: Weights
     statistics: Weights
+    step: Weights
 
 
 class Runner(Protocol):
@@ -44,11 +54,14 @@ class Runner(Protocol):
     def values(self, feeds: Feeds, training: bool = False) -> Weights:
         """The value of every node, `(N, C, H, W)` or `(N, C)`."""
 
-    def train_once(self, feeds: Feeds, direction: np.ndarray) -> TrainingPass:
-        """One pass in training mode; the loss is `sum(logits * direction) / N`."""
+    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
+        """One step of `STEP` on soft targets `(N, classes)`; auxiliary heads by the weights of their losses."""
 
     def native_onnx(self) -> Any:
         """The `ModelProto` that the framework's own exporter makes."""
+
+
+Sides = Mapping[str, Runner]  # by framework
 
 
 class TorchRunner:
@@ -59,6 +72,8 @@ class TorchRunner:
 
         import torch_impl
 
+        # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
+        torch.set_num_threads(1 if dtype == "float64" else len(os.sched_getaffinity(0)))
         self.torch = torch
         self.dtype = getattr(torch, dtype)
         self.graph = graph
@@ -67,10 +82,21 @@ class TorchRunner:
     def _tensors(self, feeds: Feeds) -> list[Any]:
         return [self.torch.from_numpy(feeds[name]).to(self.dtype) for name in self.graph.inputs]
 
+    @staticmethod
+    def count(network: Graph, node: Node) -> tuple[int, int]:
+        """Trainable and total of one layer."""
+        import torch
+
+        from torch_impl.ops import HANDLERS
+
+        with torch.device("meta"):
+            layer = HANDLERS[node.op.kind](node.op, *network.input_shapes(node))
+        groups = layer.parameters(), layer.state_dict().values()
+        return _sizes(*([tensor.shape for tensor in group] for group in groups))
+
     def num_params(self) -> tuple[int, int]:
         groups = self.model.parameters(), self.model.state_dict().values()
-        trainable, total = (sum(tensor.numel() for tensor in group) for group in groups)
-        return trainable, total
+        return _sizes(*([tensor.shape for tensor in group] for group in groups))
 
     def weights(self) -> Weights:
         import torch_impl
@@ -94,15 +120,22 @@ class TorchRunner:
             Recorder(self.model.train(training)).run(*self._tensors(feeds))
         return seen
 
-    def train_once(self, feeds: Feeds, direction: np.ndarray) -> TrainingPass:
-        logits = self.model.train()(*self._tensors(feeds))
-        parameters = dict(self.model.named_parameters())
-        loss = (logits * self.torch.from_numpy(direction).to(self.dtype)).sum() / len(direction)
-        gradients = self.torch.autograd.grad(loss, list(parameters.values()))
-        return TrainingPass(
-            {name: gradient.numpy() for name, gradient in zip(parameters, gradients, strict=True)},
-            {name: buffer.numpy().copy() for name, buffer in self.model.state_dict().items() if name not in parameters},
-        )
+    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
+        from torch_impl.optim import set_rate, sgd
+
+        optimizer = sgd(self.model, STEP)
+        set_rate(optimizer, RATE)
+        expected = self.torch.from_numpy(targets).to(self.dtype)
+        heads = _heads(self.model.train()(*self._tensors(feeds)))
+        weights = self.graph.loss_weights or (1.0,)
+        cross_entropy = self.torch.nn.functional.cross_entropy
+        loss: Any = sum(w * cross_entropy(y, expected) for w, y in zip(weights, heads, strict=True))
+        loss.backward()
+        parameters: dict[str, Any] = dict(self.model.named_parameters())
+        gradients = {name: parameter.grad.numpy().copy() for name, parameter in parameters.items()}
+        optimizer.step()
+        after = self.weights()
+        return TrainingStep(gradients, {name: after[name] for name in after if name not in parameters}, after)
 
     def native_onnx(self) -> Any:
         from torch_impl.export import convert
@@ -130,12 +163,23 @@ class KerasRunner:
         tensors = [_channels_last(feeds[name]).astype(self.dtype) for name in self.graph.inputs]
         return tensors if len(tensors) > 1 else tensors[0]
 
+    @staticmethod
+    def count(network: Graph, node: Node) -> tuple[int, int]:
+        """Trainable and total of one layer."""
+        import keras
+
+        from keras_impl.model import channels_last
+        from keras_impl.ops import HANDLERS
+
+        shapes = network.input_shapes(node)
+        with keras.StatelessScope():  # its variables have shapes and no values
+            layer = HANDLERS[node.op.kind](node.op, *shapes, name="layer", dtype="float32")
+            layer.build((None, *channels_last(shapes[0])))
+        return _sizes(*([variable.shape for variable in group] for group in (layer.trainable_weights, layer.weights)))
+
     def num_params(self) -> tuple[int, int]:
-        counts = [
-            sum(int(np.prod(v.shape)) for v in group)
-            for group in (self.model.trainable_weights, self.weights().values())
-        ]
-        return counts[0], counts[1]
+        groups = self.model.trainable_weights, self.weights().values()
+        return _sizes(*([variable.shape for variable in group] for group in groups))
 
     def weights(self) -> Weights:
         import keras_impl
@@ -143,7 +187,9 @@ class KerasRunner:
         return keras_impl.get_weights(self.model)
 
     def forward(self, feeds: Feeds) -> np.ndarray:
-        return np.asarray(self.model(self._tensors(feeds), training=False))
+        parts = [slice(i, i + KERAS_BATCH) for i in range(0, len(feeds["image"]), KERAS_BATCH)]
+        logits = [self.model(self._tensors({k: v[part] for k, v in feeds.items()}), training=False) for part in parts]
+        return np.concatenate(logits)
 
     def values(self, feeds: Feeds, training: bool = False) -> Weights:
         from keras_impl.model import deep_recursion
@@ -155,24 +201,29 @@ class KerasRunner:
             name: _channels_first(np.asarray(v)) for name, v in every(self._tensors(feeds), training=training).items()
         }
 
-    def train_once(self, feeds: Feeds, direction: np.ndarray) -> TrainingPass:
+    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
         import tensorflow as tf
 
+        from keras_impl.optim import set_rate, sgd
         from keras_impl.weights import LAYOUTS, variables
 
-        named = list(variables(self.model))
-        trained = [(name, param, variable) for name, param, variable in named if param.trainable]
+        optimizer = sgd(self.model, STEP)
+        set_rate(optimizer, RATE)
+        loss = self.keras.losses.CategoricalCrossentropy(from_logits=True, dtype=self.dtype)
+        trained = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            logits = self.model(self._tensors(feeds), training=True)
-            loss = tf.reduce_sum(logits * direction.astype(self.dtype)) / len(direction)
-        gradients = tape.gradient(loss, [variable.value for _, _, variable in trained])
-        return TrainingPass(
-            {
-                name: from_channels_last(np.asarray(gradient), LAYOUTS[len(param.shape)])
-                for (name, param, _), gradient in zip(trained, gradients, strict=True)
-            },
-            {name: np.asarray(variable) for name, param, variable in named if not param.trainable},
-        )
+            heads = _heads(self.model(self._tensors(feeds), training=True))
+            weights = self.graph.loss_weights or (1.0,)
+            total = sum(w * loss(targets.astype(self.dtype), y) for w, y in zip(weights, heads, strict=True))
+        gradients = tape.gradient(total, [variable.value for variable in trained])
+        names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(self.model)}
+        by_name = {}
+        for variable, gradient in zip(trained, gradients, strict=True):
+            name, layout = names[id(variable)]
+            by_name[name] = from_channels_last(np.asarray(gradient), layout)
+        optimizer.apply(gradients, trained)
+        after = self.weights()
+        return TrainingStep(by_name, {name: after[name] for name in after if name not in by_name}, after)
 
     def native_onnx(self) -> Any:
         from keras_impl.export import convert
@@ -194,12 +245,23 @@ class OnnxRunner:
 
         return onnx_impl.build(self.graph, weights=self.given)
 
+    @staticmethod
+    def count(network: Graph, node: Node) -> tuple[int, int]:
+        """Trainable and total of the initializers that one layer's nodes read."""
+        from onnx_impl.emit import Emit
+        from onnx_impl.ops import HANDLERS
+
+        emit = Emit(network, node, np.dtype(np.float32))
+        HANDLERS[node.op.kind](node.op, emit)
+        read = {name for part in emit.nodes for name in part.input if name in network.params}
+        return _of_params([network.params[name] for name in read])
+
     def num_params(self) -> tuple[int, int]:
         import onnx_impl
 
         held = onnx_impl.get_weights(self.model, self.graph)
-        trainable = sum(array.size for name, array in held.items() if self.graph.params[name].trainable)
-        return trainable, sum(array.size for array in held.values())
+        assert all(array.shape == self.graph.params[name].shape for name, array in held.items())
+        return _of_params([self.graph.params[name] for name in held])
 
     def forward(self, feeds: Feeds) -> np.ndarray:
         return run_onnx(self.model, feeds)["logits"]
@@ -223,6 +285,21 @@ def run_onnx(model: Any, feeds: Feeds) -> Weights:
     from onnx_impl.verify import run
 
     return run(model, {name: np.asarray(array, np.float32) for name, array in feeds.items()})
+
+
+def _sizes(trainable: Iterable[Sequence[int]], every: Iterable[Sequence[int]]) -> tuple[int, int]:
+    return sum(math.prod(shape) for shape in trainable), sum(math.prod(shape) for shape in every)
+
+
+def _of_params(params: Sequence[Param]) -> tuple[int, int]:
+    return _sizes([param.shape for param in params if param.trainable], [param.shape for param in params])
+
+
+def _heads(outputs: Any) -> list[Any]:
+    """The logits and what auxiliary heads say, in the graph's order."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:

@@ -54,9 +54,15 @@ def test_the_check_sees_a_framework():
 
 @pytest.mark.parametrize(
     ("argv", "shown"),
-    [(["vgg*"], "vgg19_bn"), (["--show", "resnet20"], "stage3.block2.conv2"), (["--json", "lenet5"], '"macs": 651720')],
+    [
+        (["vgg*"], "vgg19_bn"),
+        (["--show", "resnet20"], "stage3.block2.conv2"),
+        (["--json", "lenet5"], '"macs": 651720'),
+        (["--diagram", "resnet20"], "resnet20.svg"),
+    ],
 )
-def test_the_zoo(argv, shown):
+def test_the_zoo(argv, shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # for the picture
     loaded, printed = frameworks_after(COMMAND.format(argv=argv))
     assert loaded == []
     assert shown in printed

@@ -104,6 +104,14 @@ def test_blocks_are_remembered_with_arguments_and_scope(draw):
     ]
 
 
+def test_a_block_knows_its_nodes_and_no_others(draw):
+    """The pool behind it is named after its output, and so stands in its scope."""
+    graph = draw(lambda x: f.max_pool(stage(x, 4, name="stage1"), 2))
+    outer, first, second = graph.blocks
+    assert names(graph)[-1] == "stage1.block1.conv1.bn.relu.add.relu.max_pool"
+    assert list(outer.nodes) == names(graph)[:-1] == [*first.nodes, *second.nodes]
+
+
 def test_blocks_are_outside_equality_and_digest():
     def plain(x):
         y = f.conv(x, 4, 3, name="a.conv")

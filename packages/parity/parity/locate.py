@@ -1,0 +1,43 @@
+"""Where a comparison failed: the first node whose value, or the first tensor, that differs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from netspec import Graph
+from netspec.compare import limits, tensor_differences
+from netspec.init import Weights
+from parity.divergence import first_divergence
+from parity.runners import OnnxRunner, Runner, Sides
+
+IMAGES = 2  # every node's value is kept for each of them
+
+
+def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> str:
+    """The first node at which any two of the frameworks and the ONNX builder part, or that there is none."""
+    feeds = {"image": images[:IMAGES]}
+    sides = {name: runner.values(feeds) for name, runner in runners.items()}
+    sides["onnx"] = _onnx(graph, runners).values(feeds)
+    found = first_divergence(graph, sides, limits().float32_forward)
+    return str(found) if found else "the builders agree node by node, so a native export differs"
+
+
+def by_values_in_float64(graph: Graph, runners: Sides, feeds: Mapping[str, np.ndarray], *, training: bool) -> str:
+    """The first node at which the frameworks part, and in evaluation whom the ONNX builder sides with; or nothing."""
+    sides = {name: runner.values(feeds, training=training) for name, runner in runners.items()}
+    judge = None if training else {"onnx": _onnx(graph, runners).values(feeds)}
+    found = first_divergence(graph, sides, limits().float64, judge)
+    return str(found) if found else ""
+
+
+def _onnx(graph: Graph, runners: Mapping[str, Runner]) -> OnnxRunner:
+    weights = runners["torch"].weights()
+    return OnnxRunner(graph, {name: array.astype(np.float32) for name, array in weights.items()})
+
+
+def by_tensors(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:
+    """Where a difference begins that no node's value shows: gradients run against the graph, the rest along it."""
+    values = tensor_differences(torch, keras)
+    apart = [name for name in graph.params if name in values and not values[name] <= limits().float64]
+    first = apart[-1 if kind == "gradients" else 0]
+    return f"all values agree; torch and keras first part in '{first}', at node '{first.rpartition('.')[0]}'"

@@ -1,0 +1,141 @@
+"""Rows of a long run, kept line by line so that it goes on where it was interrupted, and the table made of them."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from netspec.compare import TOLERANCES
+from netspec.files import written_whole
+from netspec.labels import size_of
+from parity.check import CHECKS, Plan, Result
+from trainspec.runs.machine import describe_machine, describe_versions
+
+PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
+BUILDERS = ("netspec.ops", "torch_impl", "keras_impl", "onnx_impl")
+SEMANTICS = ("ops.py", "layers.py", "kernels.py", "emit.py")  # the files that decide what a network computes
+
+HEAD = """# Parity of all networks
+
+Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.
+On the CPU ({cpu}, {cores} cores); {versions}.
+
+float32: the largest difference between PyTorch, Keras and onnxruntime at full size, over the spread of the outputs
+between images. The rest on the reduced copy (each distinct block once; `as` names an equal one that was compared
+before): float64 outputs, gradients, batch-norm statistics and all weights after a step, relative; onnx: the ONNX
+builder's float32 outputs against float64, over the spread. `*`: no count from elsewhere to hold it to.
+
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network's results. `twin` is the network whose reduced copy, the same, was compared in float64."""
+
+    network: str
+    input: str
+    total: int
+    macs: int
+    reduced: str
+    twin: str
+    results: tuple[Result, ...]
+    seconds: float
+
+    @classmethod
+    def of(cls, plan: Plan, results: Sequence[Result], seconds: float) -> "Row":
+        network, copy = plan.network, plan.in_float64
+        size = "" if copy is network else size_of(copy.input_shape)
+        return cls(
+            network.name,
+            size_of(network.input_shape),
+            network.num_total,
+            network.macs,
+            size,
+            copy.name,
+            tuple(results),
+            round(seconds, 1),
+        )
+
+    @classmethod
+    def read(cls, table: dict[str, Any]) -> "Row":
+        return cls(**table | {"results": tuple(Result(**result) for result in table["results"])})
+
+    def text(self, check: str) -> str:
+        return next((result.text for result in self.results if result.check == check), "-")
+
+    def cell(self, check: str) -> str:
+        failed = any(result.check == check and not result.passed for result in self.results)
+        return f"[bold red]{self.text(check):>14}[/]" if failed else f"{self.text(check):>14}"
+
+
+class Log:
+    """`parity.jsonl` in a folder: a line a network, with a fingerprint of all that the row depends on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "parity.jsonl"
+        self.versions = describe_versions(PACKAGES)
+        self.sources = _sources()
+        self.rows: dict[str, Row] = {}
+        for line in self.path.read_text().splitlines() if self.path.is_file() else []:
+            try:
+                entry = json.loads(line)
+                self.rows[entry.pop("fingerprint")] = Row.read(entry)
+            except (ValueError, TypeError, KeyError):
+                continue  # the line that a killed run was writing
+
+    def find(self, plan: Plan) -> Row | None:
+        """The row of an earlier run in which nothing was different."""
+        return self.rows.get(self._fingerprint(plan))
+
+    def add(self, plan: Plan, row: Row) -> None:
+        """Keep a row."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps({**asdict(row), "fingerprint": self._fingerprint(plan)}) + "\n")
+
+    def _fingerprint(self, plan: Plan) -> str:
+        graphs = [
+            (graph.input_shape, graph.nodes) for graph in (plan.network, plan.in_float32, plan.in_float64) if graph
+        ]
+        text = repr((plan.network.name, graphs, plan.native, self.versions, self.sources))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def write_table(self, rows: Sequence[Row]) -> Path:
+        """`parity.md`, the rows for people."""
+        head = HEAD.format(
+            date=time.strftime("%Y-%m-%d"),
+            rows=len(rows),
+            compared=sum(len(row.results) for row in rows),
+            failed=sum(not result.passed for row in rows for result in row.results),
+            versions=", ".join(f"{name} {version}" for name, version in self.versions.items()),
+            **describe_machine(),
+        )
+        columns = ["network", "input", "total", "MACs", *CHECKS, "reduced copy", "seconds"]
+        lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+        for row in rows:
+            copy = f"{row.reduced} as {row.twin}" if row.twin != row.network else row.reduced
+            cells = [row.network, row.input, f"{row.total:,}", f"{row.macs:,}"]
+            cells += [*map(row.text, CHECKS), copy, f"{row.seconds:.1f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        path = self.folder / "parity.md"
+        with written_whole(path) as temporary:
+            temporary.write_text(head + "\n".join(lines) + "\n")
+        return path
+
+
+def _sources() -> str:
+    """A hash over the files that say what the ops compute, and over the limits."""
+    files = [TOLERANCES]
+    for package in BUILDERS:
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            wanted = "*.py" if package == "netspec.ops" else "[!_]*.py"
+            files += [
+                path for path in sorted(Path(folder).glob(wanted)) if package == "netspec.ops" or path.name in SEMANTICS
+            ]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -1,0 +1,59 @@
+"""Which graphs of which networks are compared."""
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from netspec import Graph
+from netspec.errors import UnknownNameError
+from netspec.reduce import reduced
+from netspec.registry import architecture, list_architectures
+from parity.check import Plan
+from parity.examples import EXAMPLES, example
+
+HEAVY_MACS = 2_000_000_000  # above, a network that is named takes its training step as a reduced copy
+
+OPS = tuple(f"op.{name}" for name in EXAMPLES)
+
+
+def default_plans(*, native: bool = False) -> list[Plan]:
+    """Every op, and every network as a reduced copy. Networks that reduce to the same graph share it."""
+    plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
+    for name, copy in _reduced(list_architectures()):
+        plans.append(Plan(architecture(name), copy if native else None, copy, native))
+    return plans
+
+
+def full_plans(*, native: bool = False) -> list[Plan]:
+    """Every op, and every network at full size in float32, as a reduced copy in float64."""
+    plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
+    for name, copy in _reduced(list_architectures()):
+        network = architecture(name)
+        plans.append(Plan(network, network, copy, native))
+    return plans
+
+
+def named_plans(patterns: Sequence[str], *, native: bool = False) -> list[Plan]:
+    """What matches, at full size; heavy ones without native exports, and in float64 as a reduced copy."""
+    names = [*OPS, *list_architectures()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UnknownNameError(f"no network or op matches '{pattern}'")
+    plans = []
+    for name in names:
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            network = _op(name) if name in OPS else architecture(name)
+            heavy = network.macs > HEAVY_MACS
+            plans.append(Plan(network, network, reduced(name) if heavy else network, native or not heavy))
+    return plans
+
+
+def _op(name: str) -> Graph:
+    return example(name.removeprefix("op."))
+
+
+def _reduced(names: Iterable[str]) -> Iterable[tuple[str, Graph]]:
+    """Names with their reduced copies, one object for equal ones."""
+    first: dict[object, Graph] = {}
+    for name in names:
+        graph = reduced(name)
+        yield name, first.setdefault((graph.input_shape, graph.nodes, graph.outputs), graph)

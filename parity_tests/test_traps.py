@@ -1,0 +1,74 @@
+"""Where implementations part that agree on usual images: odd and oblong maps, one channel, two and many classes."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from netspec import architecture, find, list_architectures
+from netspec.errors import ShapeError
+from netspec.reduce import least_image, reduced
+from parity.check import float64_forward, frameworks, subject
+
+FAMILIES = sorted({find(name).family for name in list_architectures()})
+REACH = 16  # sizes above the smallest among which three are chosen
+
+
+@dataclass(frozen=True)
+class Trap:
+    """An image and a number of classes that are not the usual ones."""
+
+    size: tuple[int, int]
+    in_channels: int
+    num_classes: int
+
+
+def lightest(family: str) -> str:
+    """The network of a family whose reduced copy has the fewest nodes."""
+    return min(list_architectures(family=family), key=lambda name: len(reduced(name).nodes))
+
+
+def traps(name: str) -> list[Trap]:
+    """The smallest image, an odd size where there is one, and an oblong image."""
+    sizes = [size for size in range(least_image(name), least_image(name) + REACH) if works(name, size)]
+    smallest, second, *_, largest = sizes
+    odd = next((size for size in sizes[1:] if size % 2), second)
+    return [
+        Trap((smallest, smallest), 1, 2),
+        Trap((odd, odd), 4, 1000),
+        Trap((largest, second), 1, 2),
+    ]
+
+
+def works(name: str, size: int) -> bool:
+    try:
+        architecture(name, image_size=size, distinct_blocks=True)
+    except ShapeError:
+        return False
+    return True
+
+
+CASES = [(name, trap) for name in map(lightest, FAMILIES) for trap in traps(name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "trap"), CASES, ids=[f"{n}-{t.in_channels}x{t.size[0]}x{t.size[1]}-{t.num_classes}" for n, t in CASES]
+)
+def test_the_same_in_all_builders(name, trap):
+    graph = architecture(
+        name,
+        image_size=trap.size,
+        in_channels=trap.in_channels,
+        num_classes=trap.num_classes,
+        distinct_blocks=True,
+    )
+    one = subject(graph)
+    results = list(float64_forward(one, frameworks(one, "float64")))
+    assert [result.check for result in results] == ["float64", "onnx"]
+    assert not [result for result in results if not result.passed]
+
+
+def test_every_family_at_three_sizes():
+    assert {find(name).family for name, _ in CASES} == set(FAMILIES)
+    for family in FAMILIES:
+        sizes = {trap.size for name, trap in CASES if find(name).family == family}
+        assert len(sizes) == 3

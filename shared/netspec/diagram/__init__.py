@@ -1,0 +1,5 @@
+"""A picture of a network: its blocks in a column, and beside it each distinct block opened."""
+
+from netspec.diagram.svg import as_svg
+
+__all__ = ["as_svg"]

@@ -1,0 +1,107 @@
+"""The zoo's command: filters, the table of layers, and what it refuses."""
+
+import json
+
+import pytest
+
+from netspec import __main__ as zoo, architecture, list_architectures
+from netspec.errors import UnknownNameError
+from netspec.layers import counts_of
+from netspec.registry import find, seed_rows
+
+
+def listed(capsys, *argv: str) -> list[str]:
+    zoo.main([*argv, "--json"])
+    return [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+
+def test_filters_are_combined(capsys):
+    assert listed(capsys, "vgg1?", "resnet20") == ["vgg11", "vgg13", "vgg16", "vgg19", "resnet20"]
+    assert listed(capsys, "--family", "vgg", "--size", "32") == ["vgg19_cifar"]
+    assert listed(capsys, "dense*", "--seed-row", "seed 1", "--size", "32x32") == [
+        "densenet100_k12_bc",
+        "densenet100_k24_bc",
+        "densenet160_k24_bc",
+    ]
+
+
+@pytest.mark.parametrize("row", sorted({row for text in seed_rows().values() for row in text.split("; ")}))
+def test_every_seed_row_is_found_by_its_text(capsys, row):
+    found = listed(capsys, "--seed-row", row)
+    assert found
+    assert all(row in find(name).seed_row for name in found)
+
+
+def test_seed_rows_are_of_architectures(capsys):
+    assert seed_rows().keys() <= set(list_architectures())
+    assert len(seed_rows()) == 54
+    assert set(listed(capsys, "--seed-row", "")) == set(seed_rows())
+
+
+def test_the_seed_row_is_a_column_where_it_is_asked_for(capsys):
+    zoo.main(["lenet5"])
+    assert "Lecun" not in capsys.readouterr().out
+    zoo.main(["--seed-row", "lecun"])
+    shown = capsys.readouterr().out
+    assert "seed 1: Lecun-Network" in shown
+    assert "1 network." in shown
+    assert max(map(len, shown.splitlines())) <= 160
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--family", "vgh", "--size", "32"], "no network matches --family vgh --size 32; did you mean vgg"),
+        (["vgg*", "--size", "33"], r"no network matches 'vgg\*' --size 33$"),
+        (["--seed-row", "seed 9"], "no network matches --seed-row seed 9$"),
+        (["--size", "big"], "--size"),
+        (["--out", "a.svg"], "--out says where --diagram goes"),
+        (["--show", "nin", "--diagram", "nin"], "not allowed with"),
+    ],
+)
+def test_refused(argv, message):
+    with pytest.raises(UnknownNameError, match=message):
+        zoo.main(argv)
+
+
+def layers(capsys, network: str) -> dict[str, list[str]]:
+    """Cells of a line by its first one, in order."""
+    zoo.main(["--show", network])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    return {line[0]: line[1:] for line in lines if line}
+
+
+def test_blocks_and_stages_are_summed_up(capsys):
+    shown = layers(capsys, "resnet50")
+    graph = architecture("resnet50")
+    for name in ("stem", "stage1", "stage2.block0", "stage4.block2"):
+        nodes = [node for node in graph if node.name == name or node.name.startswith(f"{name}.")]
+        assert shown[name][-2:] == [f"{n:,}" for n in counts_of(graph, nodes)] or name == "stem"
+    assert shown["stage2.block0"][:2] == ["bottleneck", "512x28x28"]
+    assert shown["stage1.block0.conv2"] == ["conv", "3x3,", "64", "64x56x56", "36,864", "115,605,504"]
+    assert sum(int(cells[-2].replace(",", "")) for name, cells in shown.items() if "stage" in cells) < graph.num_total
+
+
+def test_small_networks_have_no_sums(capsys):
+    assert list(layers(capsys, "lenet5"))[2:5] == ["─" * 80, "conv1", "conv1.relu"]
+
+
+def test_a_file_has_layers_and_stages_but_no_blocks(capsys, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(architecture("resnet20").to_json())
+    shown = layers(capsys, str(path))
+    assert shown["stage2"][0] == "stage"
+    assert "stage2.block0" not in shown
+    assert "stage2.block0.conv1" in shown
+
+
+PICTURES = [(["lenet5"], "lenet5.svg"), (["mine.json"], "mine.svg"), (["nin", "--out", "a/b.svg"], "a/b.svg")]
+
+
+@pytest.mark.parametrize(("argv", "file"), PICTURES)
+def test_a_picture_says_where_it_went(capsys, tmp_path, monkeypatch, argv, file):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text(architecture("lenet5").to_json())
+    zoo.main(["--diagram", *argv])
+    assert capsys.readouterr().out == f"{file}\n"
+    assert (tmp_path / file).read_text().startswith("<svg")
