@@ -2,7 +2,7 @@
 
 from netspec.graph import BlockCall, Graph, Node
 from netspec.init import draw_noise, initial_weights
-from netspec.passes import explicit_noise, inference, without_noise
+from netspec.passes import explicit_noise, inference, without_heads, without_noise
 from netspec.registry import architecture, family, find, list_architectures, resolve
 from netspec.serialize import from_json, to_json
 from netspec.tracer import Tensor, block, trace
@@ -28,5 +28,6 @@ __all__ = [
     "save_weights",
     "to_json",
     "trace",
+    "without_heads",
     "without_noise",
 ]

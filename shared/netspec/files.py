@@ -1,10 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from netspec.errors import StorageError
 
@@ -36,6 +37,28 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """`written_whole` as a binary file to write."""
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` as `path`, whole or not at all. Raises `StorageError`."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def make_folder(path: Path) -> Path:
+    """The folder `path`, made with its parents where it is missing. Raises `StorageError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return path
 
 
 def cannot_write(path: Path, error: OSError) -> StorageError:

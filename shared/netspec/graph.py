@@ -12,8 +12,9 @@ from netspec.errors import GraphError, ShapeError
 from netspec.ops import NoisyOp, Op, Param, Shape, StochasticDepth
 
 IMAGE = "image"
+LOGITS = "logits"
 NOISE = "noise."
-_NAME = re.compile(r"\w+(\.\w+)*")
+_NAME = re.compile(r"(?!_)\w+(\.\w+)*")  # what begins with _ is the builders' own
 _PLACEMENT = ("padding", "overhang")  # attributes that follow from the image size, not from the weights
 
 
@@ -45,7 +46,7 @@ class Graph:
     """A network. Nodes stand in topological order; the first output is the logits.
 
     Further outputs are auxiliary heads, which training adds to the loss by `loss_weights`, one an output
-    (none at all: 1 each), and inference leaves out.
+    (none at all: 1 each), and inference leaves out; `heads` has them all by name.
 
     Raises `GraphError` for a cyclic, dangling or ambiguous graph and `ShapeError` where an op cannot take
     what it is given; both name the node.
@@ -81,6 +82,8 @@ class Graph:
                 raise GraphError(f"{self.name}: output '{output}' is no node")
         if self.loss_weights and len(self.loss_weights) != len(self.outputs):
             raise GraphError(f"{self.name}: {len(self.loss_weights)} loss weights for {len(self.outputs)} outputs")
+        if len(self.heads) != len(self.outputs):
+            raise GraphError(f"{self.name}: two outputs make a head of one name, of {', '.join(self.heads)}")
 
     def _check_inputs(self, node: Node, place: int, places: dict[str, int]) -> None:
         fewest, most = node.op.arity
@@ -131,6 +134,15 @@ class Graph:
             except ShapeError as error:
                 raise ShapeError(f"{self.name}: '{node.name}': {error}") from None
         return shapes
+
+    @cached_property
+    def heads(self) -> dict[str, float]:
+        """The weight of each output's loss, in their order: `logits`, then auxiliary heads by the scope they are in.
+
+        The output `aux1.fc2` is the head `aux1`.
+        """
+        scopes = (output.rpartition(".")[0] or output for output in self.outputs[1:])
+        return dict(zip((LOGITS, *scopes), self.loss_weights or (1.0,) * len(self.outputs), strict=True))
 
     def input_shapes(self, node: Node) -> tuple[Shape, ...]:
         return tuple(self.shapes[source] for source in node.inputs)

@@ -29,9 +29,13 @@ def explicit_noise(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def inference(graph: Graph) -> Graph:
-    """What runs in deployment: the logits alone, no noise, and nothing that the logits do not need."""
-    graph = without_noise(graph)
+def without_heads(graph: Graph) -> Graph:
+    """The graph without auxiliary heads: the logits alone, and nothing that they do not need."""
     needed = graph.ancestors(graph.outputs[:1])
     nodes = tuple(node for node in graph if node.name in needed)
     return replace(graph, nodes=nodes, outputs=graph.outputs[:1], loss_weights=())
+
+
+def inference(graph: Graph) -> Graph:
+    """What runs in deployment: no noise and no auxiliary heads."""
+    return without_heads(without_noise(graph))

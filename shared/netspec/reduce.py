@@ -1,6 +1,7 @@
 """A small stand-in for a network: every distinct block once, on the smallest image that proves anything."""
 
 from functools import cache
+from typing import Any
 
 from netspec.errors import ShapeError
 from netspec.graph import Graph, Node
@@ -9,13 +10,13 @@ from netspec.registry import architecture, find, smallest_image
 
 
 @cache
-def reduced(name: str) -> Graph:
-    """The registered network with the fewest repeats that keep every distinct block, at `least_image(name)`."""
-    return architecture(name, image_size=least_image(name), distinct_blocks=True)
+def reduced(name: str, **options: Any) -> Graph:
+    """The registered network with the fewest repeats that keep every distinct block, at its `least_image`."""
+    return architecture(name, image_size=least_image(name, **options), distinct_blocks=True, **options)
 
 
 @cache
-def least_image(name: str) -> int:
+def least_image(name: str, **options: Any) -> int:
     """Pixels of the smallest square image on which no cell of a window is idle, in any convolution or pool.
 
     A ResNet takes images of one pixel, but then its windows see little but their padding, and two builders that
@@ -23,7 +24,7 @@ def least_image(name: str) -> int:
     """
 
     def build(size: int) -> Graph:
-        graph = architecture(name, image_size=size, distinct_blocks=True)
+        graph = architecture(name, image_size=size, distinct_blocks=True, **options)
         for node in graph:
             if _idles(graph, node):
                 raise ShapeError(f"a part of the window of '{node.name}' only ever sees padding")

@@ -54,21 +54,28 @@ def seed_rows() -> dict[str, str]:
 
 
 def family(
-    variants: Mapping[str, tuple[Any, ...]], *, paper: str, input_shape: Shape, classes: int, **defaults: Any
+    variants: Mapping[str, tuple[Any, ...]],
+    *,
+    paper: str,
+    input_shape: Shape,
+    classes: int,
+    name: str | None = None,
+    **defaults: Any,
 ) -> Callable[[Callable[..., Heads]], Callable[..., Heads]]:
     """Register a function under each name of `variants`, whose values are its arguments behind the classes.
 
     `input_shape` and `classes` are the paper's own, and `defaults` are those of options that have others than
-    the function says. The family is the name of the module.
+    the function says. The family is called after the function's module, unless it has a `name`: then the function
+    is another family's, and the variants say what is different.
     """
 
     def register(function: Callable[..., Heads]) -> Callable[..., Heads]:
-        module = function.__module__.rpartition(".")[2]
-        for name, arguments in variants.items():
-            if name in _ARCHITECTURES:
-                raise ValueError(f"two architectures are named '{name}'")
-            _ARCHITECTURES[name] = Architecture(
-                name, module, paper, input_shape, classes, function, arguments, defaults
+        title = name or function.__module__.rpartition(".")[2]
+        for variant, arguments in variants.items():
+            if variant in _ARCHITECTURES:
+                raise ValueError(f"two architectures are named '{variant}'")
+            _ARCHITECTURES[variant] = Architecture(
+                variant, title, paper, input_shape, classes, function, arguments, defaults
             )
         return function
 

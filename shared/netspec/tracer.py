@@ -118,7 +118,7 @@ def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             y = function(x, *args, **kwargs)
             drawn = tuple(node.name for node in tracer.nodes[nodes:])
             tracer.blocks.insert(blocks, BlockCall(function.__name__, tracer.scope, given, drawn))
-            if tracer.distinct_blocks and outermost:
+            if tracer.distinct_blocks and outermost and len(x.shape) == len(y.shape):  # `x` can stand for `y`
                 structure = tracer.structure(nodes)
                 if structure in tracer.drawn:
                     del tracer.nodes[nodes:], tracer.blocks[blocks:]

@@ -1,6 +1,7 @@
 """Canonical weights: one safetensors file, canonical names, PyTorch layouts, float32.
 
-The file's metadata hold the digest of the graph that the weights belong to and a hash of the values.
+The file's metadata hold the digest of the graph that the weights belong to, a hash of the values and, where the
+network has auxiliary heads, the names of the tensors that only these need.
 """
 
 import hashlib
@@ -28,12 +29,20 @@ def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
+def auxiliary(graph: Graph) -> list[str]:
+    """Names of the tensors that the logits do not need: those of auxiliary heads."""
+    needed = graph.ancestors(graph.outputs[:1])
+    return [name for name in graph.params if name.rpartition(".")[0] not in needed]
+
+
 def check_weights(graph: Graph, weights: Mapping[str, np.ndarray], source: str = "the weights") -> None:
     """Raise `WeightsError` unless names and shapes are exactly the graph's."""
     names = graph.params.keys()
     for name in [*(n for n in names if n not in weights), *(n for n in weights if n not in names)][:1]:
         problem = "is not in" if name in names else "is no tensor of the network but is in"
-        raise WeightsError(f"'{name}' of {graph.name} {problem} {source}")
+        without = set(weights) == set(names) - set(auxiliary(graph))
+        problem += f" {source}" + (", nor is anything else of its auxiliary heads" if without else "")
+        raise WeightsError(f"'{name}' of {graph.name} {problem}")
     for name, param in graph.params.items():
         if weights[name].shape != param.shape:
             raise WeightsError(
@@ -52,6 +61,8 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
         "digest": graph.digest,
         "sha256": weights_hash(tensors),
     }
+    if surplus := auxiliary(graph):
+        metadata["auxiliary"] = " ".join(surplus)
     with written_whole(path) as temporary:
         try:
             save_file(tensors, temporary, metadata)
@@ -69,6 +80,8 @@ def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.n
 def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:
     """Read a file of this very network: float32 arrays by canonical name.
 
+    A network without auxiliary heads takes the file of one that has them, and lets their tensors go.
+
     Raises `WeightsError` when the file cannot be read, is damaged, or belongs to another network.
     """
     try:
@@ -83,9 +96,11 @@ def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:
         )
     if metadata.get("digest") != graph.digest:
         raise WeightsError(f"{path} holds weights of {metadata.get('architecture')}, not of {graph.name}")
-    check_weights(graph, weights, str(path))
+    surplus = metadata.get("auxiliary", "").split()
+    kept = {name: array for name, array in weights.items() if name in graph.params or name not in surplus}
+    check_weights(graph, kept, str(path))
     if any(array.dtype != np.float32 for array in weights.values()):
         raise WeightsError(f"{path} holds other numbers than float32")
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
-    return weights
+    return kept

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from netspec import Graph, from_json, load_weights
 from netspec.errors import DataError
+from netspec.files import replacing
 from netspec.init import Weights
-from trainspec.atomic import replacing
 from trainspec.data import Split, find_data
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run

@@ -108,6 +108,7 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     data = found.load(recipe.data.image_size, recipe.seed)
     dropout = recipe.regularisation.dropout
     chosen: dict[str, Any] = {} if dropout is None or "dropout" not in entry.options else {"dropout": dropout}
+    chosen |= recipe.network
     graph = architecture(
         arguments.architecture,
         num_classes=len(data.classes),

@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 from keras_impl.export import export_onnx, ship_onnx
 from keras_impl.machine import choose_machine
 from keras_impl.model import build
-from netspec import Graph
+from netspec import Graph, without_heads
 from netspec.compare import Difference
 from netspec.init import Weights
 from trainspec.evaluation import evaluate, read_run, report, test_split_of
 
 
 class Deployed:
-    """The network of `graph` with trained `weights`."""
+    """The network of `graph` with trained `weights`, auxiliary heads left out."""
 
     def __init__(self, graph: Graph, weights: Weights) -> None:
-        self.graph, self.weights = graph, weights
+        self.graph = without_heads(graph)
+        self.weights = {name: weights[name] for name in self.graph.params}
         self.machine = choose_machine("fp32")
-        self.model = build(graph, weights=weights, dtype=self.machine.policy)
+        self.model = build(self.graph, weights=self.weights, dtype=self.machine.policy)
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`."""

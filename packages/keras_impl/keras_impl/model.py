@@ -12,6 +12,7 @@ import numpy as np
 from keras_impl.ops import HANDLERS
 from keras_impl.weights import set_weights
 from netspec import Graph
+from netspec.graph import LOGITS
 from netspec.ops import Shape
 from netspec.registry import resolve
 from netspec.weights import weights_of
@@ -27,6 +28,7 @@ def build(
 ) -> keras.Model:
     """The network as a functional model, `image` float `(N, H, W, C)` to logits `(N, classes)`.
 
+    With auxiliary heads it gives a dictionary of them in training, and the logits in evaluation: see `Headed`.
     `model`, `weights`, `seed` and `options` are as for the other builders; `dtype` is Keras's own, a
     precision or a policy. Every node is a layer of its dotted path; `model.spec` is the graph. A graph with
     explicit noise takes its draws as further inputs, in `graph.inputs`' order.
@@ -48,13 +50,41 @@ def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
         layer = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
         sources = [values[source] for source in node.inputs]
         values[node.name] = layer(sources[0] if len(sources) == 1 else sources)
-    outputs = [values[output] for output in graph.outputs]
+    fed = list(inputs.values()) if len(inputs) > 1 else inputs["image"]
+    outputs = {head: values[output] for head, output in zip(graph.heads, graph.outputs, strict=True)}
     with deep_recursion(len(graph.nodes)):
-        network = keras.Model(
-            list(inputs.values()) if len(inputs) > 1 else inputs["image"], outputs[0] if len(outputs) == 1 else outputs
-        )
+        network = Headed(fed, outputs) if len(outputs) > 1 else keras.Model(fed, outputs[LOGITS])
     network.spec = graph
     return network
+
+
+class Headed(keras.Model):
+    """A network with auxiliary heads: in training it gives each by its name, in evaluation the logits alone.
+
+    It is compiled and fitted like any other. The targets are those of every head, the loss is the sum of the
+    heads' by the weights of the graph, and metrics are of the logits.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        heads = super().call(inputs, training=training, mask=mask)
+        return heads if training else heads[LOGITS]
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        total = 0.0
+        for name, output in by_name(y_pred).items():
+            weight = self.spec.heads[name]  # goes in as that of the samples: what comes out is float32 in any precision
+            total += super().compute_loss(x, y, output, weight if sample_weight is None else weight * sample_weight)
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().compute_metrics(x, y, by_name(y_pred)[LOGITS], sample_weight)
+
+
+def by_name(output: Any) -> dict[str, Any]:
+    """What a network gives, as a dictionary whether it has auxiliary heads or not."""
+    return output if isinstance(output, dict) else {LOGITS: output}
 
 
 @contextmanager

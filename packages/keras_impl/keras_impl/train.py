@@ -14,7 +14,7 @@ from keras_impl.optim import set_rate, sgd
 from keras_impl.weights import get_weights
 from netspec.init import Weights
 from trainspec.task import Task
-from trainspec.training import Epoch
+from trainspec.trainer import Epoch
 
 DRAWS = "Dropout draws from Keras's own generator: its noise is not the other framework's."
 

@@ -26,14 +26,15 @@ def probe(graph: Graph, seed: int = 0) -> Weights:
 def measured_weights(graph: Graph, weights: Weights, seed: int = 0) -> Weights:
     """`weights` with every mean and variance measured in one pass over random images.
 
-    The pass runs BatchNormalization in training mode under onnxruntime, so that no framework is needed.
+    The pass runs BatchNormalization in training mode under onnxruntime, so that no framework is needed. It goes to
+    the logits: auxiliary heads keep what they have.
     """
     graph = inference(graph)
     weights = dict(weights)
     norms = [node.name for node in graph if isinstance(node.op, BatchNorm)]
     if not norms:
         return weights
-    model = build(graph, weights=weights)
+    model = build(graph, weights={name: weights[name] for name in graph.params})
     for node in model.graph.node:
         if node.op_type == "BatchNormalization":
             statistics = [f"{node.name}.running_mean", f"{node.name}.running_var"]

@@ -11,6 +11,7 @@ from onnx import ModelProto, helper
 from netspec import Graph, inference
 from netspec.errors import ExportError
 from netspec.fold import fold_batch_norm as fold
+from netspec.graph import LOGITS
 from netspec.ops import Shape
 from netspec.registry import resolve
 from netspec.weights import check_weights, weights_hash, weights_of
@@ -20,7 +21,6 @@ from onnx_impl.weights import add_initializers
 
 OLDEST_OPSET = 13  # Softmax over one axis, and pads and bounds as inputs
 DEFAULT_OPSET = 17
-LOGITS = "logits"
 
 
 def build(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from netspec import Graph
+from netspec import Graph, without_heads
 from netspec.compare import Difference
 from netspec.init import Weights
 from torch_impl.export import export_onnx, ship_onnx
@@ -18,12 +18,13 @@ from trainspec.evaluation import evaluate, read_run, report, test_split_of
 
 
 class Deployed:
-    """The network of `graph` with trained `weights`."""
+    """The network of `graph` with trained `weights`, auxiliary heads left out."""
 
     def __init__(self, graph: Graph, weights: Weights) -> None:
-        self.graph, self.weights = graph, weights
+        self.graph = without_heads(graph)
+        self.weights = {name: weights[name] for name in self.graph.params}
         self.machine = choose_machine("fp32")
-        self.model = self.machine.place(build(graph, weights=weights)).eval()
+        self.model = self.machine.place(build(self.graph, weights=self.weights)).eval()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`."""

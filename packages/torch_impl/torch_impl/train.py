@@ -1,5 +1,6 @@
 """Training in PyTorch: an ordinary loop over the batches of an epoch. Everything around it is `trainspec.training`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from netspec.graph import LOGITS
 from netspec.init import Weights
 from torch_impl.batches import Batches
 from torch_impl.evaluate import Deployed
 from torch_impl.machine import choose_machine, make_deterministic
-from torch_impl.model import build
+from torch_impl.model import build, by_name
 from torch_impl.optim import set_rate, sgd
 from torch_impl.weights import get_weights
 from trainspec.task import Task
-from trainspec.training import Epoch
+from trainspec.trainer import Epoch
 
 DRAWS = "Dropout draws from PyTorch's own generator: its noise is not the other framework's."
 
@@ -41,14 +43,14 @@ class Trainer:
         for rate, (images, targets) in zip(epoch.rates(), self.batches(epoch.plans), strict=False):
             set_rate(self.optimizer, rate)
             with self.machine.autocast():
-                logits = self.model(images)
-            logits = logits.to(self.machine.dtype)
-            loss = F.cross_entropy(logits, targets)
+                outputs = self.model(images)
+            heads = {name: output.to(self.machine.dtype) for name, output in by_name(outputs).items()}
+            loss = loss_of(heads, targets, self.task.graph.heads)
             self.optimizer.zero_grad()
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             self.scaler.step(self.optimizer)
             self.scaler.update()
-            correct = (logits.argmax(1) == targets.argmax(1)).sum()
+            correct = (heads[LOGITS].argmax(1) == targets.argmax(1)).sum()
             epoch.record(loss.detach(), correct, len(images))
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
@@ -63,3 +65,8 @@ class Trainer:
 
     def deploy(self, weights: Weights) -> Deployed:
         return Deployed(self.task.graph, weights)
+
+
+def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: Mapping[str, float]) -> torch.Tensor:
+    """Cross-entropy of the logits and of every auxiliary head, summed by their weights."""
+    return torch.stack([weights[name] * F.cross_entropy(output, targets) for name, output in heads.items()]).sum()

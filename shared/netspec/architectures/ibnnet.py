@@ -4,15 +4,13 @@ IBN-a normalises half of the channels behind the first 1x1 convolution of a bloc
 to 3. IBN-b does so behind the stem, and behind the sum of the last block of stages 1 and 2.
 """
 
-from collections.abc import Callable
+from functools import partial
 
-from netspec.architectures.resnet import Parts, stages, stem
+from netspec.architectures.resnet import Parts, resnet
 from netspec.functional import (
     Function,
-    activation_of,
     add,
     batch_norm,
-    classify,
     concat,
     conv,
     instance_norm,
@@ -36,12 +34,12 @@ def normalised_sum(x: Tensor, y: Tensor) -> Tensor:
     return instance_norm(add(x, y), name="instance_norm")
 
 
-def ibn_a(stage: int, last: bool) -> dict[str, Callable[..., Tensor]]:
-    return {"norm": half_instance_norm} if stage < 4 else {}
+def ibn_a(stage: int, last: bool, groups: int = 1, base_width: int = 64) -> Parts:
+    return Parts(groups=groups, base_width=base_width, norm=half_instance_norm if stage < 4 else batch_norm)
 
 
-def ibn_b(stage: int, last: bool) -> dict[str, Callable[..., Tensor]]:
-    return {"join": normalised_sum} if stage < 3 and last else {}
+def ibn_b(stage: int, last: bool) -> Parts:
+    return Parts(join=normalised_sum if stage < 3 and last else add)
 
 
 def instance_stem(x: Tensor, activation: Function) -> Tensor:
@@ -49,31 +47,11 @@ def instance_stem(x: Tensor, activation: Function) -> Tensor:
     return max_pool(activation(x), 3, 2, padding=1)
 
 
-VARIANTS = {  # stem, what differs in a block, bottlenecks in each stage, groups, channels of a group in stage 1
-    "resnet50_ibn_a": (stem, ibn_a, (3, 4, 6, 3), 1, 64),
-    "resnet50_ibn_b": (instance_stem, ibn_b, (3, 4, 6, 3), 1, 64),
-    "resnet101_ibn_a": (stem, ibn_a, (3, 4, 23, 3), 1, 64),
-    "resnext101_32x4d_ibn_a": (stem, ibn_a, (3, 4, 23, 3), 32, 4),
+VARIANTS = {  # bottlenecks in each stage, what they are made of, stem
+    "resnet50_ibn_a": ((3, 4, 6, 3), ibn_a),
+    "resnet50_ibn_b": ((3, 4, 6, 3), ibn_b, instance_stem),
+    "resnet101_ibn_a": ((3, 4, 23, 3), ibn_a),
+    "resnext101_32x4d_ibn_a": ((3, 4, 23, 3), partial(ibn_a, groups=32, base_width=4)),
 }
 
-
-@family(VARIANTS, paper="1807.09441", input_shape=(3, 224, 224), classes=1000)
-def ibnnet(
-    x: Tensor,
-    classes: int,
-    stem: Callable[[Tensor, Function], Tensor],
-    changes: Callable[[int, bool], dict[str, Callable[..., Tensor]]],
-    depths: tuple[int, ...],
-    groups: int,
-    base_width: int,
-    *,
-    activation: str = "relu",
-    stochastic_depth: float = 1.0,
-    dropout: float = 0.0,
-) -> Tensor:
-    act = activation_of(activation)
-
-    def parts(stage: int, last: bool) -> Parts:
-        return Parts(act, groups, base_width, **changes(stage, last))  # type: ignore[arg-type]
-
-    return classify(stages(stem(x, act), depths, parts, stochastic_depth), classes, dropout)
+family(VARIANTS, name="ibnnet", paper="1807.09441", input_shape=(3, 224, 224), classes=1000)(resnet)

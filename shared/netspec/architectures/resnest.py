@@ -4,14 +4,13 @@ Around it stand ResNet-D's refinements: a deep stem, shortcuts that average befo
 a 3x3 average pool that carries the stride, behind the split attention or, in the fast form, in front of it.
 """
 
-from netspec.architectures.resnet import Parts, average_projection, deep_stem, stages
+from functools import partial
+
+from netspec.architectures.resnet import Parts, average_projection, deep_stem, resnet
 from netspec.functional import (
     Function,
-    Layer,
-    activation_of,
     add,
     avg_pool,
-    classify,
     conv,
     conv_bn,
     global_avg_pool,
@@ -56,32 +55,20 @@ def pooled_before(
     return split_attention(x, channels, groups, activation, name=name)
 
 
-VARIANTS = {  # bottlenecks in each stage, channels of the stem, where the average pool stands, image size
-    "resnest14d": ((1, 1, 1, 1), 32, pooled_behind, 224),
-    "resnest26d": ((2, 2, 2, 2), 32, pooled_behind, 224),
-    "resnest50d": ((3, 4, 6, 3), 32, pooled_behind, 224),
-    "resnest101e": ((3, 4, 23, 3), 64, pooled_behind, 256),
-    "resnest200e": ((3, 24, 36, 3), 64, pooled_behind, 320),
-    "resnest269e": ((3, 30, 48, 8), 64, pooled_behind, 416),
-    "resnest50_fast_2s1x64d": ((3, 4, 6, 3), 32, pooled_before, 224),
+BEHIND = Parts(spatial=pooled_behind, shortcut=average_projection)
+BEFORE = Parts(spatial=pooled_before, shortcut=average_projection)
+NARROW, WIDE = (partial(deep_stem, channels=channels) for channels in (32, 64))
+
+VARIANTS = {  # image size; bottlenecks in each stage, where their average pool stands, stem
+    "resnest14d": (224, (1, 1, 1, 1), BEHIND, NARROW),
+    "resnest26d": (224, (2, 2, 2, 2), BEHIND, NARROW),
+    "resnest50d": (224, (3, 4, 6, 3), BEHIND, NARROW),
+    "resnest101e": (256, (3, 4, 23, 3), BEHIND, WIDE),
+    "resnest200e": (320, (3, 24, 36, 3), BEHIND, WIDE),
+    "resnest269e": (416, (3, 30, 48, 8), BEHIND, WIDE),
+    "resnest50_fast_2s1x64d": (224, (3, 4, 6, 3), BEFORE, NARROW),
 }
 
-
-def resnest(
-    x: Tensor,
-    classes: int,
-    depths: tuple[int, ...],
-    stem_channels: int,
-    spatial: Layer,
-    *,
-    activation: str = "relu",
-    stochastic_depth: float = 1.0,
-    dropout: float = 0.0,
-) -> Tensor:
-    parts = Parts(activation_of(activation), spatial=spatial, shortcut=average_projection)
-    x = stages(deep_stem(x, stem_channels, parts.activation), depths, parts, stochastic_depth)
-    return classify(x, classes, dropout)
-
-
-for name, (*arguments, size) in VARIANTS.items():
-    family({name: tuple(arguments)}, paper="2004.08955", input_shape=(3, size, size), classes=1000)(resnest)
+for variant, (size, *arguments) in VARIANTS.items():
+    row = {variant: tuple(arguments)}
+    family(row, name="resnest", paper="2004.08955", input_shape=(3, size, size), classes=1000)(resnet)

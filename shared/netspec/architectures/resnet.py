@@ -1,12 +1,12 @@
 """ResNet for 224x224 images (He et al. 2016, 1512.03385).
 
 As in torchvision ("v1.5"), the stride of a bottleneck lies on its 3x3 convolution; the paper has it on the
-first 1x1. Shortcuts are 1x1 convolutions where the shape changes (option B). What later families change in
-the block is a field of `Parts`.
+first 1x1. Shortcuts are 1x1 convolutions where the shape changes (option B). Later families are this network
+with another stem, or with other `Parts` in its blocks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netspec.functional import (
     Function,
@@ -81,7 +81,7 @@ def stem(x: Tensor, activation: Function) -> Tensor:
     return max_pool(conv_bn(x, 64, 7, 2, activation=activation, name="stem"), 3, 2, padding=1)
 
 
-def deep_stem(x: Tensor, channels: int, activation: Function) -> Tensor:
+def deep_stem(x: Tensor, activation: Function, channels: int) -> Tensor:
     """Three 3x3 convolutions in place of the 7x7, the last with twice the channels."""
     x = conv_bn(x, channels, 3, 2, activation=activation, name="stem.conv1")
     x = conv_bn(x, channels, 3, activation=activation, name="stem.conv2")
@@ -89,35 +89,12 @@ def deep_stem(x: Tensor, channels: int, activation: Function) -> Tensor:
     return max_pool(x, 3, 2, padding=1)
 
 
-def stages(
-    x: Tensor,
-    depths: tuple[int, ...],
-    parts: Parts | Callable[[int, bool], Parts],
-    survival: float = 1.0,
-    *,
-    unit: Callable[..., Tensor] = bottleneck,
-    channels: int = 256,
-) -> Tensor:
-    """Stages of `unit`, `channels` in the first; each one behind it halves the map and doubles the channels.
-
-    `parts` may be a function of the stage (from 1) and of whether the block is the stage's last.
-    """
-    survivals = iter(linear_survival(survival, sum(depths)))
-    for stage, depth in enumerate(depths, 1):
-        for i in range(depth):
-            stride = 2 if stage > 1 and i == 0 else 1
-            chosen = parts if isinstance(parts, Parts) else parts(stage, i == depth - 1)
-            x = unit(x, channels, stride, chosen, next(survivals), name=f"stage{stage}.block{i}")
-        channels *= 2
-    return x
-
-
-VARIANTS = {  # block, its channels in the first stage, blocks in each stage
-    "resnet18": (basic_block, 64, (2, 2, 2, 2)),
-    "resnet34": (basic_block, 64, (3, 4, 6, 3)),
-    "resnet50": (bottleneck, 256, (3, 4, 6, 3)),
-    "resnet101": (bottleneck, 256, (3, 4, 23, 3)),
-    "resnet152": (bottleneck, 256, (3, 8, 36, 3)),
+VARIANTS = {  # blocks in each stage, what they are made of, stem, block, channels of the first stage
+    "resnet18": ((2, 2, 2, 2), Parts(), stem, basic_block, 64),
+    "resnet34": ((3, 4, 6, 3), Parts(), stem, basic_block, 64),
+    "resnet50": ((3, 4, 6, 3),),
+    "resnet101": ((3, 4, 23, 3),),
+    "resnet152": ((3, 8, 36, 3),),
 }
 
 
@@ -125,14 +102,27 @@ VARIANTS = {  # block, its channels in the first stage, blocks in each stage
 def resnet(
     x: Tensor,
     classes: int,
-    unit: Callable[..., Tensor],
-    channels: int,
     depths: tuple[int, ...],
+    parts: Parts | Callable[[int, bool], Parts] = Parts(),
+    stem: Callable[[Tensor, Function], Tensor] = stem,
+    unit: Callable[..., Tensor] = bottleneck,
+    channels: int = 256,
     *,
     activation: str = "relu",
     stochastic_depth: float = 1.0,
     dropout: float = 0.0,
 ) -> Tensor:
-    parts = Parts(activation_of(activation))
-    x = stages(stem(x, parts.activation), depths, parts, stochastic_depth, unit=unit, channels=channels)
+    """Stages of `unit`, `channels` in the first; each one behind it halves the map and doubles the channels.
+
+    `parts` may be a function of the stage (from 1) and of whether the block is the stage's last.
+    """
+    act = activation_of(activation)
+    survivals = iter(linear_survival(stochastic_depth, sum(depths)))
+    x = stem(x, act)
+    for stage, depth in enumerate(depths, 1):
+        for i in range(depth):
+            stride = 2 if stage > 1 and i == 0 else 1
+            chosen = replace(parts if isinstance(parts, Parts) else parts(stage, i == depth - 1), activation=act)
+            x = unit(x, channels, stride, chosen, next(survivals), name=f"stage{stage}.block{i}")
+        channels *= 2
     return classify(x, classes, dropout)

@@ -4,34 +4,30 @@ Shortcuts have no weights (option A): where the map is halved they take every se
 channels of zeros.
 """
 
-from netspec.functional import add, conv_bn, global_avg_pool, linear, max_pool, pad_channels, relu
+from netspec.architectures.resnet import Parts, basic_block, resnet
+from netspec.functional import Function, conv_bn, max_pool, pad_channels
 from netspec.registry import family
-from netspec.tracer import Tensor, block
-
-VARIANTS = {  # basic blocks in each of the three stages
-    "resnet20": (3,),
-    "resnet32": (5,),
-    "resnet44": (7,),
-    "resnet56": (9,),
-    "resnet110": (18,),
-    "resnet1202": (200,),
-}
+from netspec.tracer import Tensor
 
 
-@block
-def basic_block(x: Tensor, channels: int, stride: int = 1) -> Tensor:
-    y = conv_bn(x, channels, 3, stride, name="conv1")
-    y = conv_bn(y, channels, 3, activation=None, name="conv2")
+def stem(x: Tensor, activation: Function) -> Tensor:
+    return conv_bn(x, 16, 3, activation=activation, name="stem")
+
+
+def option_a(x: Tensor, channels: int, stride: int) -> Tensor:
     if stride > 1:
         x = max_pool(x, 1, stride)  # a 1x1 window subsamples
-    return relu(add(y, pad_channels(x, channels)))
+    return pad_channels(x, channels)
 
 
-@family(VARIANTS, paper="1512.03385", input_shape=(3, 32, 32), classes=10)
-def resnet_cifar(x: Tensor, classes: int, blocks: int) -> Tensor:
-    x = conv_bn(x, 16, 3, name="stem")
-    for stage, channels in enumerate((16, 32, 64), 1):
-        for i in range(blocks):
-            stride = 2 if stage > 1 and i == 0 else 1
-            x = basic_block(x, channels, stride, name=f"stage{stage}.block{i}")
-    return linear(global_avg_pool(x), classes, name="classifier")
+BLOCKS = {  # in each of the three stages
+    "resnet20": 3,
+    "resnet32": 5,
+    "resnet44": 7,
+    "resnet56": 9,
+    "resnet110": 18,
+    "resnet1202": 200,
+}
+VARIANTS = {name: ((n,) * 3, Parts(shortcut=option_a), stem, basic_block, 16) for name, n in BLOCKS.items()}
+
+family(VARIANTS, name="resnet_cifar", paper="1512.03385", input_shape=(3, 32, 32), classes=10)(resnet)

@@ -3,34 +3,27 @@
 ResNeXt's bottleneck in three stages of three, without a max-pool in front of them.
 """
 
-from netspec.architectures.resnet import Parts, stages
+from netspec.architectures.resnet import Parts, resnet
 from netspec.architectures.senet import sixteenth
-from netspec.functional import Function, activation_of, classify, conv_bn, identity
+from netspec.functional import Function, conv_bn
 from netspec.registry import family
 from netspec.tracer import Tensor
 
-VARIANTS = {  # groups, channels of a group in stage 1
-    "resnext29_4x64d": (4, 64),
-    "resnext29_8x64d": (8, 64),
-    "resnext29_16x64d": (16, 64),
-    "resnext29_32x4d": (32, 4),
+
+def stem(x: Tensor, activation: Function) -> Tensor:
+    return conv_bn(x, 64, 3, activation=activation, name="stem")
+
+
+DEPTHS = (3, 3, 3)
+RESNEXTS = {  # what the bottlenecks are made of
+    "resnext29_4x64d": (DEPTHS, Parts(groups=4, base_width=64), stem),
+    "resnext29_8x64d": (DEPTHS, Parts(groups=8, base_width=64), stem),
+    "resnext29_16x64d": (DEPTHS, Parts(groups=16, base_width=64), stem),
+    "resnext29_32x4d": (DEPTHS, Parts(groups=32, base_width=4), stem),
+}
+SENETS = {
+    "seresnext29_4x64d": (DEPTHS, Parts(groups=4, base_width=64, attention=sixteenth), stem),
 }
 
-
-@family({"seresnext29_4x64d": (4, 64, sixteenth)}, paper="1709.01507", input_shape=(3, 32, 32), classes=10)
-@family(VARIANTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
-def resnext_cifar(
-    x: Tensor,
-    classes: int,
-    groups: int,
-    base_width: int,
-    attention: Function = identity,
-    *,
-    activation: str = "relu",
-    stochastic_depth: float = 1.0,
-    dropout: float = 0.0,
-) -> Tensor:
-    parts = Parts(activation_of(activation), groups, base_width, attention=attention)
-    x = conv_bn(x, 64, 3, activation=parts.activation, name="stem")
-    x = stages(x, (3, 3, 3), parts, stochastic_depth)
-    return classify(x, classes, dropout)
+family(RESNEXTS, name="resnext_cifar", paper="1611.05431", input_shape=(3, 32, 32), classes=10)(resnet)
+family(SENETS, name="resnext_cifar", paper="1709.01507", input_shape=(3, 32, 32), classes=10)(resnet)

@@ -2,6 +2,7 @@
 
 import re
 from inspect import signature
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from netspec.errors import GraphError, ShapeError
 from netspec.ops import Activation, Dropout, StochasticDepth
 from netspec.registry import find
 
+FILES = sorted(Path(architectures.__path__[0]).glob("*.py"))
 FAMILIES = {find(name).family: name for name in reversed(list_architectures())}  # the first network of each
 
 
@@ -62,6 +64,11 @@ def test_unknown_activation():
         architecture("resnet18", activation="rely")
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_family_file_has_under_200_lines(file):
+    assert len(file.read_text().splitlines()) < 200
+
+
 def test_a_block_takes_six_parameters_at_most():
     files = [module for module in vars(architectures).values() if hasattr(module, "__file__")]
     functions = [value for module in files for value in vars(module).values() if hasattr(value, "__wrapped__")]
@@ -69,6 +76,10 @@ def test_a_block_takes_six_parameters_at_most():
     blocks = [function for function in functions if function.__name__ in called]
     assert called <= {function.__name__ for function in blocks}
     assert {function.__name__ for function in blocks if len(signature(function).parameters) > 6} == set()
+
+
+def test_a_family_has_a_file_of_its_name():
+    assert set(FAMILIES) == {file.stem for file in FILES} - {"__init__"}
 
 
 def test_variants_have_defaults_of_their_own():

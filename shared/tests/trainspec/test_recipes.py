@@ -19,6 +19,7 @@ from trainspec.recipes import (
     to_toml,
 )
 from trainspec.recipes.options import parse_duration
+from trainspec.task import add_task_options, read_task
 
 FAMILIES = {
     "lenet": ("lenet5", "lenet5_wide"),
@@ -167,6 +168,10 @@ def test_options_override_single_values():
         ("--set optimizer.momentun=0.8", "did you mean optimizer.momentum?"),
         ("--set optimizer=0.8", "optimizer is a section"),
         ("--set batch.size=3", "batch = "),
+        ("--set network=3", "network is a section, not a value; write [network]"),
+        ("--set network.width=[1]", "network.width = [1] is not allowed; give a number, a text, true or false"),
+        ("--set network.stochastic_depth=nan", "network.stochastic_depth = nan is not allowed; must be finite"),
+        ("--set network.dropout=0.5", "network.dropout: write regularisation.dropout"),
     ],
 )
 def test_bad_options(arguments, words):
@@ -174,6 +179,35 @@ def test_bad_options(arguments, words):
         options(arguments).recipe_for("vgg19", "vgg", "digits")
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_options_of_the_network(tmp_path):
+    recipe = read(tmp_path, "[network]\naux_heads = true\nstochastic_depth = 0.8\nactivation = 'mish'")
+    assert recipe.network == {"aux_heads": True, "stochastic_depth": 0.8, "activation": "mish"}
+    assert read(tmp_path, to_toml(recipe)) == recipe
+    assert Recipe().network == {}
+    assert "network" not in to_toml(Recipe())
+    asked = options("--set network.aux_heads=true --set network.activation=mish --set network.width=1")
+    chosen = asked.recipe_for("vgg19", "vgg", "digits").network
+    assert chosen == {"aux_heads": True, "activation": "mish", "width": 1}
+
+
+def test_the_networks_options_reach_it(tmp_path):
+    def graph(*chosen):
+        sets = [part for option in chosen for part in ("--set", option)]
+        return read_task(parser.parse_args(["googlenet", "--data", "digits", "--recipe", str(path), *sets]), "-").graph
+
+    path = tmp_path / "mine.toml"
+    path.write_text("[data]\nimage_size = 80\n[regularisation]\ndropout = 0.1\n[network]\naux_heads = true")
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    assert graph().heads == {"logits": 1.0, "aux1": 0.3, "aux2": 0.3}
+    assert graph().name == "googlenet(dropout=0.1, aux_heads=True)"
+    assert graph("network.aux_heads=false").heads == {"logits": 1.0}
+    with pytest.raises(UnknownNameError, match="no option 'aux_head'; did you mean aux_heads"):
+        graph("network.aux_head=true")
+    with pytest.raises(UnknownNameError, match="takes a bool for aux_heads"):
+        graph("network.aux_heads=yes")
 
 
 def test_durations():

@@ -9,7 +9,7 @@ from PIL import Image
 from rich.console import Console
 
 from netspec.errors import DataError, StorageError
-from trainspec.atomic import write_bytes
+from netspec.files import write_bytes
 from trainspec.recipes import Recipe
 from trainspec.runs import EpochMetrics, Run, TrainingProgress
 

@@ -15,7 +15,8 @@ from trainspec.precision import cpu_has_bfloat16, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
 from trainspec.task import Task
-from trainspec.training import TrainingError, train
+from trainspec.trainer import TrainingError
+from trainspec.training import train
 
 
 class Deployed:

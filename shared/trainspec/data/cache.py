@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.errors import StorageError
-from trainspec.atomic import make_folder, replacing
+from netspec.files import make_folder, replacing
 
 Notice = Callable[[str], None]
 

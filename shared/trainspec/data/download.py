@@ -15,8 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from netspec.errors import DataError
-from netspec.files import cannot_write
-from trainspec.atomic import make_folder
+from netspec.files import cannot_write, make_folder
 
 CONNECT_SECONDS = 5.0  # name resolution included, so that a machine without network hears of it soon
 STALL_SECONDS = 20.0

@@ -48,13 +48,16 @@ def from_table(section: type[Section], table: Mapping[str, Any], origin: str, pa
 
 
 def to_table(section: Any) -> dict[str, Any]:
-    """The instance as nested dictionaries, as `from_table` takes them; None, which TOML has not, is left out."""
+    """The instance as nested dictionaries, as `from_table` takes them; None, which TOML has not, is left out.
+
+    So is a section of nothing.
+    """
     table: dict[str, Any] = {}
     for field in fields(section):
         value = getattr(section, field.name)
         if is_dataclass(value):
             table[field.name] = to_table(value)
-        elif value is not None:
+        elif value is not None and value != {}:
             table[field.name] = list(value) if isinstance(value, tuple) else value
     return table
 
@@ -96,6 +99,8 @@ def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:
         if not isinstance(value, list):
             raise RecipeError(f"{where} = {_shown(value)} is not allowed; give a list of numbers")
         return tuple(_value(item, arguments[0], field, where) for item in value)
+    if origin is Mapping:
+        return _free(value, arguments[1], where)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -104,6 +109,18 @@ def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:
     if isinstance(value, int | float):
         _check_limits(value, field.metadata, where)
     return value
+
+
+def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
+    """A section whose keys others know, with plain values."""
+    if not isinstance(section, Mapping):
+        raise RecipeError(f"{where} is a section, not a value; write [{where.rpartition(' ')[2]}]")
+    for key, value in section.items():
+        if not isinstance(value, kind):
+            raise RecipeError(f"{where}.{key} = {_shown(value)} is not allowed; give a number, a text, true or false")
+        if isinstance(value, float):
+            _check_limits(value, {}, f"{where}.{key}")
+    return dict(section)
 
 
 def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:

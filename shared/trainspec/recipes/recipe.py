@@ -4,6 +4,7 @@ The limits of a value stand beside it in the field's metadata: `least` and `most
 `below` do not. Reading (`reading.py`), writing and the command line are all made from these fields.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -73,7 +74,10 @@ class Regularisation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training, but for the network and the data themselves."""
+    """Everything that decides a training, but for the network and the data themselves.
+
+    `network`: options of the architecture, which knows what it has, as `aux_heads = true` or `activation = "mish"`.
+    """
 
     epochs: int = _limited(200, "passes over the training split", least=1)
     batch: int = _limited(128, "images in a step", least=1)
@@ -86,3 +90,8 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
     regularisation: Regularisation = field(default_factory=Regularisation)
+    network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
+
+    def problem(self) -> str | None:
+        """What is wrong with values that are possible one by one."""
+        return "network.dropout: write regularisation.dropout" if "dropout" in self.network else None

@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from netspec.errors import DataError, StorageError
-from netspec.files import cannot_write
-from trainspec.atomic import make_folder, replacing, write_bytes
+from netspec.files import cannot_write, make_folder, replacing, write_bytes
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
