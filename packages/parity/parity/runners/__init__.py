@@ -1,0 +1,8 @@
+"""One surface over each way to run a network; a framework is imported when its runner is made."""
+
+from parity.runners.keras import KerasRunner
+from parity.runners.onnx import OnnxRunner, native_logits
+from parity.runners.runner import Feeds, Runner, Sides
+from parity.runners.torch import TorchRunner
+
+__all__ = ["Feeds", "KerasRunner", "OnnxRunner", "Runner", "Sides", "TorchRunner", "native_logits"]

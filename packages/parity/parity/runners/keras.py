@@ -1,0 +1,115 @@
+"""A network in Keras."""
+
+from typing import Any
+
+import numpy as np
+
+from netspec import Graph, Node
+from netspec.init import Weights
+from netspec.layout import from_channels_last, to_channels_last
+from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, heads_of, sizes
+
+KERAS_BATCH = 2  # images of a forward pass: Keras keeps every value until its end, of large networks gigabytes
+
+
+class KerasRunner:
+    name = "keras"
+
+    def __init__(self, graph: Graph, weights: Weights, dtype: str) -> None:
+        from keras_impl.quiet import import_keras
+
+        import_keras()
+        import keras
+
+        import keras_impl
+
+        self.keras = keras
+        self.dtype = dtype
+        self.graph = graph
+        self.model = keras_impl.build(graph, weights=weights, dtype=dtype)
+
+    def _tensors(self, feeds: Feeds) -> Any:
+        tensors = [_channels_last(feeds[name]).astype(self.dtype) for name in self.graph.inputs]
+        return tensors if len(tensors) > 1 else tensors[0]
+
+    @staticmethod
+    def count(network: Graph, node: Node) -> tuple[int, int]:
+        """Trainable and total of one layer."""
+        import keras
+
+        from keras_impl.model import channels_last
+        from keras_impl.ops import HANDLERS
+
+        shapes = network.input_shapes(node)
+        with keras.StatelessScope():  # its variables have shapes and no values
+            layer = HANDLERS[node.op.kind](node.op, *shapes, name="layer", dtype="float32")
+            layer.build((None, *channels_last(shapes[0])))
+        return sizes(*([variable.shape for variable in group] for group in (layer.trainable_weights, layer.weights)))
+
+    def num_params(self) -> tuple[int, int]:
+        groups = self.model.trainable_weights, self.weights().values()
+        return sizes(*([variable.shape for variable in group] for group in groups))
+
+    def weights(self) -> Weights:
+        import keras_impl
+
+        return keras_impl.get_weights(self.model)
+
+    def forward(self, feeds: Feeds) -> np.ndarray:
+        parts = [slice(i, i + KERAS_BATCH) for i in range(0, len(feeds["image"]), KERAS_BATCH)]
+        logits = [self.model(self._tensors({k: v[part] for k, v in feeds.items()}), training=False) for part in parts]
+        return np.concatenate(logits)
+
+    def values(self, feeds: Feeds, training: bool = False) -> Weights:
+        from keras_impl.model import deep_recursion
+
+        outputs = {node.name: self.model.get_layer(node.name).output for node in self.graph}
+        with deep_recursion(len(outputs)):
+            every = self.keras.Model(self.model.input, outputs)
+        return {
+            name: _channels_first(np.asarray(v)) for name, v in every(self._tensors(feeds), training=training).items()
+        }
+
+    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
+        import tensorflow as tf
+
+        from keras_impl.optim import set_rate, sgd
+        from keras_impl.weights import LAYOUTS, variables
+
+        optimizer = sgd(self.model, STEP)
+        set_rate(optimizer, RATE)
+        loss = self.keras.losses.CategoricalCrossentropy(from_logits=True, dtype=self.dtype)
+        trained = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            heads = heads_of(self.model(self._tensors(feeds), training=True))
+            weights = self.graph.loss_weights or (1.0,)
+            total = sum(w * loss(targets.astype(self.dtype), y) for w, y in zip(weights, heads, strict=True))
+        gradients = tape.gradient(total, [variable.value for variable in trained])
+        names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(self.model)}
+        by_name = {}
+        for variable, gradient in zip(trained, gradients, strict=True):
+            name, layout = names[id(variable)]
+            by_name[name] = from_channels_last(np.asarray(gradient), layout)
+        optimizer.apply(gradients, trained)
+        after = self.weights()
+        return TrainingStep(by_name, {name: after[name] for name in after if name not in by_name}, after)
+
+    @staticmethod
+    def forget() -> None:
+        """Let go of the models: Keras remembers each that was made."""
+        import keras
+
+        keras.backend.clear_session()
+
+    def native_onnx(self) -> Any:
+        from keras_impl.export import convert
+
+        return convert(self.model)
+
+
+def _channels_last(array: np.ndarray) -> np.ndarray:
+    return to_channels_last(array, "map") if array.ndim == 4 else array
+
+
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    return from_channels_last(array, "map") if array.ndim == 4 else array

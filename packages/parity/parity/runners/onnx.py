@@ -1,0 +1,67 @@
+"""A network as ONNX under onnxruntime."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from netspec import Graph, Node
+from netspec.errors import ExportError
+from netspec.init import Weights
+from parity.runners.runner import Feeds, Runner, sizes_of
+
+
+class OnnxRunner:
+    """The ONNX builder's graph under onnxruntime, float32 on the CPU."""
+
+    name = "onnx"
+
+    def __init__(self, graph: Graph, weights: Weights) -> None:
+        self.graph, self.given = graph, weights
+
+    @cached_property
+    def model(self) -> Any:
+        import onnx_impl
+
+        return onnx_impl.build(self.graph, weights=self.given)
+
+    @staticmethod
+    def count(network: Graph, node: Node) -> tuple[int, int]:
+        """Trainable and total of the initializers that one layer's nodes read."""
+        from onnx_impl.emit import Emit
+        from onnx_impl.ops import HANDLERS
+
+        emit = Emit(network, node, np.dtype(np.float32))
+        HANDLERS[node.op.kind](node.op, emit)
+        read = {name for part in emit.nodes for name in part.input if name in network.params}
+        return sizes_of([network.params[name] for name in read])
+
+    def num_params(self) -> tuple[int, int]:
+        import onnx_impl
+
+        held = onnx_impl.get_weights(self.model, self.graph)
+        assert all(array.shape == self.graph.params[name].shape for name, array in held.items())
+        return sizes_of([self.graph.params[name] for name in held])
+
+    def forward(self, feeds: Feeds) -> np.ndarray:
+        return run_onnx(self.model, feeds)["logits"]
+
+    def values(self, feeds: Feeds) -> Weights:
+        import onnx_impl
+
+        return run_onnx(onnx_impl.build(self.graph, weights=self.given, every_node=True), feeds)
+
+
+def native_logits(runner: Runner, feeds: Feeds) -> np.ndarray:
+    """Logits of the framework's own export under onnxruntime. Raises `ExportError` where there is none to run."""
+    try:
+        return run_onnx(runner.native_onnx(), feeds)["logits"]
+    except Exception as error:  # exporters and runtime raise whatever they like; here it is a finding
+        raise ExportError(f"the export of {runner.name} fails: {str(error).splitlines()[0]}") from error
+
+
+def run_onnx(model: Any, feeds: Feeds) -> Weights:
+    """Outputs of a `ModelProto` under onnxruntime."""
+    from onnx_impl.verify import run
+
+    return run(model, {name: np.asarray(array, np.float32) for name, array in feeds.items()})

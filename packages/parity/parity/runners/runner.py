@@ -1,0 +1,70 @@
+"""What every way to run a network has.
+
+All take canonical arrays, images `(N, C, H, W)` and draws by input name, and give canonical arrays back:
+logits, every node's value, gradients by parameter name.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from netspec.init import Weights
+from netspec.ops import Param
+from trainspec.recipes import Optimizer
+
+Feeds = Mapping[str, np.ndarray]  # by input name, `image` first
+
+STEP = Optimizer(momentum=0.9, nesterov=True, weight_decay=5e-4)
+RATE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What a step in training mode gives: gradients of trainables, batch-norm statistics, and all tensors behind it."""
+
+    gradients: Weights
+    statistics: Weights
+    step: Weights
+
+
+class Runner(Protocol):
+    """A framework with a network in it."""
+
+    name: str
+
+    def num_params(self) -> tuple[int, int]:
+        """Trainable and total, counted on the framework's own objects."""
+
+    def weights(self) -> Weights:
+        """Every tensor by canonical name."""
+
+    def forward(self, feeds: Feeds) -> np.ndarray:
+        """Logits `(N, classes)` in evaluation mode."""
+
+    def values(self, feeds: Feeds, training: bool = False) -> Weights:
+        """The value of every node, `(N, C, H, W)` or `(N, C)`."""
+
+    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
+        """One step of `STEP` on soft targets `(N, classes)`; auxiliary heads by the weights of their losses."""
+
+    def native_onnx(self) -> Any:
+        """The `ModelProto` that the framework's own exporter makes."""
+
+
+Sides = Mapping[str, Runner]  # by framework
+
+
+def sizes(trainable: Iterable[Sequence[int]], every: Iterable[Sequence[int]]) -> tuple[int, int]:
+    return sum(math.prod(shape) for shape in trainable), sum(math.prod(shape) for shape in every)
+
+
+def sizes_of(params: Sequence[Param]) -> tuple[int, int]:
+    return sizes([param.shape for param in params if param.trainable], [param.shape for param in params])
+
+
+def heads_of(outputs: Any) -> list[Any]:
+    """The logits and what auxiliary heads say, in the graph's order."""
+    return list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
