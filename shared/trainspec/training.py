@@ -3,9 +3,8 @@
 A framework brings a `Trainer`; the loop over the batches of an epoch is its own (`<framework>_impl/train.py`).
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,18 +16,14 @@ from netspec.compare import Difference
 from netspec.errors import DiptychError
 from netspec.init import Weights
 from trainspec.atomic import make_folder, write_bytes
+from trainspec.epoch import Epoch
 from trainspec.evaluation import evaluate, save_predictions
-from trainspec.plan import BatchPlan, EpochPlan
 from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress
 from trainspec.schedules import learning_rate
 from trainspec.task import Task
 
 FIRST = 20  # steps whose losses are kept one by one, to compare two runs by
 CHECK = 20  # steps between two looks at whether the loss is still a number: each makes a GPU wait
-
-
-class TrainingError(DiptychError):
-    """A training that cannot go on: its loss is no number any more."""
 
 
 class Deployed(Protocol):
@@ -53,7 +48,7 @@ class Trainer(Protocol):
     precision: str
     notes: tuple[str, ...]
 
-    def train_epoch(self, epoch: "Epoch") -> None:
+    def train_epoch(self, epoch: Epoch) -> None:
         """A step for each of `epoch.rates()`, on the batches of `epoch.plans`, handed to `epoch.record`."""
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
@@ -64,59 +59,6 @@ class Trainer(Protocol):
 
     def deploy(self, weights: Weights) -> Deployed:
         """A float32 copy of the network with these weights."""
-
-
-class Epoch:
-    """One epoch as a trainer sees it: a rate for each step, a plan for each batch, and where the results go."""
-
-    def __init__(self, number: int, training: "Training") -> None:
-        self.number = number
-        self.plan: EpochPlan = training.task.plan(number)
-        self.training = training
-        self.start = time.monotonic()
-        self.lr = 0.0
-        self.images = 0
-        self.loss: Any = 0.0  # sums over images, left on the device until they are read
-        self.correct: Any = 0.0
-
-    @property
-    def plans(self) -> Iterator[BatchPlan]:
-        """The batches, in order."""
-        return self.plan.batches(self.training.task.batch_size, drop_last=True)
-
-    def rates(self) -> Iterator[float]:
-        """The learning rate of each step, to the end of the epoch or of the schedule."""
-        for _ in range(self.training.task.steps_per_epoch):
-            rate = self.training.rate()
-            if rate is None:
-                return
-            self.lr = rate
-            yield rate
-
-    def record(self, loss: Any, correct: Any, images: int) -> None:
-        """A step is done: its mean loss and its number of right answers, as numbers or scalars on the device.
-
-        Raises `TrainingError` once the loss is not finite, a few steps late.
-        """
-        self.images += images
-        self.loss = self.loss + loss * images
-        self.correct = self.correct + correct
-        self.training.step_done(self, loss)
-
-    @property
-    def mean_loss(self) -> float:
-        """Raises `TrainingError` when it is not finite."""
-        loss = float(self.loss) / max(self.images, 1)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is not finite any more at step {self.training.step} (epoch {self.number + 1}, "
-                f"rate {self.lr:.3g}); try a lower rate: --set schedule.peak=..."
-            )
-        return loss
-
-    @property
-    def top1(self) -> float:
-        return 100 * float(self.correct) / max(self.images, 1)
 
 
 class Training:

@@ -13,8 +13,8 @@ from keras_impl.model import build
 from keras_impl.optim import set_rate, sgd
 from keras_impl.weights import get_weights
 from netspec.init import Weights
+from trainspec.epoch import Epoch
 from trainspec.task import Task
-from trainspec.training import Epoch
 
 DRAWS = "Dropout draws from Keras's own generator: its noise is not the other framework's."
 

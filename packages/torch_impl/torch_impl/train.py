@@ -14,8 +14,8 @@ from torch_impl.machine import choose_machine, make_deterministic
 from torch_impl.model import build
 from torch_impl.optim import set_rate, sgd
 from torch_impl.weights import get_weights
+from trainspec.epoch import Epoch
 from trainspec.task import Task
-from trainspec.training import Epoch
 
 DRAWS = "Dropout draws from PyTorch's own generator: its noise is not the other framework's."
 

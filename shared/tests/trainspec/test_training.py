@@ -11,11 +11,12 @@ from netspec import architecture, initial_weights
 from netspec.errors import RecipeError
 from trainspec.agreement import compare_runs
 from trainspec.data import find_data
+from trainspec.epoch import TrainingError
 from trainspec.precision import cpu_has_bfloat16, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
 from trainspec.task import Task
-from trainspec.training import TrainingError, train
+from trainspec.training import train
 
 
 class Deployed:
