@@ -39,6 +39,7 @@ class Trainer:
             metrics=[keras.metrics.CategoricalAccuracy()],
             jit_compile=False,
         )
+        scaled.build(self.model.trainable_variables)  # inside the first step they would make it be traced twice
         self.batches = Batches(task, self.machine)
 
     def train_epoch(self, epoch: Epoch) -> None:
