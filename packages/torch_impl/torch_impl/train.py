@@ -1,5 +1,6 @@
 """Training in PyTorch: an ordinary loop over the batches of an epoch. Everything around it is `trainspec.training`."""
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch_impl.model import build
 from torch_impl.optim import set_rate, sgd
 from torch_impl.weights import get_weights
 from trainspec.epoch import Epoch
+from trainspec.few_steps import Framework
 from trainspec.task import Task
 
 DRAWS = "Dropout draws from PyTorch's own generator: its noise is not the other framework's."
@@ -63,3 +65,13 @@ class Trainer:
 
     def deploy(self, weights: Weights) -> Deployed:
         return Deployed(self.task.graph, weights)
+
+
+def few_steps() -> Framework:
+    """PyTorch as `train_all` sees it."""
+    return Framework(Trainer.framework, choose_machine("fp32").label, ("torch", "numpy"), Trainer, forget=forget)
+
+
+def forget() -> None:
+    """Give back what networks held that are done with: modules are full of cycles."""
+    gc.collect()
