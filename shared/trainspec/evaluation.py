@@ -92,8 +92,8 @@ def read_run(folder: Path) -> tuple[Run, Graph, Weights]:
     return run, graph, load_weights(graph, folder / "weights.safetensors")
 
 
-def test_split_of(run: Run) -> tuple[Split, Constants]:
-    """The images that a run is judged on, found again by what its user typed."""
+def test_split_of(run: Run, graph: Graph) -> tuple[Split, Constants]:
+    """The images that a run's network is judged on, found again by what its user typed."""
     found = find_data(run.facts["data_choice"], notice=print)
-    data = found.load(run.recipe.data.image_size, run.recipe.seed)
+    data = found.load(graph.input_shape[1], run.recipe.seed)
     return data.test, run.recipe.augmentation.constants(data)

@@ -18,7 +18,7 @@ from netspec.weights import weights_hash
 from trainspec.data import DataSet, find_data
 from trainspec.data.images import RESIZE_RULE
 from trainspec.plan import BatchPlan, EpochPlan, apply, draw_epoch, one_hot
-from trainspec.recipes import Recipe, add_train_options, read_train_options
+from trainspec.recipes import Recipe, add_train_options, read_train_options, with_image_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,15 @@ class Task:
         }
 
 
+def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
+    """The registered network for the classes and images of `data`, with what the recipe says of its options."""
+    dropout = recipe.regularisation.dropout
+    chosen: dict[str, Any] = {} if dropout is None or "dropout" not in find(name).options else {"dropout": dropout}
+    chosen |= recipe.network
+    height, width, channels = data.image_shape
+    return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=(height, width), **chosen)
+
+
 def add_task_options(parser: argparse.ArgumentParser) -> None:
     """Options of the training commands."""
     parser.add_argument("architecture", metavar="ARCH", help="an architecture's name, as the zoo lists it")
@@ -104,18 +113,11 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     options = read_train_options(arguments)
     found = find_data(options.data, notice=notice)
     recipe = options.recipe_for(arguments.architecture, entry.family, found.name)
+    size = recipe.data.image_size or max(entry.input_shape[1:])
+    recipe = with_image_size(recipe, size)
     print(f"data       {found.label}", flush=True)
-    data = found.load(recipe.data.image_size, recipe.seed)
-    dropout = recipe.regularisation.dropout
-    chosen: dict[str, Any] = {} if dropout is None or "dropout" not in entry.options else {"dropout": dropout}
-    chosen |= recipe.network
-    graph = architecture(
-        arguments.architecture,
-        num_classes=len(data.classes),
-        in_channels=data.image_shape[2],
-        image_size=recipe.data.image_size,
-        **chosen,
-    )
+    data = found.load(size, recipe.seed)
+    graph = network_for(arguments.architecture, data, recipe)
     return Task(
         architecture=arguments.architecture,
         graph=graph,

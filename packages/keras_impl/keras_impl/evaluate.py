@@ -41,6 +41,6 @@ class Deployed:
 def evaluate_run(options: argparse.Namespace) -> None:
     """Top-1 of a run's weights over its test split."""
     run, graph, weights = read_run(options.folder)
-    split, constants = test_split_of(run)
+    split, constants = test_split_of(run, graph)
     evaluation = evaluate(Deployed(graph, weights).logits, split, constants)
     report(evaluation, options, options.folder / "predictions-keras.npy")

@@ -1,7 +1,6 @@
 """Rows of a long run, kept line by line so that it goes on where it was interrupted, and the table made of them."""
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from netspec.compare import TOLERANCES
 from netspec.files import written_whole
 from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
+from trainspec.runs.lines import append_line, read_lines
 from trainspec.runs.machine import describe_machine, describe_versions
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
@@ -81,12 +81,11 @@ class Log:
         self.versions = describe_versions(PACKAGES)
         self.sources = _sources()
         self.rows: dict[str, Row] = {}
-        for line in self.path.read_text().splitlines() if self.path.is_file() else []:
+        for entry in read_lines(self.path):
             try:
-                entry = json.loads(line)
                 self.rows[entry.pop("fingerprint")] = Row.read(entry)
-            except (ValueError, TypeError, KeyError):
-                continue  # the line that a killed run was writing
+            except (TypeError, KeyError):
+                continue
 
     def find(self, plan: Plan) -> Row | None:
         """The row of an earlier run in which nothing was different."""
@@ -94,9 +93,7 @@ class Log:
 
     def add(self, plan: Plan, row: Row) -> None:
         """Keep a row."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps({**asdict(row), "fingerprint": self._fingerprint(plan)}) + "\n")
+        append_line(self.path, {**asdict(row), "fingerprint": self._fingerprint(plan)})
 
     def _fingerprint(self, plan: Plan) -> str:
         graphs = [

@@ -1,4 +1,5 @@
 import argparse
+import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -6,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from netspec import architecture, find, list_architectures
 from netspec.errors import DiptychError, RecipeError, UnknownNameError
+from netspec.reduce import least_image
 from trainspec.data import open_data
 from trainspec.recipes import (
     COLLECTIONS,
@@ -21,12 +24,7 @@ from trainspec.recipes import (
 from trainspec.recipes.options import parse_duration
 from trainspec.task import add_task_options, read_task
 
-FAMILIES = {
-    "lenet": ("lenet5", "lenet5_wide"),
-    "nin": ("nin", "nin_bn"),
-    "vgg": ("vgg11", "vgg13_bn", "vgg16_bn", "vgg19", "vgg19_bn", "vgg19_cifar"),
-    "resnet_cifar": ("resnet20", "resnet110"),
-}
+DATA = ("cifar10", "cifar100", "digits", "cifar10-jpeg", "flowers5")
 SHIPPED = [
     Path(str(file))
     for name in COLLECTIONS
@@ -50,11 +48,38 @@ def test_shipped_recipes(path, tmp_path):
     assert "# Accuracy to expect: " in header
 
 
-@pytest.mark.parametrize("data", ["cifar10", "digits", "cifar10-jpeg", "flowers5"])
-@pytest.mark.parametrize(("family", "name"), [(family, name) for family in FAMILIES for name in FAMILIES[family]])
-def test_every_network_of_the_four_families_has_a_recipe(family, name, data):
-    recipe = find_recipe(name, family, data)
-    assert recipe.augmentation.flip == (data != "digits")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_recipe_file_is_some_networks(path):
+    owner, _, data = path.stem.partition(".")
+    networks = list_architectures(family=owner) or [find(owner).name]
+    command = re.search(r"-- (\S+)( --recipe seed)? --data (\S+)", path.read_text())
+    assert command
+    assert command[1] in networks
+    assert (command[2] is not None) == (path.parent.name == "seed")
+    assert command[3].startswith(data)
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_every_network_has_a_modern_recipe_of_a_size_that_it_takes(name):
+    recipes = {data: find_recipe(name, find(name).family, data) for data in DATA}
+    assert {data for data in DATA if not recipes[data].augmentation.flip} == {"digits"}
+    sizes = {data: recipe.data.image_size or max(find(name).input_shape[1:]) for data, recipe in recipes.items()}
+    for size in set(sizes.values()):
+        architecture(name, image_size=size, distinct_blocks=True)  # refuses a size that it does not take
+        assert size >= least_image(name)
+    assert max(size for data, size in sizes.items() if data != "flowers5") <= 128, "CIFAR has to fit into memory"
+
+
+def test_a_recipe_without_an_image_size_is_for_the_networks_own():
+    recipes = {name: find_recipe(name, "efficientnet", "flowers5") for name in ("efficientnet_b0", "efficientnet_b7")}
+    assert {recipe.data.image_size for recipe in recipes.values()} == {None}
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    task = read_task(parser.parse_args(["resnet20", "--data", "digits"]), "test")
+    assert (task.graph.input_shape, task.recipe.data.image_size) == ((3, 32, 32), 32)
+    task = read_task(parser.parse_args(["resnet20", "--data", "digits", "--set", "data.image_size=17"]), "test")
+    assert (task.graph.input_shape, task.recipe.data.image_size) == ((3, 17, 17), 17)
+    assert task.data.train.images.shape[1:] == (17, 17, 3)
 
 
 def test_the_most_specific_recipe_wins():
@@ -64,11 +89,15 @@ def test_the_most_specific_recipe_wins():
     assert find_recipe("nin_bn", "nin", "digits").schedule.peak == 0.02
     seed = find_recipe("nin_bn", "nin", "cifar10", "seed")
     assert (seed.schedule.peak, seed.optimizer.weight_decay, seed.init) == (0.05, 2e-4, "glorot_uniform")
+    assert find_recipe("pyramidnet101_a360", "pyramidnet", "cifar100").data.image_size == 64
+    assert find_recipe("pyramidnet110_a48", "pyramidnet", "cifar100").data.image_size is None
 
 
 def test_no_recipe_and_no_such_collection(tmp_path):
-    with pytest.raises(RecipeError, match=r"no seed recipe for vgg19 .*--recipe modern"):
+    with pytest.raises(RecipeError, match=r"no seed recipe for vgg19 .*; try --recipe modern or --recipe FILE$"):
         find_recipe("vgg19", "vgg", "cifar10", "seed")
+    with pytest.raises(RecipeError, match=r"no modern recipe for mine .*; try --recipe FILE$"):
+        find_recipe("mine", "mine", "cifar10")
     with pytest.raises(UnknownNameError, match="did you mean modern"):
         find_recipe("vgg19", "vgg", "cifar10", "modem")
     with pytest.raises(RecipeError, match="no such recipe file"):

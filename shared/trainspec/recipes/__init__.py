@@ -1,6 +1,6 @@
 """How to train: recipes as TOML files, and the command-line options that change single values of them."""
 
-from trainspec.recipes.find import COLLECTIONS, find_recipe, override, read_recipe, to_toml, with_data
+from trainspec.recipes.find import COLLECTIONS, find_recipe, override, read_recipe, to_toml, with_data, with_image_size
 from trainspec.recipes.options import TrainOptions, add_train_options, read_train_options
 from trainspec.recipes.recipe import Augmentation, Data, Optimizer, Recipe, Regularisation
 
@@ -19,4 +19,5 @@ __all__ = [
     "read_train_options",
     "to_toml",
     "with_data",
+    "with_image_size",
 ]

@@ -1,6 +1,7 @@
 """Where a recipe comes from: the files beside this one, or the user's own."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,18 +21,28 @@ def find_recipe(architecture: str, family: str, data_name: str, which: str = "mo
     """The recipe of an architecture on a data set: from a collection (`modern`, `seed`), or from the file `which`.
 
     In a collection the most specific file wins: `<architecture>.<data>.toml`, `<family>.<data>.toml`, and for any other
-    data `<architecture>.toml`, `<family>.toml`. Raises `RecipeError` where there is none or it says what is impossible,
-    `UnknownNameError` where `which` means nothing.
+    data `<architecture>.toml`, `<family>.toml`. `<data>` is the data set's name, or the letters that it begins with:
+    `cifar` is cifar10, cifar100 and a folder cifar10-jpeg. Raises `RecipeError` where there is none or it says what is
+    impossible, `UnknownNameError` where `which` means nothing.
     """
     if which not in COLLECTIONS:
         return read_recipe(_own_file(which))
-    folder = files("trainspec.recipes") / which
-    candidates = (f"{architecture}.{data_name}", f"{family}.{data_name}", architecture, family)
-    for candidate in candidates:
+    if file := _shipped(architecture, family, data_name, which):
+        return read_recipe(file)
+    others = [name for name in COLLECTIONS if name != which and _shipped(architecture, family, data_name, name)]
+    hint = " or ".join(f"--recipe {name}" for name in (*others, "FILE"))
+    raise RecipeError(f"no {which} recipe for {architecture} (family {family}); try {hint}")
+
+
+def _shipped(architecture: str, family: str, data_name: str, collection: str) -> Traversable | None:
+    """The file of a collection that fits best."""
+    folder = files("trainspec.recipes") / collection
+    sets = dict.fromkeys((data_name, *re.findall("^[a-z]+", data_name)))  # the exact name first, each name once
+    candidates = [f"{network}.{name}" for name in sets for network in (architecture, family)]
+    for candidate in (*candidates, architecture, family):
         if (file := folder / f"{candidate}.toml").is_file():
-            return read_recipe(file)
-    other = ", ".join(f"--recipe {name}" for name in COLLECTIONS if name != which)
-    raise RecipeError(f"no {which} recipe for {architecture} (family {family}); try {other} or --recipe FILE")
+            return file
+    return None
 
 
 def read_recipe(file: Traversable) -> Recipe:
@@ -62,6 +73,11 @@ def override(recipe: Recipe, values: Mapping[str, Any], origin: str = "--set") -
 def with_data(recipe: Recipe, data_name: str) -> Recipe:
     """`recipe` for the data set of that name."""
     return replace(recipe, data=replace(recipe.data, name=data_name))
+
+
+def with_image_size(recipe: Recipe, image_size: int) -> Recipe:
+    """`recipe` for images of that size."""
+    return replace(recipe, data=replace(recipe.data, image_size=image_size))
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -21,10 +21,13 @@ def _limited(default: Any, meaning: str = "", **limits: float) -> Any:
 
 @dataclass(frozen=True)
 class Data:
-    """`name`: what a data set calls itself; absent: none was chosen yet. `image_size`: pixels."""
+    """`name`: what a data set calls itself; absent: none was chosen yet. `image_size`: pixels.
+
+    A recipe without `image_size` is for the network's own, as a family's is whose networks differ in it.
+    """
 
     name: str | None = None
-    image_size: int = _limited(32, least=1)
+    image_size: int | None = _limited(None, least=1)
 
 
 @dataclass(frozen=True)

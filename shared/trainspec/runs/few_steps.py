@@ -1,0 +1,105 @@
+"""What `train_all` found: a row for each network and framework in a JSON-lines file, and the table made of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainspec.runs.lines import append_line, read_lines
+
+Rows = dict[tuple[str, str], "Row"]  # by network and framework, the newest of each
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network's few steps in one framework.
+
+    `key` tells of everything that the row depends on. `losses` are those of the steps, in nats; `first` and `last` the
+    means by which it is judged. `seconds` are of the whole, building and tracing included; `images_per_second` of
+    the steps after the first. `reason`: why it is not `passed`.
+    """
+
+    network: str
+    framework: str
+    key: str
+    image_size: int
+    batch: int
+    losses: tuple[float, ...]
+    first: float | None
+    last: float | None
+    seconds: float
+    images_per_second: float | None
+    passed: bool
+    reason: str
+    date: str
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def read_rows(path: Path) -> Rows:
+    """The rows of a file, or none; what is no row is passed over."""
+    rows: Rows = {}
+    for entry in read_lines(path):
+        try:
+            row = Row(**entry)
+        except TypeError:
+            continue
+        rows[row.network, row.framework] = row
+    return rows
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add a row. Raises `StorageError`."""
+    append_line(path, asdict(row))
+
+
+def to_markdown(rows: Rows, names: Sequence[str], intro: str) -> str:
+    """The table: a line for each of `names` that has a row, its frameworks side by side; then what failed and why."""
+    frameworks = list(dict.fromkeys(framework for _, framework in sorted(rows, key=lambda key: key[1] != "torch")))
+    shown = [name for name in names if any((name, framework) in rows for framework in frameworks)]
+    kept = [rows[name, framework] for name in shown for framework in frameworks if (name, framework) in rows]
+    head = [
+        "network",
+        "image",
+        *(f"{framework} {column}" for framework in frameworks for column in ("loss", "seconds")),
+    ]
+    lines = [f"# A few training steps of every network\n\n{intro}\n", *_summary(kept, frameworks, len(names)), ""]
+    lines += [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    for name in shown:
+        found = [rows.get((name, framework)) for framework in frameworks]
+        size = next(row.image_size for row in found if row)
+        lines.append(_line([name, str(size), *(cell for row in found for cell in _cells(row))]))
+    failed = [row for row in kept if not row.passed]
+    lines += ["", *(f"- **{row.network}** in {row.framework}: {row.reason}" for row in failed)] if failed else []
+    return "\n".join(lines) + "\n"
+
+
+def _summary(rows: Sequence[Row], frameworks: Iterable[str], networks: int) -> list[str]:
+    """A line for each framework, and one for each machine and set of versions that it ran on."""
+    lines = []
+    for framework in frameworks:
+        own = [row for row in rows if row.framework == framework]
+        passed, seconds = sum(row.passed for row in own), sum(row.seconds for row in own)
+        lines.append(f"- **{framework}**: {passed} of {networks} networks passed, in {seconds / 60:.0f} minutes")
+        places: dict[str, list[str]] = {}
+        for row in own:
+            versions = ", ".join(f"{package} {version}" for package, version in row.versions.items())
+            place = f"{row.machine['device']}; {row.machine['cpu']}, {row.machine['memory_gib']} GiB; {versions}"
+            places.setdefault(place, []).append(row.date)
+        lines += [
+            f"  - {place}; {' to '.join(sorted({min(dates), max(dates)}))}"
+            + (f" ({len(dates)} networks)" if len(places) > 1 else "")
+            for place, dates in places.items()
+        ]
+    return lines
+
+
+def _cells(row: Row | None) -> tuple[str, str]:
+    if row is None:
+        return "not run", ""
+    losses = "" if row.first is None or row.last is None else f"{row.first:.3f} → {row.last:.3f}"
+    return losses if row.passed else f"{losses} **failed**".strip(), f"{row.seconds:.1f}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
