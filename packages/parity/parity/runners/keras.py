@@ -1,5 +1,6 @@
 """A network in Keras."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
 from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, heads_of, sizes
 
-KERAS_BATCH = 2  # images of a forward pass: Keras keeps every value until its end, of large networks gigabytes
+MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value until its end
 
 
 class KerasRunner:
@@ -56,7 +57,9 @@ class KerasRunner:
         return keras_impl.get_weights(self.model)
 
     def forward(self, feeds: Feeds) -> np.ndarray:
-        parts = [slice(i, i + KERAS_BATCH) for i in range(0, len(feeds["image"]), KERAS_BATCH)]
+        values = sum(math.prod(shape) for shape in self.graph.shapes.values())
+        batch = max(1, MEMORY // (values * np.dtype(self.dtype).itemsize))
+        parts = [slice(i, i + batch) for i in range(0, len(feeds["image"]), batch)]
         logits = [self.model(self._tensors({k: v[part] for k, v in feeds.items()}), training=False) for part in parts]
         return np.concatenate(logits)
 
