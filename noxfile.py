@@ -124,6 +124,19 @@ def train_keras(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def train_all(session: nox.Session) -> None:
+    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --out FOLDER."""
+    failed = []
+    for kind in ("torch", "keras"):  # a network that fails in one has its turn in the other
+        try:
+            run(session, kind, f"{kind}_impl", "train_all", *session.posargs)
+        except nox.command.CommandFailed:
+            failed.append(kind)
+    if failed:
+        session.error(f"train_all failed in {' and '.join(failed)}")
+
+
+@nox.session(default=False)
 def evaluate_torch(session: nox.Session) -> None:
     """Accuracy of a run over its test split, in PyTorch: -- RUN."""
     run(session, "torch", "torch_impl", "evaluate", *session.posargs)

@@ -1,4 +1,4 @@
-"""`python -m torch_impl train | evaluate | export`: networks in PyTorch."""
+"""`python -m torch_impl train | train_all | evaluate | export`: networks in PyTorch."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,15 +7,21 @@ from pathlib import Path
 from netspec import cli
 from netspec.options import Parser, add_export_options, network_of, out_of
 from trainspec.evaluation import add_evaluate_options
+from trainspec.few_steps import add_train_all_options, chosen, train_all
 from trainspec.task import add_task_options, read_task
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> int | None:
     parser = Parser(prog="torch_impl", description="Networks in PyTorch.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
     add_task_options(train)
     train.set_defaults(run=run_train)
+    train_all = commands.add_parser(
+        "train_all", help="a few steps of every network from its recipe, to see the loss fall"
+    )
+    add_train_all_options(train_all)
+    train_all.set_defaults(run=run_train_all)
     evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
     evaluate.add_argument("folder", type=Path, metavar="RUN")
     add_evaluate_options(evaluate)
@@ -24,7 +30,8 @@ def main(argv: Sequence[str]) -> None:
     add_export_options(export, "torch")
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
-    options.run(options)
+    status: int | None = options.run(options)
+    return status
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -33,6 +40,15 @@ def run_train(options: argparse.Namespace) -> None:
     from trainspec.training import train
 
     train(task, Trainer)
+
+
+def run_train_all(options: argparse.Namespace) -> int:
+    from torch_impl.few_steps import PACKAGES
+    from trainspec.worker import Worker
+
+    chosen(options.patterns)  # refused before a process is started
+    with Worker("torch_impl.few_steps") as train:
+        return train_all("torch", PACKAGES, train, options.patterns, options.out)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

@@ -1,0 +1,227 @@
+"""`train_all`: a few steps of every network from its recipe, to see the loss fall.
+
+Both frameworks start from the same weights and see the same images: 16 of the embedded digits, the same in every step,
+at the smallest size that leaves no part of a network's windows idle. With more images, or with crops, twenty steps of
+the noisier networks (EfficientNet, ResNeSt) end above their beginning as often as not. What is done is kept row by
+row, so that a run can be stopped, even killed, and goes on where it was.
+"""
+
+import argparse
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from netspec import Graph, find, initial_weights, list_architectures
+from netspec.errors import DiptychError, UnknownNameError
+from netspec.reduce import least_image
+from netspec.registry import nearest
+from trainspec.atomic import write_bytes
+from trainspec.data import DataSet, digits
+from trainspec.epoch import Epoch
+from trainspec.recipes import Recipe, find_recipe, override, to_toml
+from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
+from trainspec.runs.machine import describe_machine, describe_versions
+from trainspec.schedules import learning_rate
+from trainspec.task import Task, network_for
+from trainspec.training import Trainer
+
+STEPS = 20
+BATCH = 16
+JUDGED = 5  # steps at either end whose mean losses are compared
+INTRO = f"""\
+Made by `nox -s train_all`: {STEPS} steps of each network from its modern recipe, on the first {BATCH} training images
+of the {digits.LABEL}, the same in every step and neither cropped nor mirrored, in fp32. Both
+frameworks start from the same weights; the recipe's rate is scaled with the batch. `image`: pixels, the smallest
+size that leaves no part of a window idle. `loss`: the mean of the first {JUDGED} steps and of the last {JUDGED}; a
+network passes when it falls. `seconds`: all of it, building and tracing included."""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What `train_all` needs of a framework that is loaded."""
+
+    device: str
+    make: Callable[[Task], Trainer]
+    forget: Callable[[], None]  # gives back the memory of networks that are done with
+
+
+class FewSteps:
+    """The steps of a task: their losses, and when each was over."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.step = 0
+        self.losses: list[float] = []
+        self.times: list[float] = []
+
+    def rate(self) -> float | None:
+        """The recipe's whole schedule passes in these few steps."""
+        if self.step >= STEPS:
+            return None
+        return learning_rate(self.task.recipe.schedule, self.step, STEPS, self.task.steps_per_epoch)
+
+    def step_done(self, epoch: Epoch, loss: Any) -> None:
+        self.step += 1
+        self.losses.append(float(loss))
+        self.times.append(time.monotonic())
+        epoch.mean_loss  # noqa: B018  raises where it is not finite
+
+    def run(self, trainer: Trainer) -> None:
+        """Raises `TrainingError` once the loss is not finite."""
+        for number in range(self.task.recipe.epochs):
+            trainer.train_epoch(Epoch(number, self))
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Without the first step, in which a framework may still be building."""
+        if len(self.times) < 2:
+            return None
+        return round((len(self.times) - 1) * self.task.batch_size / max(self.times[-1] - self.times[0], 1e-9), 1)
+
+
+def small_recipe(name: str) -> Recipe:
+    """The network's recipe for the digits, for small batches of the smallest images."""
+    recipe = find_recipe(name, find(name).family, digits.NAME)
+    values = {
+        "batch": BATCH,
+        "epochs": STEPS,  # of one step each
+        "precision": "fp32",
+        "data.name": digits.NAME,
+        "data.image_size": least_image(name),
+        "schedule.peak": recipe.schedule.peak * BATCH / recipe.batch,
+        "augmentation.pad": 0,
+        "augmentation.flip": False,
+    }
+    return override(recipe, values, name)
+
+
+@cache
+def few_images(size: int) -> DataSet:
+    """A batch of the digits; nothing is validated or tested."""
+    data = digits.load_digits(size, seed=0)
+    none = np.arange(0)
+    return replace(
+        data,
+        train=data.train.take(np.arange(BATCH)),
+        validation=data.validation.take(none),
+        test=data.test.take(none),
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network to train in a framework, before its weights are drawn. `versions`: of what decides the figures."""
+
+    name: str
+    framework: str
+    versions: dict[str, str]
+    recipe: Recipe
+    data: DataSet
+    graph: Graph
+
+    @classmethod
+    def of(cls, name: str, framework: str, versions: dict[str, str]) -> Self:
+        recipe, data = small_recipe(name), few_images(least_image(name))
+        return cls(name, framework, versions, recipe, data, network_for(name, data, recipe))
+
+    @property
+    def key(self) -> str:
+        """Changes with everything that a row depends on."""
+        parts = (self.graph.digest, to_toml(self.recipe), STEPS, *sorted(self.versions.items()))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def train(self, framework: Framework) -> Row:
+        """Whatever goes wrong is in the row, as the reason why the network did not pass."""
+        begin = time.monotonic()
+        weights = initial_weights(self.graph, self.recipe.seed, self.recipe.init)
+        steps = FewSteps(Task(self.name, self.graph, weights, self.data, digits.NAME, self.recipe))
+        reason = failure(lambda: steps.run(framework.make(steps.task)))
+        seconds = time.monotonic() - begin
+        framework.forget()
+        return self.row(steps.losses, reason, seconds, steps.images_per_second, framework.device)
+
+    def row(
+        self, losses: Sequence[float], reason: str, seconds: float, speed: float | None = None, device: str = "unknown"
+    ) -> Row:
+        first = last = None
+        if len(losses) == STEPS:
+            first, last = float(np.mean(losses[:JUDGED])), float(np.mean(losses[-JUDGED:]))
+            reason = reason or ("" if last < first else f"the loss did not fall: {first:.4f} to {last:.4f}")
+        return Row(
+            network=self.name,
+            framework=self.framework,
+            key=self.key,
+            image_size=self.graph.input_shape[1],
+            batch=self.recipe.batch,
+            losses=tuple(losses),
+            first=first,
+            last=last,
+            seconds=round(seconds, 2),
+            images_per_second=speed,
+            passed=not reason,
+            reason=reason,
+            date=time.strftime("%Y-%m-%d"),
+            machine=describe_machine() | {"device": device},
+            versions=self.versions,
+        )
+
+
+def failure(action: Callable[[], None]) -> str:
+    """Why the action failed, in a line, or nothing. Of any kind: the networks after it have their turn all the same."""
+    try:
+        action()
+    except DiptychError as error:
+        return " ".join(str(error).split())
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return ""
+
+
+def train_all(
+    framework: str, packages: Sequence[str], train: Callable[[Job], Row], patterns: Sequence[str], out: Path
+) -> int:
+    """Train what matches and has no good row yet; rows and table are kept in `out`. Returns an exit status."""
+    names = chosen(patterns)
+    file, table = out / "train_all.jsonl", out / "train_all.md"
+    rows, versions, display = read_rows(file), describe_versions(packages), Display(framework, len(names))
+    try:
+        with display:
+            for name in names:
+                display.turn_of(name)
+                job, old = Job.of(name, framework, versions), rows.get((name, framework))
+                if old is None or not old.passed or old.key != job.key:
+                    row = rows[name, framework] = train(job)
+                    append_row(file, row)
+                    display.say(described(row))
+    except KeyboardInterrupt:
+        display.say(f"stopped at {display.place}; the same command goes on from there")
+        raise
+    finally:  # from the file: another command may have added to it
+        write_bytes(table, to_markdown(read_rows(file), list_architectures(), INTRO).encode())
+    passed = sum(rows[name, framework].passed for name in names)
+    display.say(f"{framework}: {passed} of {len(names)} networks passed; the table is {table}")
+    return 0 if passed == len(names) else 1
+
+
+def chosen(patterns: Sequence[str]) -> list[str]:
+    """The networks that match a pattern, in the order of the zoo; all without one. Raises `UnknownNameError`."""
+    names = list_architectures()
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UnknownNameError(f"no network matches '{pattern}'{nearest(pattern, dict.fromkeys(names))}")
+    return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def add_train_all_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the two `train_all` commands."""
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard; default: all")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="FOLDER", help="of train_all.jsonl and train_all.md"
+    )

@@ -1,0 +1,160 @@
+"""What `train_all` found: a row for each network and framework in a JSON-lines file, a table of them, a display."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from netspec.files import cannot_write
+from trainspec.atomic import make_folder
+
+Rows = dict[tuple[str, str], "Row"]  # by network and framework, the newest of each
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network's few steps in one framework.
+
+    `key` tells of everything that the row depends on. `losses` are those of the steps, in nats; `first` and `last` the
+    means by which it is judged. `seconds` are of the whole, building and tracing included; `images_per_second` of
+    the steps after the first. `reason`: why it is not `passed`.
+    """
+
+    network: str
+    framework: str
+    key: str
+    image_size: int
+    batch: int
+    losses: tuple[float, ...]
+    first: float | None
+    last: float | None
+    seconds: float
+    images_per_second: float | None
+    passed: bool
+    reason: str
+    date: str
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def read_rows(path: Path) -> Rows:
+    """The rows of a file, or none. A line that is no row (torn when a process was killed) is passed over."""
+    rows: Rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            row = Row(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        rows[row.network, row.framework] = row
+    return rows
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add a row in one write, on a line of its own whatever stands before it. Raises `StorageError`."""
+    make_folder(path.parent)
+    try:
+        with path.open("ab+") as file:
+            torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+            file.write(b"\n" * torn + json.dumps(asdict(row)).encode() + b"\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def to_markdown(rows: Rows, names: Sequence[str], intro: str) -> str:
+    """The table: a line for each of `names` that has a row, its frameworks side by side; then what failed and why."""
+    frameworks = list(dict.fromkeys(framework for _, framework in sorted(rows, key=lambda key: key[1] != "torch")))
+    shown = [name for name in names if any((name, framework) in rows for framework in frameworks)]
+    kept = [rows[name, framework] for name in shown for framework in frameworks if (name, framework) in rows]
+    head = [
+        "network",
+        "image",
+        *(f"{framework} {column}" for framework in frameworks for column in ("loss", "seconds")),
+    ]
+    lines = [f"# A few training steps of every network\n\n{intro}\n", *_summary(kept, frameworks, len(names)), ""]
+    lines += [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    for name in shown:
+        found = [rows.get((name, framework)) for framework in frameworks]
+        size = next(row.image_size for row in found if row)
+        lines.append(_line([name, str(size), *(cell for row in found for cell in _cells(row))]))
+    failed = [row for row in kept if not row.passed]
+    lines += ["", *(f"- **{row.network}** in {row.framework}: {row.reason}" for row in failed)] if failed else []
+    return "\n".join(lines) + "\n"
+
+
+def _summary(rows: Sequence[Row], frameworks: Iterable[str], networks: int) -> list[str]:
+    """A line for each framework, and one for each machine and set of versions that it ran on."""
+    lines = []
+    for framework in frameworks:
+        own = [row for row in rows if row.framework == framework]
+        passed, seconds = sum(row.passed for row in own), sum(row.seconds for row in own)
+        lines.append(f"- **{framework}**: {passed} of {networks} networks passed, in {seconds / 60:.0f} minutes")
+        places: dict[str, list[str]] = {}
+        for row in own:
+            versions = ", ".join(f"{package} {version}" for package, version in row.versions.items())
+            place = f"{row.machine['device']}; {row.machine['cpu']}, {row.machine['memory_gib']} GiB; {versions}"
+            places.setdefault(place, []).append(row.date)
+        lines += [
+            f"  - {place}; {' to '.join(sorted({min(dates), max(dates)}))}"
+            + (f" ({len(dates)} networks)" if len(places) > 1 else "")
+            for place, dates in places.items()
+        ]
+    return lines
+
+
+def _cells(row: Row | None) -> tuple[str, str]:
+    if row is None:
+        return "not run", ""
+    losses = "" if row.first is None or row.last is None else f"{row.first:.3f} → {row.last:.3f}"
+    return losses if row.passed else f"{losses} **failed**".strip(), f"{row.seconds:.1f}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def described(row: Row) -> str:
+    losses = "" if row.first is None else f"loss {row.first:.3f} to {row.last:.3f}"
+    outcome = losses if row.passed else f"{losses}  FAILED: {row.reason}"
+    return f"{row.network:<28} {row.image_size:>3} px  {row.seconds:>6.1f} s  {outcome}"
+
+
+class Display:
+    """A live line on a terminal that says whose turn it is, and a printed one for each network."""
+
+    def __init__(self, framework: str, networks: int) -> None:
+        self.console = Console()
+        self.turn, self.networks = 0, networks
+        self._live = Progress(
+            TextColumn(f"{framework} {{task.fields[place]}}"),
+            BarColumn(),
+            TextColumn("{task.fields[network]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._live.add_task("networks", total=networks, network="", place="")
+
+    @property
+    def place(self) -> str:
+        return f"{self.turn} of {self.networks}"
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._live.stop()
+
+    def turn_of(self, name: str) -> None:
+        self.turn += 1
+        self._live.update(self._task, completed=self.turn - 1, network=name, place=self.place)
+
+    def say(self, text: str) -> None:
+        """Print a line (above the live one)."""
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
