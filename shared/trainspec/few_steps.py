@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from netspec import Graph, find, initial_weights, list_architectures
 from netspec.errors import DiptychError, UnknownNameError
@@ -27,7 +25,7 @@ from netspec.reduce import least_image
 from netspec.registry import nearest
 from trainspec.data import DataSet, digits
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
-from trainspec.runs.few_steps import Row, append_row, read_rows, to_markdown
+from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
 from trainspec.runs.machine import describe_machine, describe_versions
 from trainspec.schedules import learning_rate
 from trainspec.task import Task, network_for
@@ -46,17 +44,11 @@ network passes when it falls. `seconds`: all of it, building and tracing include
 
 @dataclass(frozen=True)
 class Framework:
-    """What `train_all` needs of a framework. `packages`: those whose versions decide the figures."""
+    """What `train_all` needs of a framework that is loaded."""
 
-    name: str
     device: str
-    packages: tuple[str, ...]
     make: Callable[[Task], Trainer]
     forget: Callable[[], None]  # gives back the memory of networks that are done with
-
-    @property
-    def versions(self) -> dict[str, str]:
-        return describe_versions(self.packages)
 
 
 class FewSteps:
@@ -124,21 +116,24 @@ def few_images(size: int) -> DataSet:
 
 @dataclass(frozen=True)
 class Job:
-    """A network to train, before its weights are drawn."""
+    """A network to train in a framework, before its weights are drawn. `versions`: of what decides the figures."""
 
     name: str
+    framework: str
+    versions: dict[str, str]
     recipe: Recipe
     data: DataSet
     graph: Graph
 
     @classmethod
-    def of(cls, name: str) -> Self:
+    def of(cls, name: str, framework: str, versions: dict[str, str]) -> Self:
         recipe, data = small_recipe(name), few_images(least_image(name))
-        return cls(name, recipe, data, network_for(name, data, recipe))
+        return cls(name, framework, versions, recipe, data, network_for(name, data, recipe))
 
-    def key(self, framework: Framework) -> str:
+    @property
+    def key(self) -> str:
         """Changes with everything that a row depends on."""
-        parts = (self.graph.digest, to_toml(self.recipe), STEPS, *sorted(framework.versions.items()))
+        parts = (self.graph.digest, to_toml(self.recipe), STEPS, *sorted(self.versions.items()))
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def train(self, framework: Framework) -> Row:
@@ -147,26 +142,33 @@ class Job:
         weights = initial_weights(self.graph, self.recipe.seed, self.recipe.init)
         steps = FewSteps(Task(self.name, self.graph, weights, self.data, digits.NAME, self.recipe))
         reason = failure(lambda: steps.run(framework.make(steps.task)))
+        seconds = time.monotonic() - begin
+        framework.forget()
+        return self.row(steps.losses, reason, seconds, steps.images_per_second, framework.device)
+
+    def row(
+        self, losses: Sequence[float], reason: str, seconds: float, speed: float | None = None, device: str = "unknown"
+    ) -> Row:
         first = last = None
-        if len(steps.losses) == STEPS:
-            first, last = float(np.mean(steps.losses[:JUDGED])), float(np.mean(steps.losses[-JUDGED:]))
+        if len(losses) == STEPS:
+            first, last = float(np.mean(losses[:JUDGED])), float(np.mean(losses[-JUDGED:]))
             reason = reason or ("" if last < first else f"the loss did not fall: {first:.4f} to {last:.4f}")
         return Row(
             network=self.name,
-            framework=framework.name,
-            key=self.key(framework),
+            framework=self.framework,
+            key=self.key,
             image_size=self.graph.input_shape[1],
             batch=self.recipe.batch,
-            losses=tuple(steps.losses),
+            losses=tuple(losses),
             first=first,
             last=last,
-            seconds=round(time.monotonic() - begin, 2),
-            images_per_second=steps.images_per_second,
+            seconds=round(seconds, 2),
+            images_per_second=speed,
             passed=not reason,
             reason=reason,
             date=time.strftime("%Y-%m-%d"),
-            machine=describe_machine() | {"device": framework.device},
-            versions=framework.versions,
+            machine=describe_machine() | {"device": device},
+            versions=self.versions,
         )
 
 
@@ -181,28 +183,29 @@ def failure(action: Callable[[], None]) -> str:
     return ""
 
 
-def train_all(framework: Framework, patterns: Sequence[str], out: Path) -> int:
+def train_all(
+    framework: str, packages: Sequence[str], train: Callable[[Job], Row], patterns: Sequence[str], out: Path
+) -> int:
     """Train what matches and has no good row yet; rows and table are kept in `out`. Returns an exit status."""
     names = chosen(patterns)
     file, table = out / "train_all.jsonl", out / "train_all.md"
-    rows, display = read_rows(file), Display(framework.name, len(names))
+    rows, versions, display = read_rows(file), describe_versions(packages), Display(framework, len(names))
     try:
         with display:
             for name in names:
                 display.turn_of(name)
-                job, old = Job.of(name), rows.get((name, framework.name))
-                if old is None or not old.passed or old.key != job.key(framework):
-                    row = rows[name, framework.name] = job.train(framework)
+                job, old = Job.of(name, framework, versions), rows.get((name, framework))
+                if old is None or not old.passed or old.key != job.key:
+                    row = rows[name, framework] = train(job)
                     append_row(file, row)
                     display.say(described(row))
-                    framework.forget()
     except KeyboardInterrupt:
         display.say(f"stopped at {display.place}; the same command goes on from there")
         raise
-    finally:
-        write_bytes(table, to_markdown(rows, list_architectures(), INTRO).encode())
-    passed = sum(rows[name, framework.name].passed for name in names)
-    display.say(f"{framework.name}: {passed} of {len(names)} networks passed; the table is {table}")
+    finally:  # from the file: another command may have added to it
+        write_bytes(table, to_markdown(read_rows(file), list_architectures(), INTRO).encode())
+    passed = sum(rows[name, framework].passed for name in names)
+    display.say(f"{framework}: {passed} of {len(names)} networks passed; the table is {table}")
     return 0 if passed == len(names) else 1
 
 
@@ -213,49 +216,6 @@ def chosen(patterns: Sequence[str]) -> list[str]:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise UnknownNameError(f"no network matches '{pattern}'{nearest(pattern, dict.fromkeys(names))}")
     return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
-
-
-def described(row: Row) -> str:
-    losses = "" if row.first is None else f"loss {row.first:.3f} to {row.last:.3f}"
-    outcome = losses if row.passed else f"{losses}  FAILED: {row.reason}"
-    return f"{row.network:<28} {row.image_size:>3} px  {row.seconds:>6.1f} s  {outcome}"
-
-
-class Display:
-    """A live line on a terminal that says whose turn it is, and a printed one for each network."""
-
-    def __init__(self, framework: str, networks: int) -> None:
-        self.console = Console()
-        self.turn, self.networks = 0, networks
-        self._live = Progress(
-            TextColumn(f"{framework} {{task.fields[place]}}"),
-            BarColumn(),
-            TextColumn("{task.fields[network]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._live.add_task("networks", total=networks, network="", place="")
-
-    @property
-    def place(self) -> str:
-        return f"{self.turn} of {self.networks}"
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._live.stop()
-
-    def turn_of(self, name: str) -> None:
-        self.turn += 1
-        self._live.update(self._task, completed=self.turn - 1, network=name, place=self.place)
-
-    def say(self, text: str) -> None:
-        """Print a line (above the live one)."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def add_train_all_options(parser: argparse.ArgumentParser) -> None:

@@ -46,11 +46,12 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_train_all(options: argparse.Namespace) -> int:
-    chosen(options.patterns)  # refused before a framework is loaded
-    import_keras()
-    from keras_impl.train import few_steps
+    from keras_impl.few_steps import PACKAGES
+    from trainspec.worker import Worker
 
-    return train_all(few_steps(), options.patterns, options.out)
+    chosen(options.patterns)  # refused before a process is started
+    with Worker("keras_impl.few_steps") as train:
+        return train_all("keras", PACKAGES, train, options.patterns, options.out)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

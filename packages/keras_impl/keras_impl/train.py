@@ -1,6 +1,5 @@
 """Training in Keras: a loop over the batches of an epoch. Everything around it is `trainspec.training`."""
 
-import gc
 from typing import Any
 
 import keras
@@ -14,7 +13,6 @@ from keras_impl.model import build
 from keras_impl.optim import set_rate, sgd
 from keras_impl.weights import get_weights
 from netspec.init import Weights
-from trainspec.few_steps import Framework
 from trainspec.task import Task
 from trainspec.trainer import Epoch
 
@@ -59,15 +57,3 @@ class Trainer:
 
     def deploy(self, weights: Weights) -> Deployed:
         return Deployed(self.task.graph, weights)
-
-
-def few_steps() -> Framework:
-    """Keras as `train_all` sees it."""
-    backend = ("keras", keras.backend.backend(), "numpy")
-    return Framework(Trainer.framework, choose_machine("fp32").label, backend, Trainer, forget=forget)
-
-
-def forget() -> None:
-    """Give back what networks held that are done with: Keras keeps names and traced functions for the whole process."""
-    keras.backend.clear_session()
-    gc.collect()

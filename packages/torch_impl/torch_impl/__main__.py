@@ -43,10 +43,12 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_train_all(options: argparse.Namespace) -> int:
-    chosen(options.patterns)  # refused before a framework is loaded
-    from torch_impl.train import few_steps
+    from torch_impl.few_steps import PACKAGES
+    from trainspec.worker import Worker
 
-    return train_all(few_steps(), options.patterns, options.out)
+    chosen(options.patterns)  # refused before a process is started
+    with Worker("torch_impl.few_steps") as train:
+        return train_all("torch", PACKAGES, train, options.patterns, options.out)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """Training in PyTorch: an ordinary loop over the batches of an epoch. Everything around it is `trainspec.training`."""
 
-import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from torch_impl.machine import choose_machine, make_deterministic
 from torch_impl.model import build, by_name
 from torch_impl.optim import set_rate, sgd
 from torch_impl.weights import get_weights
-from trainspec.few_steps import Framework
 from trainspec.task import Task
 from trainspec.trainer import Epoch
 
@@ -72,13 +70,3 @@ class Trainer:
 def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: Mapping[str, float]) -> torch.Tensor:
     """Cross-entropy of the logits and of every auxiliary head, summed by their weights."""
     return torch.stack([weights[name] * F.cross_entropy(output, targets) for name, output in heads.items()]).sum()
-
-
-def few_steps() -> Framework:
-    """PyTorch as `train_all` sees it."""
-    return Framework(Trainer.framework, choose_machine("fp32").label, ("torch", "numpy"), Trainer, forget=forget)
-
-
-def forget() -> None:
-    """Give back what networks held that are done with: modules are full of cycles."""
-    gc.collect()

@@ -3,30 +3,16 @@
 import json
 
 import pytest
+from dying import FakeTrainer
 
-from netspec import architecture, find, list_architectures
+from netspec import architecture, list_architectures
 from netspec.errors import UnknownNameError
 from trainspec.few_steps import BATCH, STEPS, Framework, Job, small_recipe, train_all
 from trainspec.recipes import Recipe
 from trainspec.runs.few_steps import append_row, read_rows
+from trainspec.worker import Worker
 
 NAMES = ["lenet5", "lenet5_wide"]
-
-
-class Fake:
-    """A trainer whose loss falls, unless `losses` has another for the network."""
-
-    def __init__(self, task, losses):
-        self.task, self.loss = task, losses.get(task.architecture, lambda step: 3 - step / 10)
-        self.step = 0
-
-    def train_epoch(self, epoch):
-        for rate, plan in zip(epoch.rates(), epoch.plans, strict=False):
-            assert rate > 0
-            images, _ = self.task.batch(plan)
-            assert len(images) == BATCH
-            epoch.record(self.loss(self.step), 0, len(plan))
-            self.step += 1
 
 
 @pytest.fixture
@@ -36,20 +22,23 @@ def trained():
 
 
 @pytest.fixture
-def framework(trained):
-    def make(name="torch", **losses):
-        def trainer(task):
+def run(tmp_path, trained):
+    """`train_all` of these networks; keywords have losses that do not fall."""
+
+    def run_in(*names, framework="torch", **losses):
+        def make(task):
             trained.append(task.architecture)
-            return Fake(task, losses)
+            return FakeTrainer(task, losses.get(task.architecture))
 
-        return Framework(name, "none", ("numpy",), trainer, forget=lambda: None)
+        fake = Framework("none", make, forget=lambda: None)
+        return train_all(framework, ("numpy",), lambda job: job.train(fake), names, tmp_path)
 
-    return make
+    return run_in
 
 
-def test_rows_and_table(tmp_path, framework, trained):
+def test_rows_and_table(tmp_path, run, trained):
     for name in ("torch", "keras"):
-        assert train_all(framework(name), ["lenet*"], tmp_path) == 0
+        assert run("lenet*", framework=name) == 0
     assert trained == NAMES * 2
     row = read_rows(tmp_path / "train_all.jsonl")["lenet5", "keras"]
     assert (row.passed, row.batch, len(row.losses), row.image_size) == (True, BATCH, STEPS, 16)
@@ -61,21 +50,21 @@ def test_rows_and_table(tmp_path, framework, trained):
     assert "numpy" in table
 
 
-def test_what_passed_is_not_trained_again(tmp_path, framework, trained):
-    assert train_all(framework(lenet5_wide=lambda step: 1 + step), NAMES, tmp_path) == 1
+def test_what_passed_is_not_trained_again(tmp_path, run, trained):
+    assert run(*NAMES, lenet5_wide=lambda step: 1 + step) == 1
     assert "**failed**" in (tmp_path / "train_all.md").read_text()
-    assert train_all(framework(), NAMES, tmp_path) == 0
+    assert run(*NAMES) == 0
     assert trained == [*NAMES, "lenet5_wide"]
     assert "failed" not in (tmp_path / "train_all.md").read_text()
 
 
-def test_another_version_or_recipe_is_trained_again(tmp_path, framework, trained, monkeypatch):
-    train_all(framework(), ["lenet5"], tmp_path)
+def test_another_version_or_recipe_is_trained_again(tmp_path, run, trained, monkeypatch):
+    run("lenet5")
     monkeypatch.setattr("trainspec.few_steps.describe_versions", lambda packages: {"python": "4"})
-    train_all(framework(), ["lenet5"], tmp_path)
+    run("lenet5")
     monkeypatch.setattr("trainspec.few_steps.find_recipe", lambda *names: Recipe())
-    train_all(framework(), ["lenet5"], tmp_path)
-    train_all(framework(), ["lenet5"], tmp_path)
+    run("lenet5")
+    run("lenet5")
     assert len(trained) == 3
 
 
@@ -91,28 +80,28 @@ def broken(step):
         (broken, "RuntimeError: no room left"),
     ],
 )
-def test_a_failure_has_its_reason_and_the_next_network_its_turn(tmp_path, framework, trained, capsys, loss, reason):
-    assert train_all(framework(lenet5=loss), NAMES, tmp_path) == 1
+def test_a_failure_has_its_reason_and_the_next_network_its_turn(tmp_path, run, trained, capsys, loss, reason):
+    assert run(*NAMES, lenet5=loss) == 1
     assert trained == NAMES
     assert f"FAILED: {reason}" in capsys.readouterr().out
     assert f"- **lenet5** in torch: {reason}" in (tmp_path / "train_all.md").read_text()
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, framework, trained, capsys):
+def test_ctrl_c_says_how_to_go_on(tmp_path, run, trained, capsys):
     def interrupt(step):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_all(framework(lenet5_wide=interrupt), NAMES, tmp_path)
+        run(*NAMES, lenet5_wide=interrupt)
     assert "stopped at 2 of 2; the same command goes on from there" in capsys.readouterr().out
     assert "1 of 125 networks passed" in (tmp_path / "train_all.md").read_text()
-    train_all(framework(), NAMES, tmp_path)
+    run(*NAMES)
     assert trained == [*NAMES, "lenet5_wide"]
 
 
-def test_a_torn_line_costs_its_own_row_only(tmp_path, framework):
+def test_a_torn_line_costs_its_own_row_only(tmp_path, run):
     file = tmp_path / "train_all.jsonl"
-    train_all(framework(), NAMES, tmp_path)
+    run(*NAMES)
     whole = file.read_text()
     file.write_text(whole[:-40])
     rows = read_rows(file)
@@ -122,9 +111,9 @@ def test_a_torn_line_costs_its_own_row_only(tmp_path, framework):
     assert json.loads(file.read_text().splitlines()[-1])["network"] == "lenet5"
 
 
-def test_unknown_names_are_refused(tmp_path, framework):
+def test_unknown_names_are_refused(tmp_path, run):
     with pytest.raises(UnknownNameError, match="no network matches 'lenet6'; did you mean lenet5"):
-        train_all(framework(), ["lenet6"], tmp_path)
+        run("lenet6")
     assert not list(tmp_path.iterdir())
 
 
@@ -135,8 +124,16 @@ def test_every_network_has_few_steps(name):
     architecture(name, num_classes=10, image_size=recipe.data.image_size, distinct_blocks=True)
 
 
-def test_the_rate_is_the_recipes_for_the_batch(framework):
-    job = Job.of("vgg19")
-    assert find(job.name).family == "vgg"
+def test_a_job_knows_what_it_depends_on():
+    job = Job.of("vgg19", "torch", {"torch": "2"})
     assert job.recipe.schedule.peak == 0.005 * BATCH / 32
-    assert job.key(framework()) == Job.of("vgg19").key(framework()) != Job.of("vgg16").key(framework())
+    assert job.key == Job.of("vgg19", "torch", {"torch": "2"}).key
+    assert job.key not in {Job.of("vgg16", "torch", {"torch": "2"}).key, Job.of("vgg19", "torch", {"torch": "3"}).key}
+
+
+def test_a_process_that_dies_is_the_networks_failure_only():
+    jobs = [Job.of(name, "torch", {}) for name in ("lenet5", "lenet5_wide", "lenet5")]
+    with Worker("dying") as train:
+        rows = [train(job) for job in jobs]
+    assert [row.passed for row in rows] == [True, False, True]
+    assert rows[1].reason == "the process ended (killed, as for want of memory)"

@@ -1,9 +1,12 @@
-"""What `train_all` found: a row for each network and framework in a JSON-lines file, and the table made of them."""
+"""What `train_all` found: a row for each network and framework in a JSON-lines file, a table of them, a display."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trainspec.runs.lines import append_line, read_lines
 
@@ -103,3 +106,46 @@ def _cells(row: Row | None) -> tuple[str, str]:
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def described(row: Row) -> str:
+    losses = "" if row.first is None else f"loss {row.first:.3f} to {row.last:.3f}"
+    outcome = losses if row.passed else f"{losses}  FAILED: {row.reason}"
+    return f"{row.network:<28} {row.image_size:>3} px  {row.seconds:>6.1f} s  {outcome}"
+
+
+class Display:
+    """A live line on a terminal that says whose turn it is, and a printed one for each network."""
+
+    def __init__(self, framework: str, networks: int) -> None:
+        self.console = Console()
+        self.turn, self.networks = 0, networks
+        self._live = Progress(
+            TextColumn(f"{framework} {{task.fields[place]}}"),
+            BarColumn(),
+            TextColumn("{task.fields[network]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._live.add_task("networks", total=networks, network="", place="")
+
+    @property
+    def place(self) -> str:
+        return f"{self.turn} of {self.networks}"
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._live.stop()
+
+    def turn_of(self, name: str) -> None:
+        self.turn += 1
+        self._live.update(self._task, completed=self.turn - 1, network=name, place=self.place)
+
+    def say(self, text: str) -> None:
+        """Print a line (above the live one)."""
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -16,8 +16,6 @@ def append_line(path: Path, entry: Mapping[str, Any]) -> None:
         with path.open("ab+") as file:
             torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
             file.write(b"\n" * torn + json.dumps(entry).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
     except OSError as error:
         raise cannot_write(path, error) from error
 
