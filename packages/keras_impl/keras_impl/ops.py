@@ -66,7 +66,7 @@ def avg_pool(op: ops.AvgPool, x: Shape, **layer: Any) -> keras.layers.Layer:
 
 @builds(ops.GlobalAvgPool)
 def global_avg_pool(op: ops.GlobalAvgPool, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return keras.layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=op.keepdims, **layer)
+    return layers.GlobalAveragePooling2D(op.shape(x), op.keepdims, **layer)
 
 
 @builds(ops.BlurPool)

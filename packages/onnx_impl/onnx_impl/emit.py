@@ -18,12 +18,12 @@ class Emit:
     op's order, `shapes` the logical shapes of the inputs.
     """
 
-    def __init__(self, graph: Graph, node: Node, dtype: np.dtype) -> None:
+    def __init__(self, graph: Graph, node: Node, dtype: np.dtype, opset: int) -> None:
         self.name = node.name
         self.inputs = node.inputs
         self.shapes: tuple[Shape, ...] = graph.input_shapes(node)
         self.weights = [f"{node.name}.{param.name}" for param in node.op.params(*self.shapes)]
-        self.dtype = dtype
+        self.dtype, self.opset = dtype, opset
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
@@ -48,3 +48,9 @@ class Emit:
         array = array.astype(np.int64 if array.dtype.kind == "i" else self.dtype)
         self.constants.append(onnx.numpy_helper.from_array(array, f"{self.name}.{key}"))
         return self.constants[-1].name
+
+    def mean(self, x: str, *axes: int, keepdims: bool) -> str:
+        """ReduceMean, whose axes are an attribute before opset 18 and an input from then on."""
+        if self.opset < 18:
+            return self("ReduceMean", x, axes=axes, keepdims=int(keepdims))
+        return self("ReduceMean", x, self.constant(f"axes{len(self.constants) or ''}", axes), keepdims=int(keepdims))

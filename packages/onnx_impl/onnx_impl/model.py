@@ -84,7 +84,7 @@ def assemble(
     body = model.graph
     add_initializers(body, weights, dtype)
     for node in graph:
-        emit = Emit(graph, node, dtype)
+        emit = Emit(graph, node, dtype, opset)
         HANDLERS[node.op.kind](node.op, emit)
         body.node.extend(emit.nodes)
         body.initializer.extend(emit.constants)

@@ -29,9 +29,10 @@ class OnnxRunner:
     def count(network: Graph, node: Node) -> tuple[int, int]:
         """Trainable and total of the initializers that one layer's nodes read."""
         from onnx_impl.emit import Emit
+        from onnx_impl.model import DEFAULT_OPSET
         from onnx_impl.ops import HANDLERS
 
-        emit = Emit(network, node, np.dtype(np.float32))
+        emit = Emit(network, node, np.dtype(np.float32), DEFAULT_OPSET)
         HANDLERS[node.op.kind](node.op, emit)
         read = {name for part in emit.nodes for name in part.input if name in network.params}
         return sizes_of([network.params[name] for name in read])
