@@ -5,6 +5,7 @@ installed again only when the requirements have changed.
 """
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ nox.options.default_venv_backend = "none"  # environments are made below, one a 
 ROOT = Path(__file__).parent
 GPU = shutil.which("nvidia-smi") is not None
 RUNTIME = "gpu" if GPU else "cpu"  # of onnxruntime
+WORKERS = min(4, os.cpu_count() or 1)  # processes that test side by side: each loads both frameworks, 2 GB and more
 
 # The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN: one framework an environment, and
 # both together only as CPU builds. Beside TensorFlow's GPU build onnxruntime stays on the CPU too.
@@ -38,6 +40,7 @@ KINDS = {
         "hypothesis",
         "mypy",
         "pytest",
+        "pytest-xdist",
     ],
 }
 
@@ -95,8 +98,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, quick parity among them."""
-    run(session, "parity", "pytest", *session.posargs)
+    """All tests, parity of reduced copies among them; `-- -n 0` in one process."""
+    run(session, "parity", "pytest", "-n", str(WORKERS), "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session(default=False)

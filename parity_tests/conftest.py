@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# Before TensorFlow is imported, as `python -m parity` has it.
+# Before the frameworks are imported: TensorFlow as `python -m parity` has it, and threads that sleep while they
+# wait, for processes that test side by side.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HERE = Path(__file__).parent
 

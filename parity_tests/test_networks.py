@@ -27,7 +27,10 @@ def native_cover() -> list[str]:
 
 @pytest.fixture(scope="session")
 def done():
-    """Results of graphs that were compared: networks that reduce to the same one are compared once."""
+    """Results of graphs that were compared: networks that reduce to the same one are compared once.
+
+    Each process that tests has its own, which is why these networks are a group.
+    """
     return {}
 
 
@@ -36,7 +39,10 @@ def test_all_are_there():
     assert goldens().keys() == set(list_architectures())
 
 
-@pytest.mark.parametrize("name", list_architectures())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.xdist_group(PLANS[name].in_float64.name)) for name in list_architectures()],
+)
 def test_parity(name, done):
     """Counts at full size; outputs, gradients, statistics and a step of the reduced copy."""
     results = list(check(PLANS[name], expected=expected(name), done=done))

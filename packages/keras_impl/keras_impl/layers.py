@@ -223,6 +223,21 @@ def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
     return ops.where(x > 0, x, negative_slope * x)
 
 
+@ops.custom_gradient
+def sigmoid(x: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
+    """TensorFlow's own is an approximation that errs to one side, which no mean over a map takes out again."""
+    y = 1 / (1 + ops.exp(-x))
+
+    def gradient(*upstreams: Tensor, upstream: Tensor | None = None) -> Tensor:
+        return (upstreams[0] if upstream is None else upstream) * y * (1 - y)
+
+    return y, gradient
+
+
+def silu(x: Tensor) -> Tensor:
+    return x * sigmoid(x)
+
+
 def gelu(x: Tensor) -> Tensor:
     """Keras's own is made of erfc, which ONNX does not have."""
     return x * (1 + ops.erf(x * 0.5**0.5)) * 0.5
@@ -232,9 +247,9 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "relu": keras.activations.relu,
     "relu6": keras.activations.relu6,
     "leaky_relu": leaky_relu,
-    "sigmoid": ops.sigmoid,
+    "sigmoid": sigmoid,
     "hard_sigmoid": keras.activations.hard_sigmoid,
-    "silu": keras.activations.silu,
+    "silu": silu,
     "hard_swish": keras.activations.hard_silu,
     "mish": keras.activations.mish,
     "gelu": gelu,

@@ -12,6 +12,7 @@ from netspec.options import Parser
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
 # else's. On a GPU parity switches TF32 off for the same reason.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep and leave the cores to TensorFlow
 
 DESCRIPTION = """Holds a network's implementations to one another.
 
