@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from netspec.compare import TOLERANCES
 from netspec.files import written_whole
 from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
@@ -16,9 +15,12 @@ from trainspec.runs.lines import append_line, read_lines
 from trainspec.runs.machine import describe_machine, describe_versions
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
-BUILDERS = ("netspec.ops", "torch_impl", "keras_impl", "onnx_impl")
-SEMANTICS = ("ops.py", "layers.py", "kernels.py", "emit.py")  # the files that decide what a network computes
-
+SOURCES = {  # what decides a comparison's figures, but for the graphs
+    "netspec": ("ops/*.py", "init.py", "tolerances.toml"),
+    "torch_impl": ("ops.py", "layers.py", "optim.py"),
+    "keras_impl": ("ops.py", "layers.py", "kernels.py", "optim.py"),
+    "onnx_impl": ("ops.py", "emit.py", "measure.py", "verify.py"),
+}
 HEAD = """# Parity of all networks
 
 Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.
@@ -82,10 +84,11 @@ class Log:
         self.sources = _sources()
         self.rows: dict[str, Row] = {}
         for entry in read_lines(self.path):
+            fingerprint = entry.pop("fingerprint", "")
             try:
-                self.rows[entry.pop("fingerprint")] = Row.read(entry)
+                self.rows[fingerprint] = Row.read(entry)
             except (TypeError, KeyError):
-                continue
+                continue  # no row
 
     def find(self, plan: Plan) -> Row | None:
         """The row of an earlier run in which nothing was different."""
@@ -126,13 +129,11 @@ class Log:
 
 
 def _sources() -> str:
-    """A hash over the files that say what the ops compute, and over the limits."""
-    files = [TOLERANCES]
-    for package in BUILDERS:
+    """A hash over the files of `SOURCES`."""
+    files: list[Path] = []
+    for package, patterns in SOURCES.items():
         spec = find_spec(package)
-        for folder in spec.submodule_search_locations or () if spec else ():
-            wanted = "*.py" if package == "netspec.ops" else "[!_]*.py"
-            files += [
-                path for path in sorted(Path(folder).glob(wanted)) if package == "netspec.ops" or path.name in SEMANTICS
-            ]
+        assert spec is not None
+        for folder in spec.submodule_search_locations or ():
+            files += [path for pattern in patterns for path in sorted(Path(folder).glob(pattern))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
