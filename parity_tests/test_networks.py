@@ -36,7 +36,8 @@ def done():
 
 def test_all_are_there():
     assert PLANS.keys() == {*OPS, *list_architectures()}
-    assert goldens().keys() == set(list_architectures())
+    assert len(goldens()) > 100
+    assert goldens().keys() <= set(list_architectures())
 
 
 @pytest.mark.parametrize(

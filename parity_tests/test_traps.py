@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from netspec import architecture, find, list_architectures
-from netspec.errors import ShapeError
+from netspec import Graph, architecture, find, list_architectures
+from netspec.errors import ParityError, ShapeError
 from netspec.reduce import least_image, reduced
-from parity.check import float64_forward, frameworks, subject
+from onnx_impl.measure import probe
+from parity.check import Result, float64_forward, frameworks, subject
 
 FAMILIES = sorted({find(name).family for name in list_architectures()})
+SEEDS = 5
 REACH = 16  # sizes above the smallest among which three are chosen
 
 
@@ -50,6 +52,17 @@ def works(name: str, size: int) -> bool:
 CASES = [(name, trap) for name in map(lightest, FAMILIES) for trap in traps(name)]
 
 
+def compared(graph: Graph) -> list[Result]:
+    """With the first weights that say anything: NiN ends in a ReLU, which may leave two classes at zero."""
+    for seed in range(SEEDS):
+        one = subject(graph, probe(graph, seed))
+        try:
+            return list(float64_forward(one, frameworks(one, "float64")))
+        except ParityError:
+            continue
+    raise AssertionError(f"the outputs of {graph.name} do not depend on its input, whatever the weights")
+
+
 @pytest.mark.parametrize(
     ("name", "trap"), CASES, ids=[f"{n}-{t.in_channels}x{t.size[0]}x{t.size[1]}-{t.num_classes}" for n, t in CASES]
 )
@@ -61,8 +74,7 @@ def test_the_same_in_all_builders(name, trap):
         num_classes=trap.num_classes,
         distinct_blocks=True,
     )
-    one = subject(graph)
-    results = list(float64_forward(one, frameworks(one, "float64")))
+    results = compared(graph)
     assert [result.check for result in results] == ["float64", "onnx"]
     assert not [result for result in results if not result.passed]
 
