@@ -1,7 +1,6 @@
 """Keras as `train_all` sees it."""
 
 import gc
-import logging
 import os
 
 from keras_impl.quiet import import_keras
@@ -13,7 +12,6 @@ PACKAGES = ("keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "numpy")
 def framework() -> Framework:
     """Loads Keras and its backend."""
     import_keras()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of a function traced anew for each network
     from keras_impl.machine import choose_machine
     from keras_impl.train import Trainer
 

@@ -1,5 +1,6 @@
 """TensorFlow without what it prints while it is imported, which no log level of its own turns off."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -8,6 +9,7 @@ import tempfile
 def import_keras() -> None:
     """Import Keras and its backend with the process's stderr put aside; what was said is shown if it fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, which many networks in turn mean
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as aside:
