@@ -88,12 +88,11 @@ def show(network: str, *, as_json: bool) -> None:
 def draw(network: str, out: Path | None) -> None:
     """Write the picture and say where it is."""
     from netspec.diagram import as_svg
-    from netspec.files import written_whole
+    from netspec.files import write_bytes
 
     graph = resolve(network)
     path = out or Path(f"{Path(network).stem}.svg")
-    with written_whole(path) as temporary:
-        temporary.write_text(as_svg(graph), encoding="utf-8")
+    write_bytes(path, as_svg(graph).encode())
     print(path)
 
 

@@ -9,7 +9,7 @@ from keras_impl.quiet import import_keras
 from netspec import cli
 from netspec.options import Parser, add_export_options, network_of, out_of
 from trainspec.evaluation import add_evaluate_options
-from trainspec.few_steps import add_train_all_options, chosen, train_all
+from trainspec.few_steps import add_train_all_options, train_all
 from trainspec.task import add_task_options, read_task
 
 
@@ -49,7 +49,6 @@ def run_train_all(options: argparse.Namespace) -> int:
     from keras_impl.few_steps import PACKAGES
     from trainspec.worker import Worker
 
-    chosen(options.patterns)  # refused before a process is started
     with Worker("keras_impl.few_steps") as train:
         return train_all("keras", PACKAGES, train, options.patterns, options.out)
 
