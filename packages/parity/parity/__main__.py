@@ -8,6 +8,7 @@ from pathlib import Path
 from netspec import cli
 from netspec.errors import WeightsError
 from netspec.options import Parser
+from trainspec.runs.machine import cores
 
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
 # else's. On a GPU parity switches TF32 off for the same reason.
@@ -58,19 +59,17 @@ def main(argv: Sequence[str]) -> int:
 
     if options.all:
         plans = full_plans(native=options.native)
+    elif options.patterns:
+        plans = named_plans(options.patterns, native=options.native)
     else:
-        plans = (
-            named_plans(options.patterns, native=options.native)
-            if options.patterns
-            else default_plans(native=options.native)
-        )
+        plans = default_plans(native=options.native)
     if options.weights and (len(plans) > 1 or len(options.weights) > 2):
         raise WeightsError("--weights takes one or two files, for one network")
 
     from parity.report import run
 
     small = not (options.all or options.patterns)
-    jobs = options.jobs or (len(os.sched_getaffinity(0)) if small else 1)
+    jobs = options.jobs or (cores() if small else 1)
     return run(plans, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 

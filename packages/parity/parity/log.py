@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from netspec.files import written_whole
+from netspec.files import write_bytes
 from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
 from trainspec.runs.lines import append_line, read_lines
@@ -123,8 +123,7 @@ class Log:
             cells += [*map(row.text, CHECKS), copy, f"{row.seconds:.1f}"]
             lines.append(f"| {' | '.join(cells)} |")
         path = self.folder / "parity.md"
-        with written_whole(path) as temporary:
-            temporary.write_text(head + "\n".join(lines) + "\n")
+        write_bytes(path, (head + "\n".join(lines) + "\n").encode())
         return path
 
 

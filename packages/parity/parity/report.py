@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -16,6 +16,7 @@ from parity.goldens import expected
 from parity.log import Log, Row
 from parity.memory import release
 from parity.runners import KerasRunner
+from trainspec.runs.machine import cores
 
 
 def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None = None, jobs: int = 1) -> int:
@@ -29,10 +30,8 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
     log = Log(keep) if keep else None
     console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'seconds':>9}[/]")
     rows = []
-    for plan, row in _rows(plans, weights, log, jobs):
+    for row in _rows(plans, weights, log, jobs):
         rows.append(row)
-        if log and not log.find(plan):
-            log.add(plan, row)
         position = f"  {len(rows)}/{len(plans)}" if log else ""
         console.print(f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.seconds:>9.1f}{position}")
     status = _summary(console, rows)
@@ -41,27 +40,34 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
     return status
 
 
-def _rows(plans: Sequence[Plan], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[tuple[Plan, Row]]:
-    """Rows that are kept, then the others; networks that reduce to the same graph one behind the other."""
+def _rows(plans: Sequence[Plan], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[Row]:
+    """Rows that are kept, then the others, which are kept from now on.
+
+    Networks that reduce to the same graph come one behind the other.
+    """
     groups: dict[int, list[Plan]] = {}
     for plan in plans:
         if log and (row := log.find(plan)):
-            yield plan, row
+            yield row
         else:
             groups.setdefault(id(plan.in_float64), []).append(plan)
-    compare = partial(_compare_group, weights=tuple(weights))
+    compared = _compared(groups.values(), partial(_compare_group, weights=tuple(weights)), jobs)
+    for group, rows in zip(groups.values(), compared, strict=True):
+        for plan, row in zip(group, rows, strict=True):
+            if log:
+                log.add(plan, row)
+            yield row
+
+
+def _compared(
+    groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], list[Row]], jobs: int
+) -> Iterator[list[Row]]:
+    """The rows of each group, in this process or in `jobs` others."""
     if jobs == 1:
-        compared: Iterable[list[Row]] = map(compare, groups.values())
-        yield from _paired(groups.values(), compared)
+        yield from map(compare, groups)
         return
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (threads,)) as pool:
-        yield from _paired(groups.values(), pool.map(compare, groups.values()))
-
-
-def _paired(groups: Iterable[list[Plan]], compared: Iterable[list[Row]]) -> Iterator[tuple[Plan, Row]]:
-    for group, rows in zip(groups, compared, strict=True):
-        yield from zip(group, rows, strict=True)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),)) as pool:
+        yield from pool.map(compare, groups)
 
 
 def _limit_threads(threads: int) -> None:

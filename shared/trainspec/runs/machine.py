@@ -11,10 +11,15 @@ def describe_machine() -> dict[str, str | int | float]:
     """`cpu` (its model), `cores` this process may use, `memory_gib`, `os`."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": cores(),
         "memory_gib": _memory_gib(),
         "os": f"{platform.system()} {platform.machine()}",
     }
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 from netspec import Graph, Node
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
-from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, heads_of, sizes
+from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
 
 MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value until its end
 
@@ -76,6 +76,7 @@ class KerasRunner:
     def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
         import tensorflow as tf
 
+        from keras_impl.model import by_name
         from keras_impl.optim import set_rate, sgd
         from keras_impl.weights import LAYOUTS, variables
 
@@ -84,18 +85,18 @@ class KerasRunner:
         loss = self.keras.losses.CategoricalCrossentropy(from_logits=True, dtype=self.dtype)
         trained = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            heads = heads_of(self.model(self._tensors(feeds), training=True))
-            weights = self.graph.loss_weights or (1.0,)
-            total = sum(w * loss(targets.astype(self.dtype), y) for w, y in zip(weights, heads, strict=True))
+            heads = by_name(self.model(self._tensors(feeds), training=True))
+            weights = self.graph.heads
+            total = sum(weights[name] * loss(targets.astype(self.dtype), output) for name, output in heads.items())
         gradients = tape.gradient(total, [variable.value for variable in trained])
         names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(self.model)}
-        by_name = {}
+        moved = {}
         for variable, gradient in zip(trained, gradients, strict=True):
             name, layout = names[id(variable)]
-            by_name[name] = from_channels_last(np.asarray(gradient), layout)
+            moved[name] = from_channels_last(np.asarray(gradient), layout)
         optimizer.apply(gradients, trained)
         after = self.weights()
-        return TrainingStep(by_name, {name: after[name] for name in after if name not in by_name}, after)
+        return TrainingStep(moved, {name: after[name] for name in after if name not in moved}, after)
 
     @staticmethod
     def forget() -> None:

@@ -63,8 +63,3 @@ def sizes(trainable: Iterable[Sequence[int]], every: Iterable[Sequence[int]]) ->
 
 def sizes_of(params: Sequence[Param]) -> tuple[int, int]:
     return sizes([param.shape for param in params if param.trainable], [param.shape for param in params])
-
-
-def heads_of(outputs: Any) -> list[Any]:
-    """The logits and what auxiliary heads say, in the graph's order."""
-    return list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]

@@ -1,13 +1,13 @@
 """A network in PyTorch."""
 
-import os
 from typing import Any
 
 import numpy as np
 
 from netspec import Graph, Node
 from netspec.init import Weights
-from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, heads_of, sizes
+from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
+from trainspec.runs.machine import cores
 
 
 class TorchRunner:
@@ -19,7 +19,7 @@ class TorchRunner:
         import torch_impl
 
         # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
-        torch.set_num_threads(1 if dtype == "float64" else len(os.sched_getaffinity(0)))
+        torch.set_num_threads(1 if dtype == "float64" else cores())
         self.torch = torch
         self.dtype = getattr(torch, dtype)
         self.graph = graph
@@ -67,16 +67,15 @@ class TorchRunner:
         return seen
 
     def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
+        from torch_impl.model import by_name
         from torch_impl.optim import set_rate, sgd
+        from torch_impl.train import loss_of
 
         optimizer = sgd(self.model, STEP)
         set_rate(optimizer, RATE)
         expected = self.torch.from_numpy(targets).to(self.dtype)
-        heads = heads_of(self.model.train()(*self._tensors(feeds)))
-        weights = self.graph.loss_weights or (1.0,)
-        cross_entropy = self.torch.nn.functional.cross_entropy
-        loss: Any = sum(w * cross_entropy(y, expected) for w, y in zip(weights, heads, strict=True))
-        loss.backward()
+        heads = by_name(self.model.train()(*self._tensors(feeds)))
+        loss_of(heads, expected, self.graph.heads).backward()  # type: ignore[no-untyped-call]
         parameters: dict[str, Any] = dict(self.model.named_parameters())
         gradients = {name: parameter.grad.numpy().copy() for name, parameter in parameters.items()}
         optimizer.step()
