@@ -74,18 +74,22 @@ def _is_same(kernel: Sequence[int], stride: Sequence[int], padding: Padding, dil
 
 
 def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
-    """Normalise the last axis with given statistics."""
-    if on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(x.dtype) != "float64":
+    """Normalise the last axis with given statistics.
+
+    TensorFlow's fused kernel is for export, where it becomes one node: its reciprocal square root errs to one side
+    with AVX-512, and a hundred layers of it are seen in a deep network's logits. This is faster, too.
+    """
+    if _exporting.get() and _has_fused_norm(x):
         import tensorflow as tf
 
         return tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)[0]
-    wide = ops.cast(x, gamma.dtype)
-    return ops.cast((wide - mean) * (gamma / ops.sqrt(variance + epsilon)) + beta, x.dtype)
+    scale = gamma / ops.sqrt(variance + epsilon)
+    return ops.cast(ops.cast(x, gamma.dtype) * scale + (beta - mean * scale), x.dtype)
 
 
 def batch_norm_of_batch(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise the last axis with the batch's own statistics: the result, the mean, the *unbiased* variance."""
-    if on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(x.dtype) != "float64":
+    if _has_fused_norm(x):
         import tensorflow as tf
 
         return tuple(tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)[:3])
@@ -93,6 +97,10 @@ def batch_norm_of_batch(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) 
     mean, variance, count = moments(wide, tuple(range(len(x.shape) - 1)))
     y = (wide - mean) * (gamma / ops.sqrt(variance + epsilon)) + beta
     return ops.cast(y, x.dtype), mean, variance * (count / ops.maximum(count - 1, 1))
+
+
+def _has_fused_norm(x: Tensor) -> bool:
+    return on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(x.dtype) != "float64"
 
 
 def moments(x: Tensor, axes: tuple[int, ...], keepdims: bool = False) -> tuple[Tensor, Tensor, Tensor]:
