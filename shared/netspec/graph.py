@@ -65,6 +65,10 @@ class Graph:
         self._check_names()
         _ = self.shapes
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: without the table of blocks, whose arguments may be functions that do not travel."""
+        return {part.name: getattr(self, part.name) for part in fields(self)} | {"blocks": ()}
+
     def _check_names(self) -> None:
         places: dict[str, int] = {}
         for place, node in enumerate(self.nodes):

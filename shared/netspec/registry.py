@@ -4,7 +4,7 @@ import difflib
 import importlib
 import pkgutil
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -104,10 +104,22 @@ def find(name: str) -> Architecture:
         raise UnknownNameError(f"no architecture '{name}'{nearest(name, _all())}") from None
 
 
-def nearest(name: str, names: Mapping[str, Any]) -> str:
+def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network") -> list[str]:
+    """Those of `names` that match one of the wildcard patterns, in their order.
+
+    Raises `UnknownNameError` with the nearest names for a pattern that nothing matches.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UnknownNameError(f"no {kind} matches '{pattern}'{nearest(pattern, names)}")
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean a, b?`, or where to look."""
-    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {', '.join(close)}?" if close else f"; there are {', '.join(list(names)[:12])}, ..."
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; did you mean {', '.join(close)}?" if close else f"; there are {', '.join(names[:12])}, ..."
 
 
 def architecture(

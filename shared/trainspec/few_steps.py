@@ -11,7 +11,6 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -19,10 +18,10 @@ from typing import Any, Self
 import numpy as np
 
 from netspec import Graph, find, initial_weights, list_architectures
-from netspec.errors import DiptychError, UnknownNameError
+from netspec.errors import DiptychError
 from netspec.files import write_bytes
 from netspec.reduce import least_image
-from netspec.registry import nearest
+from netspec.registry import matching
 from trainspec.data import DataSet, digits
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
 from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
@@ -186,8 +185,11 @@ def failure(action: Callable[[], None]) -> str:
 def train_all(
     framework: str, packages: Sequence[str], train: Callable[[Job], Row], patterns: Sequence[str], out: Path
 ) -> int:
-    """Train what matches and has no good row yet; rows and table are kept in `out`. Returns an exit status."""
-    names = chosen(patterns)
+    """Train what matches (all, without a pattern) and has no good row yet; rows and table are kept in `out`.
+
+    Returns an exit status. Raises `UnknownNameError` for a pattern that nothing matches.
+    """
+    names = matching(patterns or ["*"], list_architectures())
     file, table = out / "train_all.jsonl", out / "train_all.md"
     rows, versions, display = read_rows(file), describe_versions(packages), Display(framework, len(names))
     try:
@@ -207,15 +209,6 @@ def train_all(
     passed = sum(rows[name, framework].passed for name in names)
     display.say(f"{framework}: {passed} of {len(names)} networks passed; the table is {table}")
     return 0 if passed == len(names) else 1
-
-
-def chosen(patterns: Sequence[str]) -> list[str]:
-    """The networks that match a pattern, in the order of the zoo; all without one. Raises `UnknownNameError`."""
-    names = list_architectures()
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise UnknownNameError(f"no network matches '{pattern}'{nearest(pattern, dict.fromkeys(names))}")
-    return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def add_train_all_options(parser: argparse.ArgumentParser) -> None:

@@ -38,8 +38,7 @@ class Worker:
             self._process, self._connection = self._start()
         begin = time.monotonic()
         try:
-            # not the job itself: its graph holds functions, which do not travel
-            self._connection.send((job.name, job.framework, job.versions))
+            self._connection.send(job)
             row, memory = self._connection.recv()
         except (EOFError, OSError):
             self._process.join()
@@ -70,7 +69,7 @@ def serve(connection: Connection, module: str) -> None:
     framework = import_module(module).framework()
     while True:
         try:
-            job = Job.of(*connection.recv())
+            job: Job = connection.recv()
             connection.send((job.train(framework), memory_in_use()))
         except (EOFError, OSError):
             return

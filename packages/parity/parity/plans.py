@@ -1,13 +1,10 @@
 """Which graphs of which networks are compared."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from netspec import Graph
-from netspec.errors import UnknownNameError
 from netspec.reduce import reduced
-from netspec.registry import architecture, list_architectures
+from netspec.registry import architecture, list_architectures, matching
 from parity.check import Plan
 from parity.examples import EXAMPLES, example
 
@@ -20,7 +17,7 @@ def default_plans(*, native: bool = False) -> list[Plan]:
     """Every op, and every network as a reduced copy. Networks that reduce to the same graph share it."""
     plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
     for name, copy in _reduced(list_architectures()):
-        plans.append(Plan(_network(name), copy if native else None, copy, native))
+        plans.append(Plan(architecture(name), copy if native else None, copy, native))
     return plans
 
 
@@ -28,23 +25,18 @@ def full_plans(*, native: bool = False) -> list[Plan]:
     """Every op, and every network at full size in float32, as a reduced copy in float64."""
     plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
     for name, copy in _reduced(list_architectures()):
-        network = _network(name)
+        network = architecture(name)
         plans.append(Plan(network, network, copy, native))
     return plans
 
 
 def named_plans(patterns: Sequence[str], *, native: bool = False) -> list[Plan]:
     """What matches, at full size; heavy ones without native exports, and in float64 as a reduced copy."""
-    names = [*OPS, *list_architectures()]
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise UnknownNameError(f"no network or op matches '{pattern}'")
     plans = []
-    for name in names:
-        if any(fnmatchcase(name, pattern) for pattern in patterns):
-            network = _op(name) if name in OPS else _network(name)
-            heavy = network.macs > HEAVY_MACS
-            plans.append(Plan(network, network, reduced(name) if heavy else network, native or not heavy))
+    for name in matching(patterns, [*OPS, *list_architectures()], "network or op"):
+        network = _op(name) if name in OPS else architecture(name)
+        heavy = network.macs > HEAVY_MACS
+        plans.append(Plan(network, network, reduced(name) if heavy else network, native or not heavy))
     return plans
 
 
@@ -52,14 +44,9 @@ def _op(name: str) -> Graph:
     return example(name.removeprefix("op."))
 
 
-def _network(name: str) -> Graph:
-    """Without the table of its blocks, whose functions cannot go to another process."""
-    return replace(architecture(name), blocks=())
-
-
 def _reduced(names: Iterable[str]) -> Iterable[tuple[str, Graph]]:
     """Names with their reduced copies, one object for equal ones."""
     first: dict[object, Graph] = {}
     for name in names:
-        graph = replace(reduced(name), blocks=())
+        graph = reduced(name)
         yield name, first.setdefault((graph.input_shape, graph.nodes, graph.outputs), graph)
