@@ -13,6 +13,7 @@ from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
 from trainspec.runs.lines import append_line, read_lines
 from trainspec.runs.machine import describe_machine, describe_versions
+from trainspec.runs.tables import markdown_table
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
 SOURCES = {  # what decides a comparison's figures, but for the graphs
@@ -69,7 +70,14 @@ class Row:
     def text(self, check: str) -> str:
         return next((result.text for result in self.results if result.check == check), "-")
 
+    def cells(self) -> list[str]:
+        """In the columns of the table."""
+        copy = f"{self.reduced} as {self.twin}" if self.twin != self.network else self.reduced
+        counts = f"{self.total:,}", f"{self.macs:,}"
+        return [self.network, self.input, *counts, *map(self.text, CHECKS), copy, f"{self.seconds:.1f}"]
+
     def cell(self, check: str) -> str:
+        """On a terminal."""
         failed = any(result.check == check and not result.passed for result in self.results)
         return f"[bold red]{self.text(check):>14}[/]" if failed else f"{self.text(check):>14}"
 
@@ -116,14 +124,8 @@ class Log:
             **describe_machine(),
         )
         columns = ["network", "input", "total", "MACs", *CHECKS, "reduced copy", "seconds"]
-        lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-        for row in rows:
-            copy = f"{row.reduced} as {row.twin}" if row.twin != row.network else row.reduced
-            cells = [row.network, row.input, f"{row.total:,}", f"{row.macs:,}"]
-            cells += [*map(row.text, CHECKS), copy, f"{row.seconds:.1f}"]
-            lines.append(f"| {' | '.join(cells)} |")
         path = self.folder / "parity.md"
-        write_bytes(path, (head + "\n".join(lines) + "\n").encode())
+        write_bytes(path, (head + markdown_table(columns, (row.cells() for row in rows))).encode())
         return path
 
 

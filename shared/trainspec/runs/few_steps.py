@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trainspec.runs.lines import append_line, read_lines
+from trainspec.runs.tables import markdown_table
 
 Rows = dict[tuple[str, str], "Row"]  # by network and framework, the newest of each
 
@@ -67,14 +68,14 @@ def to_markdown(rows: Rows, names: Sequence[str], intro: str) -> str:
         *(f"{framework} {column}" for framework in frameworks for column in ("loss", "seconds")),
     ]
     lines = [f"# A few training steps of every network\n\n{intro}\n", *_summary(kept, frameworks, len(names)), ""]
-    lines += [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    body = []
     for name in shown:
         found = [rows.get((name, framework)) for framework in frameworks]
         size = next(row.image_size for row in found if row)
-        lines.append(_line([name, str(size), *(cell for row in found for cell in _cells(row))]))
-    failed = [row for row in kept if not row.passed]
-    lines += ["", *(f"- **{row.network}** in {row.framework}: {row.reason}" for row in failed)] if failed else []
-    return "\n".join(lines) + "\n"
+        body.append([name, str(size), *(cell for row in found for cell in _cells(row))])
+    failed = [f"- **{row.network}** in {row.framework}: {row.reason}" for row in kept if not row.passed]
+    lines += [markdown_table(head, body), *failed]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _summary(rows: Sequence[Row], frameworks: Iterable[str], networks: int) -> list[str]:
@@ -102,10 +103,6 @@ def _cells(row: Row | None) -> tuple[str, str]:
         return "not run", ""
     losses = "" if row.first is None or row.last is None else f"{row.first:.3f} → {row.last:.3f}"
     return losses if row.passed else f"{losses} **failed**".strip(), f"{row.seconds:.1f}"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def described(row: Row) -> str:
