@@ -56,6 +56,7 @@ EXAMPLES: dict[str, Draw] = {
     "blur_pool": lambda x: f.blur_pool(x),
     **{f"activation.{fn}": partial(f.activation, fn=fn) for fn in ACTIVATIONS if fn != "leaky_relu"},
     "activation.leaky_relu": lambda x: f.activation(x, "leaky_relu", slope=0.2),
+    "activation.leaky_relu_flat": lambda x: f.activation(x, "leaky_relu"),
     "scale": lambda x: f.add(f.scale(x, 0.17), x),
     "dropout.map": lambda x: f.dropout(x, 0.3),
     "dropout.vector": lambda x: f.dropout(f.flatten(x), 0.5),

@@ -1,5 +1,6 @@
 """Shape, parameter and MAC rules: by hand, and against a loop over every cell."""
 
+from functools import partial
 from inspect import getdoc
 
 import numpy as np
@@ -88,6 +89,7 @@ def test_refuses(op, inputs):
     ("op", "value"),
     [
         (ops.Activation, "swoosh"),
+        (partial(ops.Activation, "relu"), 0.2),
         (ops.Dropout, 1.0),
         (ops.Dropout, -0.1),
         (ops.StochasticDepth, 0.0),
