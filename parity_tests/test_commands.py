@@ -48,7 +48,7 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "too small for its pools": (["lenet5", "--image-size", "15"], "15x15.*the smallest that it takes is 16x16"),
     "unknown option": (["vgg11", "--option", "dropuot=0.1"], "no option 'dropuot'; did you mean dropout"),
     "no pair": (["vgg11", "--option", "dropout"], "KEY=VALUE, not 'dropout'"),
-    "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2 "),
+    "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2.0 "),
     "value of another kind": (["vgg11", "--option", "dropout=high"], "dropout"),
     "unknown flag": (["lenet5", "--fast"], "--fast"),
     "no number": (["lenet5", "--num-classes", "ten"], "ten"),
