@@ -50,6 +50,8 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "no pair": (["vgg11", "--option", "dropout"], "KEY=VALUE, not 'dropout'"),
     "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2.0 "),
     "value of another kind": (["vgg11", "--option", "dropout=high"], "dropout"),
+    "no finite value": (["mobilenet_v2", "--option", "width=nan"], "a finite number for width, as 1.0, not nan"),
+    "no width": (["mobilenet_v2", "--option", "width=0"], "0 channels are too few; choose a width above 0"),
     "unknown flag": (["lenet5", "--fast"], "--fast"),
     "no number": (["lenet5", "--num-classes", "ten"], "ten"),
     "no size": (["lenet5", "--image-size", "axb"], "axb"),

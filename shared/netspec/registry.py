@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 from netspec.errors import ShapeError, UnknownNameError
@@ -169,10 +170,12 @@ def architecture(
 
 
 def _check_kind(name: str, option: str, value: Any, default: Any) -> None:
-    """An option is of its default's type; a whole number will do for a float."""
+    """An option is of its default's type; a whole number will do for a float, but nan and infinity will not."""
     wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
-    if default is not None and type(value) not in wanted:
+    if type(value) not in wanted:
         raise UnknownNameError(f"{name} takes a {type(default).__name__} for {option}, as {default}, not {value!r}")
+    if isinstance(value, int | float) and not abs(value) <= float_info.max:  # which nan is not either
+        raise UnknownNameError(f"{name} takes a finite number for {option}, as {default}, not {value}")
 
 
 def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) -> int:
