@@ -164,8 +164,13 @@ def architecture(
     try:
         return trace(title, (channels, height, width), draw, distinct_blocks=distinct_blocks)
     except ShapeError as error:
-        smallest = smallest_image(lambda size: trace(title, (channels, size, size), draw), max(*native, height, width))
-        refused = f"{name} cannot take images of {height}x{width}: {error}"
+        try:
+            smallest = smallest_image(
+                lambda size: trace(title, (channels, size, size), draw), max(*native, height, width)
+            )
+        except ShapeError:  # the size is not to blame
+            raise ShapeError(f"{title}: {error}") from None
+        refused = f"{title} cannot take images of {height}x{width}: {error}"
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
 
 

@@ -97,6 +97,11 @@ def test_no_size_at_all():
         smallest_image(build, 9)
 
 
+def test_a_cause_that_is_not_the_size_is_named():
+    with pytest.raises(ShapeError, match=r"\(width=0.25\): 32 groups do not divide 8 and 8 channels"):
+        architecture("resnext50_c32_cifar", width=0.25)
+
+
 def works(name: str, size: int) -> bool:
     try:
         architecture(name, image_size=size)
