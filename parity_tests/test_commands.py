@@ -75,7 +75,7 @@ CASES = [
     ("onnx_impl", ["explode"], "explode"),
     ("onnx_impl", [], "COMMAND"),
     ("netspec", ["resnet21"], "no network matches 'resnet21'; did you mean .*resnet20"),
-    ("netspec", ["--family", "vgh"], "no network matches"),
+    ("netspec", ["--family", "vgh"], "no family matches 'vgh'; did you mean vgg"),
     ("netspec", ["vgg*", "--size", "33"], r"no network matches 'vgg\*' --size 33"),
     ("netspec", ["--show", "cyclic.json"], "cyclic.json.*cycle"),
     ("netspec", ["--diagram", "cyclic.json"], "cyclic.json.*cycle"),
