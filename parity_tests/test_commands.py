@@ -35,10 +35,14 @@ def folder(tmp_path_factory):
     for name, change in {
         "schema": {"schema": 2},
         "cyclic": {"nodes": [{**first, "inputs": [second["name"]]}, *graph["nodes"][1:]]},
+        "endless": {"input_shape": [3, float("inf"), 32]},
         "dangling": {"nodes": [{**first, "inputs": ["nowhere"]}, *graph["nodes"][1:]]},
     }.items():
         (folder / f"{name}.json").write_text(json.dumps({**graph, **change}))
     (folder / "text.json").write_text("no graph at all")
+    (folder / "deep.json").write_text("[" * 10**5)
+    (folder / "binary.json").write_bytes(b"\x93NUMPY")
+    (folder / "folder.json").mkdir()
     return folder
 
 
@@ -59,6 +63,10 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "a cycle": (["cyclic.json"], "cyclic.json.*cycle: conv1 <- conv1.relu <- conv1"),
     "a dangling node": (["dangling.json"], "dangling.json.*'conv1' reads 'nowhere'"),
     "no JSON": (["text.json"], "text.json is not JSON"),
+    "no text": (["binary.json"], "binary.json is not JSON: .*decode"),
+    "too deep": (["deep.json"], "deep.json is not JSON: maximum recursion depth"),
+    "no number of pixels": (["endless.json"], "endless.json is no graph of schema 1: OverflowError"),
+    "a folder": (["folder.json"], "folder.json cannot be read: Is a directory"),
     "no file": (["nowhere.json"], "no file nowhere.json"),
 }
 LATE = {

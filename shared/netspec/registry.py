@@ -13,7 +13,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any
 
-from netspec.errors import ShapeError, UnknownNameError
+from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
 from netspec.serialize import from_json
@@ -211,10 +211,13 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 def resolve(model: str | Graph, **options: Any) -> Graph:
     """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
     if isinstance(model, str) and model.endswith(".json"):
-        path = Path(model)
-        if not path.is_file():
-            raise UnknownNameError(f"no file {model}")
-        model = from_json(path.read_text(), model)
+        try:
+            text = Path(model).read_bytes()
+        except FileNotFoundError:
+            raise UnknownNameError(f"no file {model}") from None
+        except OSError as error:
+            raise GraphError(f"{model} cannot be read: {error.strerror}") from None
+        model = from_json(text, model)
     if isinstance(model, Graph):
         given = [key for key, value in options.items() if value is not None]
         if given:

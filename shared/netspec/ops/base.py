@@ -7,6 +7,7 @@ logical, `(C, H, W)` or `(C,)`: the batch and the physical layout are no part of
 
 import re
 from dataclasses import dataclass, fields
+from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ class Param:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)

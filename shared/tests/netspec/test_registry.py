@@ -134,6 +134,12 @@ def test_no_such_file():
         resolve("nowhere.json")
 
 
+def test_no_file_but_a_folder(tmp_path):
+    (tmp_path / "net.json").mkdir()
+    with pytest.raises(GraphError, match=r"net\.json cannot be read: Is a directory"):
+        resolve(str(tmp_path / "net.json"))
+
+
 def test_an_architecture_is_registered_once():
     with pytest.raises(ValueError, match="two architectures are named 'lenet5'"):
         family({"lenet5": ()}, paper="-", input_shape=(3, 8, 8), classes=1)(lambda x, classes: x)
