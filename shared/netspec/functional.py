@@ -143,13 +143,12 @@ def identity(x: Tensor) -> Tensor:
 
 @cache
 def activation_of(name: str) -> Function:
-    """What a user names: one of `ops.ACTIVATIONS`, `swish` for silu, or `leaky` for a leaky ReLU of slope 0.01."""
-    fn = {"swish": "silu", "leaky": "leaky_relu"}.get(name, name)
+    """One of `ops.ACTIVATIONS` as a function; a leaky ReLU has the slope 0.01."""
 
     def apply(x: Tensor) -> Tensor:
-        return activation(x, fn, slope=0.01 if fn == "leaky_relu" else 0.0)
+        return activation(x, name, slope=0.01 if name == "leaky_relu" else 0.0)
 
-    apply.__name__ = apply.__qualname__ = fn
+    apply.__name__ = apply.__qualname__ = name
     return apply
 
 

@@ -45,6 +45,7 @@ class Architecture:
         return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY} | dict(self.defaults)
 
 
+_SYNONYMS = {"swish": "silu", "leaky": "leaky_relu"}  # what people also call activations
 _ARCHITECTURES: dict[str, Architecture] = {}
 
 
@@ -140,12 +141,7 @@ def architecture(
     that the network cannot take, with the smallest that it can.
     """
     entry = find(name)
-    for option in options:
-        if option not in entry.options:
-            hint = nearest(option, entry.options) if entry.options else "; it has none"
-            raise UnknownNameError(f"{name} has no option '{option}'{hint}")
-        _check_kind(name, option, options[option], entry.options[option])
-    chosen = {key: value for key, value in options.items() if value != entry.options[key]}
+    chosen = _chosen(entry, options)
     title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
     channels, *native = entry.input_shape
     height, width = (
@@ -159,7 +155,7 @@ def architecture(
         )
 
     def draw(image: Tensor) -> Heads:
-        return entry.function(image, classes, *entry.arguments, **(entry.options | options))
+        return entry.function(image, classes, *entry.arguments, **(entry.options | chosen))
 
     try:
         return trace(title, (channels, height, width), draw, distinct_blocks=distinct_blocks)
@@ -174,13 +170,27 @@ def architecture(
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
 
 
-def _check_kind(name: str, option: str, value: Any, default: Any) -> None:
-    """An option is of its default's type; a whole number will do for a float, but nan and infinity will not."""
-    wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
-    if type(value) not in wanted:
-        raise UnknownNameError(f"{name} takes a {type(default).__name__} for {option}, as {default}, not {value!r}")
-    if isinstance(value, int | float) and not abs(value) <= float_info.max:  # which nan is not either
+def _chosen(entry: Architecture, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not at their defaults, in the network's order: equal choices make equal names and graphs."""
+    defaults = entry.options
+    for option in given:
+        if option not in defaults:
+            hint = nearest(option, defaults) if defaults else "; it has none"
+            raise UnknownNameError(f"{entry.name} has no option '{option}'{hint}")
+    values = {key: _value(entry.name, key, given[key], default) for key, default in defaults.items() if key in given}
+    return {key: value for key, value in values.items() if value != defaults[key]}
+
+
+def _value(name: str, option: str, value: Any, default: Any) -> Any:
+    """An option's value in its default's type: a whole number will do for a float, but nan and infinity will not."""
+    kind = type(default)
+    if type(value) not in ((int, float) if kind is float else (kind,)):
+        raise UnknownNameError(f"{name} takes a {kind.__name__} for {option}, as {default}, not {value!r}")
+    if kind is str:
+        return _SYNONYMS.get(value, value)
+    if not abs(value) <= float_info.max:  # which nan is not either
         raise UnknownNameError(f"{name} takes a finite number for {option}, as {default}, not {value}")
+    return kind(value)
 
 
 def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) -> int:

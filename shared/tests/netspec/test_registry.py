@@ -66,6 +66,25 @@ def test_options_are_in_the_graphs_name():
     assert architecture("nin", dropout=0.5).name == "nin"  # the default
 
 
+SAME = [
+    ({"dropout": 0.1, "activation": "mish"}, {"activation": "mish", "dropout": 0.1}, "(activation=mish, dropout=0.1)"),
+    ({"width": 2, "dropout": 0}, {"width": 2.0}, "(width=2.0)"),
+    ({"activation": "swish"}, {"activation": "silu"}, "(activation=silu)"),
+    ({"activation": "leaky"}, {"activation": "leaky_relu"}, "(activation=leaky_relu)"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "title"), SAME, ids=[title for _, _, title in SAME])
+def test_equal_choices_make_equal_graphs(one, other, title):
+    first, second = (architecture("resnetv2_18_cifar", **options) for options in (one, other))
+    assert first == second
+    assert first.name == f"resnetv2_18_cifar{title}"
+
+
+def test_a_default_by_another_name_is_the_default():
+    assert architecture("efficientnet_b0", activation="swish") == architecture("efficientnet_b0")
+
+
 @pytest.mark.parametrize("name", [name for name in list_architectures() if name != "resnet1202"])
 def test_an_image_too_small_is_answered_with_the_smallest(name):
     if works(name, 1):
