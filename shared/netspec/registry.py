@@ -85,16 +85,17 @@ def family(
 
 
 def _all() -> dict[str, Architecture]:
-    """Every architecture, once the family files have been read."""
+    """Every architecture, once the family files have been read: family by family, as their tables have them."""
     from netspec import architectures
 
     for module in pkgutil.iter_modules(architectures.__path__):
         importlib.import_module(f"{architectures.__name__}.{module.name}")
-    return _ARCHITECTURES
+    # sorted, since the order of registration depends on which file imports which
+    return dict(sorted(_ARCHITECTURES.items(), key=lambda item: item[1].family))
 
 
 def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
-    """Names that match a wildcard pattern, in the order of the zoo."""
+    """Names that match a wildcard pattern: families by the alphabet, each in the order of its table."""
     return [name for name, entry in _all().items() if fnmatchcase(name, pattern) and fnmatchcase(entry.family, family)]
 
 

@@ -17,6 +17,12 @@ def test_wildcards():
     assert len(list_architectures()) == len(set(list_architectures()))
 
 
+def test_families_stand_in_alphabetical_order():
+    families = [netspec.find(name).family for name in list_architectures()]
+    assert families == sorted(families)
+    assert list_architectures(family="resnet") == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families(name):
     found = list_architectures(family=name)
