@@ -35,10 +35,14 @@ def folder(tmp_path_factory):
     for name, change in {
         "schema": {"schema": 2},
         "cyclic": {"nodes": [{**first, "inputs": [second["name"]]}, *graph["nodes"][1:]]},
+        "endless": {"input_shape": [3, float("inf"), 32]},
         "dangling": {"nodes": [{**first, "inputs": ["nowhere"]}, *graph["nodes"][1:]]},
     }.items():
         (folder / f"{name}.json").write_text(json.dumps({**graph, **change}))
     (folder / "text.json").write_text("no graph at all")
+    (folder / "deep.json").write_text("[" * 10**5)
+    (folder / "binary.json").write_bytes(b"\x93NUMPY")
+    (folder / "folder.json").mkdir()
     return folder
 
 
@@ -48,8 +52,10 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "too small for its pools": (["lenet5", "--image-size", "15"], "15x15.*the smallest that it takes is 16x16"),
     "unknown option": (["vgg11", "--option", "dropuot=0.1"], "no option 'dropuot'; did you mean dropout"),
     "no pair": (["vgg11", "--option", "dropout"], "KEY=VALUE, not 'dropout'"),
-    "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2 "),
+    "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2.0 "),
     "value of another kind": (["vgg11", "--option", "dropout=high"], "dropout"),
+    "no finite value": (["mobilenet_v2", "--option", "width=nan"], "a finite number for width, as 1.0, not nan"),
+    "no width": (["mobilenet_v2", "--option", "width=0"], "0 channels are too few; choose a width above 0"),
     "unknown flag": (["lenet5", "--fast"], "--fast"),
     "no number": (["lenet5", "--num-classes", "ten"], "ten"),
     "no size": (["lenet5", "--image-size", "axb"], "axb"),
@@ -57,6 +63,10 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "a cycle": (["cyclic.json"], "cyclic.json.*cycle: conv1 <- conv1.relu <- conv1"),
     "a dangling node": (["dangling.json"], "dangling.json.*'conv1' reads 'nowhere'"),
     "no JSON": (["text.json"], "text.json is not JSON"),
+    "no text": (["binary.json"], "binary.json is not JSON: .*decode"),
+    "too deep": (["deep.json"], "deep.json is not JSON: maximum recursion depth"),
+    "no number of pixels": (["endless.json"], "endless.json is no graph of schema 1: OverflowError"),
+    "a folder": (["folder.json"], "folder.json cannot be read: Is a directory"),
     "no file": (["nowhere.json"], "no file nowhere.json"),
 }
 LATE = {
@@ -73,7 +83,7 @@ CASES = [
     ("onnx_impl", ["explode"], "explode"),
     ("onnx_impl", [], "COMMAND"),
     ("netspec", ["resnet21"], "no network matches 'resnet21'; did you mean .*resnet20"),
-    ("netspec", ["--family", "vgh"], "no network matches"),
+    ("netspec", ["--family", "vgh"], "no family matches 'vgh'; did you mean vgg"),
     ("netspec", ["vgg*", "--size", "33"], r"no network matches 'vgg\*' --size 33"),
     ("netspec", ["--show", "cyclic.json"], "cyclic.json.*cycle"),
     ("netspec", ["--diagram", "cyclic.json"], "cyclic.json.*cycle"),

@@ -8,13 +8,11 @@ from pathlib import Path
 from netspec import cli, table
 from netspec.errors import UnknownNameError
 from netspec.options import Parser, image_size
-from netspec.registry import Architecture, architecture, find, list_architectures, nearest, resolve
+from netspec.registry import Architecture, architecture, find, list_architectures, matching, resolve
 
 
 def main(argv: Sequence[str]) -> None:
-    options = parser().parse_args(argv)
-    if options.out and not options.diagram:
-        raise UnknownNameError("--out says where --diagram goes, and there is none (see zoo --help)")
+    options = read(argv)
     if options.diagram:
         draw(options.diagram, options.out)
     elif options.show:
@@ -27,6 +25,20 @@ def main(argv: Sequence[str]) -> None:
             table.print_zoo(entries, seed_rows=options.seed_row is not None)
 
 
+def read(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line. Raises `UnknownNameError` for what is not understood and for what would have no effect."""
+    reader = parser()
+    options = reader.parse_args(argv)
+    filters = options.patterns or None, options.family, options.size, options.seed_row
+    if options.out and not options.diagram:
+        reader.error("--out says where --diagram goes, and there is none")
+    if options.json and options.diagram:
+        reader.error("--json is for the list or --show; --diagram draws SVG")
+    if (options.show or options.diagram) and any(value is not None for value in filters):
+        reader.error("PATTERN, --family, --size and --seed-row are for the list; --show and --diagram take one ARCH")
+    return options
+
+
 def parser() -> Parser:
     parser = Parser(prog="zoo", description="Lists the networks there are, or shows one of them.")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="names by wildcard, as 'resnet*'; default: all")
@@ -36,7 +48,7 @@ def parser() -> Parser:
     chosen.add_argument("--seed-row", metavar="TEXT", help="in the row of the seeds' tables, as 'seed 1' or 'densenet'")
     one = parser.add_argument_group("one network", "ARCH is a name, or a .json file of a graph.")
     only = one.add_mutually_exclusive_group()
-    only.add_argument("--show", metavar="ARCH", help="its layers, with shapes, parameters and MACs")
+    only.add_argument("--show", metavar="ARCH", help="its layers, with shapes, parameters and MACs, and its options")
     only.add_argument("--diagram", metavar="ARCH", help="its blocks, drawn into an SVG file")
     one.add_argument("--out", type=Path, metavar="FILE", help="of --diagram; default: ARCH.svg")
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
@@ -45,34 +57,24 @@ def parser() -> Parser:
 
 def selected(options: argparse.Namespace) -> list[Architecture]:
     """The networks that match one of the patterns and every filter. Raises `UnknownNameError` if none does."""
-    patterns = options.patterns or ["*"]
-    names = dict.fromkeys(name for pattern in patterns for name in list_architectures(pattern, options.family or "*"))
+    entries = [find(name) for name in list_architectures()]
+    names = matching(options.patterns or ["*"], [entry.name for entry in entries])
+    families = matching([options.family or "*"], sorted({entry.family for entry in entries}), "family")
     size = (options.size, options.size) if isinstance(options.size, int) else options.size
     text = (options.seed_row or "").lower()
     found = [
         entry
-        for entry in map(find, names)
-        if (size is None or entry.input_shape[1:] == size)
+        for entry in entries
+        if entry.name in names
+        and entry.family in families
+        and (size is None or entry.input_shape[1:] == size)
         and (options.seed_row is None or (entry.seed_row and fnmatchcase(entry.seed_row.lower(), f"*{text}*")))
     ]
     if not found:
-        raise UnknownNameError(_nothing(options))
+        filters = {"--family": options.family, "--size": options.size, "--seed-row": options.seed_row}
+        given = [f"{key} {value}" for key, value in filters.items() if value is not None]
+        raise UnknownNameError(f"no network matches {' '.join([*map(repr, options.patterns), *given])}")
     return found
-
-
-def _nothing(options: argparse.Namespace) -> str:
-    filters = {"--family": options.family, "--size": options.size, "--seed-row": options.seed_row}
-    given = [f"{key} {value}" for key, value in filters.items() if value is not None]
-    wanted = " ".join([*(f"'{pattern}'" for pattern in options.patterns), *given])
-    everything = dict.fromkeys(list_architectures())
-    families = dict.fromkeys(find(name).family for name in everything)
-    if options.family and not list_architectures(family=options.family):
-        hint = nearest(options.family, families)
-    elif options.patterns and not any(map(list_architectures, options.patterns)):
-        hint = nearest(options.patterns[0], everything)
-    else:
-        hint = ""
-    return f"no network matches {wanted}{hint}"
 
 
 def show(network: str, *, as_json: bool) -> None:
@@ -83,6 +85,9 @@ def show(network: str, *, as_json: bool) -> None:
     from netspec.layers import print_layers
 
     print_layers(graph)
+    if network in list_architectures():
+        choices = (f"{option}={default}" for option, default in find(network).options.items())
+        print(f"options: {', '.join(choices) or 'none'}")
 
 
 def draw(network: str, out: Path | None) -> None:

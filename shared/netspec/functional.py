@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from netspec import ops
+from netspec.errors import GraphError
 from netspec.ops import Padding
 from netspec.tracer import Tensor, block
 
@@ -142,13 +143,12 @@ def identity(x: Tensor) -> Tensor:
 
 @cache
 def activation_of(name: str) -> Function:
-    """What a user names: one of `ops.ACTIVATIONS`, `swish` for silu, or `leaky` for a leaky ReLU of slope 0.01."""
-    fn = {"swish": "silu", "leaky": "leaky_relu"}.get(name, name)
+    """One of `ops.ACTIVATIONS` as a function; a leaky ReLU has the slope 0.01."""
 
     def apply(x: Tensor) -> Tensor:
-        return activation(x, fn, slope=0.01 if fn == "leaky_relu" else 0.0)
+        return activation(x, name, slope=0.01 if name == "leaky_relu" else 0.0)
 
-    apply.__name__ = apply.__qualname__ = fn
+    apply.__name__ = apply.__qualname__ = name
     return apply
 
 
@@ -163,7 +163,7 @@ def dropout(x: Tensor, rate: float, *, name: str | None = None) -> Tensor:
 
 def stochastic_depth(x: Tensor, survival: float, *, name: str | None = None) -> Tensor:
     """Nothing at all for a survival probability of 1."""
-    return x.tracer.emit(ops.StochasticDepth(survival), x, name=name) if survival < 1 else x
+    return x if survival == 1 else x.tracer.emit(ops.StochasticDepth(survival), x, name=name)
 
 
 def add(*inputs: Tensor, name: str | None = None) -> Tensor:
@@ -240,10 +240,13 @@ def classify(x: Tensor, classes: int, dropout_rate: float = 0.0) -> Tensor:
 
 def make_divisible(channels: float, divisor: int = 8, least: int | None = None) -> int:
     """The nearest multiple of `divisor`, at least `least` and never below nine tenths of `channels` (MobileNet)."""
+    if channels <= 0:
+        raise GraphError(f"{channels:g} channels are too few; choose a width above 0")
     rounded = max(least or divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 def linear_survival(last: float, blocks: int, first: int = 1) -> list[float]:
     """Stochastic depth's survival probabilities `p_l = 1 - l / L * (1 - p_L)` of L blocks, for l from `first`."""
+    ops.StochasticDepth(last)  # refuses what is no probability, also where no block gets it as it is
     return [1 - (1 - last) * place / blocks for place in range(first, first + blocks)]

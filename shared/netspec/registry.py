@@ -10,9 +10,10 @@ from fnmatch import fnmatchcase
 from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
-from netspec.errors import ShapeError, UnknownNameError
+from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
 from netspec.serialize import from_json
@@ -44,6 +45,7 @@ class Architecture:
         return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY} | dict(self.defaults)
 
 
+_SYNONYMS = {"swish": "silu", "leaky": "leaky_relu"}  # what people also call activations
 _ARCHITECTURES: dict[str, Architecture] = {}
 
 
@@ -83,16 +85,17 @@ def family(
 
 
 def _all() -> dict[str, Architecture]:
-    """Every architecture, once the family files have been read."""
+    """Every architecture, once the family files have been read: family by family, as their tables have them."""
     from netspec import architectures
 
     for module in pkgutil.iter_modules(architectures.__path__):
         importlib.import_module(f"{architectures.__name__}.{module.name}")
-    return _ARCHITECTURES
+    # sorted, since the order of registration depends on which file imports which
+    return dict(sorted(_ARCHITECTURES.items(), key=lambda item: item[1].family))
 
 
 def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
-    """Names that match a wildcard pattern, in the order of the zoo."""
+    """Names that match a wildcard pattern: families by the alphabet, each in the order of its table."""
     return [name for name, entry in _all().items() if fnmatchcase(name, pattern) and fnmatchcase(entry.family, family)]
 
 
@@ -139,12 +142,7 @@ def architecture(
     that the network cannot take, with the smallest that it can.
     """
     entry = find(name)
-    for option in options:
-        if option not in entry.options:
-            hint = nearest(option, entry.options) if entry.options else "; it has none"
-            raise UnknownNameError(f"{name} has no option '{option}'{hint}")
-        _check_kind(name, option, options[option], entry.options[option])
-    chosen = {key: value for key, value in options.items() if value != entry.options[key]}
+    chosen = _chosen(entry, options)
     title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
     channels, *native = entry.input_shape
     height, width = (
@@ -158,21 +156,42 @@ def architecture(
         )
 
     def draw(image: Tensor) -> Heads:
-        return entry.function(image, classes, *entry.arguments, **(entry.options | options))
+        return entry.function(image, classes, *entry.arguments, **(entry.options | chosen))
 
     try:
         return trace(title, (channels, height, width), draw, distinct_blocks=distinct_blocks)
     except ShapeError as error:
-        smallest = smallest_image(lambda size: trace(title, (channels, size, size), draw), max(*native, height, width))
-        refused = f"{name} cannot take images of {height}x{width}: {error}"
+        try:
+            smallest = smallest_image(
+                lambda size: trace(title, (channels, size, size), draw), max(*native, height, width)
+            )
+        except ShapeError:  # the size is not to blame
+            raise ShapeError(f"{title}: {error}") from None
+        refused = f"{title} cannot take images of {height}x{width}: {error}"
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
 
 
-def _check_kind(name: str, option: str, value: Any, default: Any) -> None:
-    """An option is of its default's type; a whole number will do for a float."""
-    wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
-    if default is not None and type(value) not in wanted:
-        raise UnknownNameError(f"{name} takes a {type(default).__name__} for {option}, as {default}, not {value!r}")
+def _chosen(entry: Architecture, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not at their defaults, in the network's order: equal choices make equal names and graphs."""
+    defaults = entry.options
+    for option in given:
+        if option not in defaults:
+            hint = nearest(option, defaults) if defaults else "; it has none"
+            raise UnknownNameError(f"{entry.name} has no option '{option}'{hint}")
+    values = {key: _value(entry.name, key, given[key], default) for key, default in defaults.items() if key in given}
+    return {key: value for key, value in values.items() if value != defaults[key]}
+
+
+def _value(name: str, option: str, value: Any, default: Any) -> Any:
+    """An option's value in its default's type: a whole number will do for a float, but nan and infinity will not."""
+    kind = type(default)
+    if type(value) not in ((int, float) if kind is float else (kind,)):
+        raise UnknownNameError(f"{name} takes a {kind.__name__} for {option}, as {default}, not {value!r}")
+    if kind is str:
+        return _SYNONYMS.get(value, value)
+    if not abs(value) <= float_info.max:  # which nan is not either
+        raise UnknownNameError(f"{name} takes a finite number for {option}, as {default}, not {value}")
+    return kind(value)
 
 
 def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) -> int:
@@ -203,10 +222,13 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 def resolve(model: str | Graph, **options: Any) -> Graph:
     """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
     if isinstance(model, str) and model.endswith(".json"):
-        path = Path(model)
-        if not path.is_file():
-            raise UnknownNameError(f"no file {model}")
-        model = from_json(path.read_text(), model)
+        try:
+            text = Path(model).read_bytes()
+        except FileNotFoundError:
+            raise UnknownNameError(f"no file {model}") from None
+        except OSError as error:
+            raise GraphError(f"{model} cannot be read: {error.strerror}") from None
+        model = from_json(text, model)
     if isinstance(model, Graph):
         given = [key for key, value in options.items() if value is not None]
         if given:

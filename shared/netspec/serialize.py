@@ -23,11 +23,11 @@ def to_json(graph: Graph) -> str:
     return f'{head[:-1]},\n "nodes": [\n    {lines}\n ],\n {json.dumps(tail)[1:]}\n'
 
 
-def from_json(text: str, source: str = "the text") -> Graph:
+def from_json(text: str | bytes, source: str = "the text") -> Graph:
     """Read what `to_json` wrote. Raises `GraphError`, which names `source`, for anything else."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # also bytes that are no text, and lists in lists without end
         raise GraphError(f"{source} is not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
@@ -42,7 +42,7 @@ def from_json(text: str, source: str = "the text") -> Graph:
         )
     except DiptychError as error:
         raise GraphError(f"{source}: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise GraphError(f"{source} is no graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
 
 

@@ -50,7 +50,7 @@ def conv(
         mode = "same"
     else:
         x, mode = pad(x, padding), "valid"
-    if groups == x.shape[-1] == kernel.shape[-1] and groups > 1:
+    if groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]:  # it knows no other
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
         return ops.depthwise_conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))
     return ops.conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))

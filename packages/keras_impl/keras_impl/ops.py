@@ -77,7 +77,9 @@ def blur_pool(op: ops.BlurPool, x: Shape, **layer: Any) -> keras.layers.Layer:
 @builds(ops.Activation)
 def activation(op: ops.Activation, x: Shape, **layer: Any) -> keras.layers.Layer:
     function = layers.ACTIVATIONS[op.fn]
-    return layers.Function(x, partial(function, negative_slope=op.slope) if op.slope else function, **layer)
+    if op.fn == "leaky_relu":
+        function = partial(function, negative_slope=op.slope)
+    return layers.Function(x, function, **layer)
 
 
 @builds(ops.Scale)

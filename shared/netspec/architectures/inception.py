@@ -35,6 +35,8 @@ ROW, COLUMN = (1, 7), (7, 1)
 FORK: Final = "fork"  # 1x3 and 3x1 side by side, with the channels each
 
 unit = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3))
+counted = partial(avg_pool, kernel=3, stride=1, padding=1)  # the means count the padding, as in v3
+uncounted = partial(counted, count_include_pad=False)
 
 
 def chain(x: Tensor, layers: Branch, stride: int = 1, padding: int | None = None, *, name: str) -> Tensor:
@@ -54,10 +56,9 @@ def chains(x: Tensor, branches: Branches, stride: int = 1, padding: int | None =
 
 
 @block
-def mixed(x: Tensor, branches: Branches, pooled: int, counted: bool) -> Tensor:
-    """Branches, and an average pool with a 1x1 convolution; `counted`: the pool counts its padding."""
-    pool = avg_pool(x, 3, 1, padding=1, count_include_pad=counted)
-    return concat(*chains(x, branches), unit(pool, pooled, 1, name="pool.conv"), name="concat")
+def mixed(x: Tensor, branches: Branches, pooled: int, pool: Function) -> Tensor:
+    """Branches, and a pool with a 1x1 convolution onto `pooled` channels."""
+    return concat(*chains(x, branches), unit(pool(x), pooled, 1, name="pool.conv"), name="concat")
 
 
 @block
@@ -100,17 +101,17 @@ def inception_v3(x: Tensor, classes: int, *, dropout: float = 0.5, aux_heads: bo
     branches: Branches = ((64, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))
     x = pooled_stem(x)
     for i, pooled in enumerate((32, 64, 64), 1):
-        x = mixed(x, branches, pooled, True, name=f"inception_a{i}")
+        x = mixed(x, branches, pooled, counted, name=f"inception_a{i}")
     x = reduction(x, ((384, 3),), ((64, 1), (96, 3), (96, 3)), name="reduction_a")
     for i, c in enumerate((128, 160, 160, 192), 1):
         single = (c, 1), (c, ROW), (192, COLUMN)
         double = (c, 1), (c, COLUMN), (c, ROW), (c, COLUMN), (192, ROW)
-        x = mixed(x, (((192, 1),), single, double), 192, True, name=f"inception_b{i}")
+        x = mixed(x, (((192, 1),), single, double), 192, counted, name=f"inception_b{i}")
     heads = {auxiliary(x, classes, name="aux"): 0.4} if aux_heads else {}
     x = reduction(x, ((192, 1), (320, 3)), ((192, 1), (192, ROW), (192, COLUMN), (192, 3)), name="reduction_b")
     branches = ((320, 1),), ((384, 1), (384, FORK)), ((448, 1), (384, 3), (384, FORK))
     for i in (1, 2):
-        x = mixed(x, branches, 192, True, name=f"inception_c{i}")
+        x = mixed(x, branches, 192, counted, name=f"inception_c{i}")
     logits = classify(x, classes, dropout)
     return {logits: 1.0, **heads} if heads else logits
 
@@ -130,16 +131,16 @@ def inception_v4(x: Tensor, classes: int, *, dropout: float = 0.2) -> Tensor:
     x = stem_v4(stem(x), name="stem")
     branches: Branches = ((96, 1),), ((64, 1), (96, 3)), ((64, 1), (96, 3), (96, 3))
     for i in range(1, 5):
-        x = mixed(x, branches, 96, False, name=f"inception_a{i}")
+        x = mixed(x, branches, 96, uncounted, name=f"inception_a{i}")
     x = reduction(x, ((384, 3),), ((192, 1), (224, 3), (256, 3)), name="reduction_a")
     single: Branch = (192, 1), (224, ROW), (256, COLUMN)
     double: Branch = (192, 1), (192, COLUMN), (224, ROW), (224, COLUMN), (256, ROW)
     for i in range(1, 8):
-        x = mixed(x, (((384, 1),), single, double), 128, False, name=f"inception_b{i}")
+        x = mixed(x, (((384, 1),), single, double), 128, uncounted, name=f"inception_b{i}")
     x = reduction(x, ((192, 1), (192, 3)), ((256, 1), (256, ROW), (320, COLUMN), (320, 3)), name="reduction_b")
     single, double = ((384, 1), (256, FORK)), ((384, 1), (448, (3, 1)), (512, (1, 3)), (256, FORK))
     for i in range(1, 4):
-        x = mixed(x, (((256, 1),), single, double), 256, False, name=f"inception_c{i}")
+        x = mixed(x, (((256, 1),), single, double), 256, uncounted, name=f"inception_c{i}")
     return classify(x, classes, dropout)
 
 
@@ -147,7 +148,7 @@ def inception_v4(x: Tensor, classes: int, *, dropout: float = 0.2) -> Tensor:
 def inception_resnet_v2(x: Tensor, classes: int, *, dropout: float = 0.2) -> Tensor:
     """The last block is neither scaled nor activated."""
     branches: Branches = ((96, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))
-    x = mixed(pooled_stem(x), branches, 64, False, name="inception_a")
+    x = mixed(pooled_stem(x), branches, 64, uncounted, name="inception_a")
     branches = ((32, 1),), ((32, 1), (32, 3)), ((32, 1), (48, 3), (64, 3))
     for i in range(1, 11):
         x = residual(x, branches, 0.17, name=f"block35_{i}")

@@ -10,11 +10,13 @@ from functools import partial
 from netspec.architectures.mobilenet import Row, inverted_residual, quarter
 from netspec.functional import (
     activation_of,
-    classify,
     conv,
     conv_bn,
+    dropout as drop,
+    flatten,
     global_avg_pool,
     identity,
+    linear,
     linear_survival,
     make_divisible,
 )
@@ -109,7 +111,7 @@ def nat(
             x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
     x = global_avg_pool(late(x, 6 * x.channels, 1, name="head"), keepdims=True)
     x = activation_of(activations[1])(conv(x, make_divisible(1280 * width), 1, bias=False, name="fc"))
-    return classify(x, classes, dropout)
+    return linear(drop(flatten(x), dropout), classes, name="classifier")
 
 
 for name, (width, activations, size, classes, dropout) in VARIANTS.items():

@@ -7,6 +7,7 @@ and they append channels of zeros. The seed pads the channels on both sides, thi
 from functools import partial
 
 from netspec.architectures.preresnet_cifar import Branch, Layer, basic, bottleneck, preactivated, stages
+from netspec.architectures.senet import sixteenth
 from netspec.functional import (
     Function,
     activation_of,
@@ -16,7 +17,6 @@ from netspec.functional import (
     identity,
     make_divisible,
     norm_act,
-    squeeze_excite,
 )
 from netspec.registry import family
 from netspec.tracer import Tensor
@@ -35,11 +35,6 @@ DEPTHS = {
 def grouped(channels: int, stride: int) -> tuple[Layer, ...]:
     """ResNeXt's: half the channels in between, in 32 groups."""
     return Layer(channels // 2, 1), Layer(channels // 2, 3, stride, groups=32), Layer(channels, 1)
-
-
-def sixteenth(x: Tensor) -> Tensor:
-    """Squeeze and excitation with a sixteenth of the channels in between, in steps of 8."""
-    return squeeze_excite(x, make_divisible(x.channels / 16), name="se")
 
 
 def shortcut(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tensor:

@@ -8,14 +8,14 @@ convolutions, and 3x3 shortcuts where the map is halved.
 from functools import partial
 
 from netspec.architectures.resnet import Parts, deep_stem, resnet
-from netspec.functional import Pair, conv_bn, squeeze_excite
+from netspec.functional import Pair, conv_bn, make_divisible, squeeze_excite
 from netspec.registry import family
 from netspec.tracer import Tensor
 
 
 def sixteenth(x: Tensor) -> Tensor:
-    """Squeeze and excitation with a sixteenth of the channels in between."""
-    return squeeze_excite(x, x.channels // 16, name="se")
+    """Squeeze and excitation with a sixteenth of the channels in between, in steps of 8."""
+    return squeeze_excite(x, make_divisible(x.channels / 16), name="se")
 
 
 RESNET = Parts(attention=sixteenth)

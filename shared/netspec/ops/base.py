@@ -6,7 +6,8 @@ logical, `(C, H, W)` or `(C,)`: the batch and the physical layout are no part of
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ class Param:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Op:
     """Base of the vocabulary. `shape`, `params` and `macs` take the logical shapes of the inputs."""
 
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # fewest and most inputs; None: any number
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # a whole number will do for a float, but an ONNX file tells 2 from 2.0
+            if entry.type is float and isinstance(value := getattr(self, entry.name), int):
+                object.__setattr__(self, entry.name, float(value))
 
     @property
     def kind(self) -> str:
@@ -104,6 +110,13 @@ def need_vector(op: Op, shape: Shape) -> int:
     if len(shape) != 1:
         raise ShapeError(f"{op.kind} needs a vector (C,), not {shape}; flatten the map first")
     return shape[0]
+
+
+def need_positive(op: Op, *attributes: str) -> None:
+    """A `ShapeError` where one of the attributes is below 1."""
+    for attribute in attributes:
+        if getattr(op, attribute) < 1:
+            raise ShapeError(f"{op.kind} needs {attribute} of at least 1, not {getattr(op, attribute)}")
 
 
 def windows(op: Op, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, dilation: Shape = (1, 1)) -> Shape:

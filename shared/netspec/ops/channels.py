@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from netspec.errors import ShapeError
-from netspec.ops.base import Op, Shape, need_map
+from netspec.ops.base import Op, Shape, need_map, need_positive
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class PadChannels(Op):
     channels: int
 
     def shape(self, *inputs: Shape) -> Shape:
+        need_positive(self, "channels")
         channels, height, width = need_map(self, inputs[0])
         return (channels + self.channels, height, width)
 
@@ -37,6 +38,7 @@ class SpaceToDepth(Op):
     block: int
 
     def shape(self, *inputs: Shape) -> Shape:
+        need_positive(self, "block")
         channels, height, width = need_map(self, inputs[0])
         if height % self.block or width % self.block:
             raise ShapeError(f"{self.block}x{self.block} squares do not tile a {height}x{width} map")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from netspec.errors import ShapeError
-from netspec.ops.base import Op, Shape, need_map
+from netspec.ops.base import Op, Shape, need_map, need_positive
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class RadixSoftmax(Op):
     groups: int = 1
 
     def shape(self, *inputs: Shape) -> Shape:
+        need_positive(self, "radix", "groups")
         channels, height, width = need_map(self, inputs[0])
         if (height, width) != (1, 1) or channels % (self.radix * self.groups):
             raise ShapeError(f"radix_softmax needs ({self.radix * self.groups}*c, 1, 1), not {inputs[0]}")

@@ -18,6 +18,7 @@ class Dropout(NoisyOp):
     rate: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.rate < 1:
             raise GraphError(f"dropout rate {self.rate} is outside 0 <= rate < 1")
 
@@ -38,6 +39,7 @@ class StochasticDepth(NoisyOp):
     survival: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.survival <= 1:
             raise GraphError(f"survival probability {self.survival} is outside 0 < survival <= 1")
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from netspec.ops.base import Op, Param, Shape, need_map
+from netspec.errors import ShapeError
+from netspec.ops.base import Op, Param, Shape, need_map, need_positive
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class InstanceNorm(Op):
     epsilon: float = 1e-5
 
     def shape(self, *inputs: Shape) -> Shape:
-        need_map(self, inputs[0])
+        _, height, width = need_map(self, inputs[0])
+        if height * width < 2:  # what is left would not depend on the image, and PyTorch refuses it
+            raise ShapeError("instance_norm needs a map of at least two cells, not 1x1")
         return inputs[0]
 
     def params(self, *inputs: Shape) -> tuple[Param, ...]:
@@ -45,7 +48,8 @@ class InstanceNorm(Op):
 class LocalResponseNorm(Op):
     """`y[c] = x[c] / (k + alpha / size * sum of x[d]**2)**beta` over the `size` channels around `c` (AlexNet).
 
-    Alpha is divided by `size`, as Caffe and PyTorch do and TensorFlow does not.
+    Alpha is divided by `size`, as Caffe and PyTorch do and TensorFlow does not. `size` is odd: the window of an even
+    one has no middle, and the frameworks place it differently.
     """
 
     size: int = 5
@@ -55,4 +59,7 @@ class LocalResponseNorm(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         need_map(self, inputs[0])
+        need_positive(self, "size")
+        if self.size % 2 == 0:
+            raise ShapeError(f"local_response_norm needs an odd size, not {self.size}")
         return inputs[0]

@@ -27,8 +27,11 @@ class Activation(Op):
     slope: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.fn not in ACTIVATIONS:
             raise GraphError(f"no activation '{self.fn}'; there are {', '.join(ACTIVATIONS)}")
+        if self.slope and self.fn != "leaky_relu":
+            raise GraphError(f"{self.fn} has no slope; {self.slope} was given, which only leaky_relu takes")
 
     @property
     def label(self) -> str:

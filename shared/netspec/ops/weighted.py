@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from netspec.errors import ShapeError
-from netspec.ops.base import Op, Padding, Param, Shape, need_map, need_vector, windows
+from netspec.ops.base import Op, Padding, Param, Shape, need_map, need_positive, need_vector, windows
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,8 @@ class Conv(Op):
     """Cross-correlation, as every framework computes it.
 
     `y[o, i, j] = bias[o] + sum over c, u, v of weight[o, c, u, v] * x[g(o) + c, i*sh + u*dh - top, j*sw + v*dw - left]`
-    with zeros outside the map; `g(o)` is the first input channel of the group of `o`.
+    with zeros outside the map; `g(o)` is the first input channel of the group of `o`. Stride and dilation exclude
+    one another: TensorFlow has no convolution with both.
     """
 
     out_channels: int
@@ -24,8 +25,11 @@ class Conv(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, _, _ = need_map(self, inputs[0])
-        if self.groups < 1 or channels % self.groups or self.out_channels % self.groups:
+        need_positive(self, "out_channels", "groups")
+        if channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(f"{self.groups} groups do not divide {channels} and {self.out_channels} channels")
+        if max(self.stride) > 1 and max(self.dilation) > 1:
+            raise ShapeError(f"conv takes a stride or a dilation, not {self.stride} and {self.dilation} together")
         return (
             self.out_channels,
             *windows(self, inputs[0], self.kernel, self.stride, self.padding, self.dilation),
@@ -49,6 +53,7 @@ class Linear(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         need_vector(self, inputs[0])
+        need_positive(self, "out_features")
         return (self.out_features,)
 
     def params(self, *inputs: Shape) -> tuple[Param, ...]:

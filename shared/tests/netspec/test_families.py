@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netspec import architecture, architectures, list_architectures
-from netspec.errors import GraphError, ShapeError
+from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.ops import Activation, Dropout, StochasticDepth
 from netspec.registry import find
 
@@ -62,6 +62,27 @@ def test_activation_replaces_every_other(name, option, given):
 def test_unknown_activation():
     with pytest.raises(GraphError, match="no activation 'rely'"):
         architecture("resnet18", activation="rely")
+
+
+@pytest.mark.parametrize("value", [1.5, 0.0, -0.5])
+@pytest.mark.parametrize(("name", "option"), having("stochastic_depth"))
+def test_impossible_survival(name, option, value):
+    with pytest.raises(GraphError, match=f"survival probability {value} is outside 0 < survival <= 1"):
+        architecture(name, **{option: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, -0.5])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "resnetv2_18_cifar"])
+def test_impossible_width(name, value):
+    with pytest.raises(GraphError, match="choose a width above 0"):
+        architecture(name, width=value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize(("name", "option"), [*having("dropout", "stochastic_depth"), ("mobilenet_v2", "width")])
+def test_numbers_are_finite(name, option, value):
+    with pytest.raises(UnknownNameError, match=f"{name} takes a finite number for {option}"):
+        architecture(name, **{option: value})
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -1,5 +1,6 @@
 """Shape, parameter and MAC rules: by hand, and against a loop over every cell."""
 
+from functools import partial
 from inspect import getdoc
 
 import numpy as np
@@ -49,8 +50,16 @@ REFUSED = {
     "conv larger than the map": (ops.Conv(4, (5, 5)), [(3, 4, 9)]),
     "groups that do not divide the input": (ops.Conv(4, (1, 1), groups=2), [(3, 4, 4)]),
     "groups that do not divide the output": (ops.Conv(3, (1, 1), groups=2), [(4, 4, 4)]),
+    "no output channels": (ops.Conv(0, (1, 1)), [(3, 4, 4)]),
+    "conv with a kernel of nothing": (ops.Conv(4, (0, 1)), [(3, 4, 4)]),
+    "conv in no groups": (ops.Conv(4, (1, 1), groups=0), [(3, 4, 4)]),
+    "conv with stride and dilation": (ops.Conv(4, (3, 3), (2, 1), dilation=(1, 2)), [(3, 9, 9)]),
+    "linear onto nothing": (ops.Linear(0), [(3,)]),
     "linear on a map": (ops.Linear(4), [(3, 4, 4)]),
     "instance norm on a vector": (ops.InstanceNorm(), [(3,)]),
+    "instance norm of one cell": (ops.InstanceNorm(), [(3, 1, 1)]),
+    "lrn over an even number": (ops.LocalResponseNorm(4), [(16, 4, 4)]),
+    "lrn over nothing": (ops.LocalResponseNorm(-1), [(16, 4, 4)]),
     "lrn on a vector": (ops.LocalResponseNorm(), [(3,)]),
     "max pool larger than the map": (ops.MaxPool((2, 2), (2, 2)), [(3, 4, 1)]),
     "blur pool of one row": (ops.BlurPool(), [(3, 1, 8)]),
@@ -59,8 +68,11 @@ REFUSED = {
     "concat of two sizes": (ops.Concat(), [(3, 4, 4), (3, 4, 5)]),
     "radix softmax of a map": (ops.RadixSoftmax(2), [(4, 2, 1)]),
     "radix softmax that does not divide": (ops.RadixSoftmax(2, 2), [(6, 1, 1)]),
+    "radix softmax of no splits": (ops.RadixSoftmax(0), [(6, 1, 1)]),
     "slice beyond the channels": (ops.SliceChannels(2, 17), [(16, 7, 8)]),
     "empty slice": (ops.SliceChannels(2, 2), [(16, 7, 8)]),
+    "no channels to pad with": (ops.PadChannels(-2), [(16, 7, 8)]),
+    "space to depth by nothing": (ops.SpaceToDepth(0), [(3, 4, 5)]),
     "space to depth that does not tile": (ops.SpaceToDepth(2), [(3, 4, 5)]),
     "flatten of a vector": (ops.Flatten(), [(3,)]),
     "noise of another shape": (ops.StochasticDepth(0.5), [(3, 4, 4), (3, 4, 4)]),
@@ -88,6 +100,7 @@ def test_refuses(op, inputs):
     ("op", "value"),
     [
         (ops.Activation, "swoosh"),
+        (partial(ops.Activation, "relu"), 0.2),
         (ops.Dropout, 1.0),
         (ops.Dropout, -0.1),
         (ops.StochasticDepth, 0.0),
@@ -117,12 +130,18 @@ def test_ops_are_immutable_values():
         ops.Scale(2.0).factor = 3.0
 
 
+def test_whole_numbers_become_floats():
+    assert repr(ops.Scale(2)) == repr(ops.Scale(2.0))
+    assert repr(ops.LocalResponseNorm(5, k=2)) == repr(ops.LocalResponseNorm(5, k=2.0))
+
+
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 pads = st.tuples(*[st.integers(0, 3)] * 4)
 
 
 @given(st.tuples(st.integers(1, 12), st.integers(1, 12)), pairs, pads, pairs, pairs)
 def test_windows_are_the_positions_inside_the_padded_map(size, kernel, padding, stride, dilation):
+    assume(stride == (1, 1) or dilation == (1, 1))
     op = ops.Conv(1, kernel, stride, padding, dilation)
     padded = size[0] + padding[0] + padding[1], size[1] + padding[2] + padding[3]
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]

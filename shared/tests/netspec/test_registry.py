@@ -17,6 +17,12 @@ def test_wildcards():
     assert len(list_architectures()) == len(set(list_architectures()))
 
 
+def test_families_stand_in_alphabetical_order():
+    families = [netspec.find(name).family for name in list_architectures()]
+    assert families == sorted(families)
+    assert list_architectures(family="resnet") == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families(name):
     found = list_architectures(family=name)
@@ -66,6 +72,25 @@ def test_options_are_in_the_graphs_name():
     assert architecture("nin", dropout=0.5).name == "nin"  # the default
 
 
+SAME = [
+    ({"dropout": 0.1, "activation": "mish"}, {"activation": "mish", "dropout": 0.1}, "(activation=mish, dropout=0.1)"),
+    ({"width": 2, "dropout": 0}, {"width": 2.0}, "(width=2.0)"),
+    ({"activation": "swish"}, {"activation": "silu"}, "(activation=silu)"),
+    ({"activation": "leaky"}, {"activation": "leaky_relu"}, "(activation=leaky_relu)"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "title"), SAME, ids=[title for _, _, title in SAME])
+def test_equal_choices_make_equal_graphs(one, other, title):
+    first, second = (architecture("resnetv2_18_cifar", **options) for options in (one, other))
+    assert first == second
+    assert first.name == f"resnetv2_18_cifar{title}"
+
+
+def test_a_default_by_another_name_is_the_default():
+    assert architecture("efficientnet_b0", activation="swish") == architecture("efficientnet_b0")
+
+
 @pytest.mark.parametrize("name", [name for name in list_architectures() if name != "resnet1202"])
 def test_an_image_too_small_is_answered_with_the_smallest(name):
     if works(name, 1):
@@ -95,6 +120,11 @@ def test_no_size_at_all():
 
     with pytest.raises(ShapeError, match="no size up to 9 works out"):
         smallest_image(build, 9)
+
+
+def test_a_cause_that_is_not_the_size_is_named():
+    with pytest.raises(ShapeError, match=r"\(width=0.25\): 32 groups do not divide 8 and 8 channels"):
+        architecture("resnext50_c32_cifar", width=0.25)
 
 
 def works(name: str, size: int) -> bool:
@@ -127,6 +157,12 @@ def test_a_finished_graph_has_nothing_to_choose(small):
 def test_no_such_file():
     with pytest.raises(UnknownNameError, match=r"no file nowhere\.json"):
         resolve("nowhere.json")
+
+
+def test_no_file_but_a_folder(tmp_path):
+    (tmp_path / "net.json").mkdir()
+    with pytest.raises(GraphError, match=r"net\.json cannot be read: Is a directory"):
+        resolve(str(tmp_path / "net.json"))
 
 
 def test_an_architecture_is_registered_once():

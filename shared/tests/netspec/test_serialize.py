@@ -57,6 +57,9 @@ REFUSED = {
     "attributes as a list": (lambda d: d["nodes"][0].update(attributes=[]), "conv"),
     "nodes as text": (lambda d: d.update(nodes="conv"), "no graph"),
     "a size that is no number": (lambda d: d.update(input_shape=["a", 8, 8]), "no graph"),
+    "an endless size": (lambda d: d.update(input_shape=[3, float("inf"), 8]), "no graph.*OverflowError"),
+    "a size of nan": (lambda d: d.update(input_shape=[3, float("nan"), 8]), "no graph"),
+    "a kernel of no sizes": (lambda d: d["nodes"][0]["attributes"].update(kernel=[]), "no graph"),
     "a dangling node": (lambda d: d["nodes"][1].update(inputs=["nowhere"]), "'conv.bn' reads 'nowhere'"),
     "a cycle": (lambda d: d["nodes"][0].update(inputs=[d["nodes"][1]["name"]]), "cycle"),
 }
@@ -71,7 +74,10 @@ def test_refuses(small, change, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "no json", "[]", "null", "3", '"graph"', '{"schema": 1}'])
+NO_GRAPHS = ["", "{", "no json", "[]", "null", "3", '"graph"', '{"schema": 1}', "[" * 10**5, b"\x93NUMPY"]
+
+
+@pytest.mark.parametrize("text", NO_GRAPHS, ids=lambda text: repr(text[:10]))
 def test_refuses_what_is_no_graph(text):
     with pytest.raises(GraphError, match=r"net\.json"):
         from_json(text, "net.json")

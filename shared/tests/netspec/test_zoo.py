@@ -16,7 +16,7 @@ def listed(capsys, *argv: str) -> list[str]:
 
 
 def test_filters_are_combined(capsys):
-    assert listed(capsys, "vgg1?", "resnet20") == ["vgg11", "vgg13", "vgg16", "vgg19", "resnet20"]
+    assert listed(capsys, "vgg1?", "resnet20") == ["resnet20", "vgg11", "vgg13", "vgg16", "vgg19"]
     assert listed(capsys, "--family", "vgg", "--size", "32") == ["vgg19_cifar"]
     assert listed(capsys, "dense*", "--seed-row", "seed 1", "--size", "32x32") == [
         "densenet100_k12_bc",
@@ -51,11 +51,17 @@ def test_the_seed_row_is_a_column_where_it_is_asked_for(capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--family", "vgh", "--size", "32"], "no network matches --family vgh --size 32; did you mean vgg"),
+        (["--family", "vgh", "--size", "32"], "no family matches 'vgh'; did you mean vgg"),
         (["vgg*", "--size", "33"], r"no network matches 'vgg\*' --size 33$"),
         (["--seed-row", "seed 9"], "no network matches --seed-row seed 9$"),
         (["--size", "big"], "--size"),
+        (["resnet20", "nosuch*"], r"no network matches 'nosuch\*'; "),
         (["--out", "a.svg"], "--out says where --diagram goes"),
+        (["--diagram", "nin", "--json"], "--diagram draws SVG"),
+        (["vgg*", "--show", "nin"], "--show and --diagram take one ARCH"),
+        (["--show", "nin", "--size", "32"], "--show and --diagram take one ARCH"),
+        (["--diagram", "nin", "--family", "nin"], "--show and --diagram take one ARCH"),
+        (["--diagram", "nin", "--seed-row", ""], "--show and --diagram take one ARCH"),
         (["--show", "nin", "--diagram", "nin"], "not allowed with"),
     ],
 )
@@ -80,6 +86,11 @@ def test_blocks_and_stages_are_summed_up(capsys):
     assert shown["stage2.block0"][:2] == ["bottleneck", "512x28x28"]
     assert shown["stage1.block0.conv2"] == ["conv", "3x3,", "64", "64x56x56", "36,864", "115,605,504"]
     assert sum(int(cells[-2].replace(",", "")) for name, cells in shown.items() if "stage" in cells) < graph.num_total
+
+
+def test_options_are_shown_with_their_defaults(capsys):
+    assert layers(capsys, "densenet121")["options:"] == ["activation=relu,", "dropout=0.0"]
+    assert layers(capsys, "lenet5")["options:"] == ["none"]
 
 
 def test_small_networks_have_no_sums(capsys):
