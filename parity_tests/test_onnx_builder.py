@@ -5,9 +5,11 @@ import importlib
 import numpy as np
 import onnx
 import pytest
+import torch
 
 import onnx_impl
 import onnx_impl.export
+import torch_impl
 from netspec import find, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
 from netspec.errors import ExportError, WeightsError
@@ -219,3 +221,10 @@ def test_a_native_export_that_differs_is_not_left_behind(framework, mixed, tmp_p
     monkeypatch.setattr(export, "forward", right)
     assert package.export_onnx(model, tmp_path / "m.onnx").within
     assert onnx.load(tmp_path / "m.onnx").graph.input[0].type.tensor_type.shape.dim[0].dim_param == "N"
+
+
+def test_an_export_in_the_middle_of_a_training_changes_nothing(mixed, tmp_path):
+    model = torch_impl.build(mixed, weights=probe(mixed)).double().train()
+    assert torch_impl.export_onnx(model, tmp_path / "m.onnx").within
+    assert all(module.training for module in model.modules())
+    assert {values.dtype for values in model.state_dict().values()} == {torch.float64}

@@ -1,5 +1,6 @@
 """PyTorch's own road to ONNX, an independent judge of the ONNX builder's."""
 
+import copy
 import logging
 import os
 import warnings
@@ -50,7 +51,7 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            model.eval().float().cpu(),
+            deployed(model),
             (example,),
             dynamo=True,
             verbose=False,
@@ -64,6 +65,11 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
 
 
 def forward(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Logits `(N, classes)` of a module in evaluation mode."""
+    """Logits `(N, classes)` of the module's inference pass."""
     with torch.no_grad():
-        return model(torch.from_numpy(images)).numpy()
+        return deployed(model)(torch.from_numpy(images)).numpy()
+
+
+def deployed(model: nn.Module) -> nn.Module:
+    """A copy as it is deployed: the module itself may be in the middle of a training, on a GPU, in any precision."""
+    return copy.deepcopy(model).eval().float().cpu()
