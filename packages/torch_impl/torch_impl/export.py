@@ -13,6 +13,8 @@ from torch import nn
 
 import onnx_impl
 from netspec.compare import Difference
+from netspec.errors import ExportError
+from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from torch_impl.weights import get_weights, spec_of
 
@@ -46,7 +48,9 @@ def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[
 
 def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
     """What `torch.onnx.export` makes of the module's inference pass, with the contract's names."""
+    check_opset(opset)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # where it cannot convert it says so in a traceback ...
     example = torch.zeros(2, *spec_of(model).input_shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -61,7 +65,11 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
             dynamic_shapes=({0: torch.export.Dim("N")},),
         )
     assert program is not None  # without a file name there is a program
-    return program.model_proto
+    proto = program.model_proto
+    written = next(entry.version for entry in proto.opset_import if not entry.domain)
+    if written != opset:  # ... and leaves the opset as it was
+        raise ExportError(f"PyTorch's exporter cannot write opset {opset} of this network: ask for {written}")
+    return proto
 
 
 def forward(model: nn.Module, images: np.ndarray) -> np.ndarray:
