@@ -240,6 +240,13 @@ def test_the_networks_options_reach_it(tmp_path):
         graph("network.aux_heads=yes")
 
 
+def test_a_dropout_that_the_network_does_not_have_is_refused():
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'"):
+        read_task(parser.parse_args(["lenet5", "--data", "digits", "--set", "regularisation.dropout=0.5"]), "test")
+
+
 def test_durations():
     assert [parse_duration(text) for text in ("90s", "10m", "1.5h")] == [90, 600, 5400]
 
