@@ -113,6 +113,12 @@ def test_a_whole_training(tmp_path):
     }
 
 
+def test_a_run_tells_the_options_of_its_network(tmp_path):
+    folder, _, facts = run(task(tmp_path, architecture("resnet20", activation="mish"), epochs=1))
+    assert facts["architecture"] == "resnet20(activation=mish)"
+    assert folder.name.startswith("lenet5-fake-")
+
+
 def test_two_runs_that_agree(tmp_path):
     folders = [run(task(tmp_path))[0] for _ in range(2)]
     report = "\n".join(compare_runs(*folders))
