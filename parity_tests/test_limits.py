@@ -12,14 +12,8 @@ from netspec.compare import TOLERANCES, Limits, limits
 
 ROOT = Path(__file__).parents[1]
 SMALL = 0.01  # a comparison with a smaller constant is a limit
-JUDGES = {
-    "allclose",
-    "assert_allclose",
-    "assert_almost_equal",
-    "isclose",
-    "assert_close",
-    "approx",
-}  # they have limits in them
+# these have limits in them
+JUDGES = {"allclose", "assert_allclose", "assert_almost_equal", "isclose", "assert_close", "approx"}
 TOLERANT = {"atol", "rtol"}
 
 

@@ -35,7 +35,7 @@ class Evaluation:
 
 
 def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation:
-    """Run every image of `split`, normalised by `constants`, through `forward`. Raises `DataError` for an empty split."""
+    """Run every image of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty."""
     if not len(split):
         raise DataError("a split without images cannot be evaluated")
     starts = range(0, len(split), BATCH)

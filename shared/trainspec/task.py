@@ -89,7 +89,8 @@ def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
     Raises `UnknownNameError` for an option that it does not have.
     """
     dropout = recipe.regularisation.dropout
-    options: dict[str, Any] = ({} if dropout is None else {"dropout": dropout}) | recipe.network
+    options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
+    options |= recipe.network
     height, width, channels = data.image_shape
     size = (height, width)
     return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=size, **options)
