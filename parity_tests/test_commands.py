@@ -75,11 +75,17 @@ LATE = {
     "truncated": (["lenet5", "--weights", "truncated.safetensors"], "cannot read weights from truncated.safetensors"),
     "no weights": (["lenet5", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
     "an opset too old": (["lenet5", "--opset", "7"], "opset 7 is too old"),
+    "an opset too new": (["lenet5", "--opset", "99"], "opset 99 is too new"),
 }
 CASES = [
     *[("onnx_impl", ["export", *argv], message) for argv, message in (EARLY | LATE).values()],
     *[(module, ["export", *EARLY["unknown network"][0]], EARLY["unknown network"][1]) for module in EXPORTERS[1:]],
-    *[(module, ["export", *LATE["flipped byte"][0]], LATE["flipped byte"][1]) for module in EXPORTERS[1:]],
+    *[
+        (module, ["export", *LATE[case][0]], LATE[case][1])
+        for case in ("flipped byte", "an opset too old", "an opset too new")
+        for module in EXPORTERS[1:]
+    ],
+    ("torch_impl", ["export", "lenet5", "--opset", "14"], "PyTorch's exporter cannot write opset 14.*ask for 18"),
     ("onnx_impl", ["explode"], "explode"),
     ("onnx_impl", [], "COMMAND"),
     ("netspec", ["resnet21"], "no network matches 'resnet21'; did you mean .*resnet20"),

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from onnx.reference import ReferenceEvaluator
 
 import onnx_impl
 from netspec import Graph, Node, ops
 from netspec.compare import Difference, forward_difference, limits
 from netspec.init import probe_weights
+from onnx_impl.export import reference_forward
 from onnx_impl.verify import random_images
 from parity.check import CHECKS, IMAGES, Plan, check
 from parity.examples import EXAMPLES, example, uncovered
@@ -33,8 +33,7 @@ def test_onnx_reference_agrees(name, torch_forward):
     graph = example(name)
     weights, images = probe_weights(graph), random_images(graph, IMAGES, seed=2)
     model = onnx_impl.build(graph, weights=weights)
-    judged = ReferenceEvaluator(model).run(["logits"], {"image": images})[0]
-    difference = forward_difference(judged, torch_forward(graph, weights)(images))
+    difference = forward_difference(reference_forward(model, images), torch_forward(graph, weights)(images))
     assert difference.within, str(difference)
 
 

@@ -11,15 +11,23 @@ from trainspec.evaluation import agreement, read_predictions, read_run
 
 
 def compare_runs(one: Path, other: Path) -> Iterator[str]:
-    """A line each on batches, first losses, weights and predictions. Raises `DataError` for runs of two networks."""
+    """A line each on batches, first losses, weights and predictions. Raises `DataError` for runs of two networks.
+
+    Runs of one network at two sizes, or with and without auxiliary heads, are of two where their weights differ.
+    """
     run_a, graph_a, weights_a = read_run(one)
     run_b, graph_b, weights_b = read_run(other)
     if graph_a.digest != graph_b.digest:
         raise DataError(f"{one} is a run of {graph_a.name}, {other} one of {graph_b.name}: nothing to compare")
+    shapes_a, shapes_b = ({name: param.shape for name, param in graph.params.items()} for graph in (graph_a, graph_b))
+    for name in shapes_a | shapes_b:
+        shape_a, shape_b = (shapes.get(name, "absent") for shapes in (shapes_a, shapes_b))
+        if shape_a != shape_b:
+            raise DataError(f"'{name}' is {shape_a} in {one} and {shape_b} in {other}: their weights do not compare")
     pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
     yield f"batches      equal plan digests in {sum(a == b for a, b in pairs)} of {len(pairs)} epochs"
-    losses = np.array(list(zip(run_a.facts["first_losses"], run_b.facts["first_losses"], strict=False)))
-    if len(losses):
+    losses = np.array(list(zip(*(run.facts.get("first_losses", []) for run in (run_a, run_b)), strict=False)))
+    if len(losses):  # a run that was interrupted in its first step has none
         yield f"losses       differ by {np.abs(losses[:, 0] - losses[:, 1]).max():.1e} in the first {len(losses)} steps"
     name, difference = largest_difference(weights_a, weights_b)
     yield f"weights      differ by {difference:.1e} at most, in '{name}'" if difference else "weights      are equal"

@@ -35,7 +35,9 @@ class Evaluation:
 
 
 def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation:
-    """Run every image of `split`, normalised by `constants`, through `forward`."""
+    """Run every image of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty."""
+    if not len(split):
+        raise DataError("a split without images cannot be evaluated")
     starts = range(0, len(split), BATCH)
     images = ahead(normalise(split.images[start : start + BATCH], *constants) for start in starts)
     logits = np.concatenate([np.asarray(forward(batch), np.float64) for batch in images])

@@ -92,7 +92,7 @@ def small_recipe(name: str) -> Recipe:
         "epochs": STEPS,  # of one step each
         "precision": "fp32",
         "data.name": digits.NAME,
-        "data.image_size": least_image(name),
+        "data.image_size": least_image(name, **recipe.network),
         "schedule.peak": recipe.schedule.peak * BATCH / recipe.batch,
         "augmentation.pad": 0,
         "augmentation.flip": False,
@@ -126,7 +126,8 @@ class Job:
 
     @classmethod
     def of(cls, name: str, framework: str, versions: dict[str, str]) -> Self:
-        recipe, data = small_recipe(name), few_images(least_image(name))
+        recipe = small_recipe(name)
+        data = few_images(least_image(name, **recipe.network))
         return cls(name, framework, versions, recipe, data, network_for(name, data, recipe))
 
     @property

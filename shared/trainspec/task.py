@@ -84,12 +84,16 @@ class Task:
 
 
 def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
-    """The registered network for the classes and images of `data`, with what the recipe says of its options."""
+    """The registered network for the classes and images of `data`, with what the recipe says of its options.
+
+    Raises `UnknownNameError` for an option that it does not have.
+    """
     dropout = recipe.regularisation.dropout
-    chosen: dict[str, Any] = {} if dropout is None or "dropout" not in find(name).options else {"dropout": dropout}
-    chosen |= recipe.network
+    options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
+    options |= recipe.network
     height, width, channels = data.image_shape
-    return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=(height, width), **chosen)
+    size = (height, width)
+    return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=size, **options)
 
 
 def add_task_options(parser: argparse.ArgumentParser) -> None:

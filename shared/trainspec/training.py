@@ -35,7 +35,7 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
         notes=(*task.notes, *trainer.notes),
         out=task.out,
     )
-    run.facts["data_choice"] = task.data_choice
+    run.facts |= {"architecture": task.graph.name, "data_choice": task.data_choice}  # with its options, as +Mish
     with run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
         training = Training(task, trainer, run)

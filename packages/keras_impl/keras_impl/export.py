@@ -16,6 +16,7 @@ from keras_impl.weights import get_weights, spec_of
 from netspec.compare import Difference
 from netspec.errors import ExportError
 from netspec.layout import to_channels_last
+from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 
 OPSET = 17
@@ -57,6 +58,7 @@ def convert(model: keras.Model, opset: int = OPSET) -> ModelProto:
 
     os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # it would copy the whole graph before each of its passes
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    check_opset(opset, newest=max(tf2onnx.constants.OPSET_TO_IR_VERSION))
     graph = spec_of(model)
     signature = [tf.TensorSpec((None, *channels_last(graph.input_shape)), tf.float32, name="image")]
 

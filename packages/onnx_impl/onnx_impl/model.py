@@ -21,6 +21,7 @@ from onnx_impl.weights import add_initializers
 
 OLDEST_OPSET = 13  # Softmax over one axis, and pads and bounds as inputs
 DEFAULT_OPSET = 17
+NEWEST_OPSET = onnx.defs.onnx_opset_version()  # that the installed onnx knows
 
 
 def build(
@@ -42,10 +43,9 @@ def build(
     bear the canonical names. `every_node` makes each node's value an output, for comparisons; `dtype` is
     float32 in every file, float64 for the reference evaluator.
 
-    Raises `ExportError` for an opset that is too old, `WeightsError` for weights of another network.
+    Raises `ExportError` for an opset that is too old or too new, `WeightsError` for weights of another network.
     """
-    if opset < OLDEST_OPSET:
-        raise ExportError(f"opset {opset} is too old: the ops need {OLDEST_OPSET} or newer")
+    check_opset(opset)
     graph = resolve(model, **options)
     weights = weights_of(graph, weights, seed)
     check_weights(graph, weights)
@@ -62,6 +62,14 @@ def build(
     if fold_batch_norm:
         graph, weights = fold(graph, weights)
     return assemble(graph, weights, opset, np.dtype(dtype), every_node, properties)
+
+
+def check_opset(opset: int, newest: int = NEWEST_OPSET) -> None:
+    """Raises `ExportError` for an opset that cannot be written, `newest` being what the writer knows."""
+    if opset < OLDEST_OPSET:
+        raise ExportError(f"opset {opset} is too old: the ops need {OLDEST_OPSET} or newer")
+    if opset > newest:
+        raise ExportError(f"opset {opset} is too new: what writes the file knows {newest} and older")
 
 
 def assemble(

@@ -45,12 +45,14 @@ EXAMPLES: dict[str, Draw] = {
     "batch_norm.map": lambda x: f.batch_norm(x, epsilon=1e-3, fraction=0.01, name="op"),
     "batch_norm.vector": lambda x: f.batch_norm(f.global_avg_pool(x), name="op"),
     "instance_norm": lambda x: f.instance_norm(x, name="op"),
-    "local_response_norm": lambda x: f.local_response_norm(x, 5, alpha=0.5, k=2),
+    # more channels than any comparison has images: a loop over the one in place of the other would go unseen
+    "local_response_norm": lambda x: f.local_response_norm(f.conv(x, 12, 1, name="wide"), 5, alpha=0.5, k=2),
     "max_pool.overlapping": lambda x: f.max_pool(x, 3, 2, padding=1),
     "max_pool.ceil": lambda x: f.max_pool(x, 3, 2, ceil=True),
     "max_pool.subsample": lambda x: f.max_pool(x, 1, 2),
     "avg_pool.counted": lambda x: f.avg_pool(x, 3, 2, padding=1),
     "avg_pool.uncounted": lambda x: f.avg_pool(x, 3, 1, padding=1, count_include_pad=False),
+    "avg_pool.uneven": lambda x: f.avg_pool(x, 5, 1, padding=2, count_include_pad=False),  # 25/12 is no binary fraction
     "avg_pool.ceil": lambda x: f.avg_pool(x, 2, 2, ceil=True, count_include_pad=False),
     "avg_pool.counted_ceil": lambda x: f.avg_pool(x, 3, 2, padding=1, ceil=True),
     "global_avg_pool": lambda x: f.global_avg_pool(x),

@@ -33,7 +33,7 @@ class Deployed:
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""
-        return ship_onnx(self.model.cpu(), path, metadata)
+        return ship_onnx(self.model, path, metadata)
 
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write what PyTorch's own exporter makes, verified likewise. Raises `ExportError`."""

@@ -1,5 +1,6 @@
 """PyTorch's own road to ONNX, an independent judge of the ONNX builder's."""
 
+import copy
 import logging
 import os
 import warnings
@@ -12,6 +13,8 @@ from torch import nn
 
 import onnx_impl
 from netspec.compare import Difference
+from netspec.errors import ExportError
+from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from torch_impl.weights import get_weights, spec_of
 
@@ -45,12 +48,14 @@ def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[
 
 def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
     """What `torch.onnx.export` makes of the module's inference pass, with the contract's names."""
+    check_opset(opset)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # where it cannot convert it says so in a traceback ...
     example = torch.zeros(2, *spec_of(model).input_shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            model.eval().float().cpu(),
+            deployed(model),
             (example,),
             dynamo=True,
             verbose=False,
@@ -60,10 +65,19 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
             dynamic_shapes=({0: torch.export.Dim("N")},),
         )
     assert program is not None  # without a file name there is a program
-    return program.model_proto
+    proto = program.model_proto
+    written = next(entry.version for entry in proto.opset_import if not entry.domain)
+    if written != opset:  # ... and leaves the opset as it was
+        raise ExportError(f"PyTorch's exporter cannot write opset {opset} of this network: ask for {written}")
+    return proto
 
 
 def forward(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Logits `(N, classes)` of a module in evaluation mode."""
+    """Logits `(N, classes)` of the module's inference pass."""
     with torch.no_grad():
-        return model(torch.from_numpy(images)).numpy()
+        return deployed(model)(torch.from_numpy(images)).numpy()
+
+
+def deployed(model: nn.Module) -> nn.Module:
+    """A copy as it is deployed: the module itself may be in the middle of a training, on a GPU, in any precision."""
+    return copy.deepcopy(model).eval().float().cpu()

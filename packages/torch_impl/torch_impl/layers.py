@@ -97,11 +97,11 @@ class AvgPool2d(nn.Module):
         _, self.pads = split_padding(padding, most=(0, 0))
         share = torch.from_numpy(kernel[0] * kernel[1] / divisors)
         self.even = bool((share == 1).all())
-        self.register_buffer("share", share.to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("share", share, persistent=False)  # float64: shares of 25/12 are no binary fractions
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.avg_pool2d(F.pad(x, self.pads) if any(self.pads) else x, self.kernel, self.stride)
-        return y if self.even else y * self.share
+        return y if self.even else y * self.share.to(y.dtype)
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, stride={self.stride}, pads={self.pads}"

@@ -67,6 +67,17 @@ def test_a_split_set_keeps_its_splits(tmp_path):
     assert data.std == pytest.approx(tuple(data.train.images.std((0, 1, 2)) / 255))
 
 
+def test_a_small_set_has_an_image_of_each_split(tmp_path):
+    data = load(write_folder(tmp_path / "set", class_files(count=2)))
+    assert (len(data.train), len(data.validation), len(data.test)) == (2, 1, 1)
+
+
+def test_a_set_too_small_for_a_validation_split(tmp_path):
+    with pytest.raises(DataError, match="too few training images: 1,") as error:
+        load(write_folder(tmp_path / "set", class_files(count=1)))
+    assert_one_line(error, "one is held out")
+
+
 def test_the_test_split_does_not_depend_on_the_seed(tmp_path):
     path = write_folder(tmp_path / "set", class_files(count=30))
     first, second = (open_data(str(path), 8, seed=seed, notice=silent) for seed in (0, 1))

@@ -64,9 +64,10 @@ def test_every_network_has_a_modern_recipe_of_a_size_that_it_takes(name):
     recipes = {data: find_recipe(name, find(name).family, data) for data in DATA}
     assert {data for data in DATA if not recipes[data].augmentation.flip} == {"digits"}
     sizes = {data: recipe.data.image_size or max(find(name).input_shape[1:]) for data, recipe in recipes.items()}
-    for size in set(sizes.values()):
-        architecture(name, image_size=size, distinct_blocks=True)  # refuses a size that it does not take
-        assert size >= least_image(name)
+    for data, size in sizes.items():
+        options = recipes[data].network
+        architecture(name, image_size=size, distinct_blocks=True, **options)  # refuses a size that it does not take
+        assert size >= least_image(name, **options)
     assert max(size for data, size in sizes.items() if data != "flowers5") <= 128, "CIFAR has to fit into memory"
 
 
@@ -237,6 +238,13 @@ def test_the_networks_options_reach_it(tmp_path):
         graph("network.aux_head=true")
     with pytest.raises(UnknownNameError, match="takes a bool for aux_heads"):
         graph("network.aux_heads=yes")
+
+
+def test_a_dropout_that_the_network_does_not_have_is_refused():
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'"):
+        read_task(parser.parse_args(["lenet5", "--data", "digits", "--set", "regularisation.dropout=0.5"]), "test")
 
 
 def test_durations():

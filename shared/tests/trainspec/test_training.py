@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netspec import architecture, initial_weights
-from netspec.errors import RecipeError
+from netspec import Graph, architecture, functional as f, initial_weights, trace
+from netspec.errors import DataError, RecipeError
 from trainspec.agreement import compare_runs
 from trainspec.data import find_data
+from trainspec.evaluation import evaluate
 from trainspec.precision import cpu_has_bfloat16, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
@@ -67,10 +68,10 @@ class FakeTrainer:
         return Deployed(self)
 
 
-def task(out: Path, **values) -> Task:
+def task(out: Path, graph=None, **values) -> Task:
     recipe = override(Recipe(batch=200, epochs=3, evaluate_every=2), values)
-    graph = architecture("lenet5")
-    data = find_data("digits", notice=print).load(32, recipe.seed)
+    graph = graph or architecture("lenet5")
+    data = find_data("digits", notice=print).load(graph.input_shape[1], recipe.seed)
     return Task("lenet5", graph, initial_weights(graph), data, "digits", recipe, out=out)
 
 
@@ -112,11 +113,51 @@ def test_a_whole_training(tmp_path):
     }
 
 
+def test_a_run_tells_the_options_of_its_network(tmp_path):
+    folder, _, facts = run(task(tmp_path, architecture("resnet20", activation="mish"), epochs=1))
+    assert facts["architecture"] == "resnet20(activation=mish)"
+    assert folder.name.startswith("lenet5-fake-")
+
+
 def test_two_runs_that_agree(tmp_path):
     folders = [run(task(tmp_path))[0] for _ in range(2)]
     report = "\n".join(compare_runs(*folders))
     assert "equal plan digests in 3 of 3 epochs" in report
     assert "agree on 100.000 % of 360 test images" in report
+
+
+def headed(size: int, aux_head: bool) -> Graph:
+    def network(x):
+        x = f.flatten(x)
+        logits, head = f.linear(x, 10, name="fc"), f.linear(x, 10, name="aux") if aux_head else None
+        return {logits: 1.0, head: 0.3} if head else logits
+
+    return trace("headed", (3, size, size), network)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (headed(8, True), r"'aux\.weight' is absent in .* and \(10, 192\) in"),
+        (headed(9, False), r"'fc\.weight' is \(10, 192\) in .* and \(10, 243\) in"),
+    ],
+)
+def test_runs_whose_weights_differ_in_shape(tmp_path, other, message):
+    folders = [run(task(tmp_path, graph, epochs=1))[0] for graph in (headed(8, False), other)]
+    with pytest.raises(DataError, match=message):
+        list(compare_runs(*folders))
+
+
+def test_agreement_of_a_run_interrupted_in_its_first_step(tmp_path):
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    whole, _, _ = run(task(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        run(task(tmp_path / "part"), loss=interrupt)
+    (part,) = (tmp_path / "part").iterdir()
+    report = list(compare_runs(whole, part))
+    assert report == ["batches      equal plan digests in 0 of 0 epochs", "weights      are equal"]
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
@@ -157,6 +198,12 @@ def test_a_budget_sets_the_length(tmp_path, monkeypatch):
     assert facts["status"] == "finished"
     assert 1.5 < facts["budget_used_seconds"] < 2.2
     assert trainer.rates[-1] < work.recipe.schedule.peak / 100  # the schedule ran to its end
+
+
+def test_nothing_to_evaluate(tmp_path):
+    work = task(tmp_path)
+    with pytest.raises(DataError, match="a split without images"):
+        evaluate(FakeTrainer(work).logits, work.data.test.take(np.arange(0)), work.constants)
 
 
 def test_precisions(tmp_path):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.errors import DataError
+
 VALIDATION_FRACTION = 0.1  # of the training split: 5,000 images of CIFAR's 50,000
 
 
@@ -68,8 +70,13 @@ def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[
 
 
 def with_validation(train: Split, seed: int) -> tuple[Split, Split]:
-    """`(train, validation)`: a tenth of the training split, by class, becomes the validation split."""
-    kept, held = hold_out(train.labels, round(len(train) * VALIDATION_FRACTION), seed)
+    """`(train, validation)`: a tenth of the training split, by class, becomes the validation split, or one image.
+
+    Raises `DataError` where that would leave nothing to train on.
+    """
+    if len(train) < 2:
+        raise DataError(f"too few training images: {len(train)}, of which one is held out for validation; add more")
+    kept, held = hold_out(train.labels, max(1, round(len(train) * VALIDATION_FRACTION)), seed)
     return train.take(kept), train.take(held)
 
 
