@@ -149,7 +149,9 @@ class Job:
         self, losses: Sequence[float], reason: str, seconds: float, speed: float | None = None, device: str = "unknown"
     ) -> Row:
         first = last = None
-        if len(losses) == STEPS:
+        if len(losses) != STEPS:
+            reason = reason or f"{len(losses)} of {STEPS} steps were made"
+        else:
             first, last = float(np.mean(losses[:JUDGED])), float(np.mean(losses[-JUDGED:]))
             reason = reason or ("" if last < first else f"the loss did not fall: {first:.4f} to {last:.4f}")
         return Row(

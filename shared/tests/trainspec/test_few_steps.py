@@ -131,6 +131,11 @@ def test_a_job_knows_what_it_depends_on():
     assert job.key not in {Job.of("vgg16", "torch", {"torch": "2"}).key, Job.of("vgg19", "torch", {"torch": "3"}).key}
 
 
+def test_steps_that_were_not_made_are_a_failure():
+    row = Job.of("lenet5", "torch", {}).row([3.0, 2.0, 1.0], "", seconds=1)
+    assert (row.passed, row.reason) == (False, "3 of 20 steps were made")
+
+
 def test_a_process_that_dies_is_the_networks_failure_only():
     jobs = [Job.of(name, "torch", {}) for name in ("lenet5", "lenet5_wide", "lenet5")]
     with Worker("dying") as train:
