@@ -4,6 +4,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
+from changed import changed_source
+
+from parity import report
 from parity.check import Plan, Result
 from parity.log import Log, Row
 from parity.plans import OPS, named_plans
@@ -31,8 +35,9 @@ def test_a_killed_run_goes_on(tmp_path):
     assert first_rows(tmp_path) == shown  # down to the seconds that they took
 
 
-def row(plan: Plan) -> Row:
-    return Row.of(plan, [Result("float32", True, "1e-06", value=1e-6), Result("step", False, "1", "at 'x'")], 1.5)
+def row(plan: Plan, passed: bool = True) -> Row:
+    results = [Result("float32", True, "1e-06", value=1e-6), Result("step", passed, "1", "" if passed else "at 'x'")]
+    return Row.of(plan, results, 1.5)
 
 
 def test_a_row_belongs_to_what_was_compared(tmp_path):
@@ -42,12 +47,49 @@ def test_a_row_belongs_to_what_was_compared(tmp_path):
     assert log.find(one) == row(one)
     assert log.find(other) is None
     assert log.find(replace(one, native=not one.native)) is None
-    log.sources = "of another day"
-    assert log.find(one) is None
+    assert log.find(replace(one, in_float64=replace(one.network, loss_weights=(0.5,)))) is None
+
+
+def test_what_failed_is_compared_again(tmp_path):
+    (plan,) = named_plans([OPS[0]])
+    Log(tmp_path).add(plan, row(plan, passed=False))
+    assert Log(tmp_path).find(plan) is None
+    Log(tmp_path).add(plan, row(plan))
+    assert Log(tmp_path).find(plan) == row(plan)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *("netspec/compare.py", "netspec/passes.py", "netspec/tolerances.toml", "netspec/ops/conv.py"),
+        *(
+            f"{package}/{name}.py"
+            for package in ("torch_impl", "keras_impl")
+            for name in ("model", "weights", "export")
+        ),
+        *("onnx_impl/model.py", "parity/check.py", "parity/runners/keras.py", "parity/counts.json"),
+    ],
+)
+def test_a_row_belongs_to_the_code_that_made_it(tmp_path, changed):
+    (plan,) = named_plans([OPS[0]])
+    Log(tmp_path).add(plan, row(plan))
+    assert Log(tmp_path).find(plan)
+    with changed_source(tmp_path, changed):
+        assert Log(tmp_path).find(plan) is None
+    assert Log(tmp_path).find(plan)
+
+
+def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
+    """Not after the last network of those that reduce to the same graph."""
+    monkeypatch.setattr(report, "_compare", lambda plan, weights, done: row(plan))
+    plans = named_plans([OPS[0], OPS[1]])
+    rows = report._compare_group(plans, (), Log(tmp_path))
+    first = next(rows)
+    assert list(Log(tmp_path).rows.values()) == [first]
 
 
 def test_the_table(tmp_path):
     (plan,) = named_plans(["lenet5"])
-    text = Log(tmp_path).write_table([row(plan)]).read_text()
+    text = Log(tmp_path).write_table([row(plan, passed=False)]).read_text()
     assert "1 networks and ops, 2 comparisons, 1 failed" in text
     assert "| lenet5 | 3x32x32 | 62,006 | 651,720 | - | 1e-06 |" in text

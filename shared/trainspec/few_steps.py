@@ -26,6 +26,7 @@ from trainspec.data import DataSet, digits
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
 from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
 from trainspec.runs.machine import describe_machine, describe_versions
+from trainspec.runs.sources import digest_of_sources
 from trainspec.schedules import learning_rate
 from trainspec.task import Task, network_for
 from trainspec.trainer import Epoch, Trainer
@@ -115,11 +116,15 @@ def few_images(size: int) -> DataSet:
 
 @dataclass(frozen=True)
 class Job:
-    """A network to train in a framework, before its weights are drawn. `versions`: of what decides the figures."""
+    """A network to train in a framework, before its weights are drawn.
+
+    `versions` and `sources`, a digest, are those of the code that decides the figures.
+    """
 
     name: str
     framework: str
     versions: dict[str, str]
+    sources: str
     recipe: Recipe
     data: DataSet
     graph: Graph
@@ -127,12 +132,13 @@ class Job:
     @classmethod
     def of(cls, name: str, framework: str, versions: dict[str, str]) -> Self:
         recipe, data = small_recipe(name), few_images(least_image(name))
-        return cls(name, framework, versions, recipe, data, network_for(name, data, recipe))
+        sources = digest_of_sources("netspec", "trainspec", f"{framework}_impl")
+        return cls(name, framework, versions, sources, recipe, data, network_for(name, data, recipe))
 
     @property
     def key(self) -> str:
         """Changes with everything that a row depends on."""
-        parts = (self.graph.digest, to_toml(self.recipe), STEPS, *sorted(self.versions.items()))
+        parts = (self.graph, to_toml(self.recipe), sorted(self.versions.items()), self.sources)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def train(self, framework: Framework) -> Row:

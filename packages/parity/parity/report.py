@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -51,23 +52,16 @@ def _rows(plans: Sequence[Plan], weights: Sequence[str], log: Log | None, jobs: 
             yield row
         else:
             groups.setdefault(id(plan.in_float64), []).append(plan)
-    compared = _compared(groups.values(), partial(_compare_group, weights=tuple(weights)), jobs)
-    for group, rows in zip(groups.values(), compared, strict=True):
-        for plan, row in zip(group, rows, strict=True):
-            if log:
-                log.add(plan, row)
-            yield row
+    yield from _compared(groups.values(), partial(_compare_group, weights=tuple(weights), log=log), jobs)
 
 
-def _compared(
-    groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], list[Row]], jobs: int
-) -> Iterator[list[Row]]:
+def _compared(groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], Iterable[Row]], jobs: int) -> Iterator[Row]:
     """The rows of each group, in this process or in `jobs` others."""
     if jobs == 1:
-        yield from map(compare, groups)
+        yield from chain.from_iterable(map(compare, groups))
         return
     with ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),)) as pool:
-        yield from pool.map(compare, groups)
+        yield from chain.from_iterable(pool.map(partial(_listed, compare), groups))
 
 
 def _limit_threads(threads: int) -> None:
@@ -75,9 +69,19 @@ def _limit_threads(threads: int) -> None:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(threads))
 
 
-def _compare_group(plans: Sequence[Plan], weights: tuple[str, ...]) -> list[Row]:
+def _listed(compare: Callable[[list[Plan]], Iterable[Row]], group: list[Plan]) -> list[Row]:
+    """For other processes, from which a generator does not travel."""
+    return list(compare(group))
+
+
+def _compare_group(plans: Sequence[Plan], weights: tuple[str, ...], log: Log | None) -> Iterator[Row]:
+    """Rows of networks that reduce to the same graph, each kept as soon as it is there."""
     done: Done = {}
-    return [_compare(plan, weights, done) for plan in plans]
+    for plan in plans:
+        row = _compare(plan, weights, done)
+        if log:
+            log.add(plan, row)
+        yield row
 
 
 def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
@@ -105,7 +109,7 @@ def _summary(console: Any, rows: Sequence[Row]) -> int:
     console.print("\n* no count from elsewhere to hold it to.   -: left out, see --help")
     for name, (value, network) in worst.items():
         console.print(f"worst {name}: {value:.1e} in {network}")
-    failures = [(row.network, result) for row in rows for result in row.results if not result.passed]
+    failures = [(row.network, result) for row in rows for result in row.failures]
     for network, result in failures:
         console.print(f"[bold red]FAILED[/] {network}: {result.check}: {result.where}")
     compared = sum(len(row.results) for row in rows)
