@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     if options.all:
         plans = full_plans(native=options.native)
     elif options.patterns:
-        plans = named_plans(options.patterns, native=options.native)
+        plans = named_plans(options.patterns, native=options.native, given=bool(options.weights))
     else:
         plans = default_plans(native=options.native)
     if options.weights and (len(plans) > 1 or len(options.weights) > 2):
