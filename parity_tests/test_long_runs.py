@@ -89,7 +89,14 @@ def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
 
 
 def test_the_table(tmp_path):
-    (plan,) = named_plans(["lenet5"])
-    text = Log(tmp_path).write_table([row(plan, passed=False)]).read_text()
-    assert "1 networks and ops, 2 comparisons, 1 failed" in text
+    """Says which comparisons failed and where, also of a network that could not be compared."""
+    one, two, three = named_plans(["lenet5", "lenet5_wide", "nin"])
+    broken = Row.of(three, [Result("compared", False, "-", "no memory")], 1.5)
+    text = Log(tmp_path).write_table([row(one), row(two, passed=False), broken]).read_text()
+    assert "3 networks and ops, 5 comparisons, 2 failed" in text
     assert "| lenet5 | 3x32x32 | 62,006 | 651,720 | - | 1e-06 |" in text
+    (failed,) = (line for line in text.splitlines() if line.startswith("| **lenet5_wide** |"))
+    assert "| **1** |" in failed
+    assert "| 1e-06 |" in failed
+    assert "| **nin** |" in text
+    assert text.endswith("|\n\n- **lenet5_wide**: step: at 'x'\n- **nin**: compared: no memory\n")

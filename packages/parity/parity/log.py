@@ -26,6 +26,7 @@ float32: the largest difference between PyTorch, Keras and onnxruntime at full s
 between images. The rest on the reduced copy (each distinct block once; `as` names an equal one that was compared
 before): float64 outputs, gradients, batch-norm statistics and all weights after a step, relative; onnx: the ONNX
 builder's float32 outputs against float64, over the spread. `*`: no count from elsewhere to hold it to.
+What failed is in bold; where is said below the table.
 
 """
 
@@ -73,11 +74,14 @@ class Row:
         """In the columns of the table."""
         copy = f"{self.reduced} as {self.twin}" if self.twin != self.network else self.reduced
         counts = f"{self.total:,}", f"{self.macs:,}"
-        return [self.network, self.input, *counts, *map(self.text, CHECKS), copy, f"{self.seconds:.1f}"]
+        failed = {result.check for result in self.failures}
+        texts = [f"**{self.text(check)}**" if check in failed else self.text(check) for check in CHECKS]
+        name = f"**{self.network}**" if failed else self.network
+        return [name, self.input, *counts, *texts, copy, f"{self.seconds:.1f}"]
 
     def cell(self, check: str) -> str:
         """On a terminal."""
-        failed = any(result.check == check and not result.passed for result in self.results)
+        failed = any(result.check == check for result in self.failures)
         return f"[bold red]{self.text(check):>14}[/]" if failed else f"{self.text(check):>14}"
 
 
@@ -111,16 +115,18 @@ class Log:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def write_table(self, rows: Sequence[Row]) -> Path:
-        """`parity.md`, the rows for people."""
+        """`parity.md`, the rows for people; then what failed, and where."""
+        failures = [f"- **{row.network}**: {result.check}: {result.where}\n" for row in rows for result in row.failures]
         head = HEAD.format(
             date=time.strftime("%Y-%m-%d"),
             rows=len(rows),
             compared=sum(len(row.results) for row in rows),
-            failed=sum(not result.passed for row in rows for result in row.results),
+            failed=len(failures),
             versions=", ".join(f"{name} {version}" for name, version in self.versions.items()),
             **describe_machine(),
         )
         columns = ["network", "input", "total", "MACs", *CHECKS, "reduced copy", "seconds"]
         path = self.folder / "parity.md"
-        write_bytes(path, (head + markdown_table(columns, (row.cells() for row in rows))).encode())
+        table = markdown_table(columns, (row.cells() for row in rows))
+        write_bytes(path, "".join([head, table, "\n" * bool(failures), *failures]).encode())
         return path
