@@ -3,14 +3,18 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from changed import changed_source
 
+from netspec.errors import ExportError
 from parity import report
 from parity.check import Plan, Result
 from parity.log import Log, Row
 from parity.plans import OPS, named_plans
+from parity.runners import native_logits
 
 ROWS = 3
 
@@ -86,6 +90,28 @@ def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
     rows = report._compare_group(plans, (), Log(tmp_path))
     first = next(rows)
     assert list(Log(tmp_path).rows.values()) == [first]
+
+
+def test_a_network_that_cannot_be_compared_is_a_failure(monkeypatch, capsys):
+    """And the next one has its turn: whatever is raised, also without a word."""
+
+    def broken(plan, **options):
+        yield Result("counts", True, "1")
+        raise RuntimeError("no room\nleft") if plan.network.name == OPS[0] else AssertionError
+
+    monkeypatch.setattr(report, "check", broken)
+    assert report.run(named_plans([OPS[0], OPS[1]])) == 1
+    shown = capsys.readouterr().out
+    assert f"FAILED {OPS[0]}: compared: RuntimeError: no room left" in shown
+    assert f"FAILED {OPS[1]}: compared: AssertionError:" in shown
+    assert "4 comparisons of 2 networks, 2 failed" in shown
+
+
+def test_an_exporter_that_says_nothing(monkeypatch):
+    """Its error without a word is a finding as any other."""
+    runner = SimpleNamespace(name="torch", native_onnx=Mock(side_effect=AssertionError))
+    with pytest.raises(ExportError, match="the export of torch fails: AssertionError"):
+        native_logits(runner, {})
 
 
 def test_the_table(tmp_path):

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from netspec import Graph, find, initial_weights, list_architectures
-from netspec.errors import DiptychError
+from netspec.errors import failure
 from netspec.files import write_bytes
 from netspec.reduce import least_image
 from netspec.registry import matching
@@ -177,17 +177,6 @@ class Job:
             machine=describe_machine() | {"device": device},
             versions=self.versions,
         )
-
-
-def failure(action: Callable[[], None]) -> str:
-    """Why the action failed, in a line, or nothing. Of any kind: the networks after it have their turn all the same."""
-    try:
-        action()
-    except DiptychError as error:
-        return " ".join(str(error).split())
-    except Exception as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return ""
 
 
 def train_all(

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from netspec.errors import DiptychError
+from netspec.errors import failure
 from netspec.weights import load_weights
 from parity.check import CHECKS, Done, Plan, Result, check
 from parity.goldens import expected
@@ -89,12 +89,14 @@ def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
     begin = time.perf_counter()
     results: list[Result] = []
     files = tuple(load_weights(plan.network, path) for path in weights)
-    try:
+
+    def compare() -> None:
         results.extend(check(plan, expected=expected(plan.network.name), files=files, done=done))
-    except DiptychError as error:
-        if weights:
-            raise
-        results.append(Result("compared", False, "-", str(error)))
+
+    if weights:
+        compare()
+    elif reason := failure(compare):
+        results.append(Result("compared", False, "-", reason))
     KerasRunner.forget()
     release()
     return Row.of(plan, results, time.perf_counter() - begin)

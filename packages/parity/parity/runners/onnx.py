@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from netspec import Graph, Node
-from netspec.errors import ExportError
+from netspec.errors import ExportError, first_line
 from netspec.init import Weights
 from parity.runners.runner import Feeds, Runner, sizes_of
 
@@ -58,7 +58,7 @@ def native_logits(runner: Runner, feeds: Feeds) -> np.ndarray:
     try:
         return run_onnx(runner.native_onnx(), feeds)["logits"]
     except Exception as error:  # exporters and runtime raise whatever they like; here it is a finding
-        raise ExportError(f"the export of {runner.name} fails: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"the export of {runner.name} fails: {first_line(error)}") from error
 
 
 def run_onnx(model: Any, feeds: Feeds) -> Weights:
