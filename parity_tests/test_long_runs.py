@@ -1,5 +1,7 @@
 """`parity --all` in a real process that is killed: its rows are kept, and made again when anything has changed."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -37,6 +39,20 @@ def test_a_killed_run_goes_on(tmp_path):
     with (tmp_path / "parity.jsonl").open("a") as file:
         file.write('{"network": "op.conv.gro')  # as a kill in the middle of a line would leave it
     assert first_rows(tmp_path) == shown  # down to the seconds that they took
+
+
+def test_ctrl_c_ends_all_processes_with_one_line():
+    """In the middle of a network, and as a terminal sends it: to every process of the group."""
+    command = [sys.executable, "-u", "-m", "parity", "op.*", "--jobs", "2"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout
+        while not process.stdout.readline().startswith("op."):
+            pass
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=10)[1]  # ends when the last of them has closed its output
+    assert (process.returncode, said) == (130, "interrupted\n")
 
 
 def row(plan: Plan, passed: bool = True) -> Row:

@@ -8,12 +8,14 @@ from pathlib import Path
 from netspec import cli
 from netspec.errors import WeightsError
 from netspec.options import Parser
-from trainspec.runs.machine import cores
+from trainspec.runs.machine import processes
 
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
 # else's. On a GPU parity switches TF32 off for the same reason.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep and leave the cores to TensorFlow
+
+GIB = 3.0  # that a process takes which compares reduced copies: it loads both frameworks
 
 DESCRIPTION = """Holds a network's implementations to one another.
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
         "--jobs",
         metavar="N",
         type=int,
-        help="networks at a time; default: as many as there are cores for reduced copies, one at full size",
+        help="networks at a time; default: as many reduced copies as there are cores and memory for, one at full size",
     )
     options = parser.parse_args(argv)
     if options.jobs is not None and options.jobs < 1:
@@ -69,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
     from parity.report import run
 
     small = not (options.all or options.patterns)
-    jobs = options.jobs or (cores() if small else 1)
+    jobs = options.jobs or (processes(GIB) if small else 1)
     return run(plans, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 

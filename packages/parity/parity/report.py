@@ -1,12 +1,13 @@
 """A run of comparisons as a person follows it: a line a network, then what was worst and what failed."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,16 @@ def _compared(groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], Iter
     if jobs == 1:
         yield from chain.from_iterable(map(compare, groups))
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),)) as pool:
-        yield from chain.from_iterable(pool.map(partial(_listed, compare), groups))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),))
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit: Ctrl-C is for this process
+    try:
+        found = pool.map(partial(_listed, compare), groups)
+        signal.signal(signal.SIGINT, handler)
+        yield from chain.from_iterable(found)
+    finally:  # at once, whatever they are at
+        for process in active_children():
+            process.kill()
+        pool.shutdown(cancel_futures=True)
 
 
 def _limit_threads(threads: int) -> None:
