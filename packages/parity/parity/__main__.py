@@ -21,7 +21,9 @@ DESCRIPTION = """Holds a network's implementations to one another.
 
 Without a name: every op, and every network as a reduced copy (each distinct block once, on the smallest image that
 proves anything) in float64, with its parameters counted at full size. A name compares that network at full size,
-in float32 under all runtimes and in float64."""
+in float32 under all runtimes and in float64; above 2 GMACs the float64 part (outputs, gradients, a training step) is
+a reduced copy's, or with --weights a small image's, and native exports are left out but for --native. `copy` is the
+size of what stood in for the network."""
 
 
 def main(argv: Sequence[str]) -> int:

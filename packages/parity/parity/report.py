@@ -30,12 +30,14 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
 
     console = Console(soft_wrap=True, highlight=False)
     log = Log(keep) if keep else None
-    console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'seconds':>9}[/]")
+    console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'copy':>12}{'seconds':>9}[/]")
     rows = []
     for row in _rows(plans, weights, log, jobs):
         rows.append(row)
         position = f"  {len(rows)}/{len(plans)}" if log else ""
-        console.print(f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.seconds:>9.1f}{position}")
+        console.print(
+            f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.reduced:>12}{row.seconds:>9.1f}{position}"
+        )
     status = _summary(console, rows)
     if log:
         console.print(f"table: {log.write_table(rows)}")
