@@ -3,7 +3,7 @@
 import pytest
 
 from netspec.reduce import reduced
-from netspec.registry import list_architectures
+from netspec.registry import find, list_architectures
 from parity.check import CHECKS, Plan, check, float32_forward, frameworks, subject
 from parity.examples import example
 from parity.goldens import expected, goldens
@@ -14,10 +14,15 @@ PLANS = {plan.network.name: plan for plan in default_plans()}
 
 
 def native_cover() -> list[str]:
-    """The lightest networks that together have every op and grouped convolutions, reduced."""
+    """The lightest networks that together are of every family and have every op, reduced.
+
+    An op with groups and one without are two, and so are an activation's functions.
+    """
     copies = {name: reduced(name) for name in list_architectures()}
-    traits = {
-        name: {(node.op.kind, getattr(node.op, "groups", 1) > 1) for node in copy} for name, copy in copies.items()
+    traits: dict[str, set[object]] = {
+        name: {(node.op.kind, getattr(node.op, "groups", 1) > 1, getattr(node.op, "fn", "")) for node in copy}
+        | {find(name).family}
+        for name, copy in copies.items()
     }
     missing, chosen = set.union(*traits.values()), []
     while missing:
