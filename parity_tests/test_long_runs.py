@@ -1,12 +1,22 @@
 """`parity --all` in a real process that is killed: its rows are kept, and made again when anything has changed."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import Mock
 
+import pytest
+from changed import changed_source
+
+from netspec.errors import ExportError
+from parity import report
 from parity.check import Plan, Result
 from parity.log import Log, Row
 from parity.plans import OPS, named_plans
+from parity.runners import native_logits
 
 ROWS = 3
 
@@ -31,8 +41,23 @@ def test_a_killed_run_goes_on(tmp_path):
     assert first_rows(tmp_path) == shown  # down to the seconds that they took
 
 
-def row(plan: Plan) -> Row:
-    return Row.of(plan, [Result("float32", True, "1e-06", value=1e-6), Result("step", False, "1", "at 'x'")], 1.5)
+def test_ctrl_c_ends_all_processes_with_one_line():
+    """In the middle of a network, and as a terminal sends it: to every process of the group."""
+    command = [sys.executable, "-u", "-m", "parity", "op.*", "--jobs", "2"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout
+        while not process.stdout.readline().startswith("op."):
+            pass
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=10)[1]  # ends when the last of them has closed its output
+    assert (process.returncode, said) == (130, "interrupted\n")
+
+
+def row(plan: Plan, passed: bool = True) -> Row:
+    results = [Result("float32", True, "1e-06", value=1e-6), Result("step", passed, "1", "" if passed else "at 'x'")]
+    return Row.of(plan, results, 1.5)
 
 
 def test_a_row_belongs_to_what_was_compared(tmp_path):
@@ -42,12 +67,78 @@ def test_a_row_belongs_to_what_was_compared(tmp_path):
     assert log.find(one) == row(one)
     assert log.find(other) is None
     assert log.find(replace(one, native=not one.native)) is None
-    log.sources = "of another day"
-    assert log.find(one) is None
+    assert log.find(replace(one, in_float64=replace(one.network, loss_weights=(0.5,)))) is None
+
+
+def test_what_failed_is_compared_again(tmp_path):
+    (plan,) = named_plans([OPS[0]])
+    Log(tmp_path).add(plan, row(plan, passed=False))
+    assert Log(tmp_path).find(plan) is None
+    Log(tmp_path).add(plan, row(plan))
+    assert Log(tmp_path).find(plan) == row(plan)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *("netspec/compare.py", "netspec/passes.py", "netspec/tolerances.toml", "netspec/ops/conv.py"),
+        *(
+            f"{package}/{name}.py"
+            for package in ("torch_impl", "keras_impl")
+            for name in ("model", "weights", "export")
+        ),
+        *("onnx_impl/model.py", "parity/check.py", "parity/runners/keras.py", "parity/counts.json"),
+    ],
+)
+def test_a_row_belongs_to_the_code_that_made_it(tmp_path, changed):
+    (plan,) = named_plans([OPS[0]])
+    Log(tmp_path).add(plan, row(plan))
+    assert Log(tmp_path).find(plan)
+    with changed_source(tmp_path, changed):
+        assert Log(tmp_path).find(plan) is None
+    assert Log(tmp_path).find(plan)
+
+
+def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
+    """Not after the last network of those that reduce to the same graph."""
+    monkeypatch.setattr(report, "_compare", lambda plan, weights, done: row(plan))
+    plans = named_plans([OPS[0], OPS[1]])
+    rows = report._compare_group(plans, (), Log(tmp_path))
+    first = next(rows)
+    assert list(Log(tmp_path).rows.values()) == [first]
+
+
+def test_a_network_that_cannot_be_compared_is_a_failure(monkeypatch, capsys):
+    """And the next one has its turn: whatever is raised, also without a word."""
+
+    def broken(plan, **options):
+        yield Result("counts", True, "1")
+        raise RuntimeError("no room\nleft") if plan.network.name == OPS[0] else AssertionError
+
+    monkeypatch.setattr(report, "check", broken)
+    assert report.run(named_plans([OPS[0], OPS[1]])) == 1
+    shown = capsys.readouterr().out
+    assert f"FAILED {OPS[0]}: compared: RuntimeError: no room left" in shown
+    assert f"FAILED {OPS[1]}: compared: AssertionError:" in shown
+    assert "4 comparisons of 2 networks, 2 failed" in shown
+
+
+def test_an_exporter_that_says_nothing(monkeypatch):
+    """Its error without a word is a finding as any other."""
+    runner = SimpleNamespace(name="torch", native_onnx=Mock(side_effect=AssertionError))
+    with pytest.raises(ExportError, match="the export of torch fails: AssertionError"):
+        native_logits(runner, {})
 
 
 def test_the_table(tmp_path):
-    (plan,) = named_plans(["lenet5"])
-    text = Log(tmp_path).write_table([row(plan)]).read_text()
-    assert "1 networks and ops, 2 comparisons, 1 failed" in text
+    """Says which comparisons failed and where, also of a network that could not be compared."""
+    one, two, three = named_plans(["lenet5", "lenet5_wide", "nin"])
+    broken = Row.of(three, [Result("compared", False, "-", "no memory")], 1.5)
+    text = Log(tmp_path).write_table([row(one), row(two, passed=False), broken]).read_text()
+    assert "3 networks and ops, 5 comparisons, 2 failed" in text
     assert "| lenet5 | 3x32x32 | 62,006 | 651,720 | - | 1e-06 |" in text
+    (failed,) = (line for line in text.splitlines() if line.startswith("| **lenet5_wide** |"))
+    assert "| **1** |" in failed
+    assert "| 1e-06 |" in failed
+    assert "| **nin** |" in text
+    assert text.endswith("|\n\n- **lenet5_wide**: step: at 'x'\n- **nin**: compared: no memory\n")

@@ -3,19 +3,26 @@
 import pytest
 
 from netspec.reduce import reduced
-from netspec.registry import list_architectures
+from netspec.registry import find, list_architectures
 from parity.check import CHECKS, Plan, check, float32_forward, frameworks, subject
+from parity.examples import example
 from parity.goldens import expected, goldens
 from parity.plans import OPS, default_plans
+from parity.runners import KerasRunner, OnnxRunner
 
 PLANS = {plan.network.name: plan for plan in default_plans()}
 
 
 def native_cover() -> list[str]:
-    """The lightest networks that together have every op and grouped convolutions, reduced."""
+    """The lightest networks that together are of every family and have every op, reduced.
+
+    An op with groups and one without are two, and so are an activation's functions.
+    """
     copies = {name: reduced(name) for name in list_architectures()}
-    traits = {
-        name: {(node.op.kind, getattr(node.op, "groups", 1) > 1) for node in copy} for name, copy in copies.items()
+    traits: dict[str, set[object]] = {
+        name: {(node.op.kind, getattr(node.op, "groups", 1) > 1, getattr(node.op, "fn", "")) for node in copy}
+        | {find(name).family}
+        for name, copy in copies.items()
     }
     missing, chosen = set.union(*traits.values()), []
     while missing:
@@ -61,13 +68,41 @@ def test_native_exports(name):
 
 def test_counts_of_layers_are_those_of_models():
     from parity.counting import of_layers, of_models
-    from parity.runners import OnnxRunner
 
     for name in ("lenet5", "seresnext29_4x64d"):
         one = subject(reduced(name))
         built = of_models(frameworks(one, "float32"), OnnxRunner(one.graph, one.weights))
         assert built == of_layers(one.graph)
         assert set(built.values()) == {(one.graph.num_trainable, one.graph.num_total)}
+
+
+def test_a_surplus_variable_in_keras_is_counted(monkeypatch, mixed):
+    import keras_impl.layers
+
+    build = keras_impl.layers.BatchNormalization.build
+
+    def with_a_mask(layer, input_shape):
+        layer.mask = layer.add_weight(shape=(7,), trainable=False, name="mask")
+        build(layer, input_shape)
+
+    monkeypatch.setattr(keras_impl.layers.BatchNormalization, "build", with_a_mask)
+    built = KerasRunner(mixed, subject(mixed).weights, "float32")
+    assert built.num_params() == (mixed.num_trainable, mixed.num_total + 7)
+
+
+def test_the_states_of_draws_are_no_parameters():
+    graph = example("dropout.map")
+    built = KerasRunner(graph, subject(graph).weights, "float32")
+    assert len(built.model.variables) > len(built.model.weights)
+    assert built.num_params() == (graph.num_trainable, graph.num_total)
+
+
+def test_initializers_are_counted_by_their_own_dims(mixed):
+    built = OnnxRunner(mixed, subject(mixed).weights)
+    assert built.num_params() == (mixed.num_trainable, mixed.num_total)
+    (bias,) = (tensor for tensor in built.model.graph.initializer if tensor.name == "fc.bias")
+    bias.dims[0] += 7
+    assert built.num_params() == (mixed.num_trainable + 7, mixed.num_total + 7)
 
 
 def test_a_plan_of_the_whole_counts_models():

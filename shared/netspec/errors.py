@@ -5,6 +5,8 @@ anything else that escapes is a bug of ours and keeps its traceback. A message s
 where, and what to do.
 """
 
+from collections.abc import Callable
+
 
 class DiptychError(Exception):
     """Something the user gave cannot be used as it is."""
@@ -44,3 +46,19 @@ class StorageError(DiptychError):
 
 class ParityError(DiptychError):
     """A comparison that proves nothing: no tensor in common, or outputs that do not depend on the input."""
+
+
+def first_line(error: Exception) -> str:
+    """What other people's code says is wrong, or what kind of error it is when it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def failure(action: Callable[[], None]) -> str:
+    """Why an action failed, in a line, or nothing. Of any kind: what comes after it has its turn all the same."""
+    try:
+        action()
+    except DiptychError as error:
+        return " ".join(str(error).split())
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return ""

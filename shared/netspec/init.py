@@ -33,8 +33,9 @@ def he_normal(generator: np.random.Generator, shape: Shape) -> np.ndarray:
 
 
 def he_normal_fan_out(generator: np.random.Generator, shape: Shape) -> np.ndarray:
-    """Normal of variance 2 / fan-out, as torchvision's ResNets use."""
-    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / _fans(shape)[1]))
+    """Normal of variance 2 / fan-out for convolutions (1502.01852), and by fan-in for dense kernels."""
+    fan = _fans(shape)[1 if len(shape) == 4 else 0]
+    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fan))
 
 
 def glorot_uniform(generator: np.random.Generator, shape: Shape) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from netspec import Graph, find, initial_weights, list_architectures
-from netspec.errors import DiptychError
+from netspec.errors import failure
 from netspec.files import write_bytes
 from netspec.reduce import least_image
 from netspec.registry import matching
@@ -26,6 +26,7 @@ from trainspec.data import DataSet, digits
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
 from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
 from trainspec.runs.machine import describe_machine, describe_versions
+from trainspec.runs.sources import digest_of_sources
 from trainspec.schedules import learning_rate
 from trainspec.task import Task, network_for
 from trainspec.trainer import Epoch, Trainer
@@ -115,11 +116,15 @@ def few_images(size: int) -> DataSet:
 
 @dataclass(frozen=True)
 class Job:
-    """A network to train in a framework, before its weights are drawn. `versions`: of what decides the figures."""
+    """A network to train in a framework, before its weights are drawn.
+
+    `versions` and `sources`, a digest, are those of the code that decides the figures.
+    """
 
     name: str
     framework: str
     versions: dict[str, str]
+    sources: str
     recipe: Recipe
     data: DataSet
     graph: Graph
@@ -128,12 +133,13 @@ class Job:
     def of(cls, name: str, framework: str, versions: dict[str, str]) -> Self:
         recipe = small_recipe(name)
         data = few_images(least_image(name, **recipe.network))
-        return cls(name, framework, versions, recipe, data, network_for(name, data, recipe))
+        sources = digest_of_sources("netspec", "trainspec", f"{framework}_impl")
+        return cls(name, framework, versions, sources, recipe, data, network_for(name, data, recipe))
 
     @property
     def key(self) -> str:
         """Changes with everything that a row depends on."""
-        parts = (self.graph.digest, to_toml(self.recipe), STEPS, *sorted(self.versions.items()))
+        parts = (self.graph, to_toml(self.recipe), sorted(self.versions.items()), self.sources)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def train(self, framework: Framework) -> Row:
@@ -150,7 +156,9 @@ class Job:
         self, losses: Sequence[float], reason: str, seconds: float, speed: float | None = None, device: str = "unknown"
     ) -> Row:
         first = last = None
-        if len(losses) == STEPS:
+        if len(losses) != STEPS:
+            reason = reason or f"{len(losses)} of {STEPS} steps were made"
+        else:
             first, last = float(np.mean(losses[:JUDGED])), float(np.mean(losses[-JUDGED:]))
             reason = reason or ("" if last < first else f"the loss did not fall: {first:.4f} to {last:.4f}")
         return Row(
@@ -170,17 +178,6 @@ class Job:
             machine=describe_machine() | {"device": device},
             versions=self.versions,
         )
-
-
-def failure(action: Callable[[], None]) -> str:
-    """Why the action failed, in a line, or nothing. Of any kind: the networks after it have their turn all the same."""
-    try:
-        action()
-    except DiptychError as error:
-        return " ".join(str(error).split())
-    except Exception as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return ""
 
 
 def train_all(

@@ -41,7 +41,8 @@ class Model:
                 os.fspath(path), options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # onnxruntime's exceptions have no common base class
-            raise ModelError(f"{path}: not an ONNX model that runs ({str(error).splitlines()[0]})") from None
+            reason, _, _ = str(error).partition("\n")
+            raise ModelError(f"{path}: not an ONNX model that runs ({reason})") from None
         known = self.session.get_modelmeta().custom_metadata_map
         if missing := [key for key in NEEDED if key not in known]:
             raise ModelError(f"{path}: its metadata lack {', '.join(missing)}; give the model.onnx of a run")

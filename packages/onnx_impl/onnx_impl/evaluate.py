@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.errors import DataError
+from netspec.errors import DataError, first_line
 from onnx_impl.verify import run, session
 from trainspec.data import find_data
 from trainspec.evaluation import Constants, evaluate, report
@@ -46,7 +46,7 @@ def evaluate_file(options: argparse.Namespace) -> None:
     try:
         running = session(path)
     except Exception as error:  # onnxruntime's exceptions have no common base class
-        raise DataError(f"{path}: not an ONNX model that runs ({str(error).splitlines()[0]})") from None
+        raise DataError(f"{path}: not an ONNX model that runs ({first_line(error)})") from None
     described = Described.read(running, path)
     found = find_data(options.data, notice=print)
     data = found.load(described.image_size, 0)  # the seed draws the validation split, and the test split is no draw

@@ -14,7 +14,7 @@ from onnx import ModelProto, helper
 
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
-from netspec.errors import DiptychError, ExportError
+from netspec.errors import DiptychError, ExportError, first_line
 from netspec.files import written_whole
 from netspec.init import stream
 
@@ -77,7 +77,7 @@ def verify(path: str | os.PathLike[str], graph: Graph, forward: Forward) -> Diff
         onnx.checker.check_model(os.fspath(path), full_check=True)
         running = session(path)
     except Exception as error:  # the checker and the runtime have no common base class
-        raise ExportError(f"the ONNX file of {graph.name} is invalid: {str(error).splitlines()[0]}") from None
+        raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     _check_contract(running, graph)
     images = random_images(graph, sum(BATCHES), seed=1)
     try:

@@ -8,18 +8,22 @@ from pathlib import Path
 from netspec import cli
 from netspec.errors import WeightsError
 from netspec.options import Parser
-from trainspec.runs.machine import cores
+from trainspec.runs.machine import processes
 
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
 # else's. On a GPU parity switches TF32 off for the same reason.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep and leave the cores to TensorFlow
 
+GIB = 3.0  # that a process takes which compares reduced copies: it loads both frameworks
+
 DESCRIPTION = """Holds a network's implementations to one another.
 
 Without a name: every op, and every network as a reduced copy (each distinct block once, on the smallest image that
 proves anything) in float64, with its parameters counted at full size. A name compares that network at full size,
-in float32 under all runtimes and in float64."""
+in float32 under all runtimes and in float64; above 2 GMACs the float64 part (outputs, gradients, a training step) is
+a reduced copy's, or with --weights a small image's, and native exports are left out but for --native. `copy` is the
+size of what stood in for the network."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         "--jobs",
         metavar="N",
         type=int,
-        help="networks at a time; default: as many as there are cores for reduced copies, one at full size",
+        help="networks at a time; default: as many reduced copies as there are cores and memory for, one at full size",
     )
     options = parser.parse_args(argv)
     if options.jobs is not None and options.jobs < 1:
@@ -60,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     if options.all:
         plans = full_plans(native=options.native)
     elif options.patterns:
-        plans = named_plans(options.patterns, native=options.native)
+        plans = named_plans(options.patterns, native=options.native, given=bool(options.weights))
     else:
         plans = default_plans(native=options.native)
     if options.weights and (len(plans) > 1 or len(options.weights) > 2):
@@ -69,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     from parity.report import run
 
     small = not (options.all or options.patterns)
-    jobs = options.jobs or (cores() if small else 1)
+    jobs = options.jobs or (processes(GIB) if small else 1)
     return run(plans, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 

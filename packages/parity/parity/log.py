@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,11 @@ from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
 from trainspec.runs.lines import append_line, read_lines
 from trainspec.runs.machine import describe_machine, describe_versions
+from trainspec.runs.sources import digest_of_sources
 from trainspec.runs.tables import markdown_table
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
-SOURCES = {  # what decides a comparison's figures, but for the graphs
-    "netspec": ("ops/*.py", "init.py", "tolerances.toml"),
-    "torch_impl": ("ops.py", "layers.py", "optim.py"),
-    "keras_impl": ("ops.py", "layers.py", "kernels.py", "optim.py"),
-    "onnx_impl": ("ops.py", "emit.py", "measure.py", "verify.py"),
-}
+SOURCES = ("netspec", "torch_impl", "keras_impl", "onnx_impl", "parity")  # what decides a comparison's figures
 HEAD = """# Parity of all networks
 
 Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.
@@ -31,6 +26,7 @@ float32: the largest difference between PyTorch, Keras and onnxruntime at full s
 between images. The rest on the reduced copy (each distinct block once; `as` names an equal one that was compared
 before): float64 outputs, gradients, batch-norm statistics and all weights after a step, relative; onnx: the ONNX
 builder's float32 outputs against float64, over the spread. `*`: no count from elsewhere to hold it to.
+What failed is in bold; where is said below the table.
 
 """
 
@@ -67,6 +63,10 @@ class Row:
     def read(cls, table: dict[str, Any]) -> "Row":
         return cls(**table | {"results": tuple(Result(**result) for result in table["results"])})
 
+    @property
+    def failures(self) -> list[Result]:
+        return [result for result in self.results if not result.passed]
+
     def text(self, check: str) -> str:
         return next((result.text for result in self.results if result.check == check), "-")
 
@@ -74,11 +74,14 @@ class Row:
         """In the columns of the table."""
         copy = f"{self.reduced} as {self.twin}" if self.twin != self.network else self.reduced
         counts = f"{self.total:,}", f"{self.macs:,}"
-        return [self.network, self.input, *counts, *map(self.text, CHECKS), copy, f"{self.seconds:.1f}"]
+        failed = {result.check for result in self.failures}
+        texts = [f"**{self.text(check)}**" if check in failed else self.text(check) for check in CHECKS]
+        name = f"**{self.network}**" if failed else self.network
+        return [name, self.input, *counts, *texts, copy, f"{self.seconds:.1f}"]
 
     def cell(self, check: str) -> str:
         """On a terminal."""
-        failed = any(result.check == check and not result.passed for result in self.results)
+        failed = any(result.check == check for result in self.failures)
         return f"[bold red]{self.text(check):>14}[/]" if failed else f"{self.text(check):>14}"
 
 
@@ -89,7 +92,7 @@ class Log:
         self.folder = folder
         self.path = folder / "parity.jsonl"
         self.versions = describe_versions(PACKAGES)
-        self.sources = _sources()
+        self.sources = digest_of_sources(*SOURCES)
         self.rows: dict[str, Row] = {}
         for entry in read_lines(self.path):
             fingerprint = entry.pop("fingerprint", "")
@@ -99,42 +102,31 @@ class Log:
                 continue  # no row
 
     def find(self, plan: Plan) -> Row | None:
-        """The row of an earlier run in which nothing was different."""
-        return self.rows.get(self._fingerprint(plan))
+        """The row of an earlier run in which nothing was different, and nothing failed."""
+        row = self.rows.get(self._fingerprint(plan))
+        return row if row and not row.failures else None
 
     def add(self, plan: Plan, row: Row) -> None:
         """Keep a row."""
         append_line(self.path, {**asdict(row), "fingerprint": self._fingerprint(plan)})
 
     def _fingerprint(self, plan: Plan) -> str:
-        graphs = [
-            (graph.input_shape, graph.nodes) for graph in (plan.network, plan.in_float32, plan.in_float64) if graph
-        ]
-        text = repr((plan.network.name, graphs, plan.native, self.versions, self.sources))
+        text = repr((plan, self.versions, self.sources))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def write_table(self, rows: Sequence[Row]) -> Path:
-        """`parity.md`, the rows for people."""
+        """`parity.md`, the rows for people; then what failed, and where."""
+        failures = [f"- **{row.network}**: {result.check}: {result.where}\n" for row in rows for result in row.failures]
         head = HEAD.format(
             date=time.strftime("%Y-%m-%d"),
             rows=len(rows),
             compared=sum(len(row.results) for row in rows),
-            failed=sum(not result.passed for row in rows for result in row.results),
+            failed=len(failures),
             versions=", ".join(f"{name} {version}" for name, version in self.versions.items()),
             **describe_machine(),
         )
         columns = ["network", "input", "total", "MACs", *CHECKS, "reduced copy", "seconds"]
         path = self.folder / "parity.md"
-        write_bytes(path, (head + markdown_table(columns, (row.cells() for row in rows))).encode())
+        table = markdown_table(columns, (row.cells() for row in rows))
+        write_bytes(path, "".join([head, table, "\n" * bool(failures), *failures]).encode())
         return path
-
-
-def _sources() -> str:
-    """A hash over the files of `SOURCES`."""
-    files: list[Path] = []
-    for package, patterns in SOURCES.items():
-        spec = find_spec(package)
-        assert spec is not None
-        for folder in spec.submodule_search_locations or ():
-            files += [path for pattern in patterns for path in sorted(Path(folder).glob(pattern))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

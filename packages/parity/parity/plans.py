@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from netspec import Graph
-from netspec.reduce import reduced
+from netspec.reduce import least_image, reduced
 from netspec.registry import architecture, list_architectures, matching
 from parity.check import Plan
 from parity.examples import EXAMPLES, example
@@ -30,18 +30,29 @@ def full_plans(*, native: bool = False) -> list[Plan]:
     return plans
 
 
-def named_plans(patterns: Sequence[str], *, native: bool = False) -> list[Plan]:
-    """What matches, at full size; heavy ones without native exports, and in float64 as a reduced copy."""
+def named_plans(patterns: Sequence[str], *, native: bool = False, given: bool = False) -> list[Plan]:
+    """What matches, at full size; heavy ones without native exports, and in float64 as a reduced copy.
+
+    With `given` weights, which fit the whole network only, that is all of it on a small image.
+    """
     plans = []
     for name in matching(patterns, [*OPS, *list_architectures()], "network or op"):
         network = _op(name) if name in OPS else architecture(name)
-        heavy = network.macs > HEAVY_MACS
-        plans.append(Plan(network, network, reduced(name) if heavy else network, native or not heavy))
+        heavy, light = network.macs > HEAVY_MACS, network
+        if heavy:
+            light = _on_a_small_image(network) if given else reduced(name)
+        plans.append(Plan(network, network, light, native or not heavy))
     return plans
 
 
 def _op(name: str) -> Graph:
     return example(name.removeprefix("op."))
+
+
+def _on_a_small_image(network: Graph) -> Graph:
+    """All of it at its reduced copy's size or, where its dense layers depend on the size, at its own."""
+    small = architecture(network.name, image_size=least_image(network.name))
+    return small if small.params == network.params else network
 
 
 def _reduced(names: Iterable[str]) -> Iterable[tuple[str, Graph]]:

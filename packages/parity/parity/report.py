@@ -1,15 +1,17 @@
 """A run of comparisons as a person follows it: a line a network, then what was worst and what failed."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from itertools import chain
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
-from netspec.errors import DiptychError
+from netspec.errors import failure
 from netspec.weights import load_weights
 from parity.check import CHECKS, Done, Plan, Result, check
 from parity.goldens import expected
@@ -28,12 +30,14 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
 
     console = Console(soft_wrap=True, highlight=False)
     log = Log(keep) if keep else None
-    console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'seconds':>9}[/]")
+    console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'copy':>12}{'seconds':>9}[/]")
     rows = []
     for row in _rows(plans, weights, log, jobs):
         rows.append(row)
         position = f"  {len(rows)}/{len(plans)}" if log else ""
-        console.print(f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.seconds:>9.1f}{position}")
+        console.print(
+            f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.reduced:>12}{row.seconds:>9.1f}{position}"
+        )
     status = _summary(console, rows)
     if log:
         console.print(f"table: {log.write_table(rows)}")
@@ -51,23 +55,24 @@ def _rows(plans: Sequence[Plan], weights: Sequence[str], log: Log | None, jobs: 
             yield row
         else:
             groups.setdefault(id(plan.in_float64), []).append(plan)
-    compared = _compared(groups.values(), partial(_compare_group, weights=tuple(weights)), jobs)
-    for group, rows in zip(groups.values(), compared, strict=True):
-        for plan, row in zip(group, rows, strict=True):
-            if log:
-                log.add(plan, row)
-            yield row
+    yield from _compared(groups.values(), partial(_compare_group, weights=tuple(weights), log=log), jobs)
 
 
-def _compared(
-    groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], list[Row]], jobs: int
-) -> Iterator[list[Row]]:
+def _compared(groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], Iterable[Row]], jobs: int) -> Iterator[Row]:
     """The rows of each group, in this process or in `jobs` others."""
     if jobs == 1:
-        yield from map(compare, groups)
+        yield from chain.from_iterable(map(compare, groups))
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),)) as pool:
-        yield from pool.map(compare, groups)
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),))
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit: Ctrl-C is for this process
+    try:
+        found = pool.map(partial(_listed, compare), groups)
+        signal.signal(signal.SIGINT, handler)
+        yield from chain.from_iterable(found)
+    finally:  # at once, whatever they are at
+        for process in active_children():
+            process.kill()
+        pool.shutdown(cancel_futures=True)
 
 
 def _limit_threads(threads: int) -> None:
@@ -75,9 +80,19 @@ def _limit_threads(threads: int) -> None:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(threads))
 
 
-def _compare_group(plans: Sequence[Plan], weights: tuple[str, ...]) -> list[Row]:
+def _listed(compare: Callable[[list[Plan]], Iterable[Row]], group: list[Plan]) -> list[Row]:
+    """For other processes, from which a generator does not travel."""
+    return list(compare(group))
+
+
+def _compare_group(plans: Sequence[Plan], weights: tuple[str, ...], log: Log | None) -> Iterator[Row]:
+    """Rows of networks that reduce to the same graph, each kept as soon as it is there."""
     done: Done = {}
-    return [_compare(plan, weights, done) for plan in plans]
+    for plan in plans:
+        row = _compare(plan, weights, done)
+        if log:
+            log.add(plan, row)
+        yield row
 
 
 def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
@@ -85,12 +100,14 @@ def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
     begin = time.perf_counter()
     results: list[Result] = []
     files = tuple(load_weights(plan.network, path) for path in weights)
-    try:
+
+    def compare() -> None:
         results.extend(check(plan, expected=expected(plan.network.name), files=files, done=done))
-    except DiptychError as error:
-        if weights:
-            raise
-        results.append(Result("compared", False, "-", str(error)))
+
+    if weights:
+        compare()
+    elif reason := failure(compare):
+        results.append(Result("compared", False, "-", reason))
     KerasRunner.forget()
     release()
     return Row.of(plan, results, time.perf_counter() - begin)
@@ -105,7 +122,7 @@ def _summary(console: Any, rows: Sequence[Row]) -> int:
     console.print("\n* no count from elsewhere to hold it to.   -: left out, see --help")
     for name, (value, network) in worst.items():
         console.print(f"worst {name}: {value:.1e} in {network}")
-    failures = [(row.network, result) for row in rows for result in row.results if not result.passed]
+    failures = [(row.network, result) for row in rows for result in row.failures]
     for network, result in failures:
         console.print(f"[bold red]FAILED[/] {network}: {result.check}: {result.where}")
     compared = sum(len(row.results) for row in rows)

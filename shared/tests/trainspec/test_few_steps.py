@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from changed import changed_source
 from dying import FakeTrainer
 
 from netspec import architecture, list_architectures
@@ -129,6 +130,27 @@ def test_a_job_knows_what_it_depends_on():
     assert job.recipe.schedule.peak == 0.005 * BATCH / 32
     assert job.key == Job.of("vgg19", "torch", {"torch": "2"}).key
     assert job.key not in {Job.of("vgg16", "torch", {"torch": "2"}).key, Job.of("vgg19", "torch", {"torch": "3"}).key}
+
+
+@pytest.mark.parametrize("changed", ["netspec/passes.py", "trainspec/few_steps.py", "torch_impl/optim.py"])
+def test_a_changed_source_is_trained_again(tmp_path, run, trained, changed):
+    run("lenet5")
+    with changed_source(tmp_path, changed):
+        run("lenet5")
+        run("lenet5")
+    assert len(trained) == 2
+
+
+def test_a_recipe_is_no_source(tmp_path):
+    """A row has its own recipe in its key, and another network's is none of its business."""
+    key = Job.of("lenet5", "torch", {}).key
+    with changed_source(tmp_path, "trainspec/recipes/modern/alexnet.toml"):
+        assert Job.of("lenet5", "torch", {}).key == key
+
+
+def test_steps_that_were_not_made_are_a_failure():
+    row = Job.of("lenet5", "torch", {}).row([3.0, 2.0, 1.0], "", seconds=1)
+    assert (row.passed, row.reason) == (False, "3 of 20 steps were made")
 
 
 def test_a_process_that_dies_is_the_networks_failure_only():

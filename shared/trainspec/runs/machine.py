@@ -22,6 +22,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes(gib: float) -> int:
+    """How many processes of that many GiB each can work side by side: by cores and by the memory that is free."""
+    return max(1, min(cores(), int(_free_gib() / gib)))
+
+
 def describe_versions(packages: Iterable[str]) -> dict[str, str]:
     """The versions of Python and of those of `packages` (distribution names) that are installed."""
     versions = {"python": platform.python_version()}
@@ -40,6 +45,16 @@ def _cpu_model() -> str:
         lines = []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
+
+
+def _free_gib() -> float:
+    """What processes can still have, or all there is where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        lines = []
+    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(available[0]) / 2**20 if available else _memory_gib()
 
 
 def _memory_gib() -> float:

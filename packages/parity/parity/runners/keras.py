@@ -48,7 +48,7 @@ class KerasRunner:
         return sizes(*([variable.shape for variable in group] for group in (layer.trainable_weights, layer.weights)))
 
     def num_params(self) -> tuple[int, int]:
-        groups = self.model.trainable_weights, self.weights().values()
+        groups = self.model.trainable_weights, self.model.weights  # the states of draws are not among them
         return sizes(*([variable.shape for variable in group] for group in groups))
 
     def weights(self) -> Weights:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from netspec import Graph, Node
-from netspec.errors import ExportError
+from netspec.errors import ExportError, first_line
 from netspec.init import Weights
-from parity.runners.runner import Feeds, Runner, sizes_of
+from parity.runners.runner import Feeds, Runner, sizes, sizes_of
 
 
 class OnnxRunner:
@@ -27,7 +27,7 @@ class OnnxRunner:
 
     @staticmethod
     def count(network: Graph, node: Node) -> tuple[int, int]:
-        """Trainable and total of the initializers that one layer's nodes read."""
+        """Trainable and total of the initializers that one layer's nodes read; none is made, so by the spec's sizes."""
         from onnx_impl.emit import Emit
         from onnx_impl.model import DEFAULT_OPSET
         from onnx_impl.ops import HANDLERS
@@ -38,11 +38,9 @@ class OnnxRunner:
         return sizes_of([network.params[name] for name in read])
 
     def num_params(self) -> tuple[int, int]:
-        import onnx_impl
-
-        held = onnx_impl.get_weights(self.model, self.graph)
-        assert all(array.shape == self.graph.params[name].shape for name, array in held.items())
-        return sizes_of([self.graph.params[name] for name in held])
+        params = self.graph.params
+        held = {tensor.name: tensor.dims for tensor in self.model.graph.initializer if tensor.name in params}
+        return sizes([dims for name, dims in held.items() if params[name].trainable], held.values())
 
     def forward(self, feeds: Feeds) -> np.ndarray:
         return run_onnx(self.model, feeds)["logits"]
@@ -58,7 +56,7 @@ def native_logits(runner: Runner, feeds: Feeds) -> np.ndarray:
     try:
         return run_onnx(runner.native_onnx(), feeds)["logits"]
     except Exception as error:  # exporters and runtime raise whatever they like; here it is a finding
-        raise ExportError(f"the export of {runner.name} fails: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"the export of {runner.name} fails: {first_line(error)}") from error
 
 
 def run_onnx(model: Any, feeds: Feeds) -> Weights:

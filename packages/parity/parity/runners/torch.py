@@ -1,5 +1,6 @@
 """A network in PyTorch."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy as np
 from netspec import Graph, Node
 from netspec.init import Weights
 from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
-from trainspec.runs.machine import cores
 
 
 class TorchRunner:
@@ -19,7 +19,8 @@ class TorchRunner:
         import torch_impl
 
         # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
-        torch.set_num_threads(1 if dtype == "float64" else cores())
+        allowed = _threads()
+        torch.set_num_threads(1 if dtype == "float64" else allowed)
         self.torch = torch
         self.dtype = getattr(torch, dtype)
         self.graph = graph
@@ -86,3 +87,11 @@ class TorchRunner:
         from torch_impl.export import convert
 
         return convert(self.model)
+
+
+@cache
+def _threads() -> int:
+    """As many as PyTorch began with, by cores or by what the environment allows."""
+    import torch
+
+    return torch.get_num_threads()
