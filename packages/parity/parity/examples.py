@@ -18,6 +18,11 @@ def _stem(x: Tensor) -> Tensor:
     return f.conv(x, 8, 3, name="stem")
 
 
+def _activation(x: Tensor, fn: str) -> Tensor:
+    """Of values wide enough for where ReLU6 and the hard functions bend, at 3 and 6."""
+    return f.activation(f.scale(x, 4.0), fn)
+
+
 def _split_attention(x: Tensor, radix: int, groups: int) -> Tensor:
     """Weights for `8 / radix` channels, applied split by split as ResNeSt does."""
     weights = f.radix_softmax(f.global_avg_pool(x, keepdims=True), radix, groups)
@@ -57,7 +62,7 @@ EXAMPLES: dict[str, Draw] = {
     "avg_pool.counted_ceil": lambda x: f.avg_pool(x, 3, 2, padding=1, ceil=True),
     "global_avg_pool": lambda x: f.global_avg_pool(x),
     "blur_pool": lambda x: f.blur_pool(x),
-    **{f"activation.{fn}": partial(f.activation, fn=fn) for fn in ACTIVATIONS if fn != "leaky_relu"},
+    **{f"activation.{fn}": partial(_activation, fn=fn) for fn in ACTIVATIONS if fn != "leaky_relu"},
     "activation.leaky_relu": lambda x: f.activation(x, "leaky_relu", slope=0.2),
     "activation.leaky_relu_flat": lambda x: f.activation(x, "leaky_relu"),
     "scale": lambda x: f.add(f.scale(x, 0.17), f.scale(x, 2, name="twice")),

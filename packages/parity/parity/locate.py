@@ -1,5 +1,6 @@
 """Where a comparison failed: the first node whose value, or the first tensor, that differs."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,10 +12,13 @@ from parity.divergence import first_divergence
 from parity.runners import OnnxRunner, Runner, Sides
 
 IMAGES = 2  # every node's value is kept for each of them
+MEMORY = 2 * 2**30  # bytes of values on a side; more than one side's are there at a time
 
 
 def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> str:
     """The first node at which any two of the frameworks and the ONNX builder part, or that there is none."""
+    if IMAGES * sum(math.prod(shape) for shape in graph.shapes.values()) * images.itemsize > MEMORY:
+        return f"at this size {graph.name} has too many values to find the node"
     feeds = {"image": images[:IMAGES]}
     sides = {name: runner.values(feeds) for name, runner in runners.items()}
     sides["onnx"] = _onnx(graph, runners).values(feeds)
