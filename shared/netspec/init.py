@@ -71,14 +71,20 @@ def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]
     return draws
 
 
-PROBES = {"gamma": (0.25, 0.75), "beta": (0.0, 1.0), "bias": (-0.1, 0.1), "mean": (-0.1, 0.1), "variance": (0.5, 1.5)}
+PROBES = {
+    "gamma": (0.25, 0.75),
+    "beta": (-0.25, 0.75),
+    "bias": (-0.1, 0.1),
+    "mean": (-0.1, 0.1),
+    "variance": (0.5, 1.5),
+}
 
 
 def probe_weights(graph: Graph, seed: int = 0) -> Weights:
     """Weights for comparing implementations and of no other use: nothing in them is zero, one or otherwise neutral.
 
     With fresh ones an implementation that forgot a bias or a beta would pass, and deep networks of batch norm
-    and ReLU multiply rounding errors layer by layer; betas above zero, as large as the gammas, keep them near linear.
+    and ReLU multiply rounding errors layer by layer; betas mostly above zero and small gammas keep them near linear.
     """
     weights = initial_weights(graph, seed)
     for name, param in graph.params.items():
