@@ -1,6 +1,7 @@
 """What the tests of the builders share: small graphs, and the list of differences that are known."""
 
 import os
+import signal
 import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -12,6 +13,8 @@ import pytest
 # Before the frameworks are imported: TensorFlow as `python -m parity` has it, and threads that sleep while they
 # wait, for processes that test side by side.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A shell starts what runs in the background with Ctrl-C ignored, and so would every command that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
