@@ -46,15 +46,16 @@ def conv(
     """Cross-correlation of `(N, H, W, C)` with `(kh, kw, C / groups, O)`."""
     if _exporting.get() and on_tensorflow():
         return _explicit_conv(x, kernel, stride, padding, dilation)
+    depthwise = groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]  # it knows no other
+    if groups > 1 and not depthwise and on_tensorflow() and not _has_gpu():
+        return _grouped_conv(pad(x, padding), kernel, stride, dilation, groups)
     if _is_same(kernel.shape[:2], stride, padding, dilation):
         mode = "same"
     else:
         x, mode = pad(x, padding), "valid"
-    if groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]:  # it knows no other
+    if depthwise:
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
         return ops.depthwise_conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))
-    if groups > 1 and on_tensorflow() and not _has_gpu():
-        return _grouped_conv(pad(x, padding) if mode == "same" else x, kernel, stride, dilation, groups)
     return ops.conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))
 
 
