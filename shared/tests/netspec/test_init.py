@@ -72,6 +72,15 @@ def test_probe_weights_are_neutral_nowhere(small):
         assert values.min() > 0 or small.params[name].kind != "variance"
 
 
+def test_probe_betas_are_above_zero_where_an_activation_follows(draw):
+    def network(x):
+        return f.add(x, f.conv_bn(f.conv_bn(x, 64, 3, name="conv1"), 64, 3, activation=None, name="conv2"))
+
+    weights = probe_weights(draw(network, (64, 8, 8)))
+    assert weights["conv1.bn.bias"].min() > 0
+    assert weights["conv2.bn.bias"].min() < 0 < weights["conv2.bn.bias"].max()
+
+
 def test_draws_for_every_noise_input(draw):
     graph = explicit_noise(draw(lambda x: f.dropout(f.stochastic_depth(f.relu(x), 0.25), 0.75)))
     draws = draw_noise(graph, 4000)
