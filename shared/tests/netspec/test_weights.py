@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,24 @@ def test_wrong_shapes_in_a_file(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(network(4), probe_weights(network(4)), path)
     assert "'fc.weight' has the shape (5, 48)" in refusal(network(8), path)
+
+
+def test_weights_for_other_classes_or_channels(tmp_path):
+    path = tmp_path / "w.safetensors"
+    mine = architecture("lenet5")
+    save_weights(mine, probe_weights(mine), path)
+    assert "'fc3.weight' has the shape (10, 84)" in refusal(architecture("lenet5", num_classes=3), path)
+    assert "'conv1.weight' has the shape (6, 3, 5, 5)" in refusal(architecture("lenet5", in_channels=1), path)
+
+
+def test_another_network_of_the_same_name_and_shapes(small, saved):
+    nodes = tuple(
+        Node(node.name, replace(node.op, fn="mish"), node.inputs) if node.op.kind == "activation" else node
+        for node in small
+    )
+    assert "another network named net, not of net" in refusal(
+        Graph("net", small.input_shape, nodes, small.outputs), saved
+    )
 
 
 def test_foreign_safetensors(small, tmp_path):
