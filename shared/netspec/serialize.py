@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import fields
-from typing import Any
+from math import isfinite
+from typing import Any, get_args, get_origin
 
 from netspec.errors import DiptychError, GraphError
 from netspec.graph import Graph, Node, attributes_of
@@ -55,4 +56,18 @@ def _op(node: dict[str, Any]) -> Op:
     if set(given) != known:
         wrong = ", ".join(sorted(set(given) ^ known))
         raise GraphError(f"'{node['name']}' ({node['op']}) has missing or unknown attributes: {wrong}")
+    for entry in fields(kind):
+        if not _fits(given[entry.name], entry.type):
+            wrong = json.dumps(given[entry.name])
+            raise GraphError(f"'{node['name']}' ({node['op']}) cannot have the {entry.name} {wrong}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON is one of an attribute's type: a list for a tuple, and a whole number for a float too."""
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if kind is float:
+        return type(value) in (int, float) and isfinite(value)
+    return type(value) is kind

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
-from netspec.errors import ShapeError
+from netspec.errors import GraphError, ShapeError
 from netspec.ops.base import Op, Param, Shape, need_map, need_positive
+
+
+def _need_epsilon(kind: str, epsilon: float) -> None:
+    if not epsilon > 0:
+        raise GraphError(f"{kind} needs an epsilon above 0, not {epsilon}")
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,12 @@ class BatchNorm(Op):
 
     epsilon: float = 1e-5
     fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _need_epsilon(self.kind, self.epsilon)
+        if not 0 < self.fraction <= 1:
+            raise GraphError(f"batch_norm needs a fraction of the new batch in 0 < fraction <= 1, not {self.fraction}")
 
     def params(self, *inputs: Shape) -> tuple[Param, ...]:
         channels = (inputs[0][0],)
@@ -32,6 +43,10 @@ class InstanceNorm(Op):
     """As `BatchNorm`, with each image's own mean and biased variance over its map, in training and inference."""
 
     epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _need_epsilon(self.kind, self.epsilon)
 
     def shape(self, *inputs: Shape) -> Shape:
         _, height, width = need_map(self, inputs[0])
