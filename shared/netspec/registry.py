@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from inspect import Parameter, signature
+from numbers import Real
+from operator import index
 from pathlib import Path
 from sys import float_info
 from typing import Any
@@ -101,6 +103,8 @@ def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
 
 def find(name: str) -> Architecture:
     """The registered architecture. Raises `UnknownNameError` with the nearest names."""
+    if not isinstance(name, str):
+        raise UnknownNameError(f"an architecture goes by its name, not by {name!r}")
     try:
         return _all()[name]
     except KeyError:
@@ -122,7 +126,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean a, b?`, or where to look."""
     names = list(names)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"; did you mean {', '.join(close)}?" if close else f"; there are {', '.join(names[:12])}, ..."
+    if close:
+        return f"; did you mean {', '.join(close)}?"
+    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
 
 
 def architecture(
@@ -144,16 +150,13 @@ def architecture(
     entry = find(name)
     chosen = _chosen(entry, options)
     title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
-    channels, *native = entry.input_shape
-    height, width = (
-        native if image_size is None else (image_size, image_size) if isinstance(image_size, int) else image_size
-    )
-    classes = entry.classes if num_classes is None else num_classes
-    channels = channels if in_channels is None else in_channels
-    if min(classes, channels, height, width) < 1:
-        raise ShapeError(
-            f"{name} needs at least one class, channel and pixel, not {classes}, {channels}, {height}x{width}"
-        )
+    own, *native = entry.input_shape
+    classes = _whole(name, "classes", entry.classes if num_classes is None else num_classes)
+    channels = _whole(name, "channels", own if in_channels is None else in_channels)
+    sizes = native if image_size is None else image_size if isinstance(image_size, tuple | list) else [image_size] * 2
+    if len(sizes) != 2:
+        raise ShapeError(f"{name} takes images of a size or of (height, width), not {image_size!r}")
+    height, width = (_whole(name, "pixels", size) for size in sizes)
 
     def draw(image: Tensor) -> Heads:
         return entry.function(image, classes, *entry.arguments, **(entry.options | chosen))
@@ -171,6 +174,17 @@ def architecture(
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
 
 
+def _whole(name: str, what: str, value: Any) -> int:
+    """A whole number of at least 1; NumPy's will do."""
+    try:
+        number = 0 if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ShapeError(f"{name} needs at least one class, channel and pixel, in whole numbers, not {value!r} {what}")
+    return number
+
+
 def _chosen(entry: Architecture, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are not at their defaults, in the network's order: equal choices make equal names and graphs."""
     defaults = entry.options
@@ -185,7 +199,8 @@ def _chosen(entry: Architecture, given: Mapping[str, Any]) -> dict[str, Any]:
 def _value(name: str, option: str, value: Any, default: Any) -> Any:
     """An option's value in its default's type: a whole number will do for a float, but nan and infinity will not."""
     kind = type(default)
-    if type(value) not in ((int, float) if kind is float else (kind,)):
+    accepted: Any = Real if kind is float else kind
+    if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted):
         raise UnknownNameError(f"{name} takes a {kind.__name__} for {option}, as {default}, not {value!r}")
     if kind is str:
         return _SYNONYMS.get(value, value)

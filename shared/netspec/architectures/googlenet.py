@@ -3,7 +3,7 @@
 `googlenet` is the paper's, as in Caffe: biases, local response norm, every 3x3/2 max-pool in ceil mode.
 `googlenet_bn` is torchvision's: batch norm (epsilon 1e-3) and no local response norm, a 3x3 convolution in
 place of the 5x5, and a last max-pool of 2x2. torchvision's auxiliary heads pool adaptively to 4x4; here both
-nets pool 5x5/3, as the paper does, which gives 4x4 at 224 pixels.
+nets pool 5x5/3, as the paper does, which gives 4x4 at 224 pixels. `dropout` is the main classifier's.
 """
 
 from functools import partial

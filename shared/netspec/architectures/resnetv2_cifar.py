@@ -34,7 +34,8 @@ DEPTHS = {
 
 def grouped(channels: int, stride: int) -> tuple[Layer, ...]:
     """ResNeXt's: half the channels in between, in 32 groups."""
-    return Layer(channels // 2, 1), Layer(channels // 2, 3, stride, groups=32), Layer(channels, 1)
+    width = make_divisible(channels // 2, 32)
+    return Layer(width, 1), Layer(width, 3, stride, groups=32), Layer(channels, 1)
 
 
 def shortcut(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tensor:

@@ -1,8 +1,9 @@
 """SENet for 224x224 images (Hu et al. 2018, 1709.01507): squeeze and excitation at the end of every branch.
 
-As in timm's present code: the first max-pool is padded by one and a stride lies on the 3x3 convolution; the
-authors' Caffe nets have neither. SENet-154 also has a deep stem, half the channels in the first 1x1
-convolutions, and 3x3 shortcuts where the map is halved.
+As in timm's present code: the first max-pool is padded by one and a stride lies on the 3x3 convolution, where the
+authors' Caffe nets have neither; and squeeze and excitation has a ReLU whatever the `activation` of the blocks.
+SENet-154 also has a deep stem, half the channels in the first 1x1 convolutions, and 3x3 shortcuts where the map
+is halved.
 """
 
 from functools import partial

@@ -1,9 +1,10 @@
 """Architectures by name: wildcards, choices, and what is refused."""
 
+import numpy as np
 import pytest
 
 import netspec
-from netspec import architecture, list_architectures
+from netspec import architecture, functional as f, list_architectures, registry
 from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.registry import family, resolve, smallest_image
 
@@ -65,6 +66,8 @@ def test_an_unknown_option_is_answered_with_the_nearest():
         architecture("vgg11", dropuot=0.1)
     with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'; it has none"):
         architecture("lenet5", dropout=0.1)
+    with pytest.raises(UnknownNameError, match="; there are activation, stochastic_depth, dropout$"):
+        architecture("resnet20", width=2.0)
 
 
 def test_options_are_in_the_graphs_name():
@@ -122,9 +125,19 @@ def test_no_size_at_all():
         smallest_image(build, 9)
 
 
-def test_a_cause_that_is_not_the_size_is_named():
-    with pytest.raises(ShapeError, match=r"\(width=0.25\): 32 groups do not divide 8 and 8 channels"):
-        architecture("resnext50_c32_cifar", width=0.25)
+def test_a_cause_that_is_not_the_size_is_named(monkeypatch):
+    def draw(x, classes, *, groups=2.0):
+        return f.classify(f.conv(x, 8, 3, groups=int(groups), name="conv"), classes)
+
+    entry = registry.Architecture("odd", "odds", "-", (4, 8, 8), 10, draw, ())
+    monkeypatch.setitem(registry._ARCHITECTURES, "odd", entry)
+    with pytest.raises(ShapeError, match=r"odd\(groups=3.0\): 3 groups do not divide 4 and 8 channels"):
+        architecture("odd", groups=3)
+
+
+def test_any_width_divides_into_groups():
+    graph = architecture("resnext50_c32_cifar", width=1.5)
+    assert {node.op.groups for node in graph if node.op.kind == "conv"} == {1, 32}
 
 
 def works(name: str, size: int) -> bool:
@@ -139,6 +152,46 @@ def works(name: str, size: int) -> bool:
 def test_at_least_one_of_everything(choice):
     with pytest.raises(ShapeError, match="at least one"):
         architecture("resnet20", **choice)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"num_classes": 2.5},
+        {"num_classes": True},
+        {"num_classes": "10"},
+        {"in_channels": 1.5},
+        {"image_size": 32.0},
+        {"image_size": (32, 32.5)},
+    ],
+)
+def test_whole_numbers_only(choice):
+    with pytest.raises(ShapeError, match="in whole numbers, not"):
+        architecture("resnet20", **choice)
+
+
+@pytest.mark.parametrize("size", [(32,), (32, 32, 32), "32"])
+def test_a_size_or_two(size):
+    with pytest.raises(ShapeError, match="resnet20"):
+        architecture("resnet20", image_size=size)
+
+
+def test_numpy_numbers_are_numbers():
+    plain = architecture("resnet20", num_classes=3, in_channels=1, image_size=(32, 40), dropout=0.5)
+    numpy = architecture(
+        "resnet20",
+        num_classes=np.int64(3),
+        in_channels=np.uint8(1),
+        image_size=(np.int32(32), np.int64(40)),
+        dropout=np.float64(0.5),
+    )
+    assert numpy.to_json() == plain.to_json()
+
+
+@pytest.mark.parametrize("name", [None, 5, ["resnet20"]])
+def test_a_name_is_text(name):
+    with pytest.raises(UnknownNameError, match="goes by its name"):
+        architecture(name)
 
 
 def test_resolve_takes_graphs_names_and_files(tmp_path, small):
