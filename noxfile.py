@@ -165,17 +165,17 @@ def predict(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def export_torch(session: nox.Session) -> None:
-    """A verified ONNX file by PyTorch's exporter: -- ARCH --weights FILE."""
+    """A verified ONNX file by PyTorch's exporter: -- RUN, or -- ARCH --weights FILE."""
     run(session, "torch", "torch_impl", "export", *session.posargs)
 
 
 @nox.session(default=False)
 def export_keras(session: nox.Session) -> None:
-    """A verified ONNX file by TensorFlow's exporter: -- ARCH --weights FILE."""
+    """A verified ONNX file by TensorFlow's exporter: -- RUN, or -- ARCH --weights FILE."""
     run(session, "keras", "keras_impl", "export", *session.posargs)
 
 
 @nox.session(default=False)
 def export_onnx(session: nox.Session) -> None:
-    """A verified ONNX file by the ONNX builder, with no framework: -- ARCH --weights FILE --fold."""
+    """A verified ONNX file by the ONNX builder, with no framework: -- RUN, or -- ARCH --weights FILE --fold."""
     run(session, "onnx", "onnx_impl", "export", *session.posargs)

@@ -17,11 +17,10 @@ from netspec.init import probe_weights
 from netspec.reduce import reduced
 from netspec.weights import weights_hash
 from onnx_impl.measure import probe
-from onnx_impl.model import DEFAULT_OPSET, OLDEST_OPSET, build
+from onnx_impl.model import DEFAULT_OPSET, NEWEST_OPSET, OLDEST_OPSET, build
 from onnx_impl.verify import random_images, run, session, write_verified
 from parity.examples import EXAMPLES, example
 
-NEWEST_OPSET = 26  # that the pinned onnxruntime runs
 OPSETS = (OLDEST_OPSET, NEWEST_OPSET)
 
 

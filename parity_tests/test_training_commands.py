@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
-from netspec.errors import DiptychError
+from netspec.errors import DataError, DiptychError, UnknownNameError
 from trainspec.agreement import compare_runs
 
+EXPORTERS = {
+    "torch": torch_impl.__main__.main,
+    "keras": keras_impl.__main__.main,
+    "onnx": onnx_impl.__main__.main,
+}
 COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
 TRAIN = "train lenet5 --data digits --epochs 1 --precision fp64 --set augmentation.flip=true --out"
 
@@ -68,6 +74,32 @@ def test_every_evaluation_predicts_the_same(runs, framework, tmp_path, capsys):
         command([*argv, "--against", str(own), "--predictions", str(mine)])
         assert "on 100.000 % of the images" in capsys.readouterr().out
         assert np.array_equal(np.load(mine), np.load(own))
+
+
+@pytest.mark.parametrize("framework", EXPORTERS)
+def test_a_run_is_exported_with_what_it_says_of_itself(runs, framework, tmp_path, capsys):
+    folder, out = runs["torch"], tmp_path / "again.onnx"
+    EXPORTERS[framework](["export", str(folder), "--out", str(out)])
+    onnx_impl.__main__.main(
+        ["evaluate", str(out), "--data", "digits", "--against", str(folder / "predictions-torch.npy")]
+    )
+    assert "on 100.000 % of the images" in capsys.readouterr().out
+    said = [
+        {entry.key: entry.value for entry in onnx.load(path).metadata_props} for path in (folder / "model.onnx", out)
+    ]
+    assert said[0] == said[1]
+
+
+def test_a_run_has_weights_and_a_form_of_its_own(runs, tmp_path):
+    run = str(runs["torch"])
+    for argv, message in (
+        (["--weights", "w.safetensors"], "weights of its own"),
+        (["--num-classes", "3"], "cannot be chosen"),
+    ):
+        with pytest.raises(UnknownNameError, match=message):
+            onnx_impl.__main__.main(["export", run, *argv])
+    with pytest.raises(DataError, match="not the folder of a run"):
+        onnx_impl.__main__.main(["export", str(tmp_path)])
 
 
 def test_what_cannot_be_used_leaves_nothing(tmp_path):

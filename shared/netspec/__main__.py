@@ -7,16 +7,17 @@ from pathlib import Path
 
 from netspec import cli, table
 from netspec.errors import UnknownNameError
-from netspec.options import Parser, image_size
+from netspec.graph import Graph
+from netspec.options import Parser, add_form_options, form_of, image_size
 from netspec.registry import Architecture, architecture, find, list_architectures, matching, resolve
 
 
 def main(argv: Sequence[str]) -> None:
     options = read(argv)
     if options.diagram:
-        draw(options.diagram, options.out)
+        draw(resolve(options.diagram, **form_of(options)), options.out or Path(f"{Path(options.diagram).stem}.svg"))
     elif options.show:
-        show(options.show, as_json=options.json)
+        show(options.show, resolve(options.show, **form_of(options)), as_json=options.json)
     else:
         entries = [(entry, architecture(entry.name)) for entry in selected(options)]
         if options.json:
@@ -34,6 +35,8 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
         reader.error("--out says where --diagram goes, and there is none")
     if options.json and options.diagram:
         reader.error("--json is for the list or --show; --diagram draws SVG")
+    if form_of(options) and not (options.show or options.diagram):
+        reader.error("--num-classes, --in-channels, --image-size and --option are for --show and --diagram")
     if (options.show or options.diagram) and any(value is not None for value in filters):
         reader.error("PATTERN, --family, --size and --seed-row are for the list; --show and --diagram take one ARCH")
     return options
@@ -51,6 +54,7 @@ def parser() -> Parser:
     only.add_argument("--show", metavar="ARCH", help="its layers, with shapes, parameters and MACs, and its options")
     only.add_argument("--diagram", metavar="ARCH", help="its blocks, drawn into an SVG file")
     one.add_argument("--out", type=Path, metavar="FILE", help="of --diagram; default: ARCH.svg")
+    add_form_options(one)
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
     return parser
 
@@ -77,8 +81,7 @@ def selected(options: argparse.Namespace) -> list[Architecture]:
     return found
 
 
-def show(network: str, *, as_json: bool) -> None:
-    graph = resolve(network)
+def show(network: str, graph: Graph, *, as_json: bool) -> None:
     if as_json:
         print(graph.to_json(), end="")
         return
@@ -90,13 +93,11 @@ def show(network: str, *, as_json: bool) -> None:
         print(f"options: {', '.join(choices) or 'none'}")
 
 
-def draw(network: str, out: Path | None) -> None:
+def draw(graph: Graph, path: Path) -> None:
     """Write the picture and say where it is."""
     from netspec.diagram import as_svg
     from netspec.files import write_bytes
 
-    graph = resolve(network)
-    path = out or Path(f"{Path(network).stem}.svg")
     write_bytes(path, as_svg(graph).encode())
     print(path)
 

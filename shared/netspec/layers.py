@@ -30,13 +30,21 @@ def _add_stage(table: Any, graph: Graph, stage: str, group: list[Part]) -> None:
         nodes = [node for part in group for node in part.nodes]
         table.add_row(stage, "stage", *_figures(graph, nodes), style="bold cyan")
     for part in group:
-        indent = "  " * headed
+        depth = int(headed)
         if part.call:
-            table.add_row(indent + part.call.scope, part.call.function, *_figures(graph, part.nodes), style="bold")
-            indent += "  "
+            name = _indented(part.call.scope, depth)
+            table.add_row(name, part.call.function, *_figures(graph, part.nodes), style="bold")
+            depth += 1
         for node in part.nodes:
-            table.add_row(indent + node.name, label(node.op), *_figures(graph, [node]))
+            table.add_row(_indented(node.name, depth), label(node.op), *_figures(graph, [node]))
     table.add_section()
+
+
+def _indented(name: str, depth: int) -> Any:
+    """A name that keeps its distance from the left also where it is folded."""
+    from rich.padding import Padding
+
+    return Padding(name, (0, 0, 0, 2 * depth))
 
 
 def _figures(graph: Graph, nodes: Iterable[Node]) -> list[str]:

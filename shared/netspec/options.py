@@ -16,8 +16,8 @@ class Parser(argparse.ArgumentParser):
         raise UnknownNameError(f"{message} (see {self.prog} --help)")
 
 
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("network", metavar="ARCH", help="an architecture's name, or a .json file of a graph")
+def add_form_options(parser: Any) -> None:
+    """Which form of a network is meant; for a parser or a group of its arguments."""
     parser.add_argument("--num-classes", type=int, metavar="N", help="default: the paper's")
     parser.add_argument("--in-channels", type=int, metavar="C", help="default: the paper's")
     parser.add_argument(
@@ -39,13 +39,13 @@ def image_size(text: str) -> int | tuple[int, int]:
 
 def network_of(options: argparse.Namespace) -> Graph:
     """The graph that the options name. Raises `UnknownNameError` and `ShapeError` as `netspec.architecture` does."""
-    return resolve(
-        options.network,
-        num_classes=options.num_classes,
-        in_channels=options.in_channels,
-        image_size=options.image_size,
-        **dict(map(_pair, options.option)),
-    )
+    return resolve(options.network, **form_of(options))
+
+
+def form_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What was chosen, by the names of `netspec.architecture`."""
+    given = {key: getattr(options, key) for key in ("num_classes", "in_channels", "image_size")}
+    return {key: value for key, value in given.items() if value is not None} | dict(map(_pair, options.option))
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -57,19 +57,19 @@ def _pair(text: str) -> tuple[str, Any]:
             return key, read(value)
         except ValueError:
             continue
-    return key, {"true": True, "false": False}.get(value, value)
+    return key, {"true": True, "false": False}.get(value.lower(), value)
 
 
-def add_export_options(parser: argparse.ArgumentParser, framework: str) -> None:
+def add_export_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three export commands."""
-    add_network_options(parser)
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="canonical weights; default: probe weights, of no use but to try"
+        "network", metavar="ARCH", help="an architecture's name, a .json file of a graph, or the folder of a run"
+    )
+    add_form_options(parser)
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="canonical weights; default: a run's, or probe weights to try"
     )
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: what the exporter is best at")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: exports/ARCH-{framework}.onnx")
-
-
-def out_of(options: argparse.Namespace, graph: Graph, framework: str) -> Path:
-    """Where an export goes."""
-    return options.out or Path("exports") / f"{graph.name}-{framework}.onnx"
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: in exports/, or in the proof/ of a run; named after both"
+    )

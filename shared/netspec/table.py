@@ -8,6 +8,19 @@ from netspec.graph import Graph
 from netspec.labels import size_of
 from netspec.registry import Architecture
 
+COLUMNS = {  # of the list: what a row has, and what it is called
+    "name": "network",
+    "family": "family",
+    "seed_row": "seed row",
+    "paper": "paper",
+    "input": "input",
+    "classes": "classes",
+    "trainable": "trainable",
+    "total": "total",
+    "macs": "MACs",
+}
+NUMBERS = ("classes", "trainable", "total", "macs")
+WIDE = 120  # columns of a terminal that has room for all of them
 Entries = Sequence[tuple[Architecture, Graph]]
 
 
@@ -34,18 +47,22 @@ def as_json(entries: Entries) -> str:
 
 
 def print_zoo(entries: Entries, *, seed_rows: bool = False) -> None:
-    """Every network with its native input and counts, for one image of that size; `seed_rows` takes a column more."""
-    seeds = ["seed row"] if seed_rows else []
-    table = plain_table(
-        "network", "family", *seeds, "paper", "input", "classes", "trainable", "total", "MACs", numbers=4
-    )
+    """Every network with its native input and counts, for one image of that size; `seed_rows` takes a column more.
+
+    A narrow terminal gets no family, paper and classes and, beside the seed rows, no input and MACs.
+    """
+    screen, left_out = console(), set() if seed_rows else {"seed_row"}
+    if screen.width < WIDE:
+        left_out |= {"family", "paper", "classes"} | ({"input", "macs"} if seed_rows else set())
+    shown = [key for key in COLUMNS if key not in left_out]
+    table = plain_table(*(COLUMNS[key] for key in shown), numbers=sum(key in NUMBERS for key in shown))
+    table.columns[0].no_wrap = True
     for row in rows(entries):
-        words = [row[key] for key in ("name", "family", *(["seed_row"] if seed_rows else []), "paper")]
-        counts = [f"{row[key]:,}" for key in ("classes", "trainable", "total", "macs")]
-        table.add_row(*words, size_of(row["input"]), *counts)
+        texts = row | {"input": size_of(row["input"])} | {key: f"{row[key]:,}" for key in NUMBERS}
+        table.add_row(*(texts[key] for key in shown))
     count = "1 network" if len(entries) == 1 else f"{len(entries)} networks"
     table.caption = f"{count}. total: trainable and running statistics. MACs: multiply-adds for one image."
-    console().print(table)
+    screen.print(table)
 
 
 def console() -> Any:
@@ -61,7 +78,7 @@ def plain_table(*columns: str, numbers: int) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for i, column in enumerate(columns):
         number = i >= len(columns) - numbers
         table.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")

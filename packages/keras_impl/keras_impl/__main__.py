@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_impl.quiet import import_keras
 from netspec import cli
-from netspec.options import Parser, add_export_options, network_of, out_of
+from netspec.options import Parser, add_export_options
 from trainspec.evaluation import add_evaluate_options
 from trainspec.few_steps import add_train_all_options, train_all
 from trainspec.task import add_task_options, read_task
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int | None:
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file by tf2onnx and verify it against the model")
-    add_export_options(export, "keras")
+    add_export_options(export)
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
     status: int | None = options.run(options)
@@ -61,17 +61,17 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    graph = network_of(options)
+    from onnx_impl.chosen import chosen
+
+    what = chosen(options, "keras")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its Winograd convolutions round too coarsely to judge by
     import_keras()
     import keras_impl
     from keras_impl.export import OPSET
-    from onnx_impl.measure import probe
 
-    model = keras_impl.build(graph, weights=options.weights or probe(graph))
-    path, opset = out_of(options, graph, "keras"), options.opset or OPSET
-    difference = keras_impl.export_onnx(model, path, opset=opset)
-    print(f"{path}: opset {opset}, differs from Keras by {difference}")
+    model, opset = keras_impl.build(what.graph, weights=what.weights), options.opset or OPSET
+    difference = keras_impl.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
+    print(f"{what.path}: opset {opset}, differs from Keras by {difference}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import netspec
 from netspec import cli
-from netspec.options import Parser, add_export_options, network_of, out_of
+from netspec.options import Parser, add_export_options
 from trainspec.evaluation import add_evaluate_options
 
 
@@ -19,7 +18,7 @@ def main(argv: Sequence[str]) -> None:
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file and verify it against ONNX's reference evaluator")
-    add_export_options(export, "onnx")
+    add_export_options(export)
     export.add_argument("--fold", action="store_true", help="fold batch norm into the layer in front of it")
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
@@ -33,15 +32,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    graph = network_of(options)
+    from onnx_impl.chosen import chosen
     from onnx_impl.export import export_onnx
-    from onnx_impl.measure import probe
     from onnx_impl.model import DEFAULT_OPSET
 
-    weights = netspec.load_weights(graph, options.weights) if options.weights else probe(graph)
-    path, opset = out_of(options, graph, "onnx"), options.opset or DEFAULT_OPSET
-    difference = export_onnx(graph, weights, path, opset=opset, fold_batch_norm=options.fold)
-    print(f"{path}: opset {opset}, differs from its reference by {difference}")
+    what, opset = chosen(options, "onnx"), options.opset or DEFAULT_OPSET
+    difference = export_onnx(
+        what.graph, what.weights, what.path, opset=opset, fold_batch_norm=options.fold, metadata=what.metadata
+    )
+    print(f"{what.path}: opset {opset}, differs from its reference by {difference}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netspec import cli
-from netspec.options import Parser, add_export_options, network_of, out_of
+from netspec.options import Parser, add_export_options
 from trainspec.evaluation import add_evaluate_options
 from trainspec.few_steps import add_train_all_options, train_all
 from trainspec.task import add_task_options, read_task
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int | None:
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file by torch.onnx and verify it against the module")
-    add_export_options(export, "torch")
+    add_export_options(export)
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
     status: int | None = options.run(options)
@@ -57,15 +57,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    graph = network_of(options)
+    from onnx_impl.chosen import chosen
+
+    what = chosen(options, "torch")
     import torch_impl
-    from onnx_impl.measure import probe
     from torch_impl.export import OPSET
 
-    model = torch_impl.build(graph, weights=options.weights or probe(graph))
-    path, opset = out_of(options, graph, "torch"), options.opset or OPSET
-    difference = torch_impl.export_onnx(model, path, opset=opset)
-    print(f"{path}: opset {opset}, differs from PyTorch by {difference}")
+    model, opset = torch_impl.build(what.graph, weights=what.weights), options.opset or OPSET
+    difference = torch_impl.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
+    print(f"{what.path}: opset {opset}, differs from PyTorch by {difference}")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from rich.console import Console
 
-from netspec import __main__ as zoo, architecture, list_architectures
+from netspec import __main__ as zoo, architecture, list_architectures, table
 from netspec.errors import UnknownNameError
 from netspec.layers import counts_of
 from netspec.registry import find, seed_rows
@@ -63,6 +64,8 @@ def test_the_seed_row_is_a_column_where_it_is_asked_for(capsys):
         (["--diagram", "nin", "--family", "nin"], "--show and --diagram take one ARCH"),
         (["--diagram", "nin", "--seed-row", ""], "--show and --diagram take one ARCH"),
         (["--show", "nin", "--diagram", "nin"], "not allowed with"),
+        (["nin", "--option", "dropout=0"], "--option are for --show and --diagram"),
+        (["--image-size", "64"], "--option are for --show and --diagram"),
     ],
 )
 def test_refused(argv, message):
@@ -93,8 +96,28 @@ def test_options_are_shown_with_their_defaults(capsys):
     assert layers(capsys, "lenet5")["options:"] == ["none"]
 
 
+def test_a_chosen_form_is_shown(capsys):
+    zoo.main(["--show", "googlenet", "--option", "aux_heads=True", "--num-classes", "5", "--image-size", "128"])
+    shown = capsys.readouterr().out
+    assert "googlenet(aux_heads=True), images 3x128x128" in shown
+    assert "aux2.fc2" in shown
+
+
+@pytest.mark.parametrize(("argv", "columns"), [([], "input trainable total MACs"), (["--seed-row", "vgg"], "seed row")])
+def test_a_narrow_terminal_folds_no_name(capsys, monkeypatch, argv, columns):
+    monkeypatch.setattr(table, "console", lambda: Console(width=80))
+    zoo.main(argv)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert columns in " ".join(lines[1].split())
+    first = {line.split()[0] for line in lines if line.strip()}
+    assert first >= ({"vgg16", "vgg19", "vgg19_cifar"} if argv else set(list_architectures()))
+
+
 def test_small_networks_have_no_sums(capsys):
-    assert list(layers(capsys, "lenet5"))[2:5] == ["─" * 80, "conv1", "conv1.relu"]
+    _, _, rule, *names = layers(capsys, "lenet5")
+    assert set(rule) == {"─"}
+    assert names[:2] == ["conv1", "conv1.relu"]
 
 
 def test_a_file_has_layers_and_stages_but_no_blocks(capsys, tmp_path):
