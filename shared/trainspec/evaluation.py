@@ -88,7 +88,7 @@ def read_run(folder: Path) -> tuple[Run, Graph, Weights]:
     """A run's network and trained weights. Raises `DataError` or `WeightsError` where they are missing or damaged."""
     run = Run.open(folder)
     try:
-        graph = from_json((folder / "graph.json").read_text(encoding="utf-8"), str(folder / "graph.json"))
+        graph = from_json((folder / "graph.json").read_bytes(), str(folder / "graph.json"))
     except OSError as error:
         raise DataError(f"{folder}: graph.json cannot be read ({error.strerror})") from error
     return run, graph, load_weights(graph, folder / "weights.safetensors")

@@ -23,7 +23,12 @@ def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> st
     sides = {name: runner.values(feeds) for name, runner in runners.items()}
     sides["onnx"] = _onnx(graph, runners).values(feeds)
     found = first_divergence(graph, sides, limits().float32_forward)
-    return str(found) if found else "the builders agree node by node, so a native export differs"
+    if found:
+        return str(found)
+    return (
+        f"no node of the builders parts by more than {limits().float32_forward:.0e} of its magnitude: a native export "
+        "differs where the pair names one, and otherwise rounding adds up"
+    )
 
 
 def by_values_in_float64(graph: Graph, runners: Sides, feeds: Mapping[str, np.ndarray], *, training: bool) -> str:

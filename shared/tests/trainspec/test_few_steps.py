@@ -112,6 +112,14 @@ def test_a_torn_line_costs_its_own_row_only(tmp_path, run):
     assert json.loads(file.read_text().splitlines()[-1])["network"] == "lenet5"
 
 
+def test_a_line_that_is_no_text_costs_nothing_else(tmp_path, run):
+    file = tmp_path / "train_all.jsonl"
+    run(*NAMES)
+    whole = file.read_bytes()
+    file.write_bytes(b"\xff\xfe\n" + whole)
+    assert {name for name, _ in read_rows(file)} == set(NAMES)
+
+
 def test_unknown_names_are_refused(tmp_path, run):
     with pytest.raises(UnknownNameError, match="no network matches 'lenet6'; did you mean lenet5"):
         run("lenet6")

@@ -22,10 +22,10 @@ def append_line(path: Path, entry: Mapping[str, Any]) -> None:
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The entries of a file, or none. A line that is no entry (torn when a process was killed) is passed over."""
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except ValueError:  # also bytes that are no text
             continue
         if isinstance(entry, dict):
             yield entry
