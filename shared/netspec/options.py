@@ -63,7 +63,9 @@ def _pair(text: str) -> tuple[str, Any]:
 def add_export_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three export commands."""
     parser.add_argument(
-        "network", metavar="ARCH", help="an architecture's name, a .json file of a graph, or the folder of a run"
+        "network",
+        metavar="ARCH",
+        help="an architecture's name, a .json file of a graph, or a RUN: the folder of one, with its trained weights",
     )
     add_form_options(parser)
     parser.add_argument(
@@ -71,5 +73,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: what the exporter is best at")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="default: in exports/, or in the proof/ of a run; named after both"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: exports/ARCH-FRAMEWORK.onnx, or proof/FRAMEWORK.onnx in the folder of a run",
     )
