@@ -77,6 +77,7 @@ LATE = {
     "no weights": (["lenet5", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
     "an opset too old": (["lenet5", "--opset", "7"], "opset 7 is too old"),
     "an opset too new": (["lenet5", "--opset", "99"], "opset 99 is too new"),
+    "an opset that onnxruntime does not run": (["lenet5", "--opset", "27"], "opset 27 is too new: ask for 26 or older"),
 }
 CASES = [
     *[("onnx_impl", ["export", *argv], message) for argv, message in (EARLY | LATE).values()],

@@ -1,6 +1,7 @@
 """The whole road by its commands: train, evaluate; from the same bits on the same batches in both frameworks."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
-from netspec.errors import DataError, DiptychError, UnknownNameError
+from netspec.errors import DataError, DiptychError, GraphError, UnknownNameError
 from trainspec.agreement import compare_runs
 
 EXPORTERS = {
@@ -100,6 +101,13 @@ def test_a_run_has_weights_and_a_form_of_its_own(runs, tmp_path):
             onnx_impl.__main__.main(["export", run, *argv])
     with pytest.raises(DataError, match="not the folder of a run"):
         onnx_impl.__main__.main(["export", str(tmp_path)])
+
+
+def test_a_run_whose_graph_is_no_text(runs, tmp_path):
+    broken = shutil.copytree(runs["torch"], tmp_path / "broken")
+    (broken / "graph.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(GraphError, match=r"graph\.json is not JSON"):
+        torch_impl.__main__.main(["evaluate", str(broken)])
 
 
 def test_what_cannot_be_used_leaves_nothing(tmp_path):

@@ -96,11 +96,12 @@ def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:
         )
     surplus = metadata.get("auxiliary", "").split()
     kept = {name: array for name, array in weights.items() if name in graph.params or name not in surplus}
-    if metadata.get("architecture") == graph.name:  # with other classes or channels: a tensor's shape says which
-        check_weights(graph, kept, str(path))
     if metadata.get("digest") != graph.digest:
-        kind = "another network named" if metadata.get("architecture") == graph.name else "weights of"
-        raise WeightsError(f"{path} holds {kind} {metadata.get('architecture')}, not of {graph.name}")
+        other = metadata.get("architecture")
+        if other != graph.name:
+            raise WeightsError(f"{path} holds weights of {other}, not of {graph.name}")
+        check_weights(graph, kept, str(path))  # with other classes or channels a tensor's shape says so
+        raise WeightsError(f"{path} holds weights of another network named {other}")
     check_weights(graph, kept, str(path))
     if any(array.dtype != np.float32 for array in weights.values()):
         raise WeightsError(f"{path} holds other numbers than float32")

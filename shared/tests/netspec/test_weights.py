@@ -120,9 +120,8 @@ def test_another_network_of_the_same_name_and_shapes(small, saved):
         Node(node.name, replace(node.op, fn="mish"), node.inputs) if node.op.kind == "activation" else node
         for node in small
     )
-    assert "another network named net, not of net" in refusal(
-        Graph("net", small.input_shape, nodes, small.outputs), saved
-    )
+    other = Graph("net", small.input_shape, nodes, small.outputs)
+    assert "holds weights of another network named net" in refusal(other, saved)
 
 
 def test_foreign_safetensors(small, tmp_path):
