@@ -22,21 +22,22 @@ WORKERS = min(4, os.cpu_count() or 1)  # processes that test side by side: each 
 
 # The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN: one framework an environment, and
 # both together only as CPU builds. Beside TensorFlow's GPU build onnxruntime stays on the CPU too.
-SHARED, ONNX, TORCH, KERAS = "./shared", "./packages/onnx_impl", "./packages/torch_impl", "./packages/keras_impl"
+DEPLOY, SHARED, ONNX = "./packages/deploy", "./shared", "./packages/onnx_impl"
+TORCH, KERAS = "./packages/torch_impl", "./packages/keras_impl"
 KINDS = {
     "lint": ["ruff"],
-    "zoo": [SHARED],
-    "onnx": [SHARED, f"{ONNX}[{RUNTIME}]"],
-    "torch": [SHARED, f"{ONNX}[{RUNTIME}]", TORCH],
-    "keras": [SHARED, f"{ONNX}[cpu]", KERAS, *(["tensorflow[and-cuda]"] if GPU else [])],
-    "deploy": [f"./packages/deploy[{RUNTIME}]"],
+    "zoo": [DEPLOY, SHARED],
+    "onnx": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]"],
+    "torch": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]", TORCH],
+    "keras": [DEPLOY, SHARED, f"{ONNX}[cpu]", KERAS, *(["tensorflow[and-cuda]"] if GPU else [])],
+    "deploy": [f"{DEPLOY}[{RUNTIME}]"],
     "parity": [
+        f"{DEPLOY}[cpu]",
         SHARED,
         f"{ONNX}[cpu]",
         TORCH,
         KERAS,
         "./packages/parity",
-        "./packages/deploy[cpu]",
         "hypothesis",
         "mypy",
         "pytest",
@@ -100,6 +101,12 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, parity of reduced copies among them; `-- -n 0` in one process."""
     run(session, "parity", "pytest", "-n", str(WORKERS), "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session(default=False)
+def tests_long(session: nox.Session) -> None:
+    """The proofs that take long (signals at random moments, fuzzing, hostile files): -- -k WORD."""
+    run(session, "parity", "pytest", "-m", "long", *session.posargs)
 
 
 @nox.session(default=False)

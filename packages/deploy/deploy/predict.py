@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from deploy.errors import ModelError
+
 RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the one that is implemented here
 NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")
-
-
-class ModelError(Exception):
-    """A model or an image that cannot be used: one line for people."""
 
 
 @dataclass(frozen=True)
