@@ -7,7 +7,9 @@ installed again only when the requirements have changed.
 import hashlib
 import os
 import shutil
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nox
@@ -80,8 +82,28 @@ def environment(session: nox.Session, kind: str) -> str:
 
 
 def run(session: nox.Session, kind: str, *command: str) -> None:
-    """`python -m command` in the environment of this kind."""
-    session.run(environment(session, kind), "-m", *command, external=True)
+    """`python -m command` in the environment of this kind. Signals are the command's: it ends when it is ready to.
+
+    nox itself would kill the command half a second after Ctrl-C, and leave it alone after SIGTERM.
+    """
+    python = environment(session, kind)
+    arrived = []
+
+    def pass_on(number: int, frame: object) -> None:
+        arrived.append(number)
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        for child in children.read_text().split() if children.exists() else ():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
+    kept = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        session.run(python, "-m", *command, external=True)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+        if arrived:
+            raise KeyboardInterrupt  # a session of several commands does not go on to the next
 
 
 @nox.session

@@ -13,6 +13,7 @@ from netspec import Graph, from_json, load_weights
 from netspec.errors import DataError
 from netspec.files import replacing
 from netspec.init import Weights
+from netspec.stopping import until_stopped
 from trainspec.data import Split, find_data
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run
@@ -40,7 +41,7 @@ def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation
         raise DataError("a split without images cannot be evaluated")
     starts = range(0, len(split), BATCH)
     images = ahead(normalise(split.images[start : start + BATCH], *constants) for start in starts)
-    logits = np.concatenate([np.asarray(forward(batch), np.float64) for batch in images])
+    logits = np.concatenate([np.asarray(forward(batch), np.float64) for batch in until_stopped(images)])
     predictions = logits.argmax(1)
     shifted = logits - logits.max(1, keepdims=True)
     losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(split)), split.labels]

@@ -1,12 +1,12 @@
 """The steps of a training: epochs, rates, the budget, validation, and the figures of all of them."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.stopping import check
 from trainspec.evaluation import evaluate
 from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress
 from trainspec.schedules import learning_rate
@@ -43,6 +43,7 @@ class Training:
 
     def rate(self) -> float | None:
         """The rate of the next step; None where there is none."""
+        check()
         if self.budget and self.budget.due(self.step):
             self.total_steps = self.budget.total_steps(self.step)
         if self.step >= self.total_steps:
@@ -63,14 +64,15 @@ class Training:
                 )
 
     def close(self, *, validate: bool) -> None:
-        """Keep the figures of the epoch, whole or broken off."""
-        epoch, self.epoch = self.epoch, None
+        """Keep the figures of the epoch, whole or broken off. A validation that is interrupted may be left out then."""
+        epoch = self.epoch
         if epoch is None or not epoch.images:
             return
         loss = epoch.mean_loss  # makes the device finish
-        seconds = time.monotonic() - epoch.start
-        self.seconds += seconds
+        seconds = epoch.end()
         validation = self.validate() if validate else None
+        self.epoch = None
+        self.seconds += seconds
         metrics = EpochMetrics(
             epoch=epoch.number + 1,
             step=self.step,

@@ -70,6 +70,7 @@ class Epoch:
         self.step = step  # done so far, in the whole training
         self.next_rate, self.done = rate, done
         self.start = time.monotonic()
+        self.seconds: float | None = None
         self.lr = 0.0
         self.images = 0
         self.loss: Any = 0.0  # sums over images, left on the device until they are read
@@ -99,6 +100,12 @@ class Epoch:
         self.correct = self.correct + correct
         self.step += 1
         self.done(self, loss)
+
+    def end(self) -> float:
+        """Seconds of training in this epoch, from its beginning to the first call."""
+        if self.seconds is None:
+            self.seconds = time.monotonic() - self.start
+        return self.seconds
 
     @property
     def mean_loss(self) -> float:

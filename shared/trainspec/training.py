@@ -9,6 +9,7 @@ from netspec import save_weights
 from netspec.errors import DiptychError
 from netspec.files import make_folder, write_bytes
 from netspec.init import Weights
+from netspec.stopping import check
 from trainspec.evaluation import save_predictions
 from trainspec.runs import Run
 from trainspec.steps import Training
@@ -19,9 +20,11 @@ from trainspec.trainer import Deployed, Trainer
 def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
     """Train, evaluate and export; returns the run's folder.
 
-    Ctrl-C keeps what there is (weights, metrics, curves, model.onnx) and then ends as Ctrl-C does.
+    Ctrl-C or another signal (`netspec.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
+    run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
     """
     trainer = make(task)
+    check()
     run = Run.start(
         task.recipe,
         architecture=task.architecture,
@@ -52,6 +55,10 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
             training.train()
             _finish(training)
         except KeyboardInterrupt:
+            if not training.step:
+                run.discard()
+                say("interrupted before the first step: there is nothing to keep")
+                raise
             say("interrupted: keeping what there is")
             _keep(training)
             raise
@@ -81,9 +88,11 @@ def _finish(training: Training) -> None:
     run.save()
     say(f"test       {test}")
     metadata = task.metadata(weights)
+    check()
     differences = {"model.onnx": deployed.export(run.folder / "model.onnx", metadata)}
     proof = f"proof/{training.trainer.framework}.onnx"
     make_folder(run.folder / "proof")
+    check()
     differences[proof] = deployed.export_natively(run.folder / proof, metadata)
     for name, difference in differences.items():
         say(f"{name}: differs from {training.trainer.framework} by {difference}")
@@ -94,10 +103,12 @@ def _finish(training: Training) -> None:
 def _keep(training: Training) -> None:
     """What an interrupted training can still give: no look at the test split, no native export."""
     say = training.progress.say
+    model = training.run.folder / "model.onnx"
     try:
         training.close(validate=False)
-        weights, deployed = _save(training)
-        deployed.export(training.run.folder / "model.onnx", training.task.metadata(weights))
+        if not model.exists():
+            weights, deployed = _save(training)
+            deployed.export(model, training.task.metadata(weights))
         say(f"kept       {training.run.folder}: {training.step} of {training.total_steps} steps")
     except DiptychError as error:  # untrained weights may not pass the export's checks
         say(f"kept       {training.run.folder}, but not all: {error}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_impl.quiet import import_keras
 from netspec import cli
 from netspec.options import Parser, add_export_options
+from netspec.stopping import between_steps
 from trainspec.evaluation import add_evaluate_options
 from trainspec.few_steps import add_train_all_options, train_all
 from trainspec.task import add_task_options, read_task
@@ -36,6 +37,7 @@ def main(argv: Sequence[str]) -> int | None:
     return status
 
 
+@between_steps()
 def run_train(options: argparse.Namespace) -> None:
     task = read_task(options, "keras_impl")
     import_keras()
@@ -53,6 +55,7 @@ def run_train_all(options: argparse.Namespace) -> int:
         return train_all("keras", PACKAGES, train, options.patterns, options.out)
 
 
+@between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
     import_keras()
     from keras_impl.evaluate import evaluate_run
@@ -60,6 +63,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     evaluate_run(options)
 
 
+@between_steps()
 def run_export(options: argparse.Namespace) -> None:
     from onnx_impl.chosen import chosen
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from netspec import cli
 from netspec.options import Parser, add_export_options
+from netspec.stopping import between_steps
 from trainspec.evaluation import add_evaluate_options
 
 
@@ -25,12 +26,14 @@ def main(argv: Sequence[str]) -> None:
     options.run(options)
 
 
+@between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
     from onnx_impl.evaluate import evaluate_file
 
     evaluate_file(options)
 
 
+@between_steps()
 def run_export(options: argparse.Namespace) -> None:
     from onnx_impl.chosen import chosen
     from onnx_impl.export import export_onnx

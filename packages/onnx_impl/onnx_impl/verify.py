@@ -17,6 +17,7 @@ from netspec.compare import Difference, forward_difference
 from netspec.errors import DiptychError, ExportError, first_line
 from netspec.files import written_whole
 from netspec.init import stream
+from netspec.stopping import until_stopped
 
 Forward = Callable[[np.ndarray], np.ndarray]
 BATCHES = (1, 7)
@@ -82,7 +83,8 @@ def verify(path: str | os.PathLike[str], graph: Graph, forward: Forward) -> Diff
     images = random_images(graph, sum(BATCHES), seed=1)
     try:
         expected = forward(images)
-        actual = [run(running, {"image": part})["logits"] for part in np.split(images, np.cumsum(BATCHES)[:-1])]
+        parts = np.split(images, np.cumsum(BATCHES)[:-1])
+        actual = [run(running, {"image": part})["logits"] for part in until_stopped(parts)]
         difference = forward_difference(expected, np.concatenate(actual))
     except DiptychError as error:
         raise ExportError(f"the ONNX file of {graph.name} cannot be verified: {error}") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from netspec import cli
 from netspec.options import Parser, add_export_options
+from netspec.stopping import between_steps
 from trainspec.evaluation import add_evaluate_options
 from trainspec.few_steps import add_train_all_options, train_all
 from trainspec.task import add_task_options, read_task
@@ -34,6 +35,7 @@ def main(argv: Sequence[str]) -> int | None:
     return status
 
 
+@between_steps()
 def run_train(options: argparse.Namespace) -> None:
     task = read_task(options, "torch_impl")
     from torch_impl.train import Trainer
@@ -50,12 +52,14 @@ def run_train_all(options: argparse.Namespace) -> int:
         return train_all("torch", PACKAGES, train, options.patterns, options.out)
 
 
+@between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
     from torch_impl.evaluate import evaluate_run
 
     evaluate_run(options)
 
 
+@between_steps()
 def run_export(options: argparse.Namespace) -> None:
     from onnx_impl.chosen import chosen
 

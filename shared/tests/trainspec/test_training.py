@@ -148,16 +148,32 @@ def test_runs_whose_weights_differ_in_shape(tmp_path, other, message):
         list(compare_runs(*folders))
 
 
-def test_agreement_of_a_run_interrupted_in_its_first_step(tmp_path):
-    def interrupt(step):
-        raise KeyboardInterrupt
+def interrupted_at(last: int):
+    def loss(step):
+        if step == last:
+            raise KeyboardInterrupt
+        return 1.0
 
+    return loss
+
+
+def test_a_run_interrupted_before_its_first_step_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(task(tmp_path), loss=interrupted_at(1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_agreement_of_a_run_interrupted_in_its_first_epoch(tmp_path):
     whole, _, _ = run(task(tmp_path / "whole"))
     with pytest.raises(KeyboardInterrupt):
-        run(task(tmp_path / "part"), loss=interrupt)
+        run(task(tmp_path / "part"), loss=interrupted_at(3))
     (part,) = (tmp_path / "part").iterdir()
     report = list(compare_runs(whole, part))
-    assert report == ["batches      equal plan digests in 0 of 0 epochs", "weights      are equal"]
+    assert report == [
+        "batches      equal plan digests in 1 of 1 epochs",
+        "losses       differ by 0.0e+00 in the first 2 steps",
+        "weights      are equal",
+    ]
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
@@ -169,13 +185,8 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
 
 
 def test_ctrl_c_keeps_what_there_is(tmp_path):
-    def interrupt(step):
-        if step == 9:
-            raise KeyboardInterrupt
-        return 1.0
-
     with pytest.raises(KeyboardInterrupt):
-        run(task(tmp_path), loss=interrupt)
+        run(task(tmp_path), loss=interrupted_at(9))
     (folder,) = tmp_path.iterdir()
     facts = json.loads((folder / "run.json").read_text())
     assert facts["status"] == "interrupted"

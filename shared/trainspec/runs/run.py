@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from netspec.files import cannot_write, make_folder, replacing, write_bytes
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
+from trainspec.runs.lock import RunLock, is_running
 from trainspec.runs.machine import describe_machine, describe_versions
 from trainspec.runs.metrics import EpochMetrics, from_jsonl, to_csv, to_jsonl
 
@@ -22,17 +24,26 @@ SCHEMA = 1
 class Run:
     """`folder` holds `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv` and `curves.png`.
 
-    As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (Ctrl-C), `failed`.
-    Whatever the end, all files are there and fit one another. Everything raises `StorageError` on a full disk.
+    As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (a signal) or
+    `failed`, and in `reason` why. Whatever the end, all files are there and fit one another. Everything raises
+    `StorageError` on a full disk.
     """
 
     def __init__(
-        self, folder: Path, recipe: Recipe, facts: dict[str, Any], metrics: Sequence[EpochMetrics] = ()
+        self,
+        folder: Path,
+        recipe: Recipe,
+        facts: dict[str, Any],
+        metrics: Sequence[EpochMetrics] = (),
+        lock: RunLock | None = None,
+        state: str = "running",
     ) -> None:
         self.folder = folder
         self.recipe = recipe
         self.facts = facts
         self.metrics = list(metrics)
+        self._lock = lock
+        self._state = state
 
     @classmethod
     def start(
@@ -71,18 +82,22 @@ class Run:
             "versions": describe_versions(("numpy", "pillow", *packages)),
             "plan_digests": [],
         }
-        run = cls(_new_folder(make_folder(out), name), recipe, facts)
+        folder = _new_folder(make_folder(out), name)
+        run = cls(folder, recipe, facts, lock=_lock(folder))
         try:
             write_bytes(run.folder / "recipe.toml", to_toml(recipe).encode())
             run.save()
         except StorageError:
-            shutil.rmtree(run.folder, ignore_errors=True)  # half a run is worse than none
+            run.discard()  # half a run is worse than none
             raise
         return run
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The run in `folder`, to read it or to go on with it. Raises `DataError` where there is none."""
+        """The run in `folder`, to read it. Raises `DataError` where there is none."""
+        running = is_running(
+            folder
+        )  # before its status is read, so that a run that ends meanwhile is not called killed
         try:
             facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             metrics = from_jsonl((folder / "metrics.jsonl").read_text(encoding="utf-8"))
@@ -90,7 +105,14 @@ class Run:
             raise DataError(f"{folder}: not the folder of a run ({error})") from error
         if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
             raise DataError(f"{folder}: run.json is not of schema {SCHEMA}, the only one this version reads")
-        return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics)
+        status = facts["status"]
+        state = "killed" if status == "running" and not running else status
+        return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics, state=state)
+
+    @property
+    def state(self) -> str:
+        """`running`, `finished`, `interrupted`, `failed`, or `killed`: its process ended without a word."""
+        return self._state
 
     @property
     def title(self) -> str:
@@ -107,6 +129,11 @@ class Run:
         """The training is over: keep its figures: `test_top1` (percent), `images_per_second`, `train_seconds`, ..."""
         self._end("finished", figures)
 
+    def discard(self) -> None:
+        """Remove the folder of a run that has nothing to keep."""
+        self._release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def save(self) -> None:
         """Write metrics and facts as they are now."""
         write_bytes(self.folder / "metrics.jsonl", to_jsonl(self.metrics).encode())
@@ -119,15 +146,52 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None and self.facts["status"] == "running":
-            self._end("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed", {})
+        try:
+            if error is not None and self._state == "running" and self.folder.is_dir():
+                self._break_off(error)
+        finally:
+            self._release()
+
+    def _break_off(self, error: BaseException) -> None:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        try:
+            self._end(status, {"reason": " ".join(str(error).split()) or type(error).__name__})
+        except StorageError:
+            _rewrite_status(self.folder / "run.json", status)
+            self._state = status
+            if not isinstance(error, StorageError):  # one is enough, and the first says more
+                raise
 
     def _end(self, status: str, figures: Mapping[str, Any]) -> None:
-        self.facts |= {"status": status, **figures}
+        """The status is written last of all: whoever reads it finds everything else in place."""
         self.save()
         if self.metrics:
             with replacing(self.folder / "curves.png") as file:
                 draw_curves(file, self.title, self.metrics)
+        self.facts |= {"status": status, **figures}
+        self.save()
+        self._state = status
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _lock(folder: Path) -> RunLock:
+    try:
+        return RunLock(folder)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise cannot_write(folder, error) from error
+
+
+def _rewrite_status(path: Path, status: str) -> None:
+    """Change the status of a run whose disk is full: in place, since there is no room for a second file."""
+    with suppress(OSError, ValueError), path.open("rb+") as file:
+        old = file.read()
+        new = json.dumps(json.loads(old) | {"status": status}, ensure_ascii=False).encode()  # shorter: not indented
+        file.seek(0)
+        file.write(new.ljust(len(old) - 1) + b"\n")
 
 
 def _new_folder(parent: Path, name: str) -> Path:
