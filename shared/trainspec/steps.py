@@ -1,18 +1,21 @@
 """The steps of a training: epochs, rates, the budget, validation, and the figures of all of them."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.stopping import check
-from trainspec.evaluation import evaluate
+from trainspec.data import Split
+from trainspec.evaluation import Evaluation, evaluate
 from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress
 from trainspec.schedules import learning_rate
 from trainspec.task import Task
 from trainspec.trainer import Epoch, Trainer
 
+TRIED = 32  # images that are evaluated before a training with a budget, to know what an evaluation costs
 FIRST = 20  # steps whose losses are kept one by one, to compare two runs by
 CHECK = 20  # steps between two looks at whether the loss is still a number: each makes a GPU wait
 
@@ -20,7 +23,7 @@ CHECK = 20  # steps between two looks at whether the loss is still a number: eac
 class Training:
     """The steps of a task, over as many epochs as recipe or budget have."""
 
-    def __init__(self, task: Task, trainer: Trainer, run: Run) -> None:
+    def __init__(self, task: Task, trainer: Trainer, run: Run, build_seconds: float = 0.0) -> None:
         self.task, self.trainer, self.run = task, trainer, run
         self.step = 0
         self.total_steps = task.recipe.epochs * task.steps_per_epoch
@@ -28,12 +31,16 @@ class Training:
         self.seconds = 0.0
         self.progress = TrainingProgress(self.total_steps, task.steps_per_epoch)
         self.epoch: Epoch | None = None  # the one that is not over
-        self.budget = budget_of(task)
+        self.budget = budget_of(task, build_seconds)
+        self.cut_short = False  # whether the budget was over before the schedule
 
     def train(self) -> None:
         """Every epoch, with a look at the validation split as often as the recipe says and after the last."""
         number = 0
         with self.progress:
+            if self.budget:
+                few = self.task.data.validation.take(np.arange(min(TRIED, len(self.task.data.validation))))
+                self.budget.try_evaluation(lambda: self.evaluate(self.trainer.logits, few), len(few))
             while self.step < self.total_steps:
                 self.epoch = Epoch(number, self.task, self.step, self.rate, self.step_done)
                 self.trainer.train_epoch(self.epoch)
@@ -44,8 +51,9 @@ class Training:
     def rate(self) -> float | None:
         """The rate of the next step; None where there is none."""
         check()
-        if self.budget and self.budget.due(self.step):
-            self.total_steps = self.budget.total_steps(self.step)
+        if self.budget and (fitted := self.budget.fit(self.step)) is not None:
+            self.cut_short = fitted == self.step < self.total_steps
+            self.total_steps = fitted
         if self.step >= self.total_steps:
             return None
         return learning_rate(self.task.recipe.schedule, self.step, self.total_steps, self.task.steps_per_epoch)
@@ -89,18 +97,19 @@ class Training:
         self.run.log(metrics)
         self.progress.epoch(metrics, self.total_steps)
 
-    def validate(self) -> Any:
+    def validate(self) -> Evaluation:
         return self.timed(self.trainer.logits, self.task.data.validation)
 
-    def timed(self, forward: Callable[[NDArray[np.float32]], NDArray[Any]], split: Any) -> Any:
+    def timed(self, forward: Callable[[NDArray[np.float32]], NDArray[Any]], split: Split) -> Evaluation:
         """An evaluation that the budget knows of."""
-        if not self.budget:
-            return evaluate(forward, split, self.task.constants)
-        with self.budget.evaluating(len(split)):
-            return evaluate(forward, split, self.task.constants)
+        with self.budget.evaluating(len(split)) if self.budget else nullcontext():
+            return self.evaluate(forward, split)
+
+    def evaluate(self, forward: Callable[[NDArray[np.float32]], NDArray[Any]], split: Split) -> Evaluation:
+        return evaluate(forward, split, self.task.constants)
 
 
-def budget_of(task: Task) -> Budget | None:
+def budget_of(task: Task, build_seconds: float) -> Budget | None:
     """The time that the steps are fitted into, where there is a limit to it."""
     if task.budget is None:
         return None
@@ -111,4 +120,5 @@ def budget_of(task: Task) -> Budget | None:
         task.recipe.evaluate_every,
         len(task.data.validation),
         len(task.data.test),
+        build_seconds,
     )

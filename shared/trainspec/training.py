@@ -1,5 +1,6 @@
 """A training, whichever framework computes it: the run's folder around its steps, and what is kept in the end."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from netspec.files import make_folder, write_bytes
 from netspec.init import Weights
 from netspec.stopping import check
 from trainspec.evaluation import save_predictions
-from trainspec.runs import Run
+from trainspec.runs import Budget, Run
 from trainspec.steps import Training
 from trainspec.task import Task
 from trainspec.trainer import Deployed, Trainer
@@ -23,7 +24,9 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
     Ctrl-C or another signal (`netspec.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
     run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
     """
+    begin = time.monotonic()
     trainer = make(task)
+    build_seconds = time.monotonic() - begin
     check()
     run = Run.start(
         task.recipe,
@@ -41,7 +44,7 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
     run.facts |= {"architecture": task.graph.name, "data_choice": task.data_choice}  # with its options, as +Mish
     with run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
-        training = Training(task, trainer, run)
+        training = Training(task, trainer, run, build_seconds)
         say = training.progress.say
         for title, text in (
             ("network", f"{task.graph.name}, {task.graph.num_trainable:,} parameters"),
@@ -82,8 +85,7 @@ def _finish(training: Training) -> None:
         "steps": training.step,
     }
     if training.budget:
-        figures["budget_seconds"] = training.budget.seconds
-        figures["budget_used_seconds"] = round(training.budget.elapsed, 2)
+        figures |= _budget_figures(training, training.budget)
     run.facts |= figures  # kept even where an export fails
     run.save()
     say(f"test       {test}")
@@ -98,6 +100,22 @@ def _finish(training: Training) -> None:
         say(f"{name}: differs from {training.trainer.framework} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
     say(f"done       {run.folder}: {images / training.seconds:,.0f} images/s, {training.seconds:.1f} s of training")
+
+
+def _budget_figures(training: Training, budget: Budget) -> dict[str, float | bool]:
+    """What was asked for and what was used. A schedule that did not fit is said aloud."""
+    used = budget.elapsed
+    if training.cut_short or budget.exceeded:
+        problem = "ended before its schedule did" if training.cut_short else "took longer"
+        training.progress.say(
+            f"budget     the training {problem}: it used {used:.1f} s of {budget.seconds:g} s "
+            f"for {training.step} steps; a step takes {budget.step_seconds:.2g} s here"
+        )
+    return {
+        "budget_seconds": budget.seconds,
+        "budget_used_seconds": round(used, 2),
+        "schedule_ended": not training.cut_short,
+    }
 
 
 def _keep(training: Training) -> None:

@@ -1,8 +1,8 @@
 """How many steps fit into a time budget.
 
-The budget is wall clock, from `Budget(...)` being made to the end of the last evaluation: training steps, what the
-first steps cost once (compiling), every look at the validation split, and the final one at the test split. A share is
-kept back for what nobody foresees. Loading the data and exporting the model are outside.
+The budget is wall clock, from the first step to the end of the last evaluation: training steps, what the first step
+costs once (compiling), each validation, building the network that is tested, and the test. Loading the data, building
+the network that is trained and exporting are outside.
 """
 
 import time
@@ -10,20 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-WARM_UP = 5  # steps that are not timed: the first ones compile, and fill caches
-FIRST_FIT = 25  # the step before which speed is not judged
-RESERVE = 0.03
+WARM_UP = 5  # first steps that are not counted once there are more: they compile, and fill caches
+RESERVE = 0.03  # share of the budget for what nobody foresees
 REFIT = 0.25  # of the steps that are left, between two fits
-FORWARD = 1 / 3  # of a training step's time: what an evaluation is taken to cost until one was timed
+BUILDS = 2  # forward passes that a framework may still have to compile: for other batches, for the test
+TOLERANCE = 0.05, 2.5  # share of the budget, seconds: a last step may take the larger one more than there is
 
 
 @dataclass
 class Budget:
     """Fits a training into `seconds`.
 
-    The trainer asks `due(step)` before each step and, when it is, takes `total_steps(step)` as the new length of its
-    schedule; it ends when `step` reaches it. Evaluations run inside `evaluating(images)`. Before the first fit the
-    trainer uses its recipe's own length: a schedule's first 25 steps hardly depend on it.
+    `fit(step)` is asked before each step and gives the new length of the schedule when it has one. Evaluations run
+    inside `evaluating(images)`. `build_seconds` is what it takes to build the network once more.
     """
 
     seconds: float
@@ -32,49 +31,76 @@ class Budget:
     evaluate_every: int  # epochs
     validation_images: int
     test_images: int
+    build_seconds: float = 0.0
     clock: Callable[[], float] = time.monotonic
+    step_seconds: float = field(default=0.0, init=False)
     _evaluated_seconds: float = field(default=0.0, init=False)
-    _evaluated_images: int = field(default=0, init=False)
-    _warm: tuple[int, float] | None = field(default=None, init=False)  # step and busy time when timing began
-    _next: int = field(default=FIRST_FIT, init=False)
+    _image_seconds: float = field(default=0.0, init=False)
+    _marks: list[float] = field(default_factory=list, init=False)  # training time before each of the first steps
+    _next: int = field(default=1, init=False)
+    _total: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._start = self.clock()
 
-    def due(self, step: int) -> bool:
-        """Whether the length should be fitted before `step`, which counts from 0 and is asked for every step."""
-        if self._warm is None and step >= WARM_UP:
-            self._warm = (step, self._training_time())
-        return step >= self._next
+    def fit(self, step: int) -> int | None:
+        """Before step `step`, from 0: the steps, at least `step`, that the training should have in all, or None.
 
-    def total_steps(self, step: int) -> int:
-        """The number of steps, at least `step`, that the training should have in all, as speed has been so far."""
-        if self._warm is None or step <= self._warm[0]:
-            raise ValueError("no step has been timed yet: ask due(step) first")
-        warm_step, warm_time = self._warm
-        step_seconds = (self._training_time() - warm_time) / (step - warm_step)
-        image_seconds = FORWARD * step_seconds / self.batch
-        if self._evaluated_images:
-            image_seconds = self._evaluated_seconds / self._evaluated_images
-        evaluations = self.validation_images * image_seconds / (self.steps_per_epoch * self.evaluate_every)
-        end = self.seconds * (1 - RESERVE) - (self.test_images + self.validation_images) * image_seconds
-        left = int((end - self.elapsed) / (step_seconds + evaluations))
-        total = step + max(0, left)
-        self._next = step + max(1, int(REFIT * left))
-        return total
+        The length is fitted before every step at first, and more rarely the more steps there are between two fits.
+        """
+        if step == len(self._marks) <= WARM_UP:
+            self._marks.append(self._training_time())
+        if step < self._next:
+            return None
+        first = min(WARM_UP, step // 2)
+        self.step_seconds = (self._training_time() - self._marks[first]) / (step - first)
+        evaluations = self.validation_images * self._image_seconds / (self.steps_per_epoch * self.evaluate_every)
+        final = (self.validation_images + self.test_images) * self._image_seconds
+        spare = self.seconds - self.elapsed - final
+        left = max(0, int((spare - RESERVE * self.seconds - self.build_seconds) / (self.step_seconds + evaluations)))
+        if left == 0 and step != self._total and self._last_step_fits(step, spare):
+            left = 1
+        self._next = step + max(1, min(step // 2, int(REFIT * left)))
+        self._total = step + left
+        return self._total
+
+    def _last_step_fits(self, step: int, spare: float) -> bool:
+        """Whether one more step, with the schedule's last rate, can end a schedule that would otherwise be cut."""
+        if step == 1:  # which compiled, so that it does not tell how long a step takes
+            return spare > 0
+        share, least = TOLERANCE
+        return self.step_seconds <= spare + max(share * self.seconds, least)
+
+    def try_evaluation(self, evaluate: Callable[[], None], images: int) -> None:
+        """Measure what an evaluation of `images` images costs, and what it costs once, by doing it twice."""
+        seconds = []
+        for _ in range(2):
+            start = self.clock()
+            evaluate()
+            seconds.append(self.clock() - start)
+        once, again = seconds
+        self._evaluated_seconds += once + again
+        self._image_seconds = again / images
+        self.build_seconds += BUILDS * max(0.0, once - again)
 
     @contextmanager
     def evaluating(self, images: int) -> Iterator[None]:
         """Time an evaluation of `images` images, apart from the training."""
         start = self.clock()
         yield
-        self._evaluated_seconds += self.clock() - start
-        self._evaluated_images += images
+        seconds = self.clock() - start
+        self._evaluated_seconds += seconds
+        self._image_seconds = seconds / images
 
     @property
     def elapsed(self) -> float:
         """Seconds since the budget began to run."""
         return self.clock() - self._start
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether more time has passed than a budget of this size allows: a tenth or 5 seconds more."""
+        return self.elapsed > max(1.1 * self.seconds, self.seconds + 5)
 
     def _training_time(self) -> float:
         return self.elapsed - self._evaluated_seconds
