@@ -1,12 +1,13 @@
 """`python -m deploy predict MODEL.onnx IMAGE ...`: what is on the images, with probabilities."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.predict import Model, ModelError, read_image
+from deploy import shell
+from deploy.errors import ModelError
+from deploy.predict import Model, read_image
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,16 +30,10 @@ def main(argv: Sequence[str]) -> None:
     model = Model(options.model)
     batches = [(path, read_image(path, model.image_size)) for path in options.images]  # all, before any is answered
     for path, image in batches:
-        print(path)
+        shell.say(path)
         for prediction in model.predict(image[None], options.top)[0]:
-            print(f"  {100 * prediction.probability:6.2f} %  {prediction.name}")
+            shell.say(f"  {100 * prediction.probability:6.2f} %  {prediction.name}")
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ModelError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    shell.run(main)
