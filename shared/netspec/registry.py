@@ -1,6 +1,5 @@
 """The networks there are, by name."""
 
-import difflib
 import importlib
 import pkgutil
 import tomllib
@@ -15,6 +14,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any
 
+from deploy.options import nearest as nearest
 from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
@@ -118,17 +118,10 @@ def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise UnknownNameError(f"no {kind} matches '{pattern}'{nearest(pattern, names)}")
+            lower = pattern.lower()
+            hint = f"; did you mean {lower}?" if any(fnmatchcase(name, lower) for name in names) else ""
+            raise UnknownNameError(f"no {kind} matches '{pattern}'{hint or nearest(pattern, names)}")
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean a, b?`, or where to look."""
-    names = list(names)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {', '.join(close)}?"
-    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
 
 
 def architecture(

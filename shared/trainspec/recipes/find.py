@@ -1,6 +1,5 @@
 """Where a recipe comes from: the files beside this one, or the user's own."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from deploy.options import closest
 from netspec.errors import RecipeError, UnknownNameError
 from trainspec.recipes.reading import from_table, merged, table_to_toml, to_table
 from trainspec.recipes.recipe import Recipe
@@ -91,8 +91,8 @@ def _own_file(which: str) -> Path:
         return path
     if path.suffix == ".toml" or path.name != which:
         raise RecipeError(f"{which}: no such recipe file")
-    nearest = difflib.get_close_matches(which, COLLECTIONS, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else "a TOML file is needed otherwise"
+    close = closest(which, COLLECTIONS, 1)
+    hint = f"did you mean {close[0]}?" if close else "a TOML file is needed otherwise"
     raise UnknownNameError(f"--recipe {which}: neither {' nor '.join(COLLECTIONS)}; {hint}")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from netspec.errors import RecipeError
+from netspec.options import name_or_path, path
 from trainspec.recipes.find import COLLECTIONS, find_recipe, override, with_data
 from trainspec.recipes.recipe import Recipe
 
@@ -42,18 +43,23 @@ class TrainOptions:
 def add_train_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of a training."""
     parser.add_argument(
-        "--data", metavar="D", help="cifar10, cifar100, digits, or a folder or archive of class folders"
+        "--data",
+        metavar="D",
+        type=name_or_path,
+        help="cifar10, cifar100, digits, or a folder or archive of class folders",
     )
-    parser.add_argument("--recipe", metavar="R", default=COLLECTIONS[0], help="modern (the default), seed, or a file")
+    parser.add_argument(
+        "--recipe", metavar="R", type=name_or_path, default=COLLECTIONS[0], help="modern (the default), seed, or a file"
+    )
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
         if field.name in SHORTCUTS:
             choices = f" ({', '.join(get_args(kinds[field.name]))})" if get_args(kinds[field.name]) else ""
             parser.add_argument(f"--{field.name}", metavar=field.name[0].upper(), help=field.metadata["help"] + choices)
     parser.add_argument("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h")
-    parser.add_argument("--weights", metavar="FILE", type=Path, help="start from the weights in this .safetensors file")
+    parser.add_argument("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors file")
     parser.add_argument(
-        "--out", metavar="FOLDER", type=Path, default=Path("runs"), help="where the run's folder is made"
+        "--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"
     )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
