@@ -1,6 +1,7 @@
 """The networks there are, by name."""
 
 import importlib
+import os
 import pkgutil
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from deploy.options import nearest as nearest
 from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
+from netspec.reading import read_bytes
 from netspec.serialize import from_json
 from netspec.tracer import Heads, Tensor, trace
 
@@ -230,13 +232,9 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 def resolve(model: str | Graph, **options: Any) -> Graph:
     """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
     if isinstance(model, str) and model.endswith(".json"):
-        try:
-            text = Path(model).read_bytes()
-        except FileNotFoundError:
-            raise UnknownNameError(f"no file {model}") from None
-        except OSError as error:
-            raise GraphError(f"{model} cannot be read: {error.strerror}") from None
-        model = from_json(text, model)
+        if not os.path.lexists(model):
+            raise UnknownNameError(f"no file {model}")
+        model = from_json(read_bytes(model, GraphError), model)
     if isinstance(model, Graph):
         given = [key for key, value in options.items() if value is not None]
         if given:

@@ -13,7 +13,16 @@ from typing import Any, get_args, get_type_hints
 
 from netspec.errors import RecipeError
 from netspec.options import name_or_path, path
-from trainspec.recipes.find import COLLECTIONS, find_recipe, override, with_data
+from trainspec.recipes.find import (
+    COLLECTIONS,
+    check_values,
+    find_recipe,
+    has_recipe,
+    override,
+    recipe_file,
+    recipe_name,
+    with_data,
+)
 from trainspec.recipes.recipe import Recipe
 
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
@@ -30,6 +39,17 @@ class TrainOptions:
     budget: float | None
     weights: Path | None
     out: Path
+
+    def check(self, architecture: str, family: str) -> None:
+        """Refuse what is wrong whatever the data are, before any is looked for. Raises `RecipeError`."""
+        if self.recipe not in COLLECTIONS:
+            override(find_recipe(architecture, family, "", self.recipe), self.overrides)
+        elif not has_recipe(architecture, family, self.recipe):
+            find_recipe(architecture, family, "", self.recipe)  # which says where there is one
+
+    def recipe_name(self, architecture: str, family: str, data_name: str) -> str:
+        """The name of the recipe's file, for people."""
+        return recipe_name(recipe_file(architecture, family, data_name, self.recipe))
 
     def recipe_for(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, with the single values that the user gave in place of its own.
@@ -69,10 +89,11 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
     """The options out of what argparse read. Raises `RecipeError` where one means nothing."""
     overrides = _assignments(arguments.set)
+    check_values(overrides)  # refused here, before any data is looked for
     for name in SHORTCUTS:
         if (text := getattr(arguments, name)) is not None:
             overrides[name] = _toml_value(text)
-            override(Recipe(), {name: overrides[name]}, f"--{name}")  # refused here, before any data is looked for
+            check_values({name: overrides[name]}, f"--{name}")
     return TrainOptions(
         data=arguments.data,
         recipe=arguments.recipe,
