@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from deploy.shell import say
 from netspec import cli, table
 from netspec.errors import UnknownNameError
 from netspec.graph import Graph
-from netspec.options import Parser, add_form_options, form_of, image_size
+from netspec.options import Parser, add_form_options, form_of, image_size, name_or_path, path
 from netspec.registry import Architecture, architecture, find, list_architectures, matching, resolve
 
 
@@ -51,9 +52,14 @@ def parser() -> Parser:
     chosen.add_argument("--seed-row", metavar="TEXT", help="in the row of the seeds' tables, as 'seed 1' or 'densenet'")
     one = parser.add_argument_group("one network", "ARCH is a name, or a .json file of a graph.")
     only = one.add_mutually_exclusive_group()
-    only.add_argument("--show", metavar="ARCH", help="its layers, with shapes, parameters and MACs, and its options")
-    only.add_argument("--diagram", metavar="ARCH", help="its blocks, drawn into an SVG file")
-    one.add_argument("--out", type=Path, metavar="FILE", help="of --diagram; default: ARCH.svg")
+    only.add_argument(
+        "--show",
+        type=name_or_path,
+        metavar="ARCH",
+        help="its layers, with shapes, parameters and MACs, and its options",
+    )
+    only.add_argument("--diagram", type=name_or_path, metavar="ARCH", help="its blocks, drawn into an SVG file")
+    one.add_argument("--out", type=path, metavar="FILE", help="of --diagram; default: ARCH.svg")
     add_form_options(one)
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
     return parser
@@ -90,16 +96,16 @@ def show(network: str, graph: Graph, *, as_json: bool) -> None:
     print_layers(graph)
     if network in list_architectures():
         choices = (f"{option}={default}" for option, default in find(network).options.items())
-        print(f"options: {', '.join(choices) or 'none'}")
+        say(f"options: {', '.join(choices) or 'none'}")
 
 
-def draw(graph: Graph, path: Path) -> None:
+def draw(graph: Graph, file: Path) -> None:
     """Write the picture and say where it is."""
     from netspec.diagram import as_svg
     from netspec.files import write_bytes
 
-    write_bytes(path, as_svg(graph).encode())
-    print(path)
+    write_bytes(file, as_svg(graph).encode())
+    say(file)
 
 
 if __name__ == "__main__":

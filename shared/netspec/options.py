@@ -1,19 +1,19 @@
 """The command-line options by which a person says which network is meant, the same in every command."""
 
 import argparse
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from deploy import options
+from deploy.options import name_or_path as name_or_path, path as path
 from netspec.errors import UnknownNameError
 from netspec.graph import Graph
 from netspec.registry import resolve
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(options.Parser):
     """An argument parser whose mistakes are a user's like any other: one line, no usage text."""
 
-    def error(self, message: str) -> NoReturn:
-        raise UnknownNameError(f"{message} (see {self.prog} --help)")
+    mistake = UnknownNameError
 
 
 def add_form_options(parser: Any) -> None:
@@ -64,17 +64,18 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three export commands."""
     parser.add_argument(
         "network",
+        type=name_or_path,
         metavar="ARCH",
         help="an architecture's name, a .json file of a graph, or a RUN: the folder of one, with its trained weights",
     )
     add_form_options(parser)
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="canonical weights; default: a run's, or probe weights to try"
+        "--weights", type=path, metavar="FILE", help="canonical weights; default: a run's, or probe weights to try"
     )
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: what the exporter is best at")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="default: exports/ARCH-FRAMEWORK.onnx, or proof/FRAMEWORK.onnx in the folder of a run",
     )

@@ -1,7 +1,7 @@
 """The networks there are, by name."""
 
-import difflib
 import importlib
+import os
 import pkgutil
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,9 +15,11 @@ from pathlib import Path
 from sys import float_info
 from typing import Any
 
+from deploy.options import nearest as nearest
 from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
+from netspec.reading import read_bytes
 from netspec.serialize import from_json
 from netspec.tracer import Heads, Tensor, trace
 
@@ -118,17 +120,10 @@ def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise UnknownNameError(f"no {kind} matches '{pattern}'{nearest(pattern, names)}")
+            lower = pattern.lower()
+            hint = f"; did you mean {lower}?" if any(fnmatchcase(name, lower) for name in names) else ""
+            raise UnknownNameError(f"no {kind} matches '{pattern}'{hint or nearest(pattern, names)}")
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean a, b?`, or where to look."""
-    names = list(names)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {', '.join(close)}?"
-    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
 
 
 def architecture(
@@ -237,13 +232,9 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 def resolve(model: str | Graph, **options: Any) -> Graph:
     """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
     if isinstance(model, str) and model.endswith(".json"):
-        try:
-            text = Path(model).read_bytes()
-        except FileNotFoundError:
-            raise UnknownNameError(f"no file {model}") from None
-        except OSError as error:
-            raise GraphError(f"{model} cannot be read: {error.strerror}") from None
-        model = from_json(text, model)
+        if not os.path.lexists(model):
+            raise UnknownNameError(f"no file {model}")
+        model = from_json(read_bytes(model, GraphError), model)
     if isinstance(model, Graph):
         given = [key for key, value in options.items() if value is not None]
         if given:

@@ -13,20 +13,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from deploy.shell import Stopped
+
 Item = TypeVar("Item")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO_SECONDS = 1.0  # nox and the shell each pass one Ctrl-C on: what arrives so soon after it is the same request
 
 _asked: int | None = None  # the signal that nobody has answered yet
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end; `number` says which one."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
 
 
 def check() -> None:

@@ -1,21 +1,22 @@
 """`python -m trainspec agreement RUN RUN`: how far two runs of one recipe stayed together."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from deploy.shell import say
 from netspec import cli
-from netspec.options import Parser
+from netspec.options import Parser, path
 
 
 def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="trainspec", description="What is known of finished runs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     agreement = commands.add_parser("agreement", help="batches, first losses, weights and predictions of two runs")
-    agreement.add_argument("runs", nargs=2, type=Path, metavar="RUN")
+    agreement.add_argument("runs", nargs=2, type=path, metavar="RUN")
     options = parser.parse_args(argv)
     from trainspec.agreement import compare_runs
 
-    print("\n".join(compare_runs(*options.runs)))
+    for line in compare_runs(*options.runs):
+        say(line)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.shell import say
 from netspec import Graph, from_json, load_weights
 from netspec.errors import DataError
 from netspec.files import replacing
 from netspec.init import Weights
+from netspec.options import path
 from netspec.stopping import until_stopped
 from trainspec.data import Split, find_data
 from trainspec.plan import ahead, normalise
@@ -50,17 +52,17 @@ def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation
 
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three evaluation commands."""
-    parser.add_argument("--predictions", type=Path, metavar="FILE", help="where the predicted classes go, as .npy")
-    parser.add_argument("--against", type=Path, metavar="FILE", help="predictions of another, to say how many agree")
+    parser.add_argument("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy")
+    parser.add_argument("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree")
 
 
 def report(evaluation: Evaluation, arguments: argparse.Namespace, default: Path) -> None:
     """Print an evaluation, keep its predictions, and compare them with those of `--against`."""
     other = None if arguments.against is None else read_predictions(arguments.against)
-    print(evaluation)
+    say(evaluation)
     save_predictions(evaluation, arguments.predictions or default)
     if other is not None:
-        print(f"agrees with {arguments.against} on {agreement(evaluation.predictions, other):.3f} % of the images")
+        say(f"agrees with {arguments.against} on {agreement(evaluation.predictions, other):.3f} % of the images")
 
 
 def agreement(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
@@ -97,6 +99,6 @@ def read_run(folder: Path) -> tuple[Run, Graph, Weights]:
 
 def test_split_of(run: Run, graph: Graph) -> tuple[Split, Constants]:
     """The images that a run's network is judged on, found again by what its user typed."""
-    found = find_data(run.facts["data_choice"], notice=print)
+    found = find_data(run.facts["data_choice"], notice=say)
     data = found.load(graph.input_shape[1], run.recipe.seed)
     return data.test, run.recipe.augmentation.constants(data)

@@ -20,6 +20,7 @@ import numpy as np
 from netspec import Graph, find, initial_weights, list_architectures, without_noise
 from netspec.errors import failure
 from netspec.files import write_bytes
+from netspec.options import path
 from netspec.reduce import least_image
 from netspec.registry import matching
 from trainspec.data import DataSet, digits
@@ -215,5 +216,5 @@ def add_train_all_options(parser: argparse.ArgumentParser) -> None:
     """Options of the two `train_all` commands."""
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard; default: all")
     parser.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="FOLDER", help="of train_all.jsonl and train_all.md"
+        "--out", type=path, default=Path("results"), metavar="FOLDER", help="of train_all.jsonl and train_all.md"
     )

@@ -10,6 +10,7 @@ from typing import Literal
 
 Kind = Literal["constant", "step", "cosine", "one_cycle", "htd"]
 
+RATE = ("lr", "learning_rate", "rate", "max_lr", "base_lr", "lr_max")  # what people call the peak elsewhere
 ONE_CYCLE_RISE = 0.3  # the fraction of the steps that the rate rises, as in PyTorch's OneCycleLR
 ONE_CYCLE_START = 25.0  # the peak over the first rate
 ONE_CYCLE_END = 1e4  # the first rate over the last
@@ -32,9 +33,9 @@ class Schedule:
     """
 
     kind: Kind = "cosine"
-    peak: float = field(default=0.1, metadata={"above": 0.0})
-    warmup_epochs: float = field(default=0.0, metadata={"least": 0.0})
-    floor: float = field(default=0.0, metadata={"least": 0.0})
+    peak: float = field(default=0.1, metadata={"above": 0.0, "also": RATE})
+    warmup_epochs: float = field(default=0.0, metadata={"least": 0.0, "also": ("warmup", "warm_up")})
+    floor: float = field(default=0.0, metadata={"least": 0.0, "also": ("min_lr", "eta_min", "lr_min")})
     milestones: tuple[float, ...] = field(default=(), metadata={"above": 0.0})
     rates: tuple[float, ...] = field(default=(), metadata={"least": 0.0})
     gamma: float = field(default=0.1, metadata={"above": 0.0, "most": 1.0})

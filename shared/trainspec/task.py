@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.shell import say
 from netspec import Graph, architecture, find, initial_weights, load_weights
 from netspec.init import Weights
+from netspec.options import name_or_path
 from netspec.weights import weights_hash
 from trainspec.data import DataSet, find_data
 from trainspec.data.images import RESIZE_RULE
@@ -98,7 +100,9 @@ def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
 
 def add_task_options(parser: argparse.ArgumentParser) -> None:
     """Options of the training commands."""
-    parser.add_argument("architecture", metavar="ARCH", help="an architecture's name, as the zoo lists it")
+    parser.add_argument(
+        "architecture", type=name_or_path, metavar="ARCH", help="an architecture's name, as the zoo lists it"
+    )
     add_train_options(parser)
 
 
@@ -111,7 +115,7 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
 
     def notice(text: str) -> None:
         notes.append(text)
-        print(f"*** {text} ***", flush=True)
+        say(f"*** {text} ***")
 
     entry = find(arguments.architecture)
     options = read_train_options(arguments)
@@ -119,7 +123,7 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     recipe = options.recipe_for(arguments.architecture, entry.family, found.name)
     size = recipe.data.image_size or max(entry.input_shape[1:])
     recipe = with_image_size(recipe, size)
-    print(f"data       {found.label}", flush=True)
+    say(f"data       {found.label}")
     data = found.load(size, recipe.seed)
     graph = network_for(arguments.architecture, data, recipe)
     return Task(

@@ -3,11 +3,11 @@
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from deploy.shell import say
 from keras_impl.quiet import import_keras
 from netspec import cli
-from netspec.options import Parser, add_export_options
+from netspec.options import Parser, add_export_options, path
 from netspec.stopping import between_steps
 from trainspec.evaluation import add_evaluate_options
 from trainspec.few_steps import add_train_all_options, train_all
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int | None:
     add_train_all_options(train_all)
     train_all.set_defaults(run=run_train_all)
     evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
-    evaluate.add_argument("folder", type=Path, metavar="RUN")
+    evaluate.add_argument("folder", type=path, metavar="RUN")
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file by tf2onnx and verify it against the model")
@@ -75,7 +75,7 @@ def run_export(options: argparse.Namespace) -> None:
 
     model, opset = keras_impl.build(what.graph, weights=what.weights), options.opset or OPSET
     difference = keras_impl.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
-    print(f"{what.path}: opset {opset}, differs from Keras by {difference}")
+    say(f"{what.path}: opset {opset}, differs from Keras by {difference}")
 
 
 if __name__ == "__main__":

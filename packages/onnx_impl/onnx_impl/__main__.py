@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from deploy.shell import say
 from netspec import cli
-from netspec.options import Parser, add_export_options
+from netspec.options import Parser, add_export_options, name_or_path, path
 from netspec.stopping import between_steps
 from trainspec.evaluation import add_evaluate_options
 
@@ -14,8 +14,10 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="onnx_impl", description="Networks as ONNX models, with no framework.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="the accuracy of an ONNX file over a test split")
-    evaluate.add_argument("model", type=Path, metavar="MODEL.onnx")
-    evaluate.add_argument("--data", metavar="D", help="as for training; default: as training chooses")
+    evaluate.add_argument("model", type=path, metavar="MODEL.onnx")
+    evaluate.add_argument(
+        "--data", type=name_or_path, metavar="D", help="as for training; default: as training chooses"
+    )
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file and verify it against ONNX's reference evaluator")
@@ -43,7 +45,7 @@ def run_export(options: argparse.Namespace) -> None:
     difference = export_onnx(
         what.graph, what.weights, what.path, opset=opset, fold_batch_norm=options.fold, metadata=what.metadata
     )
-    print(f"{what.path}: opset {opset}, differs from its reference by {difference}")
+    say(f"{what.path}: opset {opset}, differs from its reference by {difference}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.shell import say
 from netspec.errors import DataError, first_line
 from onnx_impl.verify import run, session
 from trainspec.data import find_data
@@ -48,7 +49,7 @@ def evaluate_file(options: argparse.Namespace) -> None:
     except Exception as error:  # onnxruntime's exceptions have no common base class
         raise DataError(f"{path}: not an ONNX model that runs ({first_line(error)})") from None
     described = Described.read(running, path)
-    found = find_data(options.data, notice=print)
+    found = find_data(options.data, notice=say)
     data = found.load(described.image_size, 0)  # the seed draws the validation split, and the test split is no draw
     if data.classes != described.classes:
         raise DataError(f"{path}: its classes are not those of {found.label}; give the data it was trained on")

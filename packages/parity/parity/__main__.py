@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netspec import cli
 from netspec.errors import WeightsError
-from netspec.options import Parser
+from netspec.options import Parser, path
 from trainspec.runs.machine import processes
 
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
@@ -39,11 +39,12 @@ def main(argv: Sequence[str]) -> int:
         "interrupted it goes on the next time",
     )
     parser.add_argument(
-        "--results", metavar="FOLDER", type=Path, default=Path("results"), help="where --all keeps its table"
+        "--results", metavar="FOLDER", type=path, default=Path("results"), help="where --all keeps its table"
     )
     parser.add_argument(
         "--weights",
         nargs="+",
+        type=path,
         metavar="FILE",
         help="canonical weights in place of probe weights; a second file goes to Keras, to see where two files part",
     )

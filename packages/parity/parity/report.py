@@ -11,6 +11,7 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
+from deploy.shell import printable
 from netspec.errors import failure
 from netspec.weights import load_weights
 from parity.check import CHECKS, Done, Plan, Result, check
@@ -40,7 +41,7 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
         )
     status = _summary(console, rows)
     if log:
-        console.print(f"table: {log.write_table(rows)}")
+        console.print(_shown(f"table: {log.write_table(rows)}"))
     return status
 
 
@@ -113,6 +114,13 @@ def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
     return Row.of(plan, results, time.perf_counter() - begin)
 
 
+def _shown(text: str) -> str:
+    """Text that may hold names of files, for a console that reads markup."""
+    from rich.markup import escape
+
+    return escape(printable(text))
+
+
 def _summary(console: Any, rows: Sequence[Row]) -> int:
     worst: dict[str, tuple[float, str]] = {}
     for row in rows:
@@ -124,7 +132,7 @@ def _summary(console: Any, rows: Sequence[Row]) -> int:
         console.print(f"worst {name}: {value:.1e} in {network}")
     failures = [(row.network, result) for row in rows for result in row.failures]
     for network, result in failures:
-        console.print(f"[bold red]FAILED[/] {network}: {result.check}: {result.where}")
+        console.print(f"[bold red]FAILED[/] {network}: {_shown(f'{result.check}: {result.where}')}")
     compared = sum(len(row.results) for row in rows)
     console.print(f"{compared} comparisons of {len(rows)} networks, {len(failures)} failed")
     return 1 if failures or not compared else 0

@@ -1,6 +1,6 @@
 """Where a recipe comes from: the files beside this one, or the user's own."""
 
-import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,11 +10,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from deploy.options import closest
 from netspec.errors import RecipeError, UnknownNameError
+from netspec.reading import check_file, read_bytes
 from trainspec.recipes.reading import from_table, merged, table_to_toml, to_table
 from trainspec.recipes.recipe import Recipe
 
 COLLECTIONS = ("modern", "seed")
+MOST = 1 << 20  # bytes of a recipe
 
 
 def find_recipe(architecture: str, family: str, data_name: str, which: str = "modern") -> Recipe:
@@ -25,13 +28,31 @@ def find_recipe(architecture: str, family: str, data_name: str, which: str = "mo
     `cifar` is cifar10, cifar100 and a folder cifar10-jpeg. Raises `RecipeError` where there is none or it says what is
     impossible, `UnknownNameError` where `which` means nothing.
     """
+    return read_recipe(recipe_file(architecture, family, data_name, which))
+
+
+def recipe_file(architecture: str, family: str, data_name: str, which: str = "modern") -> Traversable:
+    """The file that `find_recipe` reads. Raises as it does."""
     if which not in COLLECTIONS:
-        return read_recipe(_own_file(which))
+        return _own_file(which)
     if file := _shipped(architecture, family, data_name, which):
-        return read_recipe(file)
+        return file
     others = [name for name in COLLECTIONS if name != which and _shipped(architecture, family, data_name, name)]
     hint = " or ".join(f"--recipe {name}" for name in (*others, "FILE"))
     raise RecipeError(f"no {which} recipe for {architecture} (family {family}); try {hint}")
+
+
+def recipe_name(file: Traversable) -> str:
+    """What people call a recipe's file: `modern/vgg.digits` of a shipped one, the path of their own."""
+    path = Path(str(file))
+    shipped = path.parent.name in COLLECTIONS and path.parent.parent == Path(str(files("trainspec.recipes")))
+    return f"{path.parent.name}/{path.stem}" if shipped else str(path)
+
+
+def has_recipe(architecture: str, family: str, collection: str) -> bool:
+    """Whether a collection has a file for a network, whatever the data."""
+    owners = {file.name.split(".")[0] for file in (files("trainspec.recipes") / collection).iterdir()}
+    return bool(owners & {architecture, family})
 
 
 def _shipped(architecture: str, family: str, data_name: str, collection: str) -> Traversable | None:
@@ -60,14 +81,22 @@ def read_recipe(file: Traversable) -> Recipe:
 
 def override(recipe: Recipe, values: Mapping[str, Any], origin: str = "--set") -> Recipe:
     """`recipe` with single values replaced: `{"batch": 64, "optimizer.weight_decay": 1e-4}`. Raises `RecipeError`."""
-    table = to_table(recipe)
+    return from_table(Recipe, _with_values(to_table(recipe), values), origin)
+
+
+def check_values(values: Mapping[str, Any], origin: str = "--set") -> None:
+    """Raise `RecipeError` for single values that no recipe can have, whichever the others are."""
+    from_table(Recipe, _with_values({}, values), origin, together=False)
+
+
+def _with_values(table: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         *section, name = key.split(".")
         over: dict[str, Any] = {name: value}
         for part in reversed(section):
             over = {part: over}
         table = merged(table, over)
-    return from_table(Recipe, table, origin)
+    return table
 
 
 def with_data(recipe: Recipe, data_name: str) -> Recipe:
@@ -86,27 +115,31 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _own_file(which: str) -> Path:
-    path = Path(which).expanduser()
-    if path.is_file():
-        return path
+    path = Path(os.path.expanduser(which))
+    if os.path.lexists(path):
+        return check_file(path, RecipeError)
     if path.suffix == ".toml" or path.name != which:
         raise RecipeError(f"{which}: no such recipe file")
-    nearest = difflib.get_close_matches(which, COLLECTIONS, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else "a TOML file is needed otherwise"
+    close = closest(which, COLLECTIONS, 1)
+    hint = f"did you mean {close[0]}?" if close else "a TOML file is needed otherwise"
     raise UnknownNameError(f"--recipe {which}: neither {' nor '.join(COLLECTIONS)}; {hint}")
 
 
-def _beside(file: Traversable, name: Any) -> Traversable:
-    parent = Path(str(file)).parent / name if isinstance(name, str) else None
-    if parent is None or not parent.is_file():
-        raise RecipeError(f"{file}: extends {name!r}, which is no file beside it")
-    return parent
+def _beside(file: Traversable, name: Any) -> Path:
+    """The file of that name in the folder of `file`; no link leads out of it."""
+    path = Path(str(file))
+    if isinstance(name, str) and name and Path(name).name == name and (parent := path.parent / name).is_file():
+        if parent.resolve().parent in (path.parent.resolve(), path.resolve().parent):
+            return parent
+        raise RecipeError(f"{file}: extends {name!r}, which is a link out of its folder; only a file beside it will do")
+    raise RecipeError(f"{file}: extends {name!r}, which is no file beside it")
 
 
 def _table(file: Traversable) -> dict[str, Any]:
+    content = read_bytes(file, RecipeError, most=MOST) if isinstance(file, Path) else file.read_bytes()
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{file}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise RecipeError(f"{file}: not a TOML file that can be read (nested too deeply)") from None
+    except ValueError as error:  # tomllib's own, bytes that are not text, and numbers of thousands of digits
         raise RecipeError(f"{file}: not a TOML file ({error})") from error

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from netspec.errors import RecipeError
-from trainspec.recipes.find import COLLECTIONS, find_recipe, override, with_data
+from netspec.options import name_or_path, path
+from trainspec.recipes.find import (
+    COLLECTIONS,
+    check_values,
+    find_recipe,
+    has_recipe,
+    override,
+    recipe_file,
+    recipe_name,
+    with_data,
+)
 from trainspec.recipes.recipe import Recipe
 
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
@@ -30,6 +40,17 @@ class TrainOptions:
     weights: Path | None
     out: Path
 
+    def check(self, architecture: str, family: str) -> None:
+        """Refuse what is wrong whatever the data are, before any is looked for. Raises `RecipeError`."""
+        if self.recipe not in COLLECTIONS:
+            override(find_recipe(architecture, family, "", self.recipe), self.overrides)
+        elif not has_recipe(architecture, family, self.recipe):
+            find_recipe(architecture, family, "", self.recipe)  # which says where there is one
+
+    def recipe_name(self, architecture: str, family: str, data_name: str) -> str:
+        """The name of the recipe's file, for people."""
+        return recipe_name(recipe_file(architecture, family, data_name, self.recipe))
+
     def recipe_for(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, with the single values that the user gave in place of its own.
 
@@ -42,18 +63,23 @@ class TrainOptions:
 def add_train_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of a training."""
     parser.add_argument(
-        "--data", metavar="D", help="cifar10, cifar100, digits, or a folder or archive of class folders"
+        "--data",
+        metavar="D",
+        type=name_or_path,
+        help="cifar10, cifar100, digits, or a folder or archive of class folders",
     )
-    parser.add_argument("--recipe", metavar="R", default=COLLECTIONS[0], help="modern (the default), seed, or a file")
+    parser.add_argument(
+        "--recipe", metavar="R", type=name_or_path, default=COLLECTIONS[0], help="modern (the default), seed, or a file"
+    )
     kinds = get_type_hints(Recipe)
     for field in fields(Recipe):
         if field.name in SHORTCUTS:
             choices = f" ({', '.join(get_args(kinds[field.name]))})" if get_args(kinds[field.name]) else ""
             parser.add_argument(f"--{field.name}", metavar=field.name[0].upper(), help=field.metadata["help"] + choices)
     parser.add_argument("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h")
-    parser.add_argument("--weights", metavar="FILE", type=Path, help="start from the weights in this .safetensors file")
+    parser.add_argument("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors file")
     parser.add_argument(
-        "--out", metavar="FOLDER", type=Path, default=Path("runs"), help="where the run's folder is made"
+        "--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"
     )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
@@ -63,10 +89,11 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
     """The options out of what argparse read. Raises `RecipeError` where one means nothing."""
     overrides = _assignments(arguments.set)
+    check_values(overrides)  # refused here, before any data is looked for
     for name in SHORTCUTS:
         if (text := getattr(arguments, name)) is not None:
             overrides[name] = _toml_value(text)
-            override(Recipe(), {name: overrides[name]}, f"--{name}")  # refused here, before any data is looked for
+            check_values({name: overrides[name]}, f"--{name}")
     return TrainOptions(
         data=arguments.data,
         recipe=arguments.recipe,

@@ -1,17 +1,19 @@
 """TOML tables to frozen dataclasses and back. What the dataclass does not know is refused."""
 
-import difflib
 import json
 import math
 import operator
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from deploy.options import closest
 from netspec.errors import RecipeError
 
 Section = TypeVar("Section")
+
+LARGEST = 2**63  # whole numbers are below it: what files and frameworks keep them in
 
 LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's metadata: what holds, and its words
     "least": (operator.ge, "at least"),
@@ -21,30 +23,38 @@ LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's m
 }
 
 
-def from_table(section: type[Section], table: Mapping[str, Any], origin: str, path: str = "") -> Section:
+def from_table(section: type[Section], table: Mapping[str, Any], origin: str, *, together: bool = True) -> Section:
     """An instance of the dataclass `section` out of `table`, the rest by default.
+
+    `together` has the values of a section checked against one another, too.
 
     Raises `RecipeError`, in one line that begins with `origin` (a file, an option), on an unknown key (with the nearest
     known one), a value of the wrong type, and an impossible value.
     """
-    known = {field.name: field for field in fields(section)}  # type: ignore[arg-type]
-    kinds = get_type_hints(section)
-    values = {}
-    for key, value in table.items():
-        name = f"{path}{key}"
-        if key not in known:
-            raise RecipeError(f"{origin}: unknown key {name}; {_nearest(name, (f'{path}{key}' for key in known))}")
-        if is_dataclass(kinds[key]):
-            if not isinstance(value, Mapping):
-                raise RecipeError(f"{origin}: {name} is a section, not a value; write [{name}]")
-            values[key] = from_table(kinds[key], value, origin, f"{name}.")
-        else:
-            values[key] = _value(value, kinds[key], known[key], f"{origin}: {name}")
-    instance = section(**values)
-    problem = getattr(instance, "problem", lambda: None)()
-    if problem:
-        raise RecipeError(f"{origin}: {path}{problem}")
-    return instance
+
+    def read(section: Any, table: Mapping[str, Any], path: str) -> Any:
+        known = {field.name: field for field in fields(section)}
+        kinds = get_type_hints(section)
+        values = {}
+        for key, value in table.items():
+            name = f"{path}{key}"
+            if key not in known:
+                raise RecipeError(f"{origin}: unknown key {name}; {_hint(name, path, root)}")
+            if is_dataclass(kinds[key]):
+                if not isinstance(value, Mapping):
+                    raise RecipeError(f"{origin}: {name} is a section, not a value; write [{name}]")
+                values[key] = read(kinds[key], value, f"{name}.")
+            else:
+                values[key] = _value(value, kinds[key], known[key], f"{origin}: {name}")
+        instance = section(**values)
+        problem = getattr(instance, "problem", lambda: None)() if together else None
+        if problem:
+            raise RecipeError(f"{origin}: {path}{problem}")
+        return instance
+
+    root = section
+    found: Section = read(section, table, "")
+    return found
 
 
 def to_table(section: Any) -> dict[str, Any]:
@@ -80,10 +90,25 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+def _hint(name: str, path: str, root: Any) -> str:
+    """What was meant by an unknown key: one of the same last name, or called so elsewhere, or one that looks alike."""
+    names = dict(_keys(root))
+    last = name.rpartition(".")[2]
+    called = [key for key, also in names.items() if last.lower() in (key.rpartition(".")[2], *also)]
+    alike = [key for key in names if key.startswith(path)]
+    if close := called or closest(name, alike, 1) or closest(name, list(names), 1):
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(key for key in alike if '.' not in key.removeprefix(path))}"
+
+
+def _keys(section: Any, path: str = "") -> Iterator[tuple[str, Sequence[str]]]:
+    """Every key of a section and of those in it, by its whole name, with what else people call it."""
+    kinds = get_type_hints(section)
+    for field in fields(section):
+        name = f"{path}{field.name}"
+        yield name, field.metadata.get("also", ())
+        if is_dataclass(kinds[field.name]):
+            yield from _keys(kinds[field.name], f"{name}.")
 
 
 def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:
@@ -91,7 +116,11 @@ def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         if value not in arguments:
-            raise RecipeError(f"{where} = {_shown(value)} is not allowed; choose {', '.join(map(str, arguments))}")
+            close = closest(value, arguments, 1) if isinstance(value, str) else []
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise RecipeError(
+                f"{where} = {_shown(value)} is not allowed; choose {', '.join(map(str, arguments))}{hint}"
+            )
         return value
     if origin in (types.UnionType, Union):  # `kind | None`: what is absent is None
         return _value(value, next(kind for kind in arguments if kind is not types.NoneType), field, where)
@@ -102,7 +131,7 @@ def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:
     if origin is Mapping:
         return _free(value, arguments[1], where)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < 1 << 1023 else math.inf
     if type(value) is not kind:
         allowed = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
         raise RecipeError(f"{where} = {_shown(value)} is not allowed; give {allowed}")
@@ -125,6 +154,8 @@ def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
 
 def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
     present = [limit for limit in LIMITS if limit in limits]
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise RecipeError(f"{where} is not allowed; a whole number of {len(str(LARGEST))} digits at most")
     if not math.isfinite(value) or not all(LIMITS[limit][0](value, limits[limit]) for limit in present):
         allowed = " and ".join(f"{LIMITS[limit][1]} {limits[limit]:g}" for limit in present)
         raise RecipeError(f"{where} = {value:g} is not allowed; must be {allowed or 'finite'}")

@@ -15,8 +15,9 @@ Init = Literal["he_normal", "he_normal_fan_out", "glorot_uniform"]
 Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
 
 
-def _limited(default: Any, meaning: str = "", **limits: float) -> Any:
-    return field(default=default, metadata={"help": meaning, **limits})
+def _limited(default: Any, meaning: str = "", also: tuple[str, ...] = (), **limits: float) -> Any:
+    """`also`: what people call it elsewhere, for hints."""
+    return field(default=default, metadata={"help": meaning, "also": also, **limits})
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Data:
     """
 
     name: str | None = None
-    image_size: int | None = _limited(None, least=1)
+    image_size: int | None = _limited(None, also=("size", "img_size", "resolution", "input_size"), least=1)
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Optimizer:
     """
 
     kind: Literal["sgd"] = "sgd"
-    momentum: float = _limited(0.9, least=0.0, below=1.0)
+    momentum: float = _limited(0.9, also=("beta",), least=0.0, below=1.0)
     nesterov: bool = True
-    weight_decay: float = _limited(5e-4, least=0.0)
+    weight_decay: float = _limited(5e-4, also=("decay", "wd", "l2", "weight_decay_rate"), least=0.0)
     decay_norms_and_biases: bool = False
 
 
@@ -51,8 +52,8 @@ class Augmentation:
     `normalise`: by the data set's own mean and deviation, to -1..1 ("half"), or to 0..1 ("unit").
     """
 
-    pad: int = _limited(4, least=0, most=1024)
-    flip: bool = True
+    pad: int = _limited(4, also=("padding", "crop", "random_crop"), least=0, most=1024)
+    flip: bool = _limited(True, also=("hflip", "mirror", "horizontal_flip"))
     normalise: Literal["dataset", "half", "unit"] = "dataset"
 
     def constants(self, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -71,8 +72,8 @@ class Augmentation:
 class Regularisation:
     """`label_smoothing`: 1512.00567. `dropout`: the rate of every dropout layer; absent: the architecture's own."""
 
-    label_smoothing: float = _limited(0.0, least=0.0, below=1.0)
-    dropout: float | None = _limited(None, least=0.0, below=1.0)
+    label_smoothing: float = _limited(0.0, also=("smoothing",), least=0.0, below=1.0)
+    dropout: float | None = _limited(None, also=("drop_rate", "dropout_rate"), least=0.0, below=1.0)
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,14 @@ class Recipe:
     `network`: options of the architecture, which knows what it has, as `aux_heads = true` or `activation = "mish"`.
     """
 
-    epochs: int = _limited(200, "passes over the training split", least=1)
-    batch: int = _limited(128, "images in a step", least=1)
+    epochs: int = _limited(200, "passes over the training split", also=("epoch", "num_epochs", "max_epochs"), least=1)
+    batch: int = _limited(128, "images in a step", also=("batch_size", "bs"), least=1)
     init: Init = field(default="he_normal", metadata={"help": "how kernels are drawn"})
     precision: Precision = field(default="auto", metadata={"help": "arithmetic; auto: the fastest this machine has"})
     evaluate_every: int = _limited(1, "epochs between two looks at the validation split", least=1)
-    seed: int = _limited(0, "of the initial weights, the batches and the validation split", least=0, below=2**63)
+    seed: int = _limited(
+        0, "of the initial weights, the batches and the validation split", also=("random_seed",), least=0, below=2**63
+    )
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)

@@ -1,6 +1,7 @@
 """What `train_all` found: a row for each network and framework in a JSON-lines file, a table of them, a display."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -8,6 +9,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.shell import OutputError, printable
 from trainspec.runs.lines import append_line, read_lines
 from trainspec.runs.tables import markdown_table
 
@@ -144,5 +146,6 @@ class Display:
         self._live.update(self._task, completed=self.turn - 1, network=name, place=self.place)
 
     def say(self, text: str) -> None:
-        """Print a line (above the live one)."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        """Print a line (above the live one). What nobody can read any more ends no training."""
+        with suppress(OutputError):
+            self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)

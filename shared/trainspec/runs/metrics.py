@@ -39,8 +39,3 @@ def to_csv(metrics: Sequence[EpochMetrics]) -> str:
     writer.writeheader()
     writer.writerows(asdict(epoch) for epoch in metrics)
     return text.getvalue()
-
-
-def from_jsonl(text: str) -> list[EpochMetrics]:
-    """What `to_jsonl` wrote."""
-    return [EpochMetrics(**json.loads(line)) for line in text.splitlines()]

@@ -1,12 +1,14 @@
 """The one display of a training, whichever framework runs it."""
 
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from deploy.shell import OutputError, printable
 from trainspec.runs.metrics import EpochMetrics
 
 EVERY = 20  # steps between two updates: reading a loss back from the device makes it wait
@@ -77,5 +79,6 @@ class TrainingProgress:
         )
 
     def say(self, text: str) -> None:
-        """Print a line (above the live one)."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        """Print a line (above the live one). What nobody can read any more ends no training."""
+        with suppress(OutputError):
+            self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)

@@ -9,16 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from netspec.errors import DataError, StorageError
+from netspec.errors import StorageError
 from netspec.files import cannot_write, make_folder, replacing, write_bytes
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
 from trainspec.runs.lock import RunLock, is_running
 from trainspec.runs.machine import describe_machine, describe_versions
-from trainspec.runs.metrics import EpochMetrics, from_jsonl, to_csv, to_jsonl
-
-SCHEMA = 1
+from trainspec.runs.metrics import EpochMetrics, to_csv, to_jsonl
+from trainspec.runs.reading import SCHEMA, read_facts
 
 
 class Run:
@@ -95,16 +94,8 @@ class Run:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """The run in `folder`, to read it. Raises `DataError` where there is none."""
-        running = is_running(
-            folder
-        )  # before its status is read, so that a run that ends meanwhile is not called killed
-        try:
-            facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            metrics = from_jsonl((folder / "metrics.jsonl").read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{folder}: not the folder of a run ({error})") from error
-        if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
-            raise DataError(f"{folder}: run.json is not of schema {SCHEMA}, the only one this version reads")
+        running = is_running(folder)  # before its status is read: it may end meanwhile
+        facts, metrics = read_facts(folder)
         status = facts["status"]
         state = "killed" if status == "running" and not running else status
         return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics, state=state)

@@ -1,0 +1,111 @@
+"""Command lines: a parser whose mistakes are one line with the nearest name, and arguments that are paths.
+
+Standard library only, like `deploy.shell`: the parsers of all commands are made of these.
+"""
+
+import argparse
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+from deploy.errors import DeployError
+
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, where a file system does not say
+
+
+class UsageError(DeployError):
+    """A command line that cannot be understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are raised as `mistake`: one line, no usage text."""
+
+    mistake: ClassVar[type[Exception]] = UsageError
+
+    def error(self, message: str) -> NoReturn:
+        raise self.mistake(f"{message} (see {self.prog} --help)")
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            given = next((text for text in unknown if text.startswith("-")), None)
+            known = nearest(given.partition("=")[0], self._names(options)) if given else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{known}")
+        return options
+
+    def _names(self, options: argparse.Namespace) -> list[str]:
+        """The options of the command that was chosen."""
+        names = []
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                chosen = action.choices.get(getattr(options, action.dest, ""))
+                names += chosen._names(options) if isinstance(chosen, Parser) else []
+            else:
+                names += [name for name in action.option_strings if name.startswith("--")]
+        return list(dict.fromkeys(names))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean a, b?`, or what there is. Names that differ only in case and punctuation are the same."""
+    names = list(names)
+    if close := closest(name, names):
+        return f"; did you mean {', '.join(close)}?"
+    if not names:
+        return ""
+    return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
+
+
+def closest(name: str, names: Sequence[str], most: int = 3) -> list[str]:
+    """Up to `most` of `names`, the most similar first: those that are equal but for case and punctuation, or alike."""
+    forms: dict[str, list[str]] = {}
+    for known in names:
+        forms.setdefault(_form(known), []).append(known)
+    wanted = _form(name)
+    alike = [wanted] if wanted in forms else difflib.get_close_matches(wanted, forms, n=most, cutoff=0.5)
+    return [known for form in alike for known in forms[form]][:most]
+
+
+def _form(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold() or name
+
+
+def path(text: str) -> Path:
+    """An argument that is a path: `~` is the home folder also where the shell left it, as in `--out='~/runs'`.
+
+    Raises `argparse.ArgumentTypeError` for what no file system takes, before any work is done.
+    """
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("an empty path" if not text else "a path cannot hold a NUL character")
+    found = Path(os.path.expanduser(text))  # not Path.expanduser, which raises where there is no home folder
+    if str(found).startswith("~") and not os.path.lexists(found):
+        home = found.parts[0]
+        raise argparse.ArgumentTypeError(
+            f"there is no home folder {home}; write the whole path, or ./{home} for a name"
+        )
+    longest = _longest_name(found)
+    for part in found.parts:
+        if len(os.fsencode(part)) > longest:
+            shown = f"{part[:20]}..."
+            raise argparse.ArgumentTypeError(
+                f"the name {shown} has {len(os.fsencode(part))} bytes of {longest} at most"
+            )
+    if len(os.fsencode(found)) > LONGEST_PATH:
+        raise argparse.ArgumentTypeError(f"a path of {len(os.fsencode(found))} bytes; {LONGEST_PATH} at most")
+    return found
+
+
+def name_or_path(text: str) -> str:
+    """An argument that is a name or a path: `path` where it looks like one."""
+    return str(path(text)) if not text or text.startswith("~") or "\0" in text or len(text) > 200 else text
+
+
+def _longest_name(path: Path) -> int:
+    """Bytes that a file's name may have in the nearest folder that exists."""
+    for folder in (path, *path.parents):
+        try:
+            return os.pathconf(folder, "PC_NAME_MAX")
+        except (OSError, ValueError, AttributeError):
+            continue
+    return LONGEST_NAME

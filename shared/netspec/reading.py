@@ -1,0 +1,51 @@
+"""Files that are read whole: their kind and size are looked at before anything is read.
+
+A FIFO would hang, a device never ends, and a file of gigabytes is not what it claims to be.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from netspec.errors import DataError, DiptychError
+
+MOST = 64 << 20  # bytes of a text that a person or this project wrote
+
+
+def read_bytes(
+    path: str | os.PathLike[str], error: type[DiptychError] = DataError, *, most: int = MOST, missing: str = ""
+) -> bytes:
+    """The content of an ordinary file of at most `most` bytes.
+
+    Raises `error` in one line that names the file; `missing` is what it says where there is none.
+    """
+    check_file(path, error, most=most, missing=missing)
+    try:
+        # Without O_NONBLOCK a FIFO that has just taken the file's place would hang.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(most)
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
+
+
+def check_file(
+    path: str | os.PathLike[str], error: type[DiptychError] = DataError, *, most: int | None = None, missing: str = ""
+) -> Path:
+    """`path`, which is an ordinary file of at most `most` bytes, or a link to one. Raises `error` likewise."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise error(missing or f"{path} cannot be read: {os.strerror(errno.ENOENT)}") from None
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
+    except ValueError as problem:  # a NUL, or characters that no file's name has
+        raise error(f"{path} cannot be read: {problem}") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise error(f"{path} cannot be read: {os.strerror(errno.EISDIR)}")
+    if not stat.S_ISREG(found.st_mode):
+        raise error(f"{path} cannot be read: it is not an ordinary file")
+    if most is not None and found.st_size > most:
+        raise error(f"{path} cannot be read: it has {found.st_size:,} bytes, of {most:,} at most")
+    return Path(path)

@@ -1,0 +1,105 @@
+"""What a run's folder says of itself, read in one place: `run.json` and `metrics.jsonl`, whoever has changed them.
+
+Keys that nobody reads are let through: versions add some.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from netspec.errors import DataError
+from netspec.reading import read_bytes
+from trainspec.runs.metrics import EpochMetrics
+
+SCHEMA = 1
+FINISHED = "finished"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_word(value: Any) -> bool:
+    """What may be a part of a file's name."""
+    return isinstance(value, str) and re.fullmatch(r"\w{1,40}", value) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and abs(value) < 2**63
+
+
+def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(holds, value))
+
+
+Kinds = Mapping[str, tuple[Callable[[Any], bool], str]]  # by key: what holds of its value, in code and in words
+TEXT, NUMBER, WHOLE = (_is_text, "a text"), (_is_number, "a finite number"), (_is_whole, "a whole number")
+TEXTS, NUMBERS = (_list_of(_is_text), "a list of texts"), (_list_of(_is_number), "a list of finite numbers")
+NEEDED: Kinds = {
+    "status": TEXT,
+    "architecture": TEXT,
+    "framework": (_is_word, "one word"),
+    "data": TEXT,
+    "data_label": TEXT,
+    "plan_digests": TEXTS,
+}
+READ_WHERE_PRESENT: Kinds = {
+    "data_choice": TEXT,
+    "data_path": TEXT,
+    "data_fingerprint": TEXT,
+    "classes": TEXTS,
+    "mean": NUMBERS,
+    "std": NUMBERS,
+    "first_losses": NUMBERS,
+}
+_METRIC = {int: WHOLE, float: NUMBER, str: TEXT}
+METRICS: Kinds = {field.name: _METRIC[field.type] for field in fields(EpochMetrics) if field.type in _METRIC}
+
+
+def read_facts(folder: Path) -> tuple[dict[str, Any], list[EpochMetrics]]:
+    """`run.json` and the epochs of `metrics.jsonl`. Raises `DataError` in one line for anything that is not a run's."""
+    facts = _object(folder, "run.json", read_bytes(folder / "run.json", missing=f"{folder}: not the folder of a run"))
+    if facts.get("schema") != SCHEMA:
+        raise DataError(f"{folder}: run.json is not of schema {SCHEMA}, the only one this version reads")
+    _check(folder, "run.json", facts, NEEDED, needed=True)
+    _check(folder, "run.json", facts, READ_WHERE_PRESENT, needed=False)
+    lines = read_bytes(folder / "metrics.jsonl").splitlines()
+    return facts, [_epoch(folder, f"metrics.jsonl, line {number}", line) for number, line in enumerate(lines, 1)]
+
+
+def _epoch(folder: Path, name: str, line: bytes) -> EpochMetrics:
+    table = _object(folder, name, line)
+    known = {field.name for field in fields(EpochMetrics)}
+    if table.keys() != known:
+        wrong = ", ".join(sorted(table.keys() ^ known))
+        raise DataError(f"{folder}: not the folder of a run: {name} has missing or unknown keys: {wrong[:200]}")
+    _check(folder, name, table, METRICS, needed=True)
+    _check(folder, name, table, {key: NUMBER for key in known - METRICS.keys() if table[key] is not None}, needed=True)
+    return EpochMetrics(**table)
+
+
+def _object(folder: Path, name: str, text: bytes) -> dict[str, Any]:
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError) as error:  # also bytes that are not text, and lists in lists without end
+        raise DataError(f"{folder}: not the folder of a run: {name} is not JSON ({error})") from None
+    if not isinstance(table, dict):
+        raise DataError(f"{folder}: not the folder of a run: {name} is not an object with keys")
+    return table
+
+
+def _check(folder: Path, name: str, table: Mapping[str, Any], kinds: Kinds, *, needed: bool) -> None:
+    for key, (holds, words) in kinds.items():
+        if key not in table and needed:
+            raise DataError(f"{folder}: not the folder of a run: {name} has no {key}")
+        if key in table and not holds(table[key]):
+            shown = json.dumps(table[key])[:60]
+            raise DataError(f"{folder}: not the folder of a run: {key} is {shown} in {name}, not {words}")
