@@ -1,5 +1,6 @@
 """The steps of a training: epochs, rates, the budget, validation, and the figures of all of them."""
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from netspec.stopping import check
 from trainspec.data import Split
 from trainspec.evaluation import Evaluation, evaluate
-from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress
+from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress, duration
 from trainspec.schedules import learning_rate
 from trainspec.task import Task
 from trainspec.trainer import Epoch, Trainer
 
+WARM_UP = 5  # steps before the estimate begins to measure: the first ones compile
+LONG = 30 * 60  # seconds from which on a training says how long it will take
 TRIED = 32  # images that are evaluated before a training with a budget, to know what an evaluation costs
 FIRST = 20  # steps whose losses are kept one by one, to compare two runs by
 CHECK = 20  # steps between two looks at whether the loss is still a number: each makes a GPU wait
@@ -63,13 +66,26 @@ class Training:
         self.step = epoch.step
         if self.step <= FIRST:
             self.first_losses.append(loss)
+        if self.step == WARM_UP:
+            self._warm = time.monotonic()
         if self.step % CHECK == 0:
             mean_loss = epoch.mean_loss
+            if self.step == FIRST and not self.budget:
+                self._estimate((time.monotonic() - self._warm) / (FIRST - WARM_UP))
             if self.progress.due(self.step):
                 images = CHECK * self.task.batch_size
                 self.progress.update(
                     self.step, self.total_steps, images=images, loss=mean_loss, top1=epoch.top1, lr=epoch.lr
                 )
+
+    def _estimate(self, step_seconds: float) -> None:
+        """Say how long a long training will take."""
+        seconds = step_seconds * self.total_steps
+        if seconds > LONG:
+            self.progress.say(
+                f"estimate   this training takes about {duration(seconds)} here; --budget 30m (or another time) "
+                "fits its whole schedule into that time"
+            )
 
     def close(self, *, validate: bool) -> None:
         """Keep the figures of the epoch, whole or broken off. A validation that is interrupted may be left out then."""

@@ -25,7 +25,10 @@ from trainspec.recipes import Recipe, add_train_options, read_train_options, wit
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A network, its first weights, what it is trained on and how. `data_choice` finds the data set again."""
+    """A network, its first weights, what it is trained on and how. `data_choice` finds the data set again.
+
+    `budget` in seconds; `threads` of the CPU, the machine's share where there is none.
+    """
 
     architecture: str
     graph: Graph
@@ -34,6 +37,7 @@ class Task:
     data_choice: str
     recipe: Recipe
     budget: float | None = None
+    threads: int | None = None
     out: Path = Path("runs")
     command: str = ""
     notes: tuple[str, ...] = ()
@@ -136,6 +140,7 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
         data_choice=options.data or found.name,
         recipe=recipe,
         budget=options.budget,
+        threads=options.threads,
         out=options.out,
         command=shlex.join(["python", "-m", program, *(sys.argv[1:] if argv is None else argv)]),
         notes=(*notes, *data.notes),

@@ -40,12 +40,16 @@ class Deployed(Protocol):
 
 
 class Trainer(Protocol):
-    """A network in training. `device` and `precision` are for people; `packages` are those whose versions count."""
+    """A network in training. `device` and `precision` are for people; `packages` are those whose versions count.
+
+    `threads` are those of the CPU, on whose number the bits of a result depend.
+    """
 
     framework: str
     packages: tuple[str, ...]
     device: str
     precision: str
+    threads: int
     notes: tuple[str, ...]
 
     def train_epoch(self, epoch: "Epoch") -> None:

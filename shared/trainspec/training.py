@@ -37,6 +37,7 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
         command=task.command,
         device=trainer.device,
         precision=trainer.precision,
+        threads=trainer.threads,
         packages=trainer.packages,
         notes=(*task.notes, *trainer.notes),
         out=task.out,

@@ -5,19 +5,24 @@ from dataclasses import dataclass
 import keras
 
 from keras_impl.kernels import on_tensorflow
+from netspec.errors import RecipeError
 from trainspec.precision import resolve_precision
-from trainspec.runs.machine import describe_machine
+from trainspec.runs.machine import cores
 
 POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people."""
+    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
+
+    `threads` are those of the framework on the CPU: its bits depend on their number.
+    """
 
     on_gpu: bool
     label: str
     precision: str
+    threads: int
 
     @property
     def dtype(self) -> str:
@@ -40,16 +45,44 @@ def gpus() -> list[str]:
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
-def choose_machine(precision: str) -> Machine:
-    """The GPU if there is one, otherwise the CPU. Raises `RecipeError` for a precision that it does not have."""
+def choose_machine(precision: str, threads: int | None = None) -> Machine:
+    """The GPU if there is one, otherwise the CPU, with `threads` or as many as the process may use.
+
+    Raises `RecipeError` for a precision that the machine does not have.
+    """
     found = gpus()
     resolved = resolve_precision(precision, on_gpu=bool(found))
     if on_tensorflow():
         import tensorflow as tf
 
         tf.config.experimental.enable_tensor_float_32_execution(resolved == "tf32")
-    device = found[0] if found else f"CPU, {describe_machine()['cores']} cores"
-    return Machine(bool(found), f"{device} ({keras.backend.backend()})", resolved)
+    used = set_threads(threads)
+    device = found[0] if found else f"CPU, {used} threads"
+    return Machine(bool(found), f"{device} ({keras.backend.backend()})", resolved, used)
+
+
+def set_threads(threads: int | None) -> int:
+    """Give TensorFlow its threads before its first operation, and return how many it has.
+
+    Raises `RecipeError` where it has begun with another number, which cannot be changed in a process, and for a number
+    on another backend.
+    """
+    if not on_tensorflow():
+        if threads is not None:
+            raise RecipeError(f"--threads: {keras.backend.backend()} takes all cores; leave it out")
+        return cores()
+    import tensorflow as tf
+
+    wanted = threads or cores()
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(wanted)
+        tf.config.threading.set_inter_op_parallelism_threads(wanted)
+    except RuntimeError:  # TensorFlow has begun
+        present = tf.config.threading.get_intra_op_parallelism_threads() or cores()
+        if threads not in (None, present):
+            raise RecipeError(f"TensorFlow runs on {present} threads in this process, not on {threads}") from None
+        return present
+    return wanted
 
 
 def make_deterministic(seed: int) -> tuple[str, ...]:

@@ -27,8 +27,9 @@ class Trainer:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.machine = choose_machine(task.recipe.precision)
+        self.machine = choose_machine(task.recipe.precision, task.threads)
         self.device, self.precision = self.machine.label, self.machine.precision
+        self.threads = self.machine.threads
         self.notes: tuple[str, ...] = (DRAWS, *make_deterministic(task.recipe.seed))
         self.model = build(task.graph, weights=task.weights, dtype=self.machine.policy)
         self.optimizer = sgd(self.model, task.recipe.optimizer)
@@ -56,4 +57,4 @@ class Trainer:
         return get_weights(self.model)
 
     def deploy(self, weights: Weights) -> Deployed:
-        return Deployed(self.task.graph, weights)
+        return Deployed(self.task.graph, weights, self.task.threads)

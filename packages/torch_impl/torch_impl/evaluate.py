@@ -20,10 +20,10 @@ from trainspec.evaluation import evaluate, read_run, report, test_split_of
 class Deployed:
     """The network of `graph` with trained `weights`, auxiliary heads left out."""
 
-    def __init__(self, graph: Graph, weights: Weights) -> None:
+    def __init__(self, graph: Graph, weights: Weights, threads: int | None = None) -> None:
         self.graph = without_heads(graph)
         self.weights = {name: weights[name] for name in self.graph.params}
-        self.machine = choose_machine("fp32")
+        self.machine = choose_machine("fp32", threads)
         self.model = self.machine.place(build(self.graph, weights=self.weights)).eval()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:

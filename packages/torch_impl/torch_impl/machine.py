@@ -7,18 +7,22 @@ import torch
 from torch import nn
 
 from trainspec.precision import resolve_precision
-from trainspec.runs.machine import describe_machine
+from trainspec.runs.machine import cores
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people."""
+    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
+
+    `threads` are those of the framework on the CPU: its bits depend on their number.
+    """
 
     device: torch.device
     label: str
     precision: str
+    threads: int
 
     @property
     def dtype(self) -> torch.dtype:
@@ -40,13 +44,18 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_machine(precision: str) -> Machine:
-    """The GPU if there is one, otherwise the CPU. Raises `RecipeError` for a precision that it does not have."""
+def choose_machine(precision: str, threads: int | None = None) -> Machine:
+    """The GPU if there is one, otherwise the CPU, with `threads` or as many as the process may use.
+
+    Raises `RecipeError` for a precision that the machine does not have.
+    """
     chosen = device()
     resolved = resolve_precision(precision, on_gpu=chosen.type == "cuda")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = resolved == "tf32"
-    label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {describe_machine()['cores']} cores"
-    return Machine(chosen, label, resolved)
+    torch.set_num_threads(threads or cores())
+    used = torch.get_num_threads()
+    label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {used} threads"
+    return Machine(chosen, label, resolved, used)
 
 
 def make_deterministic(seed: int) -> tuple[str, ...]:

@@ -30,8 +30,9 @@ class Trainer:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.machine = choose_machine(task.recipe.precision)
+        self.machine = choose_machine(task.recipe.precision, task.threads)
         self.device, self.precision = self.machine.label, self.machine.precision
+        self.threads = self.machine.threads
         self.notes: tuple[str, ...] = (DRAWS, *make_deterministic(task.recipe.seed))
         self.model = self.machine.place(build(task.graph, weights=task.weights))
         self.optimizer = sgd(self.model, task.recipe.optimizer)
@@ -64,7 +65,7 @@ class Trainer:
         return get_weights(self.model)
 
     def deploy(self, weights: Weights) -> Deployed:
-        return Deployed(self.task.graph, weights)
+        return Deployed(self.task.graph, weights, self.task.threads)
 
 
 def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: Mapping[str, float]) -> torch.Tensor:

@@ -32,6 +32,7 @@ def start(out: Path) -> Run:
         command="python -m torch_impl train vgg19",
         device="cpu",
         precision="bf16",
+        threads=2,
         packages=("rich", "not-installed"),
         notes=("a note",),
         out=out,

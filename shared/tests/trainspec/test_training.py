@@ -46,6 +46,7 @@ class FakeTrainer:
     packages = ()
     device = "none"
     precision = "fp32"
+    threads = 1
     notes = ()
 
     def __init__(self, task, *, loss=lambda step: 1.0):

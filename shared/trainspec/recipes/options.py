@@ -26,6 +26,7 @@ from trainspec.recipes.find import (
 from trainspec.recipes.recipe import Recipe
 
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
+MOST_THREADS = 1024
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -37,6 +38,7 @@ class TrainOptions:
     recipe: str
     overrides: dict[str, Any]
     budget: float | None
+    threads: int | None
     weights: Path | None
     out: Path
 
@@ -77,6 +79,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
             choices = f" ({', '.join(get_args(kinds[field.name]))})" if get_args(kinds[field.name]) else ""
             parser.add_argument(f"--{field.name}", metavar=field.name[0].upper(), help=field.metadata["help"] + choices)
     parser.add_argument("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h")
+    parser.add_argument("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use")
     parser.add_argument("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors file")
     parser.add_argument(
         "--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"
@@ -99,6 +102,7 @@ def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
         recipe=arguments.recipe,
         overrides=overrides,
         budget=None if arguments.budget is None else parse_duration(arguments.budget),
+        threads=None if arguments.threads is None else parse_threads(arguments.threads),
         weights=arguments.weights,
         out=arguments.out,
     )
@@ -110,6 +114,13 @@ def parse_duration(text: str) -> float:
     if match is None or not (seconds := float(match[1]) * SECONDS[match[2]]):
         raise RecipeError(f"--budget {text}: not a time; give 90s, 10m or 1h")
     return seconds
+
+
+def parse_threads(text: str) -> int:
+    """A number of threads. Raises `RecipeError`."""
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_THREADS:
+        raise RecipeError(f"--threads {text}: give a whole number from 1 to {MOST_THREADS}")
+    return int(text)
 
 
 def _assignments(texts: Sequence[str]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> 
     rate.set_ylabel("learning rate at the end of the epoch")
     for axes in (loss, accuracy, rate):
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # whole ticks where there is one epoch
         axes.grid(alpha=0.3)
     for axes in (loss, accuracy):
         axes.legend()

@@ -1,10 +1,13 @@
 """What a figure was measured on: the machine and the versions. Nothing that names the machine or its user."""
 
+import math
 import os
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def describe_machine() -> dict[str, str | int | float]:
@@ -18,8 +21,20 @@ def describe_machine() -> dict[str, str | int | float]:
 
 
 def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many this process may use: those it may run on, or its container's share of them where that is less."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, _container_share(CGROUPS))))
+
+
+def _container_share(root: Path) -> float:
+    """The cores that a container may use (cgroup version 2, then 1), infinite where there is no limit."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((root / file).read_text(encoding="ascii") for file in files).split()
+            return math.inf if quota in ("max", "-1") else int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return math.inf
 
 
 def processes(gib: float) -> int:

@@ -14,6 +14,17 @@ from trainspec.runs.metrics import EpochMetrics
 EVERY = 20  # steps between two updates: reading a loss back from the device makes it wait
 
 
+def duration(seconds: float) -> str:
+    """A time for people: `40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
 class TrainingProgress:
     """A live line on a terminal (epoch, images/s, loss, top-1, rate, time left), and one printed line an epoch.
 
@@ -73,10 +84,16 @@ class TrainingProgress:
         if metrics.val_loss is not None and metrics.val_top1 is not None:
             validation = f"  validation: loss {metrics.val_loss:.4f}, top-1 {metrics.val_top1:.2f} %"
         self.say(
-            f"epoch {metrics.epoch}/{-(-total_steps // self.steps_per_epoch)}  {metrics.seconds:.1f} s  "
+            f"epoch {metrics.epoch}/{-(-total_steps // self.steps_per_epoch)}{self._part(metrics.step)}  "
+            f"{metrics.seconds:.1f} s  "
             f"{metrics.images_per_second:,.0f} images/s  lr {metrics.lr:.2g}  training: loss {metrics.train_loss:.4f}, "
             f"top-1 {metrics.train_top1:.2f} %{validation}  plan {metrics.plan_digest[:12]}"
         )
+
+    def _part(self, step: int) -> str:
+        """What there is of an epoch that is not whole."""
+        steps = step % self.steps_per_epoch
+        return f" ({steps} of {self.steps_per_epoch} steps)" if steps else ""
 
     def say(self, text: str) -> None:
         """Print a line (above the live one). What nobody can read any more ends no training."""
