@@ -42,6 +42,7 @@ KINDS = {
         "./packages/parity",
         "hypothesis",
         "mypy",
+        "nox",
         "pytest",
         "pytest-xdist",
     ],
