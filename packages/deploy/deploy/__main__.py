@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.predict import Model, ModelError, read_image
+from deploy.errors import DeployError, ModelError
+from deploy.images import read_image
+from deploy.predict import Model
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,7 +23,7 @@ def main(argv: Sequence[str]) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     predict = commands.add_parser("predict", help="the most probable classes of images")
     predict.add_argument("model", type=Path, metavar="MODEL.onnx")
-    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="JPEG or PNG files")
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="JPEG, PNG or WebP files")
     predict.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (5)")
     options = parser.parse_args(argv)
     if options.top < 1:
@@ -37,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ModelError as error:
+    except DeployError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:

@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.images import SUFFIXES
 from netspec.errors import DataError
 from trainspec.data.archives import is_archive, read_archive, stem
 from trainspec.data.cache import Notice, cached
 from trainspec.data.dataset import DataSet, Split, channel_statistics, hold_out, with_validation
-from trainspec.data.images import RESIZE_RULE, SUFFIXES, decode_all
+from trainspec.data.images import RESIZE_RULE, decode_all
 
 LABELS = {"cifar10-jpeg": "CIFAR-10 (JPEG)"}  # lossy copies must not pass for the original pixels
 SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
