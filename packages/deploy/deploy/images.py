@@ -193,8 +193,6 @@ def _few_enough_pixels(size: tuple[int, int], weight: int, name: str) -> None:
 
 
 def _unreadable(name: str, error: Exception) -> ImageError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    reason = " ".join(reason.split())[:200]
-    if isinstance(error, MemoryError):
-        reason = "not enough memory"
-    return ImageError(f"{name}: cannot be read as an image ({reason}); replace or remove it")
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    reason = "not enough memory" if isinstance(error, MemoryError) else " ".join(said.split())[:200]
+    return ImageError(f"{name}: cannot be read as an image ({reason or type(error).__name__}); replace or remove it")
