@@ -196,7 +196,6 @@ def hostile_images() -> dict[str, bytes]:
     scan = jpeg[jpeg.index(b"\xff\xda") : -2]
     size = jpeg.index(b"\xff\xc0") + 5
     inflating = chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(50_000_000), 9))
-    raw_profile = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(50_000_000)))
     profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(50_000_000), 9))
     extended = b"VP8X" + struct.pack("<II", 10, 0) + b"\xff\xff\xff\xff\xff\xff"
     return {
