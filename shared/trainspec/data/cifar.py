@@ -42,7 +42,11 @@ class Cifar:
 CIFAR10 = Cifar(
     name="cifar10",
     label="CIFAR-10",
-    source=Source(f"{SITE}/cifar-10-python.tar.gz", "6d958be074577803d12ecdefd02955f39262c83c16fe9320329d7fe0b5c001ce"),
+    source=Source(
+        f"{SITE}/cifar-10-python.tar.gz",
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9320329d7fe0b5c001ce",
+        size=170_498_071,
+    ),
     train_files=tuple(f"data_batch_{number}" for number in range(1, 6)),
     test_file="test_batch",
     labels_key=b"labels",
@@ -55,7 +59,9 @@ CIFAR100 = Cifar(
     name="cifar100",
     label="CIFAR-100",
     source=Source(
-        f"{SITE}/cifar-100-python.tar.gz", "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
+        f"{SITE}/cifar-100-python.tar.gz",
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        size=169_001_437,
     ),
     train_files=("train",),
     test_file="test",
