@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deploy import Model, ModelError, read_image
+from deploy import ImageError, Model, ModelError, read_image
 from netspec import architecture, initial_weights
 from netspec.compare import Difference, limits
 from onnx_impl import build
@@ -64,7 +64,7 @@ def test_an_image_is_prepared_as_in_training(tmp_path, proto, size, orientation)
 def test_what_cannot_be_used_is_one_line(tmp_path, proto):
     (tmp_path / "text.jpg").write_text("no image")
     for path, words in ((tmp_path / "text.jpg", "cannot be read as an image"), (tmp_path / "none.png", "no such file")):
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(ImageError, match=words):
             read_image(path, (32, 32))
     with pytest.raises(ModelError, match="not an ONNX model"):
         Model(tmp_path / "text.jpg")

@@ -18,7 +18,9 @@ from netspec.init import Weights
 from netspec.options import name_or_path
 from netspec.weights import weights_hash
 from trainspec.data import DataSet, find_data
+from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.data.images import RESIZE_RULE
+from trainspec.estimate import cpu_seconds, in_words
 from trainspec.plan import BatchPlan, EpochPlan, apply, draw_epoch, one_hot
 from trainspec.recipes import Recipe, add_train_options, read_train_options, with_image_size
 
@@ -123,12 +125,20 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
 
     entry = find(arguments.architecture)
     options = read_train_options(arguments)
-    found = find_data(options.data, notice=notice)
-    recipe = options.recipe_for(arguments.architecture, entry.family, found.name)
-    size = recipe.data.image_size or max(entry.input_shape[1:])
+
+    def recipe_and_size(data_name: str) -> tuple[Recipe, int]:
+        recipe = options.recipe_for(arguments.architecture, entry.family, data_name)
+        return recipe, recipe.data.image_size or max(entry.input_shape[1:])
+
+    def estimate(data_name: str) -> str:
+        return in_words(cpu_seconds(arguments.architecture, *recipe_and_size(data_name), CIFAR_TRAINED))
+
+    found = find_data(options.data, notice=notice, estimate=estimate)
+    recipe, size = recipe_and_size(found.name)
     recipe = with_image_size(recipe, size)
     say(f"data       {found.label}")
     data = found.load(size, recipe.seed)
+    print(f"images     {data.summary()}", flush=True)
     graph = network_for(arguments.architecture, data, recipe)
     return Task(
         architecture=arguments.architecture,

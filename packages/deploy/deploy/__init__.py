@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deploy.errors import DeployError as DeployError, ImageError as ImageError, ModelError as ModelError
-    from deploy.predict import Model as Model, Prediction as Prediction, read_image as read_image
+    from deploy.images import read_image as read_image
+    from deploy.predict import Model as Model, Prediction as Prediction
 
 _HOMES = {
     "DeployError": "errors",
@@ -16,7 +17,7 @@ _HOMES = {
     "ModelError": "errors",
     "Model": "predict",
     "Prediction": "predict",
-    "read_image": "predict",
+    "read_image": "images",
 }
 __all__ = list(_HOMES)
 

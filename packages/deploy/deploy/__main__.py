@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from deploy import shell
 from deploy.errors import ModelError
 from deploy.options import Parser, path
-from deploy.predict import Model, read_image
+from deploy.images import read_image
+from deploy.predict import Model
 
 
 def main(argv: Sequence[str]) -> None:
@@ -13,7 +14,7 @@ def main(argv: Sequence[str]) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     predict = commands.add_parser("predict", help="the most probable classes of images")
     predict.add_argument("model", type=path, metavar="MODEL.onnx")
-    predict.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="JPEG or PNG files")
+    predict.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="JPEG, PNG or WebP files")
     predict.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (5)")
     options = parser.parse_args(argv)
     if options.top < 1:

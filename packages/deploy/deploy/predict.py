@@ -3,15 +3,13 @@
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from deploy.errors import ModelError
+from deploy.images import RESIZE_RULE as RESIZE_RULE, read_image as read_image
 
-RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the one that is implemented here
 NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")
 
 
@@ -73,20 +71,3 @@ class Model:
             [Prediction(self.classes[index], float(row[index])) for index in best]
             for row, best in zip(probabilities, order, strict=True)
         ]
-
-
-def read_image(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray:
-    """A JPEG or PNG as uint8 `(H, W, 3)` of `size` `(H, W)`, by `RESIZE_RULE`. Raises `ModelError`."""
-    height, width = size
-    try:
-        with Image.open(Path(path), formats=("JPEG", "PNG")) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ModelError(f"{path}: an image of more than 8 bits a channel; convert it to 8 bits")
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            if upright.size == (width, height):
-                return np.asarray(upright)
-            return np.asarray(ImageOps.fit(upright, (width, height), method=Image.Resampling.BILINEAR))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ModelError(f"{path}: cannot be read as an image ({error}); JPEG and PNG are known") from None

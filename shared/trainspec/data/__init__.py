@@ -4,6 +4,8 @@
 """
 
 import difflib
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,10 @@ from trainspec.data.archives import SUFFIXES, is_archive
 from trainspec.data.cache import Notice, cache_folder
 from trainspec.data.cifar import CIFAR10, CIFAR100, load_cifar
 from trainspec.data.class_folder import describe, load_class_folder
-from trainspec.data.dataset import DataSet, Split
+from trainspec.data.dataset import DataSet, LeftOut, Split, shown
 from trainspec.data.download import fetch
 
-__all__ = ["CHOICES", "DataSet", "FoundData", "Split", "find_data", "open_data"]
+__all__ = ["CHOICES", "DataSet", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
 
 PUBLISHED = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100)}
 CHOICES = (*PUBLISHED, digits.NAME)
@@ -32,14 +34,32 @@ class FoundData:
     load: Callable[[int, int], DataSet]
 
 
-def find_data(choice: str | None, *, notice: Notice) -> FoundData:
+def find_data(
+    choice: str | None,
+    *,
+    notice: Notice,
+    on_gpu: bool | None = None,
+    estimate: Callable[[str], str] = lambda name: "",
+) -> FoundData:
     """The data set that `choice` means: a name out of `CHOICES`, or the path of a class folder or an archive of one.
 
-    With None, CIFAR-10 where it is or can be downloaded, otherwise the embedded digits, which `notice` is told. An
-    explicit choice never falls back. Raises `DataError` when it cannot be had, `UnknownNameError` with the nearest
-    names when it means nothing.
+    With None: on a GPU CIFAR-10 where it is or can be downloaded, otherwise the embedded digits; on a CPU the digits,
+    so that a first command ends in minutes. `notice` is told of either. `on_gpu`: by default whether the machine has
+    one. `estimate(name)` says about how long a training on that data set takes here ("about 2 hours"), or nothing.
+
+    An explicit choice never falls back. Raises `DataError` or `StorageError` when it cannot be had, `UnknownNameError`
+    with the nearest names when it means nothing.
     """
     if choice is None:
+        from trainspec.runs.machine import has_gpu  # runs import recipes, which import data
+
+        if not (has_gpu() if on_gpu is None else on_gpu):
+            took = estimate(CIFAR10.name)
+            notice(
+                f"no GPU: training on the {digits.LABEL}; --data {CIFAR10.name} trains on {CIFAR10.label}"
+                + (f", which takes {took} here" if took else "")
+            )
+            return _digits()
         try:
             return _published(CIFAR10.name)
         except DiptychError as error:
@@ -68,14 +88,25 @@ def _published(name: str) -> FoundData:
 
 
 def _class_folder(choice: str, notice: Notice) -> FoundData:
-    path = Path(choice).expanduser()
-    if path.is_dir() or (path.is_file() and is_archive(path)):
+    try:
+        choice.encode()
+        path = Path(os.path.expanduser(choice))
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        raise _unknown(choice) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL, or a name that is not UTF-8, which no run can record
+        reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8; rename it"
+        raise DataError(f"{shown(choice)}: cannot be read ({reason})") from error
+    if kind == stat.S_IFDIR or (kind == stat.S_IFREG and is_archive(path)):
         name, label = describe(path)
         return FoundData(name, label, lambda image_size, seed: load_class_folder(path, image_size, seed, notice))
-    if path.exists():
-        raise DataError(f"{choice}: neither a folder nor an archive ({', '.join(SUFFIXES)}) of class folders")
+    raise DataError(f"{choice}: neither a folder nor an archive ({', '.join(SUFFIXES)}) of class folders")
+
+
+def _unknown(choice: str) -> DiptychError:
+    path = Path(choice)
     if path.name != choice or is_archive(path):
-        raise DataError(f"{choice}: no such folder or archive")
+        return DataError(f"{choice}: no such folder or archive")
     nearest = difflib.get_close_matches(choice, CHOICES, n=2)
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known: {', '.join(CHOICES)}, or a path"
-    raise UnknownNameError(f"--data {choice}: no such data set, folder or archive; {hint}")
+    return UnknownNameError(f"--data {choice}: no such data set, folder or archive; {hint}")

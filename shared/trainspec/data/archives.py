@@ -1,17 +1,40 @@
-"""The files of a zip, tar or tar.gz archive, in memory: nothing is ever extracted to the disk."""
+"""The files of a zip, tar or tar.gz archive, in memory: nothing is ever extracted to the disk.
 
-import lzma
+An archive comes from anywhere. Its sizes are looked at before anything is inflated, what no honest archive of images
+has is refused, and whatever the libraries raise is one `DataError` with the archive's name.
+"""
+
+import gzip
 import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, BinaryIO
 
 from netspec.errors import DataError
+from trainspec.data.dataset import shown
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+MAX_MEMBERS = 500_000
+MAX_DIRECTORY = 1 << 25  # bytes of a zip's list of members, which is read whole: 400,000 of them
+MAX_NAME = 4096
+MAX_HEADER = 1 << 20  # what tarfile may read at once; it takes a header's word for how long a name is
+MAX_RATIO = 200  # inflated to packed; images hardly shrink, headers of many tiny ones do
+FREE_RATIO = 1 << 26  # bytes that are inflated whatever the ratio
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file or folder of an archive; `read(most)` gives at most so many bytes, until the next member is asked for."""
+
+    name: str
+    is_folder: bool
+    size: int
+    read: Callable[[int], bytes]
 
 
 def is_archive(path: Path) -> bool:
@@ -26,49 +49,181 @@ def stem(path: Path) -> str:
     return name[: len(name) - len(suffix)]
 
 
-def read_archive(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    """Each member as `(name, content)`, a folder's content being None, in the archive's order.
+@contextmanager
+def open_archive(path: Path) -> Iterator[Iterator[Member]]:
+    """The members of an archive, in its order.
 
-    Raises `DataError` on a damaged archive and on the first member that no honest archive of images has: an absolute
-    path, a `..`, a link, a device. Nothing is skipped in silence.
+    Raises `DataError`, here and while members are read, on a damaged archive, on one whose content is out of proportion
+    to its size, and on the first member that no honest archive of images has: an absolute path, a `..`, a NUL in a
+    name, a link, a device, a sparse file. Nothing is skipped in silence.
     """
-    members = _read_zip if path.name.lower().endswith(".zip") else _read_tar
+    with ExitStack() as stack:
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"{path}: not an ordinary file")
+            file = stack.enter_context(path.open("rb"))
+        except OSError as error:
+            raise _damaged(path, error) from error
+        members = _zip if path.name.lower().endswith(".zip") else _tar
+        yield _counted(members(file, FREE_RATIO + MAX_RATIO * status.st_size), path)
+
+
+def read_archive(path: Path, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, bytes]]:
+    """`(name, content)` of each file that is `wanted`, in the archive's order. Raises `DataError`."""
+    with open_archive(path) as members:
+        for member in members:
+            if not member.is_folder and wanted(member.name):
+                if member.size > most:
+                    raise DataError(f"{path}: {shown(member.name)} has {member.size:,} bytes, more than {most:,}")
+                yield member.name, member.read(most)
+
+
+def _counted(members: Iterator[Member], path: Path) -> Iterator[Member]:
+    """The members after a look at each; what the libraries raise becomes a `DataError`."""
+
+    def guarded(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        def guarded_read(most: int) -> bytes:
+            try:
+                return read(most)
+            except Exception as error:
+                raise _damaged(path, error) from error
+
+        return guarded_read
+
     try:
-        yield from members(path)
-    except DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
-        raise DataError(f"{path}: a truncated or damaged archive ({reason}); fetch it again") from error
-    except (OSError, RuntimeError, NotImplementedError) as error:  # zipfile: encrypted, or an unknown compression
-        raise DataError(f"{path}: cannot be read ({error})") from error
+        for count, member in enumerate(members, 1):
+            if count > MAX_MEMBERS:
+                raise DataError(f"{path}: more than {MAX_MEMBERS:,} members; give it as a folder")
+            _check_name(path, member.name)
+            yield Member(member.name, member.is_folder, member.size, guarded(member.read))
+    except (DataError, GeneratorExit):
+        raise
+    except _RefusedError as error:
+        raise DataError(f"{path}: {error}") from error
+    except Exception as error:  # tarfile and zipfile raise anything on a hostile archive: struct.error, RecursionError
+        raise _damaged(path, error) from error
 
 
-def _read_zip(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
+def _damaged(path: Path, error: Exception) -> DataError:
+    if isinstance(error, DataError):
+        return error
+    if isinstance(error, _RefusedError):
+        return DataError(f"{path}: {error}")
+    reason = shown((str(error).splitlines() or [""])[0].rstrip(":")[:200]) or type(error).__name__
+    if isinstance(error, OSError | RuntimeError | NotImplementedError) and not isinstance(error, RecursionError):
+        reason = (error.strerror if isinstance(error, OSError) else None) or reason
+        return DataError(f"{path}: cannot be read ({reason})")  # zipfile: encrypted, or an unknown compression
+    return DataError(f"{path}: a truncated or damaged archive ({reason}); fetch it again")
+
+
+class _RefusedError(Exception):
+    """What is wrong with a member; the archive's name is added."""
+
+
+def _zip(file: BinaryIO, allowed: int) -> Iterator[Member]:
+    _check_directory(file)
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        for member in members:
+            allowed -= member.file_size
             kind = stat.S_IFMT(member.external_attr >> 16)
-            name = _checked(path, member.orig_filename, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
-            yield name, None if member.is_dir() else archive.read(member)
+            _refuse_special(member.orig_filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), sparse=False)
+            if allowed < 0 or member.file_size < 0:
+                raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
+            yield Member(member.orig_filename, member.is_dir(), member.file_size, _zip_reader(archive, member))
 
 
-def _read_tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            name = _checked(path, member.name, plain=member.isreg() or member.isdir())
-            file = archive.extractfile(member)
-            yield name, None if file is None else file.read()
+def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[int], bytes]:
+    def read(most: int) -> bytes:
+        with archive.open(member) as content:
+            return content.read(most) + content.read(0 if most < member.file_size else 1)  # the end checks the CRC
+
+    return read
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """A zip's list of members is read whole when it is opened."""
+    end: Any = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY:  # type: ignore[attr-defined]
+        raise _RefusedError("too many members; give it as a folder")
+    file.seek(0)
+
+
+def _tar(file: BinaryIO, allowed: int) -> Iterator[Member]:
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    content = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, allowed)
+    with tarfile.open(fileobj=content, mode="r:") as archive:  # type: ignore[call-overload]
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # tarfile keeps all of them otherwise
+            plain = member.isreg() or member.isdir()
+            _refuse_special(member.name, plain, sparse=member.issparse())
+            if member.size < 0 or content.allowed < member.offset_data + member.size:
+                raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
+            yield Member(member.name, member.isdir(), member.size, _tar_reader(content, member))
         # tarfile takes a cut between two members, or a damaged header, for the end of the archive.
-        if archive.fileobj is not None:
-            archive.fileobj.seek(archive.offset)
-            if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError("no end mark")
+        content.seek(archive.offset)
+        if content.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("no end mark")
 
 
-def _checked(path: Path, name: str, plain: bool) -> str:
-    """`name`, once it is known to stay inside the archive's folder."""
+def _tar_reader(content: "_Bounded", member: tarfile.TarInfo) -> Callable[[int], bytes]:
+    def read(most: int) -> bytes:
+        content.seek(member.offset_data)
+        wanted = min(most, member.size)
+        blocks = []
+        while wanted > 0:
+            block = content.read(min(wanted, BLOCK))
+            if not block:
+                raise tarfile.ReadError("unexpected end of data")
+            blocks.append(block)
+            wanted -= len(block)
+        return b"".join(blocks)
+
+    return read
+
+
+class _Bounded:
+    """A file of which little is read at once and not too much in all, whatever its headers say."""
+
+    def __init__(self, file: Any, allowed: int) -> None:
+        self.file = file
+        self.allowed = allowed
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            raise _RefusedError("a header of more than 1 MiB")
+        content: bytes = self.file.read(size)
+        self._check(self.file.tell())
+        return content
+
+    def seek(self, position: int) -> int:
+        self._check(position)
+        return int(self.file.seek(position))
+
+    def tell(self) -> int:
+        return int(self.file.tell())
+
+    def _check(self, position: int) -> None:
+        if position > self.allowed:
+            raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
+
+
+def _refuse_special(name: str, plain: bool, *, sparse: bool) -> None:
     if not plain:
-        raise DataError(f"{path}: {name!r} is a link or a device; only files and folders are accepted")
+        raise _RefusedError(f"{name[:MAX_NAME]!r} is a link or a device; only files and folders are accepted")
+    if sparse:
+        raise _RefusedError(f"{name[:MAX_NAME]!r} is a sparse file; pack it without --sparse")
+
+
+def _check_name(path: Path, name: str) -> None:
+    """Raise `DataError` unless `name` stays inside the archive's folder."""
+    if len(name) > MAX_NAME:
+        raise DataError(f"{path}: a name of {len(name):,} characters")
+    if "\0" in name:
+        raise DataError(f"{path}: {name!r} has a NUL in it; rename it")
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or name.startswith("\\"):
         raise DataError(f"{path}: {name!r} is an absolute path; only paths inside the archive are accepted")
     if ".." in PureWindowsPath(name).parts:  # splits at both kinds of slash
         raise DataError(f"{path}: {name!r} leads out of the archive; only paths inside it are accepted")
-    return name

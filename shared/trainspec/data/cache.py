@@ -1,34 +1,52 @@
 """Decoded images kept on disk. The cache may vanish, be damaged or be unwritable: it costs time, never a run."""
 
 import os
+import stat
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from netspec.errors import StorageError
 from netspec.files import make_folder, replacing
 
 Notice = Callable[[str], None]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def cache_folder() -> Path:
-    """`$DIPTYCH_CACHE`, or `~/.cache/diptych`."""
-    return Path(os.environ.get("DIPTYCH_CACHE") or Path.home() / ".cache" / "diptych")
+    """`$DIPTYCH_CACHE`, or `diptych` in `$XDG_CACHE_HOME` or in `~/.cache`.
 
-
-def cached(
-    name: str, make: Callable[[], Mapping[str, NDArray[np.generic]]], notice: Notice
-) -> Mapping[str, NDArray[np.generic]]:
-    """The arrays that `make` returns, from the cache entry `name` where it is whole."""
-    path = cache_folder() / "decoded" / f"{name}.npz"
+    Raises `StorageError` for a user who has no home folder.
+    """
+    if chosen := os.environ.get("DIPTYCH_CACHE"):
+        return Path(os.path.expanduser(chosen))
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(base):  # the standard says that others are to be ignored
+        return Path(base) / "diptych"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}  # reading checks zip's CRCs
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        pass  # absent, or damaged: made again
+        return Path.home() / ".cache" / "diptych"
+    except RuntimeError as error:
+        raise StorageError(
+            "there is no home folder to keep downloads and decoded images in; set DIPTYCH_CACHE to a folder"
+        ) from error
+
+
+def cached(name: str, make: Callable[[], Arrays], is_right: Callable[[Arrays], bool], notice: Notice) -> Arrays:
+    """The arrays that `make` returns, from the cache entry `name` where it is whole and `is_right` says yes to it."""
+    try:
+        path = cache_folder() / "decoded" / f"{name}.npz"
+    except StorageError as error:
+        notice(f"the decoded images are not kept for the next run: {error}")
+        return make()
+    with suppress(Exception):  # absent, or damaged in any way: made again
+        arrays = _read(path)
+        if is_right(arrays):
+            return arrays
     arrays = make()
     try:
         make_folder(path.parent)
@@ -37,3 +55,33 @@ def cached(
     except StorageError as error:
         notice(f"the decoded images are not kept for the next run: {error}")
     return arrays
+
+
+def _read(path: Path) -> Arrays:
+    """The arrays of an entry. Raises anything for one that `np.savez` did not write."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not an ordinary file")
+    with path.open("rb") as file:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > status.st_size:
+                raise ValueError("more content than file")  # savez does not compress
+            for member in members:
+                _check_header(archive, member)
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as entry:
+            return {key: entry[key] for key in entry.files}  # reading checks zip's CRCs
+
+
+def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """An array's header is to fit its content: NumPy would take the memory that a wrong one asks for."""
+    with archive.open(member) as content:
+        if npy.read_magic(content) != (1, 0):  # type: ignore[no-untyped-call]
+            raise ValueError("another version of npy")
+        shape, _, dtype = npy.read_array_header_1_0(content)  # type: ignore[no-untyped-call]
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        if dtype.hasobject or content.tell() + size != member.file_size:
+            raise ValueError("a header that does not fit its content")

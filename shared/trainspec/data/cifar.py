@@ -1,25 +1,27 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from their published python-version archives.
 
-The archives hold pickles. They are read with an unpickler that can build NumPy arrays and nothing else.
+The archives hold pickles. They are read once the archive's hash is known to be right, as plain data (`pickles`).
 """
 
-import codecs
-import io
-import pickle
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.errors import DataError
+from netspec.errors import DataError, first_line
 from trainspec.data.archives import read_archive
 from trainspec.data.cache import cache_folder
-from trainspec.data.dataset import DataSet, Split, with_validation
+from trainspec.data.dataset import DataSet, Split, shown, with_validation
 from trainspec.data.download import Source, fetch
 from trainspec.data.images import resize_arrays
+from trainspec.data.memory import require_memory
+from trainspec.data.pickles import Array, PickleError, read_pickle
 
+IMAGES = 60_000
+TRAINED = 45_000  # of them are neither validation nor test
+MAX_PICKLE = 1 << 28  # CIFAR-100's training images are 154 MB
 SITE = "https://www.cs.toronto.edu/~kriz"
 
 
@@ -42,7 +44,11 @@ class Cifar:
 CIFAR10 = Cifar(
     name="cifar10",
     label="CIFAR-10",
-    source=Source(f"{SITE}/cifar-10-python.tar.gz", "6d958be074577803d12ecdefd02955f39262c83c16fe9320329d7fe0b5c001ce"),
+    source=Source(
+        f"{SITE}/cifar-10-python.tar.gz",
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9320329d7fe0b5c001ce",
+        size=170_498_071,
+    ),
     train_files=tuple(f"data_batch_{number}" for number in range(1, 6)),
     test_file="test_batch",
     labels_key=b"labels",
@@ -55,7 +61,9 @@ CIFAR100 = Cifar(
     name="cifar100",
     label="CIFAR-100",
     source=Source(
-        f"{SITE}/cifar-100-python.tar.gz", "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
+        f"{SITE}/cifar-100-python.tar.gz",
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        size=169_001_437,
     ),
     train_files=("train",),
     test_file="test",
@@ -72,18 +80,21 @@ def load_cifar(cifar: Cifar, image_size: int, seed: int) -> DataSet:
 
     Downloads the archive into the cache folder where it is not there yet. Raises `DataError`.
     """
+    require_memory(cifar.label, IMAGES, image_size)
     path = fetch(cifar.source, cache_folder())
     wanted = {*cifar.train_files, cifar.test_file, cifar.meta_file}
     pickles = {}
-    for name, content in read_archive(path):
-        if content is not None and PurePosixPath(name).name in wanted:
-            pickles[PurePosixPath(name).name] = _unpickle(content, f"{path}: {name}")
+    for name, content in read_archive(path, lambda name: PurePosixPath(name).name in wanted, MAX_PICKLE):
+        pickles[PurePosixPath(name).name] = _unpickle(content, f"{path}: {name}")
     if missing := sorted(wanted - pickles.keys()):
         raise DataError(f"{path}: {missing[0]} is missing; delete the file so that it is downloaded again")
     try:
         everything = _split(cifar, [pickles[name] for name in cifar.train_files], image_size)
         test = _split(cifar, [pickles[cifar.test_file]], image_size)
         classes = tuple(name.decode() for name in pickles[cifar.meta_file][cifar.names_key])
+        highest = max(int(split.labels.max()) for split in (everything, test))
+        if highest >= len(classes):
+            raise ValueError(f"label {highest} of {len(classes)} classes")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: does not hold {cifar.label} as published ({error}); download it again") from error
     train, validation = with_validation(everything, seed)
@@ -100,36 +111,31 @@ def load_cifar(cifar: Cifar, image_size: int, seed: int) -> DataSet:
 
 
 def _split(cifar: Cifar, batches: list[dict[bytes, Any]], image_size: int) -> Split:
-    rows: NDArray[np.uint8] = np.concatenate([np.asarray(batch[b"data"], np.uint8) for batch in batches])
-    labels = np.concatenate([np.asarray(batch[cifar.labels_key], np.int64) for batch in batches])
+    """Raises anything for batches that are not CIFAR's."""
+    rows = np.concatenate([_rows(batch[b"data"]) for batch in batches])
+    labels = np.array([_label(label) for batch in batches for label in batch[cifar.labels_key]], np.int64)
     planes = rows.reshape(len(labels), 3, 32, 32)  # a row is the red plane, the green and the blue
     return Split(resize_arrays(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), image_size), labels)
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds arrays of numbers, text and containers; any other object is refused, because building it runs its code."""
+def _rows(data: Any) -> NDArray[np.uint8]:
+    if not isinstance(data, Array):
+        raise PickleError("images that are not an array")
+    return data.rows(3 * 32 * 32)
 
-    ALLOWED: ClassVar[dict[tuple[str, str], Any]] = {
-        # CIFAR was pickled by a NumPy that had no `_core`; the old name still resolves, but warns.
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-        ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): codecs.encode,  # how Python 3 writes bytes in the old protocols
-    }
 
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self.ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed") from None
+def _label(label: Any) -> int:
+    if type(label) is not int or not 0 <= label < 1000:
+        raise PickleError("a label that is not a number")
+    return label
 
 
 def _unpickle(content: bytes, name: str) -> dict[bytes, Any]:
     try:
-        value = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        value = read_pickle(content)
     except Exception as error:  # a hostile pickle can raise anything
-        raise DataError(f"{name}: not a CIFAR pickle ({error}); download the archive again") from error
+        reason = shown(first_line(error))[:200]
+        raise DataError(f"{name}: not a CIFAR pickle ({reason}); download the archive again") from error
     if not isinstance(value, dict):
         raise DataError(f"{name}: not a CIFAR pickle; download the archive again")
     return value

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from netspec.errors import DataError
 
-VALIDATION_FRACTION = 0.1  # of the training split: 5,000 images of CIFAR's 50,000
+HELD_OUT = 0.1  # of the training split for validation: 5,000 images of CIFAR's 50,000
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +20,28 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def classes(self) -> set[int]:
+        """The labels that occur."""
+        return {int(label) for label in np.unique(self.labels)}
+
     def take(self, indices: NDArray[np.int64]) -> "Split":
         """The samples at `indices`, in that order."""
         return Split(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Files of a data set that are not in it: how many, why, and the names of the first few."""
+
+    reason: str
+    count: int
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        names = ", ".join(shown(name) for name in self.names)
+        more = ", ..." if self.count > len(self.names) else ""
+        return f"{self.count:,} {self.reason} ({names}{more})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +50,8 @@ class DataSet:
 
     `name` is a slug for folders and recipes, `label` what people call it. `validation` was held out of the
     training split; `test` is never tuned on. `mean` and `std` are per channel, on the 0..1 scale. `notes` are
-    sentences that belong beside any figure (how the split was made, the licence).
+    sentences that belong beside any figure (how the split was made, the licence). `left_out`: what lies in the
+    folder or archive and was not read.
     """
 
     name: str
@@ -43,12 +63,25 @@ class DataSet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """`(H, W, C)` of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    def summary(self) -> str:
+        """One line: the images and classes of each split, and what was left out and why."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = (f"{name} {len(split):,} of {len(split.classes)}" for name, split in splits.items())
+        left_out = "; ".join(map(str, self.left_out)) or "nothing"
+        return f"{', '.join(counts)} classes; left out: {left_out}"
+
+
+def shown(name: str) -> str:
+    """A file's or a class's name as a message can have it: in one line, without terminal escapes, printable."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -69,14 +102,28 @@ def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[
     return np.sort(order[count:]), np.sort(order[:count])
 
 
+def hold_out_tenth(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`hold_out` of a tenth, at least one, that leaves every class an image: the only one of a class is never taken.
+
+    Raises `DataError` where every class has but one image.
+    """
+    several = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    if not len(several):
+        raise DataError(
+            f"too few training images: {max(len(labels) - 1, 0)}, once one is held out; every class has a single "
+            "image, add more"
+        )
+    _, held = hold_out(labels[several], max(1, round(len(several) * HELD_OUT)), seed)
+    held = several[held]
+    return np.setdiff1d(np.arange(len(labels)), held), held
+
+
 def with_validation(train: Split, seed: int) -> tuple[Split, Split]:
     """`(train, validation)`: a tenth of the training split, by class, becomes the validation split, or one image.
 
-    Raises `DataError` where that would leave nothing to train on.
+    Every class keeps a training image. Raises `DataError` where that cannot be.
     """
-    if len(train) < 2:
-        raise DataError(f"too few training images: {len(train)}, of which one is held out for validation; add more")
-    kept, held = hold_out(train.labels, max(1, round(len(train) * VALIDATION_FRACTION)), seed)
+    kept, held = hold_out_tenth(train.labels, seed)
     return train.take(kept), train.take(held)
 
 

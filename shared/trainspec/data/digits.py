@@ -11,6 +11,7 @@ import numpy as np
 
 from trainspec.data.dataset import DataSet, Split, channel_statistics, hold_out, with_validation
 from trainspec.data.images import RESIZE_RULE, resize_arrays
+from trainspec.data.memory import require_memory
 
 NAME = "digits"
 LABEL = "UCI optical digits (embedded)"
@@ -21,11 +22,13 @@ TEST_SEED = 0
 def load_digits(image_size: int, seed: int) -> DataSet:
     """The digits as uint8 `(N, image_size, image_size, 3)`: 1,437 for training and validation, 360 for the test.
 
-    The 17 grey levels are spread over 0..255 before the images are resized; the three channels are equal.
+    The 17 grey levels are spread over 0..255 before the images are resized; the three channels are equal. Raises
+    `DataError` where the images would not fit into memory.
     """
     with (files("trainspec.data") / "embedded" / "digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         levels, labels = arrays["images"], arrays["labels"].astype(np.int64)
+    require_memory(LABEL, len(labels), image_size)
     grey = np.rint(levels * (255 / 16)).astype(np.uint8)
     everything = Split(resize_arrays(np.repeat(grey[..., None], 3, axis=-1), image_size), labels)
     rest, held = hold_out(labels, TEST_IMAGES, TEST_SEED)

@@ -1,32 +1,25 @@
-"""JPEG and PNG files to arrays, and the one resize rule.
+"""Images to arrays for training: `deploy.images` is the reader, its errors become `DataError`."""
 
-The rule: the shorter side is scaled to the wanted size, bilinearly and with antialiasing, and the middle is kept; both
-in one step, `PIL.ImageOps.fit`. An image that has the size already is left alone.
-"""
-
-import io
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from deploy.errors import ImageError
+from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
 from netspec.errors import DataError
 
-RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"
-SUFFIXES = (".jpg", ".jpeg", ".png")
-CHUNK = 1024  # images whose encoded bytes are in memory at the same time
+__all__ = ["RESIZE_RULE", "decode", "decode_all", "resize", "resize_arrays"]
+
+CHUNK_BYTES = 1 << 27  # encoded images in memory at the same time, unless one alone is larger
+CHUNK = 1024
 SMALL = 8192  # bytes an image; below, fighting for the interpreter lock costs more than threads gain
-
-
-def resize(image: Image.Image, size: int) -> Image.Image:
-    """`image` as a `size` x `size` one, by the rule."""
-    if image.size == (size, size):
-        return image
-    return ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
 
 
 def resize_arrays(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -40,26 +33,59 @@ def resize_arrays(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def decode(content: bytes, size: int, name: str) -> NDArray[np.uint8]:
-    """An encoded JPEG or PNG as uint8 `(size, size, 3)` RGB, turned as its EXIF orientation says.
-
-    Raises `DataError` naming the file when it is no such image, damaged, or not of 8 bits.
-    """
+    """An encoded image as uint8 `(size, size, 3)` RGB, as `deploy.images` reads it. Raises `DataError`."""
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            if image.mode.startswith(("I", "F")):
-                raise DataError(f"{name}: an image of more than 8 bits a channel; convert it to 8 bits")
-            # A grey or palette image is converted before it is scaled: palette indices cannot be averaged.
-            return np.asarray(resize(ImageOps.exif_transpose(image).convert("RGB"), size))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
-        reason = str(error) if "BytesIO" not in str(error) else "no JPEG or PNG image inside"
-        raise DataError(f"{name}: cannot be read as an image ({reason}); replace or remove it") from error
+        return read_image(content, size, name)
+    except ImageError as error:
+        raise DataError(str(error)) from error
 
 
 def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """`(name, bytes)` pairs as `(name, uint8 (size, size, 3))` pairs, in order; large images on all cores."""
+    """`(name, bytes)` pairs as `(name, uint8 (size, size, 3))` pairs, in order; large images on all cores.
+
+    However many cores there are, no more than `MAX_PIXELS` are decoded at once: four phone photos, or one huge image.
+    """
     files = iter(files)
+    room = _Room(MAX_PIXELS)
+
+    def decoded(file: tuple[str, bytes]) -> NDArray[np.uint8]:
+        name, content = file
+        with room.taken(cost(content)):
+            return decode(content, size, name)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow leaves the interpreter lock while it decodes
-        while chunk := list(islice(files, CHUNK)):
+        while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)
-            decoded = (pool.map if large else map)(lambda file: decode(file[1], size, file[0]), chunk)
-            yield from zip((name for name, _ in chunk), decoded, strict=True)
+            images = pool.map(decoded, chunk) if large else (decode(content, size, name) for name, content in chunk)
+            yield from zip((name for name, _ in chunk), images, strict=True)
+
+
+def _chunk(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    chunk, total = [], 0
+    for file in islice(files, CHUNK):
+        chunk.append(file)
+        total += len(file[1])
+        if total >= CHUNK_BYTES:
+            break
+    return chunk
+
+
+class _Room:
+    """A number of places that are taken several at a time; who wants more than are free waits."""
+
+    def __init__(self, places: int) -> None:
+        self.places = self.free = places
+        self.changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, wanted: int) -> Iterator[None]:
+        wanted = min(wanted, self.places)
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= wanted)
+            self.free -= wanted
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += wanted
+                self.changed.notify_all()

@@ -42,6 +42,22 @@ def processes(gib: float) -> int:
     return max(1, min(cores(), int(_free_gib() / gib)))
 
 
+def free_bytes() -> int:
+    """Memory that this process can still have, 0 where the system does not say."""
+    return int(_free_gib() * 2**30)
+
+
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU that a framework would train on, told without loading one.
+
+    The driver makes `/dev/nvidia0` (under WSL `/dev/dxg`), and CUDA_VISIBLE_DEVICES may hide what is there. A
+    framework that was installed for CPUs only trains on the CPU all the same; that is not looked at.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
+        return False
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
 def describe_versions(packages: Iterable[str]) -> dict[str, str]:
     """The versions of Python and of those of `packages` (distribution names) that are installed."""
     versions = {"python": platform.python_version()}

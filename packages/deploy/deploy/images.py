@@ -1,0 +1,198 @@
+"""The one reader of images, for training and for deployment: JPEG, PNG and WebP to uint8 RGB, and the resize rule.
+
+Formats are told by content, never by suffix. What comes out:
+
+- the first image of a file: of an animation (APNG, WebP) the still or first frame, of a phone's MPO the first photo;
+- upright, as EXIF or XMP says; metadata that cannot be read mean upright;
+- RGB of 8 bits a channel. Grey, palette, CMYK and 1-bit images are converted, more than 8 bits are refused;
+  colour profiles are not applied;
+- transparency over white: what shows through is white, before the image is resized;
+- by the resize rule: the shorter side is scaled to the wanted size, bilinearly and with antialiasing, and the middle
+  is kept, both in one step (`PIL.ImageOps.fit`). An image that has the size already is left alone.
+
+Everything that is wrong is one `ImageError` with the file's name. Kind, size and pixels are looked at before anything
+is read or decoded, so that an image takes less than 1 GB whatever the file holds.
+"""
+
+import io
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
+from deploy.errors import ImageError
+
+RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")  # what the formats are usually called; content decides
+MAX_BYTES = 1 << 27  # of a file: 128 MiB
+MAX_PIXELS = 1 << 26  # 8192 x 8192: decoded, upright and converted these are about 0.9 GB
+WEBP_COST = 2  # its decoder has four copies of an image where the others have two
+WHITE = (255, 255, 255)
+
+_DECODERS: dict[str, type[ImageFile.ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile, "WebP": WebPImageFile}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(
+    source: str | os.PathLike[str] | bytes | BinaryIO, size: int | tuple[int, int] | None = None, name: str = ""
+) -> NDArray[np.uint8]:
+    """An image as uint8 `(H, W, 3)` RGB: of `size` (`(H, W)`, or one number for both) by the rule, or of its own size.
+
+    `source` is a path, a file's content, or a binary file open for reading. `name` is what a message calls it; a path
+    and a named file have one. Raises `ImageError` in one line.
+    """
+    if isinstance(source, bytes):
+        return _decoded(source, size, name or "image")
+    if isinstance(source, str | os.PathLike):
+        return _decoded(read_file(source), size, name or os.fspath(source))
+    name = name or str(getattr(source, "name", "image"))
+    try:
+        content = source.read(MAX_BYTES + 1)
+    except Exception as error:
+        raise _unreadable(name, error) from error
+    if not isinstance(content, bytes):
+        raise ImageError(f"{name}: open it in binary mode")
+    return _decoded(content, size, name)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The content of an image file that can be decoded, judged by its kind, size and first bytes before it is read.
+
+    Raises `ImageError` for what is not a file, cannot be read, is not an image or is too large.
+    """
+    with _opened(path) as file:
+        try:
+            length = os.fstat(file.fileno()).st_size
+            head = file.read(HEAD)
+            _known(head, os.fspath(path))
+            _small_enough(length, os.fspath(path))
+            return head + file.read(MAX_BYTES - len(head))
+        except OSError as error:
+            raise _unreadable(os.fspath(path), error) from error
+
+
+def file_format(path: str | os.PathLike[str]) -> str:
+    """The image format of a file by its first bytes, "" where it is not an image. Raises `ImageError`."""
+    with _opened(path) as file:
+        try:
+            return format_of(file.read(HEAD))
+        except OSError as error:
+            raise _unreadable(os.fspath(path), error) from error
+
+
+def cost(content: bytes) -> int:
+    """Pixels of a file's image by its header, weighted by the memory that they take; 1 where it has none."""
+    try:
+        encoded = without_metadata(content)
+        width, height = webp_size(content) if encoded.format == "WebP" else _opened_image(encoded).size
+    except Exception:  # decoding it says what is wrong
+        return 1
+    return width * height * (WEBP_COST if encoded.format == "WebP" else 1)
+
+
+def resize(image: Image.Image, size: int | tuple[int, int]) -> Image.Image:
+    """`image` of `size` (`(H, W)`, or one number for both), by the rule."""
+    height, width = (size, size) if isinstance(size, int) else size
+    if image.size == (width, height):
+        return image
+    return ImageOps.fit(image, (width, height), method=Image.Resampling.BILINEAR)
+
+
+def _decoded(content: bytes, size: int | tuple[int, int] | None, name: str) -> NDArray[np.uint8]:
+    _known(content[:HEAD], name)
+    _small_enough(len(content), name)
+    try:
+        encoded = without_metadata(content)
+        if encoded.format == "WebP":
+            _few_enough_pixels(webp_size(content), WEBP_COST, name)
+        with _opened_image(encoded) as image:
+            _few_enough_pixels(image.size, 1, name)
+            if image.mode.startswith(("I", "F")):
+                raise EncodingError("more than 8 bits a channel; convert it to 8 bits")
+            image.load()
+            upright = image if encoded.orientation == 1 else image.transpose(_TURNS[encoded.orientation])
+            # Converted before it is scaled: palette indices cannot be averaged.
+            rgb = _over_white(upright) if upright.has_transparency_data else _as_mode(upright, "RGB")
+            return np.array(rgb if size is None else resize(rgb, size), np.uint8)
+    except ImageError:
+        raise
+    except Exception as error:  # whatever a decoder raises: struct.error, MemoryError, OverflowError, warnings, ...
+        raise _unreadable(name, error) from error
+
+
+def _opened_image(encoded: Encoded) -> ImageFile.ImageFile:
+    """Its header alone is read, but for WebP. Not `Image.open`, which tries formats and reads a phone's extras."""
+    return _DECODERS[encoded.format](io.BytesIO(encoded.content))
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    with_alpha = _as_mode(image, "RGBA")
+    alpha = with_alpha.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return with_alpha.convert("RGB")
+    white = Image.new("RGB", image.size, WHITE)
+    white.paste(with_alpha.convert("RGB"), mask=alpha)
+    return white
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """The file open for reading. Only an ordinary file is opened: a FIFO would hang, a device could do anything."""
+    name = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ImageError(f"{name}: {'a folder' if Path(path).is_dir() else 'not an ordinary file'}; give an image")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        return os.fdopen(descriptor, "rb")
+    except FileNotFoundError:
+        missing = "a link to a file that does not exist" if os.path.islink(path) else "no such file"
+        raise ImageError(f"{name}: {missing}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unreadable(name, error) from error
+
+
+def _known(head: bytes, name: str) -> None:
+    found = format_of(head)
+    if found not in READ:
+        reason = f"{found} is not read, convert it" if found else "not an image" if head else "an empty file"
+        raise ImageError(f"{name}: cannot be read as an image ({reason}); JPEG, PNG and WebP are known")
+
+
+def _small_enough(length: int, name: str) -> None:
+    if length > MAX_BYTES:
+        raise ImageError(f"{name}: {length / 2**20:,.0f} MiB; an image file has at most {MAX_BYTES >> 20} MiB")
+
+
+def _few_enough_pixels(size: tuple[int, int], weight: int, name: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: cannot be read as an image (it has no pixels); replace or remove it")
+    if width * height * weight > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width:,} x {height:,} pixels are more than {MAX_PIXELS // weight >> 20} million; make it smaller"
+        )
+
+
+def _unreadable(name: str, error: Exception) -> ImageError:
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    reason = "not enough memory" if isinstance(error, MemoryError) else " ".join(said.split())[:200]
+    return ImageError(f"{name}: cannot be read as an image ({reason or type(error).__name__}); replace or remove it")

@@ -1,0 +1,75 @@
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import write_tar
+from served import Server, serving
+
+from netspec.errors import DataError
+from trainspec.data import cifar as cifar_module
+from trainspec.data.cifar import CIFAR10, load_cifar
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+def batch(seed: int, count: int, key: bytes = b"labels") -> bytes:
+    random = np.random.default_rng(seed)
+    return pickle.dumps(
+        {b"data": random.integers(0, 256, (count, 3072), np.uint8), key: [i % 10 for i in range(count)]}, protocol=2
+    )
+
+
+def small_cifar(tmp_path: Path, **changes: bytes) -> Path:
+    files = {name: batch(number, 20) for number, name in enumerate((*CIFAR10.train_files, CIFAR10.test_file))}
+    files["batches.meta"] = pickle.dumps({b"label_names": [f"class{i}".encode() for i in range(10)]}, protocol=2)
+    return write_tar(
+        tmp_path / "cifar.tar.gz", {f"cifar-10-batches-py/{name}": body for name, body in {**files, **changes}.items()}
+    )
+
+
+def served_cifar(server: Server, path: Path) -> cifar_module.Cifar:
+    server.content = path.read_bytes()
+    return replace(CIFAR10, source=server.source())
+
+
+def test_cifar_from_its_archive(server, tmp_path):
+    data = load_cifar(served_cifar(server, small_cifar(tmp_path)), 32, 0)
+    assert (len(data.train), len(data.validation), len(data.test)) == (90, 10, 20)
+    assert data.classes == tuple(f"class{i}" for i in range(10))
+    assert sorted(data.validation.labels) == list(range(10))
+    row = np.random.default_rng(5).integers(0, 256, (20, 3072), np.uint8)[3]
+    np.testing.assert_array_equal(data.test.images[3], np.stack(np.split(row, 3), -1).reshape(32, 32, 3))
+    assert data.mean[0] == pytest.approx(0.4914, abs=1e-4)
+    assert load_cifar(served_cifar(server, small_cifar(tmp_path)), 16, 0).image_shape == (16, 16, 3)
+
+
+class Attack:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch attacked",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(pickle.dumps(Attack()), "not allowed"), (b"no pickle", "not a CIFAR pickle"), (pickle.dumps([1]), "pickle")],
+)
+def test_pickles_that_are_no_cifar(server, tmp_path, monkeypatch, content, words):
+    monkeypatch.chdir(tmp_path)  # where an attack would leave its mark
+    cifar = served_cifar(server, small_cifar(tmp_path, test_batch=content))
+    with pytest.raises(DataError, match=words) as error:
+        load_cifar(cifar, 32, 0)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_a_cifar_archive_with_other_contents(server, tmp_path):
+    cifar = served_cifar(server, small_cifar(tmp_path, test_batch=batch(0, 3, key=b"fine_labels")))
+    with pytest.raises(DataError, match="does not hold CIFAR-10"):
+        load_cifar(cifar, 32, 0)

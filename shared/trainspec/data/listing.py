@@ -1,0 +1,168 @@
+"""What lies in a folder or an archive: the images, the folders, and what is left out and why. Nothing goes unseen.
+
+Images are told by content. A file that has an image's content in a format that is not read, or an image's name without
+its content, is an error; other files, hidden ones and those that systems leave behind are left out.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from deploy.encoded import HEAD, READ, format_of
+from deploy.errors import ImageError
+from deploy.images import SUFFIXES, file_format
+from netspec.errors import DataError
+from trainspec.data.archives import open_archive
+from trainspec.data.dataset import LeftOut, shown
+
+NOT_READ = (
+    *(".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".svg", ".psd", ".qoi"),
+)
+OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+NAMED = 3  # of the files that are left out for one reason
+HIDDEN, SYSTEM, NO_IMAGE, LOOP = "hidden", "made by a system", "not an image", "a link to a folder around it"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder by its path inside the set. `status`: size and time, for a file of a folder."""
+
+    name: str
+    is_folder: bool
+    status: tuple[int, int] = (0, 0)
+    reason: str = ""  # why it is left out, where that is known already
+
+
+@dataclass
+class Listing:
+    """Names of images and folders as paths inside the set; `left_out` by reason."""
+
+    images: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    _left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return tuple(
+            LeftOut(reason, len(names), tuple(sorted(names)[:NAMED]))
+            for reason, names in sorted(self._left_out.items())
+        )
+
+    def leave_out(self, name: str, reason: str) -> None:
+        names = self._left_out.setdefault(reason, [])
+        if name not in names[-1:]:  # a hidden folder of an archive comes once with each of its files
+            names.append(name)
+
+
+def list_folder(path: Path, entries: list[Entry]) -> Listing:
+    """The `entries` of a folder (see `walk`), sorted out by content. Raises `DataError`."""
+    listing = Listing()
+    for entry in entries:
+        if entry.reason:
+            listing.leave_out(entry.name, entry.reason)
+        elif entry.is_folder:
+            listing.folders.append(entry.name)
+        else:
+            _add(listing, f"{path}/", entry.name, _format_in_folder(path, entry.name))
+    return listing
+
+
+def list_archive(path: Path) -> Listing:
+    """The members of an archive, sorted out by content. Raises `DataError`."""
+    listing = Listing()
+    seen: set[str] = set()
+    with open_archive(path) as members:
+        for member in members:
+            name = member_name(member.name)
+            if found := _reason(PurePosixPath(name)):
+                listing.leave_out(*found)
+            elif member.is_folder:
+                listing.folders.append(name)
+            elif name in seen:
+                raise DataError(f"{path}: two files of the name {shown(name)}; remove one")
+            else:
+                seen.add(name)
+                _add(listing, f"{path}: ", name, format_of(member.read(HEAD)))
+    return listing
+
+
+def member_name(name: str) -> str:
+    """The name of an archive's member without `./` and doubled slashes."""
+    return PurePosixPath(name).as_posix()
+
+
+def walk(path: Path) -> Iterator[Entry]:
+    """Everything below a folder, sorted within each folder; links to folders are followed, but not in circles.
+
+    Hidden folders and those of systems are named and not entered. Raises `OSError` for a folder that cannot be read.
+    """
+    status = path.stat()
+    waiting = [("", frozenset([(status.st_dev, status.st_ino)]))]
+    while waiting:
+        folder, around = waiting.pop()
+        with os.scandir(path / folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        deeper = []
+        for entry in found:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if reason := _reason_of_part(entry.name):
+                yield Entry(name, is_folder=False, reason=reason)
+            elif entry.is_dir():
+                status = entry.stat()
+                this = (status.st_dev, status.st_ino) if status.st_ino else (0, hash(name))
+                if this in around:
+                    yield Entry(name, is_folder=True, reason=LOOP)
+                    continue
+                yield Entry(name, is_folder=True)
+                deeper.append((name, around | {this}))
+            else:
+                yield Entry(name, is_folder=False, status=_size_and_time(entry))
+        waiting += reversed(deeper)
+
+
+def _size_and_time(entry: "os.DirEntry[str]") -> tuple[int, int]:
+    try:
+        status = entry.stat()
+    except OSError:  # a link to nothing, or a circle of links
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _reason(name: PurePosixPath) -> tuple[str, str] | None:
+    """The first part of a path that is left out as it is, with what is inside it, and why."""
+    for depth, part in enumerate(name.parts, 1):
+        if reason := _reason_of_part(part):
+            return PurePosixPath(*name.parts[:depth]).as_posix(), reason
+    return None
+
+
+def _reason_of_part(part: str) -> str:
+    return HIDDEN if part.startswith(".") else SYSTEM if part in OF_SYSTEMS else ""
+
+
+def _add(listing: Listing, place: str, name: str, found: str) -> None:
+    suffix = PurePosixPath(name).suffix.lower()
+    if found in READ:
+        listing.images.append(name)
+    elif found or suffix in NOT_READ:
+        kind = f" ({found})" if found else ""
+        raise DataError(f"{place}{shown(name)} is neither JPEG nor PNG nor WebP{kind}; convert or remove it")
+    elif suffix in SUFFIXES:
+        raise DataError(f"{place}{shown(name)} cannot be read as an image (it has no image's content); remove it")
+    else:
+        listing.leave_out(name, NO_IMAGE)
+
+
+def _format_in_folder(path: Path, name: str) -> str:
+    """As `file_format`; what is not an ordinary file is no image unless it has an image's name."""
+    file = path / name
+    try:
+        if PurePosixPath(name).suffix.lower() not in SUFFIXES and not stat.S_ISREG(file.stat().st_mode):
+            return ""
+        return file_format(file)
+    except (ImageError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{file}: ")
+        raise DataError(f"{path}/{shown(name)}: {reason}; repair or remove it") from error
