@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_impl.kernels import on_tensorflow
+from trainspec.limits import framework_seed
 from trainspec.precision import resolve_precision
 from trainspec.runs.machine import describe_machine
 
@@ -54,7 +55,7 @@ def choose_machine(precision: str) -> Machine:
 
 def make_deterministic(seed: int) -> tuple[str, ...]:
     """Equal runs, as far as the backend has it; returns what a reader of the run should know."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(framework_seed(seed))
     if not gpus():
         return ()
     if on_tensorflow():

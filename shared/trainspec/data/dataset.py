@@ -1,6 +1,9 @@
 """What a data set is: three splits of uint8 images and integer labels, and the numbers that normalise them."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +52,14 @@ class DataSet:
         """`(H, W, C)` of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes in their order and the test images with their labels: what an accuracy is of."""
+        total = hashlib.sha256(json.dumps([self.classes, self.test.images.shape]).encode())
+        total.update(np.ascontiguousarray(self.test.images).data)
+        total.update(np.ascontiguousarray(self.test.labels).data)
+        return total.hexdigest()
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
