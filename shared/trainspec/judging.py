@@ -6,7 +6,7 @@ images; data of other classes are always refused, other images only where nobody
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,10 +15,11 @@ from netspec import Graph, from_json, load_weights
 from netspec.errors import DataError, DiptychError, GraphError, WeightsError
 from netspec.init import Weights
 from netspec.reading import check_file, read_bytes
-from trainspec.data import CHOICES, DataSet, FoundData, find_data
+from trainspec.data import CHOICES, PUBLISHED, DataSet, FoundData, digits, find_data
 from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED
 
+LABELS = {digits.LABEL: (digits.NAME,)} | {cifar.label: (cifar.name,) for cifar in PUBLISHED.values()}  # to choices
 ENDS = {  # how a run that is not finished stands, and what can be done
     "running": "is still running; wait for its end",
     "interrupted": "was interrupted before its end; train again",
@@ -53,6 +54,22 @@ class Recorded:
             tuple(facts["classes"]) if "classes" in facts else None,
             facts.get("data_fingerprint"),
         )
+
+    @classmethod
+    def of_model(cls, path: Path, classes: Sequence[str], label: str) -> Self:
+        """Of an ONNX file, or the one in a run's folder, with the classes and the data's label out of its metadata.
+
+        What the run beside it recorded of the data of that label is held to, too.
+        """
+        folder = path.resolve() if path.is_dir() else path.resolve().parent
+        for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`
+            try:
+                found = cls.of(Run.open(place))
+            except DiptychError:
+                continue
+            if found.label == label:
+                return replace(found, source=str(path), classes=tuple(classes))
+        return cls(str(path), label or "it does not say which", LABELS.get(label, ()), None, tuple(classes))
 
     def find(self) -> FoundData:
         """The data set where it was. Raises `DataError` where it is not there any more."""

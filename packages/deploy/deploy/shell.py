@@ -15,7 +15,8 @@ from typing import Any, NoReturn, TextIO
 
 from deploy.errors import DeployError
 
-MISTAKE, INTERRUPTED, TERMINATED = 2, 130, 143  # exit statuses; the last two are the shell's for the two signals
+MISTAKE = 2  # exit status
+SIGNALLED = 128  # what shells add to a signal's number to have a status: 130 after Ctrl-C, 143 after SIGTERM
 
 _UNSEEN = frozenset("\u061c\u200e\u200f")  # marks that change the direction of what follows them
 _DIRECTIONS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
@@ -28,6 +29,8 @@ class OutputError(DeployError):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, for code that treats it as Ctrl-C: keep what there is and leave."""
+
+    number = signal.SIGTERM
 
 
 def printable(text: object) -> str:
@@ -93,9 +96,9 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
     except RecursionError:
         status = _failed("something given is nested too deeply to be read")
     except KeyboardInterrupt as signalled:
-        terminated = isinstance(signalled, Terminated)
-        complain("terminated" if terminated else "interrupted")
-        status = _flushed(TERMINATED if terminated else INTERRUPTED)
+        number: int = getattr(signalled, "number", signal.SIGINT)
+        complain("interrupted" if number == signal.SIGINT else "terminated")
+        status = _flushed(SIGNALLED + number)
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     return status
