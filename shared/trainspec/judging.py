@@ -169,7 +169,7 @@ def _check_graph(run: Run, graph: Graph) -> None:
 def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """`(mean, std)` that the run was trained with: recorded, because they are those of its own training images.
 
-    Raises `DataError` where they do not fit the images.
+    A line says where other data have others. Raises `DataError` where they do not fit the images.
     """
     facts: Mapping[str, Any] = run.facts
     if "mean" not in facts or "std" not in facts:
@@ -177,4 +177,6 @@ def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[floa
     mean, std = tuple(map(float, facts["mean"])), tuple(map(float, facts["std"]))
     if not len(mean) == len(std) == data.image_shape[2] or min(std) <= 0:
         raise DataError(f"{run.folder}: not the folder of a run: mean or std in run.json do not fit the images")
+    if (mean, std) != run.recipe.augmentation.constants(data):
+        say(f"note       normalised as {run.folder} recorded; the training images of {data.label} have another mean")
     return mean, std
