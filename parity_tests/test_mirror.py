@@ -13,12 +13,12 @@ BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "onnx", "onnxruntime", "tf2onnx", "onnxscript"}
 OURS = {"netspec", "trainspec", *BUILDERS, "parity", "deploy"}
 MAY_IMPORT = {  # package -> the other packages of ours
-    "netspec": set(),
-    "trainspec": {"netspec"},
-    "torch_impl": {"netspec", "trainspec"},
-    "keras_impl": {"netspec", "trainspec"},
-    "onnx_impl": {"netspec", "trainspec"},
-    "parity": {"netspec", "trainspec", *BUILDERS},
+    "netspec": {"deploy"},
+    "trainspec": {"netspec", "deploy"},
+    "torch_impl": {"netspec", "trainspec", "deploy"},
+    "keras_impl": {"netspec", "trainspec", "deploy"},
+    "onnx_impl": {"netspec", "trainspec", "deploy"},
+    "parity": {"netspec", "trainspec", "deploy", *BUILDERS},
     "deploy": set(),
 }
 OWN_FRAMEWORK = {  # package -> the frameworks it may import

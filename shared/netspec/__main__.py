@@ -83,7 +83,12 @@ def selected(options: argparse.Namespace) -> list[Architecture]:
     if not found:
         filters = {"--family": options.family, "--size": options.size, "--seed-row": options.seed_row}
         given = [f"{key} {value}" for key, value in filters.items() if value is not None]
-        raise UnknownNameError(f"no network matches {' '.join([*map(repr, options.patterns), *given])}")
+        others = [entry.name for entry in entries if entry.name not in names and entry.family in families]
+        hint = f"; a network has to match every filter, and of the family there are {', '.join(others[:12])}"
+        raise UnknownNameError(
+            f"no network matches {' '.join([*map(repr, options.patterns), *given])}"
+            + (hint + ", ..." * (len(others) > 12) if options.family and others else "")
+        )
     return found
 
 

@@ -79,3 +79,4 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: exports/ARCH-FRAMEWORK.onnx, or proof/FRAMEWORK.onnx in the folder of a run",
     )
+    parser.add_argument("--unfinished", action="store_true", help="take a RUN that did not reach its end, too")

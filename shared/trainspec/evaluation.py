@@ -1,6 +1,7 @@
 """How good a network is: its predictions over a split, in no framework's terms."""
 
 import argparse
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.shell import say
-from netspec import Graph, from_json, load_weights
-from netspec.errors import DataError
+from netspec import Graph
+from netspec.errors import DataError, first_line
 from netspec.files import replacing
 from netspec.init import Weights
-from netspec.options import path
+from netspec.options import name_or_path, path
+from netspec.reading import read_bytes
 from netspec.stopping import until_stopped
-from trainspec.data import Split, find_data
+from trainspec.data import Split
+from trainspec.judging import Recorded, constants_of, read_run as read_run
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]  # (N, H, W, C) to logits (N, classes)
 Constants = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel
 BATCH = 250
+MOST = 1 << 30  # bytes of predictions: of 134 million images
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +54,62 @@ def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation
     return Evaluation(predictions, 100 * float((predictions == split.labels).mean()), float(losses.mean()))
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A run that is about to be evaluated: its network, and the images that it is judged on. No framework is loaded."""
+
+    run: Run
+    graph: Graph
+    weights: Weights
+    split: Split
+    constants: Constants
+
+
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three evaluation commands."""
     parser.add_argument("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy")
     parser.add_argument("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree")
 
 
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that evaluate a run."""
+    parser.add_argument("folder", type=path, metavar="RUN")
+    parser.add_argument("--data", type=name_or_path, metavar="D", help="as for training; default: the run's own")
+    parser.add_argument("--unfinished", action="store_true", help="take a run that did not reach its end, too")
+    add_evaluate_options(parser)
+
+
+def judge(arguments: argparse.Namespace) -> Judged:
+    """The run that the options name, and its images. Raises the `DiptychError` of whatever cannot be used."""
+    run, graph, weights = read_run(arguments.folder, unfinished=arguments.unfinished)
+    data = Recorded.of(run).load(arguments.data, graph.input_shape[1], run.recipe.seed)
+    outputs = graph.shapes[graph.outputs[0]]
+    if outputs != (len(data.classes),) or graph.input_shape[0] != data.image_shape[2]:
+        raise DataError(
+            f"{arguments.folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
+            f"{data.label} has {data.image_shape[2]} and {len(data.classes)}; give --data D"
+        )
+    read_against(arguments.against, len(data.test))
+    return Judged(run, graph, weights, data.test, constants_of(run, data))
+
+
 def report(evaluation: Evaluation, arguments: argparse.Namespace, default: Path) -> None:
     """Print an evaluation, keep its predictions, and compare them with those of `--against`."""
-    other = None if arguments.against is None else read_predictions(arguments.against)
+    other = read_against(arguments.against, len(evaluation.predictions))
     say(evaluation)
     save_predictions(evaluation, arguments.predictions or default)
     if other is not None:
         say(f"agrees with {arguments.against} on {agreement(evaluation.predictions, other):.3f} % of the images")
+
+
+def read_against(file: Path | None, images: int) -> NDArray[np.int64] | None:
+    """The predictions in `file`, if there is one. Raises `DataError`, also for those of another number of images."""
+    if file is None:
+        return None
+    other = read_predictions(file)
+    if len(other) != images:
+        raise DataError(f"{file} has predictions of {len(other):,} images, and {images:,} are judged: others")
+    return other
 
 
 def agreement(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
@@ -79,26 +126,17 @@ def save_predictions(evaluation: Evaluation, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> NDArray[np.int64]:
-    """What `save_predictions` wrote. Raises `DataError`."""
+    """What `save_predictions` wrote: one whole number an image. Raises `DataError`."""
+    content = read_bytes(path, most=MOST)
+    file = io.BytesIO(content)
     try:
-        predictions: NDArray[np.int64] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a file of predictions ({error})") from error
-    return predictions
-
-
-def read_run(folder: Path) -> tuple[Run, Graph, Weights]:
-    """A run's network and trained weights. Raises `DataError` or `WeightsError` where they are missing or damaged."""
-    run = Run.open(folder)
-    try:
-        graph = from_json((folder / "graph.json").read_bytes(), str(folder / "graph.json"))
-    except OSError as error:
-        raise DataError(f"{folder}: graph.json cannot be read ({error.strerror})") from error
-    return run, graph, load_weights(graph, folder / "weights.safetensors")
-
-
-def test_split_of(run: Run, graph: Graph) -> tuple[Split, Constants]:
-    """The images that a run's network is judged on, found again by what its user typed."""
-    found = find_data(run.facts["data_choice"], notice=say)
-    data = found.load(graph.input_shape[1], run.recipe.seed)
-    return data.test, run.recipe.augmentation.constants(data)
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, _, dtype = read(file)
+    except Exception as error:  # NumPy has the header read by Python's own parser, which raises what it likes
+        raise DataError(f"{path}: not a file of predictions ({first_line(error)})") from None
+    rest = len(content) - file.tell()
+    # Worked out before NumPy believes it: a header may ask for more memory than there is, or for pickled objects.
+    if dtype.kind not in "iu" or len(shape) != 1 or rest != shape[0] * dtype.itemsize or not shape[0]:
+        raise DataError(f"{path}: not a file of predictions (it holds {dtype} of the shape {shape} in {rest:,} bytes)")
+    return np.frombuffer(content, dtype, offset=file.tell()).astype(np.int64)

@@ -7,22 +7,25 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy.shell import say
-from netspec import Graph, architecture, find, initial_weights, load_weights
+from netspec import Graph, initial_weights, load_weights
+from netspec.errors import WeightsError
 from netspec.init import Weights
 from netspec.options import name_or_path
+from netspec.reading import check_file
 from netspec.weights import weights_hash
+from trainspec.chosen import Network, network_for as network_for
 from trainspec.data import DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.data.images import RESIZE_RULE
 from trainspec.estimate import cpu_seconds, in_words
+from trainspec.limits import check_folder, check_limits
 from trainspec.plan import BatchPlan, EpochPlan, apply, draw_epoch, one_hot
-from trainspec.recipes import Recipe, add_train_options, read_train_options, with_image_size
+from trainspec.recipes import Recipe, add_train_options, read_train_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,7 @@ class Task:
     out: Path = Path("runs")
     command: str = ""
     notes: tuple[str, ...] = ()
+    recipe_name: str = "of its own"
 
     @property
     def batch_size(self) -> int:
@@ -91,23 +95,13 @@ class Task:
         }
 
 
-def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
-    """The registered network for the classes and images of `data`, with what the recipe says of its options.
-
-    Raises `UnknownNameError` for an option that it does not have.
-    """
-    dropout = recipe.regularisation.dropout
-    options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
-    options |= recipe.network
-    height, width, channels = data.image_shape
-    size = (height, width)
-    return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=size, **options)
-
-
 def add_task_options(parser: argparse.ArgumentParser) -> None:
     """Options of the training commands."""
     parser.add_argument(
-        "architecture", type=name_or_path, metavar="ARCH", help="an architecture's name, as the zoo lists it"
+        "architecture",
+        type=name_or_path,
+        metavar="ARCH",
+        help="an architecture's name; or a .json file of a graph, or a RUN, to train its network anew",
     )
     add_train_options(parser)
 
@@ -123,25 +117,30 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
         notes.append(text)
         say(f"*** {text} ***")
 
-    entry = find(arguments.architecture)
+    network = Network.read(arguments.architecture)
     options = read_train_options(arguments)
+    network.check_recipe(options.recipe)
+    options.check(network.name, network.family)
+    if options.weights:
+        check_file(options.weights, WeightsError)
 
-    def recipe_and_size(data_name: str) -> tuple[Recipe, int]:
-        recipe = options.recipe_for(arguments.architecture, entry.family, data_name)
-        return recipe, recipe.data.image_size or max(entry.input_shape[1:])
+    def recipe_for(data_name: str) -> tuple[Recipe, tuple[str, ...]]:
+        return network.fitted(options.recipe_for(network.name, network.family, data_name), options.overrides)
 
     def estimate(data_name: str) -> str:
-        return in_words(cpu_seconds(arguments.architecture, *recipe_and_size(data_name), CIFAR_TRAINED))
+        recipe, _ = recipe_for(data_name)
+        return in_words(cpu_seconds(network.name, recipe, recipe.data.image_size or network.size, CIFAR_TRAINED))
 
     found = find_data(options.data, notice=notice, estimate=estimate)
-    recipe, size = recipe_and_size(found.name)
-    recipe = with_image_size(recipe, size)
+    recipe, remarks = recipe_for(found.name)
+    check_folder(options.out, network.name, found.name)
     say(f"data       {found.label}")
-    data = found.load(size, recipe.seed)
-    print(f"images     {data.summary()}", flush=True)
-    graph = network_for(arguments.architecture, data, recipe)
+    data = found.load(recipe.data.image_size or network.size, recipe.seed)
+    say(f"images     {data.summary()}")
+    graph = network.draw(data, recipe)
+    check_limits(graph, recipe, len(data.train))
     return Task(
-        architecture=arguments.architecture,
+        architecture=network.name,
         graph=graph,
         weights=load_weights(graph, options.weights)
         if options.weights
@@ -153,5 +152,6 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
         threads=options.threads,
         out=options.out,
         command=shlex.join(["python", "-m", program, *(sys.argv[1:] if argv is None else argv)]),
-        notes=(*notes, *data.notes),
+        notes=(*notes, *remarks, *data.notes),
+        recipe_name=options.recipe_name(network.name, network.family, found.name),
     )

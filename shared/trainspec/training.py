@@ -12,6 +12,7 @@ from netspec.files import make_folder, write_bytes
 from netspec.init import Weights
 from netspec.stopping import check
 from trainspec.evaluation import save_predictions
+from trainspec.judging import data_facts
 from trainspec.runs import Budget, Run
 from trainspec.steps import Training
 from trainspec.task import Task
@@ -42,7 +43,8 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
         notes=(*task.notes, *trainer.notes),
         out=task.out,
     )
-    run.facts |= {"architecture": task.graph.name, "data_choice": task.data_choice}  # with its options, as +Mish
+    run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
+    run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
     with run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
         training = Training(task, trainer, run, build_seconds)
@@ -51,7 +53,7 @@ def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
             ("network", f"{task.graph.name}, {task.graph.num_trainable:,} parameters"),
             ("device", trainer.device),
             ("precision", trainer.precision),
-            ("recipe", f"{run.folder / 'recipe.toml'}"),
+            ("recipe", f"{task.recipe_name}, kept in {run.folder / 'recipe.toml'}"),
             ("run", f"{run.folder}"),
         ):
             say(f"{title:<10} {text}")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from deploy import shell
 from deploy.errors import ModelError
-from deploy.options import Parser, path
 from deploy.images import read_image
+from deploy.options import Parser, path
 from deploy.predict import Model
 
 

@@ -84,7 +84,7 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(
             f"there is no home folder {home}; write the whole path, or ./{home} for a name"
         )
-    longest = _longest_name(found)
+    longest = longest_name(found)
     for part in found.parts:
         if len(os.fsencode(part)) > longest:
             shown = f"{part[:20]}..."
@@ -101,7 +101,7 @@ def name_or_path(text: str) -> str:
     return str(path(text)) if not text or text.startswith("~") or "\0" in text or len(text) > 200 else text
 
 
-def _longest_name(path: Path) -> int:
+def longest_name(path: Path) -> int:
     """Bytes that a file's name may have in the nearest folder that exists."""
     for folder in (path, *path.parents):
         try:

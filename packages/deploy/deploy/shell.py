@@ -15,7 +15,8 @@ from typing import Any, NoReturn, TextIO
 
 from deploy.errors import DeployError
 
-MISTAKE = 2  # the exit status of a user's mistake
+MISTAKE = 2  # exit status
+SIGNALLED = 128  # what shells add to a signal's number to have a status: 130 after Ctrl-C, 143 after SIGTERM
 
 _UNSEEN = frozenset("\u061c\u200e\u200f")  # marks that change the direction of what follows them
 _DIRECTIONS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
@@ -98,7 +99,7 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
         status = _failed("something given is nested too deeply to be read")
     except KeyboardInterrupt as stop:
         complain(str(stop) or "interrupted")
-        status = _flushed(128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT))
+        status = _flushed(SIGNALLED + getattr(stop, "number", signal.SIGINT))
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     return status

@@ -13,7 +13,7 @@ from keras_impl.model import build
 from netspec import Graph, without_heads
 from netspec.compare import Difference
 from netspec.init import Weights
-from trainspec.evaluation import evaluate, read_run, report, test_split_of
+from trainspec.evaluation import Judged, evaluate, report
 
 
 class Deployed:
@@ -38,9 +38,7 @@ class Deployed:
         return export_onnx(self.model, path, metadata=metadata)
 
 
-def evaluate_run(options: argparse.Namespace) -> None:
-    """Top-1 of a run's weights over its test split."""
-    run, graph, weights = read_run(options.folder)
-    split, constants = test_split_of(run, graph)
-    evaluation = evaluate(Deployed(graph, weights).logits, split, constants)
+def evaluate_run(judged: Judged, options: argparse.Namespace) -> None:
+    """Top-1 of a run's weights over the images that it is judged on."""
+    evaluation = evaluate(Deployed(judged.graph, judged.weights).logits, judged.split, judged.constants)
     report(evaluation, options, options.folder / "predictions-keras.npy")

@@ -6,6 +6,7 @@ import keras
 
 from keras_impl.kernels import on_tensorflow
 from netspec.errors import RecipeError
+from trainspec.limits import framework_seed
 from trainspec.precision import resolve_precision
 from trainspec.runs.machine import cores
 
@@ -87,7 +88,7 @@ def set_threads(threads: int | None) -> int:
 
 def make_deterministic(seed: int) -> tuple[str, ...]:
     """Equal runs, as far as the backend has it; returns what a reader of the run should know."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(framework_seed(seed))
     if not gpus():
         return ()
     if on_tensorflow():

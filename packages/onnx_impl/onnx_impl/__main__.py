@@ -16,7 +16,7 @@ def main(argv: Sequence[str]) -> None:
     evaluate = commands.add_parser("evaluate", help="the accuracy of an ONNX file over a test split")
     evaluate.add_argument("model", type=path, metavar="MODEL.onnx")
     evaluate.add_argument(
-        "--data", type=name_or_path, metavar="D", help="as for training; default: as training chooses"
+        "--data", type=name_or_path, metavar="D", help="as for training; default: what the file names"
     )
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)

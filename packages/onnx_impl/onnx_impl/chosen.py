@@ -37,7 +37,7 @@ def chosen(options: argparse.Namespace, framework: str) -> Chosen:
 
 def _of_run(folder: Path, options: argparse.Namespace, framework: str) -> Chosen:
     """With the metadata of the model that the run shipped: its classes, and how images are prepared."""
-    _, graph, weights = read_run(folder)
+    _, graph, weights = read_run(folder, unfinished=options.unfinished)
     if options.weights:
         raise UnknownNameError(f"{folder} has weights of its own: leave --weights out, or name the architecture")
     graph = resolve(graph, **form_of(options))

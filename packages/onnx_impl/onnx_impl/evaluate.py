@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.shell import say
 from netspec.errors import DataError, first_line
 from onnx_impl.verify import run, session
-from trainspec.data import find_data
 from trainspec.evaluation import Constants, evaluate, report
+from trainspec.judging import Recorded
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Described:
     image_size: int
     constants: Constants
     classes: tuple[str, ...]
+    data: str
 
     @classmethod
     def read(cls, running: Any, source: Path) -> "Described":
@@ -38,7 +38,7 @@ class Described:
             ) from error
         if height != width:
             raise DataError(f"{source}: takes images of {height}x{width}; data sets are read as squares")
-        return cls(int(height), constants, classes)
+        return cls(int(height), constants, classes, known.get("data", ""))
 
 
 def evaluate_file(options: argparse.Namespace) -> None:
@@ -49,10 +49,8 @@ def evaluate_file(options: argparse.Namespace) -> None:
     except Exception as error:  # onnxruntime's exceptions have no common base class
         raise DataError(f"{path}: not an ONNX model that runs ({first_line(error)})") from None
     described = Described.read(running, path)
-    found = find_data(options.data, notice=say)
-    data = found.load(described.image_size, 0)  # the seed draws the validation split, and the test split is no draw
-    if data.classes != described.classes:
-        raise DataError(f"{path}: its classes are not those of {found.label}; give the data it was trained on")
+    recorded = Recorded.of_model(path, described.classes, described.data)
+    data = recorded.load(options.data, described.image_size, 0)  # the seed draws the validation split, not the test
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
         canonical = np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from deploy.shell import say
 from netspec import cli
-from netspec.options import Parser, add_export_options, path
+from netspec.options import Parser, add_export_options
 from netspec.stopping import between_steps
-from trainspec.evaluation import add_evaluate_options
+from trainspec.evaluation import add_run_options, judge
 from trainspec.few_steps import add_train_all_options, train_all
 from trainspec.task import add_task_options, read_task
 
@@ -24,8 +24,7 @@ def main(argv: Sequence[str]) -> int | None:
     add_train_all_options(train_all)
     train_all.set_defaults(run=run_train_all)
     evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
-    evaluate.add_argument("folder", type=path, metavar="RUN")
-    add_evaluate_options(evaluate)
+    add_run_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file by torch.onnx and verify it against the module")
     add_export_options(export)
@@ -54,9 +53,10 @@ def run_train_all(options: argparse.Namespace) -> int:
 
 @between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
+    judged = judge(options)
     from torch_impl.evaluate import evaluate_run
 
-    evaluate_run(options)
+    evaluate_run(judged, options)
 
 
 @between_steps()

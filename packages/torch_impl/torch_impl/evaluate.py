@@ -14,7 +14,7 @@ from netspec.init import Weights
 from torch_impl.export import export_onnx, ship_onnx
 from torch_impl.machine import choose_machine
 from torch_impl.model import build
-from trainspec.evaluation import evaluate, read_run, report, test_split_of
+from trainspec.evaluation import Judged, evaluate, report
 
 
 class Deployed:
@@ -40,9 +40,7 @@ class Deployed:
         return export_onnx(build(self.graph, weights=self.weights), path, metadata=metadata)
 
 
-def evaluate_run(options: argparse.Namespace) -> None:
-    """Top-1 of a run's weights over its test split."""
-    run, graph, weights = read_run(options.folder)
-    split, constants = test_split_of(run, graph)
-    evaluation = evaluate(Deployed(graph, weights).logits, split, constants)
+def evaluate_run(judged: Judged, options: argparse.Namespace) -> None:
+    """Top-1 of a run's weights over the images that it is judged on."""
+    evaluation = evaluate(Deployed(judged.graph, judged.weights).logits, judged.split, judged.constants)
     report(evaluation, options, options.folder / "predictions-torch.npy")

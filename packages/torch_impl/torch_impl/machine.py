@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from trainspec.limits import framework_seed
 from trainspec.precision import resolve_precision
 from trainspec.runs.machine import cores
 
@@ -60,7 +61,7 @@ def choose_machine(precision: str, threads: int | None = None) -> Machine:
 
 def make_deterministic(seed: int) -> tuple[str, ...]:
     """Equal runs, as far as PyTorch has it; returns what a reader of the run should know."""
-    torch.manual_seed(seed)
+    torch.manual_seed(framework_seed(seed))
     if not torch.cuda.is_available():
         return ()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,6 +1,9 @@
 """What a data set is: three splits of uint8 images and integer labels, and the numbers that normalise them."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +80,14 @@ class DataSet:
         counts = (f"{name} {len(split):,} of {len(split.classes)}" for name, split in splits.items())
         left_out = "; ".join(map(str, self.left_out)) or "nothing"
         return f"{', '.join(counts)} classes; left out: {left_out}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes in their order and the test images with their labels: what an accuracy is of."""
+        total = hashlib.sha256(json.dumps([self.classes, self.test.images.shape]).encode())
+        total.update(np.ascontiguousarray(self.test.images).data)
+        total.update(np.ascontiguousarray(self.test.labels).data)
+        return total.hexdigest()
 
 
 def shown(name: str) -> str:

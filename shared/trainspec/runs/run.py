@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from deploy.shell import printable
 from netspec.errors import StorageError
 from netspec.files import cannot_write, make_folder, replacing, write_bytes
 from trainspec.recipes.find import read_recipe, to_toml
@@ -131,7 +132,9 @@ class Run:
         """Write metrics and facts as they are now."""
         write_bytes(self.folder / "metrics.jsonl", to_jsonl(self.metrics).encode())
         write_bytes(self.folder / "metrics.csv", to_csv(self.metrics).encode())
-        write_bytes(self.folder / "run.json", (json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n"
+        # A name that is not UTF-8 has lone surrogates, and their escapes are JSON's.
+        write_bytes(self.folder / "run.json", text.encode("utf-8", "backslashreplace"))
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +163,7 @@ class Run:
         self.save()
         if self.metrics:
             with replacing(self.folder / "curves.png") as file:
-                draw_curves(file, self.title, self.metrics)
+                draw_curves(file, printable(self.title), self.metrics)
         self.facts |= {"status": status, **figures}
         self.save()
         self._state = status

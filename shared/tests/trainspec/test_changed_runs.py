@@ -1,0 +1,135 @@
+"""Run folders that something has happened to: one line that names the folder, or the right answer."""
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+
+import damage
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from netspec.errors import DataError, DiptychError
+from test_training import run, task
+from trainspec.agreement import compare_runs
+from trainspec.evaluation import judge, read_predictions
+from trainspec.runs import Run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the digits."""
+    folder, _, _ = run(task(tmp_path_factory.mktemp("runs"), epochs=1))
+    (folder / "predictions-fake.npy").rename(folder / "predictions.npy")
+    return folder
+
+
+def arguments(folder: Path, **values) -> argparse.Namespace:
+    return argparse.Namespace(**{"folder": folder, "data": None, "unfinished": False, "against": None} | values)
+
+
+def answers(folder: Path, whole: Path) -> str:
+    """What the readers of runs make of a folder: nothing if all is right, else what they say."""
+    said = []
+    for read in (
+        lambda: judge(arguments(folder, against=folder / "predictions.npy")),
+        lambda: list(compare_runs(whole, folder)),
+    ):
+        try:
+            found = read()
+        except DiptychError as error:
+            said.append(str(error))
+        else:
+            assert isinstance(found, list) or np.array_equal(found.split.labels, judge(arguments(whole)).split.labels)
+    assert all(text and len(text) < 700 for text in said), said
+    return " | ".join(said)
+
+
+@pytest.mark.parametrize("change", [pytest.param(change, id=name) for name, change in damage.some(40)])
+def test_a_changed_folder_gets_one_line_or_the_right_answer(whole, tmp_path, change):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    change(folder)
+    answers(folder, whole)
+
+
+@pytest.mark.long
+def test_every_change_gets_one_line_or_the_right_answer(whole, tmp_path):
+    count = quiet = 0
+    for number, (name, change) in enumerate(damage.ways()):
+        folder = shutil.copytree(whole, tmp_path / str(number))
+        change(folder)
+        try:
+            quiet += not answers(folder, whole)
+        except Exception as error:
+            pytest.fail(f"{name}: {type(error).__name__}: {error}")
+        shutil.rmtree(folder)
+        count += 1
+    print(f"{count} changed folders, {quiet} of them as good as whole")
+    assert count > 300
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from([*damage.NEEDED, *damage.READ_WHERE_PRESENT, "schema", "later"]), VALUES))
+def test_any_facts_are_read_or_refused(whole, tmp_path_factory, values):
+    folder = tmp_path_factory.getbasetemp() / "fuzzed"
+    if not folder.exists():
+        shutil.copytree(whole, folder)
+    facts = json.loads((whole / "run.json").read_text()) | values
+    (folder / "run.json").write_text(json.dumps(facts))
+    try:
+        Run.open(folder)
+    except DataError as error:
+        said = str(error)
+    else:
+        said = str(folder)
+    assert said.startswith(str(folder))
+
+
+def test_a_folder_of_another_name_and_a_link_to_it_are_runs(whole, tmp_path):
+    moved = shutil.copytree(whole, tmp_path / os.fsdecode(b"caf\xff"))
+    (tmp_path / "link").symlink_to(moved)
+    for folder in (moved, tmp_path / "link"):
+        assert not answers(folder, whole)
+
+
+HEADERS = {
+    "cut in the header": b"\x93NUMPY\x01\x00v\x00{'descr'",
+    "more than there is": "{'descr': '<i8', 'fortran_order': False, 'shape': (100000000000,), }",
+    "a negative shape": "{'descr': '<i8', 'fortran_order': False, 'shape': (-1,), }",
+    "objects": "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+    "no dictionary": "[1, 2, 3]",
+    "nested": "(" * 5000,
+    "code": "__import__('os').system('true')",
+    "an archive": b"PK\x03\x04" + bytes(200),
+    "another version": b"\x93NUMPY\x09\x00v\x00",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_damaged_predictions_are_one_line(tmp_path, header):
+    if isinstance(header, str):
+        header = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    (tmp_path / "p.npy").write_bytes(header + bytes(8))
+    with pytest.raises(DataError, match="not a file of predictions"):
+        read_predictions(tmp_path / "p.npy")
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted", "failed", "killed"])
+def test_an_unfinished_run_is_taken_only_when_asked_for(whole, tmp_path, status, capsys):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    facts = json.loads((folder / "run.json").read_text()) | {"status": status}
+    (folder / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(DataError, match="--unfinished"):
+        judge(arguments(folder))
+    judge(arguments(folder, unfinished=True))
+    assert "not the weights of a finished training" in capsys.readouterr().out

@@ -1,0 +1,202 @@
+"""What a run is judged on: its own data, found again from anywhere, or other data only where someone asks for them."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import class_files, encoded, write_folder
+
+from netspec import architecture
+from netspec.errors import DataError, DiptychError, UnknownNameError
+from test_training import FakeTrainer
+from trainspec.evaluation import judge
+from trainspec.judging import Recorded
+from trainspec.task import add_task_options, read_task
+from trainspec.training import train
+
+SMALL = ["--epochs", "1", "--set", "batch=4", "--recipe", "small.toml"]
+
+
+def trained(*argv: str, out: Path) -> Path:
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    task = read_task(parser.parse_args(["lenet5", *SMALL, "--out", str(out), *argv]), "test", argv)
+    return train(task, FakeTrainer)
+
+
+def judged(folder: Path, data: str | None = None):
+    return judge(argparse.Namespace(folder=folder, data=data, unfinished=False, against=None))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "small.toml").write_text("epochs = 3\n")
+        write_folder(folder / "pets", class_files("ab"))
+        trained("--data", "pets", out=Path("runs"))
+    return folder
+
+
+@pytest.fixture
+def work(template, tmp_path, monkeypatch):
+    """In a working folder with a class folder in it: a run that was trained on it, in `runs`."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (folder,) = Path("runs").iterdir()
+    return folder
+
+
+def test_the_data_are_found_from_another_working_folder(work, tmp_path, monkeypatch):
+    before = judged(work)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write_folder(tmp_path / "elsewhere" / "pets", class_files("cd"))  # what the typed path means from here
+    after = judged(tmp_path / work)
+    assert np.array_equal(before.split.images, after.split.images)
+    assert before.constants == after.constants
+
+
+def test_a_run_and_its_data_may_move_together(work, tmp_path, capsys):
+    (tmp_path / "new").mkdir()
+    for name in ("pets", "runs"):
+        shutil.move(tmp_path / name, tmp_path / "new" / name)
+    judged(tmp_path / "new" / work)
+    assert "note" not in capsys.readouterr().out
+
+
+def test_nothing_of_the_machine_is_recorded(work, tmp_path):
+    assert str(tmp_path) not in (work / "run.json").read_text()
+
+
+def other_images(root: Path) -> None:
+    write_folder(root, {name: encoded(7 + number) for number, name in enumerate(class_files("ab"))})
+
+
+def third_class(root: Path) -> None:
+    write_folder(root, class_files("c"))
+
+
+def one_class_less(root: Path) -> None:
+    shutil.rmtree(root / "b")
+
+
+def renamed(root: Path) -> None:
+    (root / "a").rename(root / "z")
+
+
+def exchanged(root: Path) -> None:
+    (root / "a").rename(root / "x")
+    (root / "b").rename(root / "a")
+    (root / "x").rename(root / "b")
+
+
+CHANGES = {  # of the data -> what is said at the recorded place, and to an explicit --data
+    other_images: ("are not those of its training any more", None),
+    exchanged: ("are not those of its training any more", None),
+    third_class: ("knows 2 classes, pets has 3", "knows 2 classes, pets has 3"),
+    renamed: ("'b' where it has 'a'", "'b' where it has 'a'"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_other_data_at_the_old_place_are_an_error(work, change, capsys):
+    change(Path("pets"))
+    recorded, explicit = CHANGES[change]
+    with pytest.raises(DataError, match=recorded):
+        judged(work)
+    if explicit:
+        with pytest.raises(DataError, match=explicit):
+            judged(work, "pets")
+        return
+    assert "judged on other images" not in capsys.readouterr().out
+    judged(work, "pets")
+    assert "judged on other images" in capsys.readouterr().out
+
+
+def test_data_that_are_gone(work):
+    shutil.rmtree("pets")
+    with pytest.raises(DataError, match=r"the data that it was trained on \(pets\) are not at .*pets.*; give --data D"):
+        judged(work)
+    one = write_folder(Path("one"), class_files("a"))
+    with pytest.raises(DiptychError):
+        judged(work, str(one))
+
+
+def test_other_training_images_do_not_change_what_a_run_was_trained_with(work, capsys):
+    """The test split is the same: only the mean of the others has changed."""
+    facts = json.loads((work / "run.json").read_text())
+    before = judged(work).constants
+    (work / "run.json").write_text(json.dumps(facts | {"mean": [0.25, 0.25, 0.25]}))
+    after = judged(work)
+    assert after.constants == ((0.25, 0.25, 0.25), before[1])
+    assert "normalised as" in capsys.readouterr().out
+
+
+def test_an_older_run_is_judged_with_a_line(work, capsys):
+    facts = json.loads((work / "run.json").read_text())
+    for key in ("classes", "data_fingerprint", "data_path", "mean", "std"):
+        del facts[key]
+    (work / "run.json").write_text(json.dumps(facts))
+    judged(work)
+    assert "not checked that those of pets are they" in capsys.readouterr().out
+    third_class(Path("pets"))
+    with pytest.raises(DataError, match="has 2 classes, pets has 3 and 3"):
+        judged(work)
+
+
+def test_an_onnx_file_is_held_to_the_run_beside_it(work):
+    model = Recorded.of_model(work / "model.onnx", ["a", "b"], "pets")
+    assert (model.fingerprint, model.classes) == (Recorded.of(judged(work).run).fingerprint, ("a", "b"))
+    alone = Recorded.of_model(Path("model.onnx"), ["0"], "UCI optical digits (embedded)")
+    assert alone.places == ("digits",)
+    with pytest.raises(DataError, match="give --data D"):
+        Recorded.of_model(Path("model.onnx"), ["a", "b"], "pets").load(None, 32, 0)
+    with pytest.raises(DataError, match="'a' where it has 'b'"):
+        Recorded.of_model(Path("model.onnx"), ["b", "a"], "pets").load("pets", 32, 0)
+
+
+def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
+    again = trained("--data", "pets", out=Path("again"))
+    argv = ["--data", "pets", *SMALL, "--out", str(tmp_path / "third")]
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    for source in (str(again), str(again / "graph.json")):
+        task = read_task(parser.parse_args([source, *argv]), "test", [])
+        assert task.graph == architecture("lenet5", num_classes=2)
+        assert (task.architecture, task.recipe.data.image_size) == ("lenet5", 32)
+    (tmp_path / "mine.json").write_text(
+        architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "../Mine!"')
+    )
+    for given, words in (
+        ([], "tells 10 classes apart; pets has 2"),
+        (["--set", "network.width=2"], "is a finished graph: network.width cannot be chosen any more"),
+        (["--set", "data.image_size=40"], "takes images of 32 pixels, not data.image_size = 40"),
+        (["--recipe", "modern"], "Mine is not in the zoo, so there is no recipe; give --recipe FILE"),
+    ):
+        with pytest.raises(DiptychError) as error:
+            read_task(parser.parse_args(["mine.json", *argv, *given]), "test", [])
+        assert words in str(error.value)
+    digits = read_task(parser.parse_args(["mine.json", "--data", "digits", *SMALL]), "test", [])
+    assert digits.architecture == "Mine"
+    (tmp_path / "grey.json").write_text(architecture("lenet5", in_channels=1).to_json())
+    with pytest.raises(DiptychError, match="takes images of 1 channels; UCI optical digits"):
+        read_task(parser.parse_args(["grey.json", "--data", "digits"]), "test", [])
+
+
+def test_a_folder_of_an_architectures_name_is_not_in_its_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lenet5").mkdir()
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    assert read_task(parser.parse_args(["lenet5", "--data", "digits"]), "test", []).architecture == "lenet5"
+    with pytest.raises(UnknownNameError, match="did you mean lenet5"):
+        read_task(parser.parse_args(["LeNet-5", "--data", "digits"]), "test", [])
+
+
+def test_the_recipe_is_named(work):
+    assert json.loads((work / "run.json").read_text())["recipe"].endswith("small.toml")

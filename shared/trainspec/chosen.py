@@ -1,0 +1,103 @@
+"""What a training command is to train: a registered architecture, a graph from a file, or the network of a run."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from netspec import Graph, architecture, find, list_architectures
+from netspec.errors import RecipeError, ShapeError, UnknownNameError
+from netspec.registry import resolve
+from trainspec.data import DataSet
+from trainspec.recipes import COLLECTIONS, Recipe
+
+SLUG = 60  # letters of a graph's name in the name of a run's folder
+
+
+@dataclass(frozen=True)
+class Network:
+    """`name` for folders and recipes, `family` for recipes, `size` the network's own; `graph` where it is finished."""
+
+    name: str
+    family: str
+    size: int
+    graph: Graph | None = None
+    source: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """What ARCH means. Raises `UnknownNameError`, and `GraphError` or `ShapeError` for a graph that will not do."""
+        if text in list_architectures() or not (text.endswith(".json") or Path(text).is_dir()):
+            entry = find(text)
+            return cls(text, entry.family, max(entry.input_shape[1:]))
+        file = str(Path(text) / "graph.json") if Path(text).is_dir() else text
+        graph = resolve(file)
+        if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
+            raise ShapeError(f"{file} takes images of the shape {graph.input_shape}; data sets are read as squares")
+        base = graph.name.partition("(")[0]  # without its options
+        family = find(base).family if base in list_architectures() else ""
+        slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"
+        return cls(slug, family, graph.input_shape[1], graph, file)
+
+    def check_recipe(self, which: str) -> None:
+        """Raise `RecipeError` where no collection can have a recipe for it."""
+        if not self.family and which in COLLECTIONS:
+            raise RecipeError(
+                f"{self.source}: {self.name} is not in the zoo, so there is no recipe; give --recipe FILE"
+            )
+
+    def fitted(self, recipe: Recipe, given: Mapping[str, Any]) -> tuple[Recipe, tuple[str, ...]]:
+        """The recipe for it, with an image size, and notes on what of it a finished graph does not take.
+
+        `given` are the values that the user has chosen. Raises `UnknownNameError` and `ShapeError` for one of them.
+        """
+        if self.graph is None:
+            return replace(recipe, data=replace(recipe.data, image_size=recipe.data.image_size or self.size)), ()
+        forms = [key for key in given if key.startswith("network.") or key == "regularisation.dropout"]
+        if forms:
+            raise UnknownNameError(f"{self.source} is a finished graph: {', '.join(forms)} cannot be chosen any more")
+        asked = given.get("data.image_size", self.size)
+        if asked != self.size:
+            raise ShapeError(f"{self.source} takes images of {self.size} pixels, not data.image_size = {asked}")
+        unused = [f"network.{key}" for key in recipe.network]
+        unused += ["regularisation.dropout"] if recipe.regularisation.dropout is not None else []
+        notes = (f"The graph is taken as it is: the recipe's {', '.join(unused)} is not used.",) if unused else ()
+        return (
+            replace(
+                recipe,
+                network={},
+                regularisation=replace(recipe.regularisation, dropout=None),
+                data=replace(recipe.data, image_size=self.size),
+            ),
+            notes,
+        )
+
+    def draw(self, data: DataSet, recipe: Recipe) -> Graph:
+        """The graph for the classes and images of `data`.
+
+        Raises `UnknownNameError` for an option that it does not have, `ShapeError` where a finished one does not fit.
+        """
+        if self.graph is None:
+            return network_for(self.name, data, recipe)
+        channels, outputs = self.graph.input_shape[0], self.graph.shapes[self.graph.outputs[0]]
+        if channels != data.image_shape[2]:
+            raise ShapeError(
+                f"{self.source} takes images of {channels} channels; {data.label} has {data.image_shape[2]}"
+            )
+        if outputs != (len(data.classes),):
+            raise ShapeError(f"{self.source} tells {outputs[0]} classes apart; {data.label} has {len(data.classes)}")
+        return self.graph
+
+
+def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
+    """The registered network for the classes and images of `data`, with what the recipe says of its options.
+
+    Raises `UnknownNameError` for an option that it does not have.
+    """
+    dropout = recipe.regularisation.dropout
+    options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
+    options |= recipe.network
+    height, width, channels = data.image_shape
+    size = (height, width)
+    return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=size, **options)

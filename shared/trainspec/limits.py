@@ -1,0 +1,64 @@
+"""What one framework takes and the other refuses: refused for both, in a sentence, before either is loaded."""
+
+import os
+from pathlib import Path
+
+from deploy.options import longest_name
+from netspec import Graph
+from netspec.errors import RecipeError, ShapeError, StorageError
+from trainspec.recipes.recipe import Recipe
+
+FRAMEWORK_SEEDS = 2**32  # keras.utils.set_random_seed takes no larger ones
+STEPS = 2**31  # Keras counts them in int32
+FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
+
+
+def framework_seed(seed: int) -> int:
+    """The seed of a framework's own generators (dropout), for a recipe's, which may be any below 2**63."""
+    return seed % FRAMEWORK_SEEDS
+
+
+def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
+    """Refuse a training on `images` images that only one of the frameworks would run.
+
+    Raises `ShapeError` or `RecipeError`.
+    """
+    batch = min(recipe.batch, images)
+    if batch == 1 and (lonely := _norms_over_one_value(graph)):
+        raise ShapeError(
+            f"{graph.name}: with one image in a batch '{lonely[0]}' would normalise a single value, which has no "
+            "variance; take a batch of 2 or more, or larger images"
+        )
+    steps = recipe.epochs * (images // batch)
+    if steps >= STEPS:
+        raise RecipeError(f"epochs = {recipe.epochs}: {steps:,} steps are more than can be counted; give fewer epochs")
+    for key, factor in (
+        ("schedule.peak", recipe.schedule.peak),
+        ("schedule.floor", recipe.schedule.floor),
+        *(("schedule.rates", rate) for rate in recipe.schedule.rates),
+        ("optimizer.weight_decay", recipe.optimizer.weight_decay),
+    ):
+        if factor > FLOAT32:
+            raise RecipeError(f"{key} = {factor:g} is beyond what float32 holds; give a smaller one")
+
+
+def check_folder(out: Path, *names: str) -> None:
+    """Refuse the name of a run's folder that the file system does not take. Raises `StorageError`."""
+    longest = longest_name(out)
+    length = len(os.fsencode("-".join((*names, "framework", "20991231-235959-99"))))
+    if length > longest:
+        raise StorageError(
+            f"{out}: the run's folder would have a name of {length} bytes, of {longest} at most; "
+            f"shorten the longest of {', '.join(name[:40] for name in names)}"
+        )
+
+
+def _norms_over_one_value(graph: Graph) -> list[str]:
+    """Batch norms that see one value of each channel in one image."""
+    names = []
+    for node in graph:
+        if node.op.kind == "batch_norm":
+            _, *cells = graph.input_shapes(node)[0]
+            if set(cells) <= {1}:
+                names.append(node.name)
+    return names
