@@ -14,11 +14,11 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "onnx", "onnxruntime", "tf2
 OURS = {"netspec", "trainspec", *BUILDERS, "parity", "deploy"}
 MAY_IMPORT = {  # package -> the other packages of ours
     "netspec": set(),
-    "trainspec": {"netspec"},
+    "trainspec": {"netspec", "deploy"},
     "torch_impl": {"netspec", "trainspec"},
     "keras_impl": {"netspec", "trainspec"},
-    "onnx_impl": {"netspec", "trainspec"},
-    "parity": {"netspec", "trainspec", *BUILDERS},
+    "onnx_impl": {"netspec", "trainspec", "deploy"},
+    "parity": {"netspec", "trainspec", "deploy", *BUILDERS},
     "deploy": set(),
 }
 OWN_FRAMEWORK = {  # package -> the frameworks it may import

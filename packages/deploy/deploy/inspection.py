@@ -147,17 +147,21 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
     """`(C, H, W)` of the input and how many logits there are."""
     given = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in given]  # old files list weights as inputs too
-    for kind, name, values, rank in (("input", "image", inputs, 4), ("output", "logits", list(graph.output), 2)):
+    for kind, name, values, rank, contract in (
+        ("input", "image", inputs, 4, "(N, C, H, W)"),
+        ("output", "logits", list(graph.output), 2, "(N, classes)"),
+    ):
         names = ", ".join(_shown(value.name) for value in values[:5]) or "none"
         if len(values) != 1 or _shown(values[0].name) != name:
-            raise ModelError(f"{source}: has the {kind}s {names}; the contract is one {kind} '{name}'")
+            raise ModelError(f"{source}: has the {kind}s {names}; the contract is one {kind} '{name}' {contract}")
         tensor = values[0].type.tensor_type
         if not values[0].type.HasField("tensor_type") or tensor.elem_type != FLOAT:
             raise ModelError(f"{source}: its {kind} '{name}' is not float32")
         if len(tensor.shape.dim) != rank and (kind == "input" or tensor.HasField("shape")):
-            raise ModelError(f"{source}: its {kind} '{name}' has {len(tensor.shape.dim)} dimensions, not {rank}")
+            raise ModelError(f"{source}: its {kind} '{name}' has {len(tensor.shape.dim)} dimensions, not {contract}")
         if len(tensor.shape.dim) and tensor.shape.dim[0].HasField("dim_value"):
-            raise ModelError(f"{source}: its {kind} '{name}' has a fixed batch of {tensor.shape.dim[0].dim_value}")
+            fixed = f"has a fixed batch of {tensor.shape.dim[0].dim_value}"
+            raise ModelError(f"{source}: its {kind} '{name}' {fixed}; the contract is {contract} with any N")
     sizes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim[1:]]
     if min(sizes) < 1 or max(sizes) > MOST_PIXELS:
         shown = "x".join(map(str, sizes))
