@@ -1,7 +1,6 @@
 """What a training command was asked to do, worked out before any framework is loaded."""
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec import Graph, architecture, find, initial_weights, load_weights
+from deploy.contract import Contract
+from netspec import Graph, architecture, find, initial_weights, load_weights, without_heads
 from netspec.init import Weights
 from netspec.weights import weights_hash
 from trainspec.data import DataSet, find_data
@@ -70,17 +70,17 @@ class Task:
         """What an ONNX file of the network says about itself; lists are JSON."""
         mean, std = self.constants
         height, width = self.graph.input_shape[1:]
-        return {
-            "classes": json.dumps(self.data.classes, ensure_ascii=False),
-            "mean": json.dumps(mean),
-            "std": json.dumps(std),
-            "image_size": f"{height}x{width}",
-            "resize_rule": RESIZE_RULE,
-            "architecture": self.graph.name,
-            "graph_digest": self.graph.digest,
-            "data": self.data.label,
-            "weights_sha256": weights_hash(weights),
-        }
+        return Contract(
+            classes=self.data.classes,
+            mean=mean,
+            std=std,
+            image_size=(height, width),
+            resize_rule=RESIZE_RULE,
+            architecture=self.graph.name,
+            graph_digest=self.graph.digest,
+            data=self.data.label,
+            weights_sha256=weights_hash({name: weights[name] for name in without_heads(self.graph).params}),
+        ).properties()
 
 
 def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
