@@ -86,7 +86,7 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         metavar="P",
-        help="what the file says of its images, so that it can be asked: imagenet or cifar10; the options below go first",
+        help="what the file says of its images, so that it can be asked: imagenet or cifar10",
     )
     parser.add_argument("--classes", type=Path, metavar="FILE", help="names of the classes, one a line, UTF-8")
     parser.add_argument("--mean", type=numbers, metavar="R,G,B", help="mean per channel on the 0..1 scale")

@@ -43,6 +43,7 @@ class Contract:
     architecture: str = ""
     graph_digest: str = ""
     data: str = ""
+    data_fingerprint: str = ""
     weights: str = ""
     weights_sha256: str = ""
     content_sha256: str = ""
@@ -61,7 +62,16 @@ class Contract:
             "std": _json(self.std) if self.std else "",
             "image_size": f"{height}x{width}" if height else "",
         }
-        texts = ("resize_rule", "architecture", "graph_digest", "data", "weights", WEIGHTS_HASH, CONTENT_HASH)
+        texts = (
+            "resize_rule",
+            "architecture",
+            "graph_digest",
+            "data",
+            "data_fingerprint",
+            "weights",
+            WEIGHTS_HASH,
+            CONTENT_HASH,
+        )
         values |= {key: getattr(self, key) for key in texts}
         return {key: value for key, value in values.items() if value}
 
@@ -190,6 +200,7 @@ _READERS = {
     "architecture": _text,
     "graph_digest": _sha256,
     "data": _text,
+    "data_fingerprint": _text,
     "weights": _text,
     WEIGHTS_HASH: _sha256,
     CONTENT_HASH: _sha256,

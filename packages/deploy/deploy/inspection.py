@@ -26,7 +26,11 @@ FLOAT, HALF, DOUBLE = 1, 10, 11  # TensorProto.DataType
 _FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # those whose values are looked at
 _STANDARD = ("", "ai.onnx")
 _BLANK = b"0" * 64
-_HASH = re.compile(rb"\x0a\x0e" + CONTENT_HASH.encode() + rb"\x12\x40([0-9a-f]{64})")  # key and value, as protobuf
+# The last entry of a file's metadata, as protobuf has it: its length, its key, its value.
+_ENTRY = b"\x72\x52\x0a\x0e" + CONTENT_HASH.encode() + b"\x12\x40"
+_ENTRY_BYTES = len(_ENTRY) + 64
+_SPOILT = 4  # bytes of the entry that may be damaged before it is not known for one any more
+_HASH = re.compile(re.escape(_ENTRY[2:]) + rb"([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def with_content_hash(blank: bytes) -> bytes:
 
 
 def _hash_place(content: bytes) -> slice | None:
-    last = content.rfind(b"\x0a\x0e" + CONTENT_HASH.encode())  # metadata come after the graph
+    last = content.rfind(_ENTRY[2:])  # metadata come after the graph
     match = _HASH.match(content, last) if last >= 0 else None
     return slice(*match.span(1)) if match else None
 
@@ -117,9 +121,11 @@ def _text(value: bytes, source: object) -> str:
 
 
 def _check_content(content: bytes, contract: Contract, source: object) -> bool:
-    if not contract.content_sha256:
-        return False
     place = _hash_place(content)
+    if not contract.content_sha256:
+        if sum(map(int.__eq__, content[-_ENTRY_BYTES:], _ENTRY)) < len(_ENTRY) - _SPOILT:
+            return False  # it never had one
+        place = None
     if place is None or _content_hash(content, place) != contract.content_sha256:
         changed = "it was changed or damaged after it was written"
         raise ModelError(f"{source}: its bytes do not have its own {CONTENT_HASH}: {changed}")

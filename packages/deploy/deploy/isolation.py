@@ -15,7 +15,7 @@ from pathlib import Path
 from deploy.errors import ModelError
 
 BATCHES = (1, 3)
-SECONDS = 60.0  # and more for large files, by BYTES_A_SECOND
+SECONDS = 30.0  # and more for large files, by BYTES_A_SECOND
 BYTES_A_SECOND = 20e6
 THREADS = 2
 BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # what the runtime takes: in all, of the file, for the values

@@ -13,6 +13,9 @@ from deploy.errors import ModelError
 from deploy.inspection import inspect, read_model
 from deploy.isolation import try_model
 
+PIXELS = 1 << 22  # of the images of one pass
+LARGEST_BATCH = 64
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -25,12 +28,22 @@ class LoadedModel:
     classes: int | None
     session: Any = field(repr=False)
 
+    @property
+    def batch(self) -> int:
+        """Images that run together: what a pass over them takes has a bound."""
+        _, height, width = self.input_shape
+        return max(1, min(LARGEST_BATCH, PIXELS // (height * width)))
+
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 `(N, classes)` of normalised float32 images `(N, C, H, W)`.
+        """float32 `(N, classes)` of normalised float32 images `(N, C, H, W)`, `batch` of them at a time.
 
         Raises `ModelError` where the runtime fails or an answer is not finite.
         """
-        logits: NDArray[np.float32] = runtime.infer(self.session, images, self.source)
+        starts = range(0, len(images), self.batch)
+        return np.concatenate([self._run(images[start : start + self.batch]) for start in starts])
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = runtime.infer(self.session, np.ascontiguousarray(images), self.source)
         if problem := runtime.logits_problem(logits, len(images), len(self.contract.classes) or self.classes):
             raise ModelError(f"{self.source}: {problem}")
         return logits

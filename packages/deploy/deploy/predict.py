@@ -12,9 +12,6 @@ from deploy.errors import DeployError, ImageError, ModelError
 from deploy.inputs import ImageSource, check_batch, prepare, read_image as read_image
 from deploy.model import load_model
 
-PIXELS = 1 << 22  # of one batch: what a pass over it takes has a bound
-LARGEST_BATCH = 64
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -68,7 +65,7 @@ class Classifier:
         """
         _check_top(top)
         channels = self.model.input_shape[0]
-        batches = _in_batches(_each(images), self._batch())
+        batches = _in_batches(_each(images), self.model.batch)
         answers = []
         for batch in batches:
             prepared = [prepare(image, self.image_size, channels) for image in batch]
@@ -83,7 +80,7 @@ class Classifier:
         Raises `ImageError` for any other array, `ModelError` where an answer is not finite.
         """
         images = check_batch(images, self.image_size, self.model.input_shape[0])
-        batch = self._batch()
+        batch = self.model.batch
         parts = [self._prepared(images[start : start + batch]) for start in range(0, len(images), batch)]
         return np.concatenate([self.model.logits(part) for part in parts])
 
@@ -102,10 +99,6 @@ class Classifier:
     def _prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)
         return np.ascontiguousarray(((images.astype(np.float32) - offset) * scale).transpose(0, 3, 1, 2))
-
-    def _batch(self) -> int:
-        height, width = self.image_size
-        return max(1, min(LARGEST_BATCH, PIXELS // (height * width)))
 
 
 Model = Classifier

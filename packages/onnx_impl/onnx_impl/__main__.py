@@ -14,7 +14,7 @@ def main(argv: Sequence[str]) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="the accuracy of an ONNX file over a test split")
     evaluate.add_argument("model", type=Path, metavar="MODEL.onnx")
-    evaluate.add_argument("--data", metavar="D", help="as for training; default: as training chooses")
+    evaluate.add_argument("--data", metavar="D", help="as for training; default: what the file names")
     add_evaluate_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
     export = commands.add_parser("export", help="write an ONNX file and verify it against ONNX's reference evaluator")

@@ -58,7 +58,9 @@ class Conv(OpRun):
     ) -> tuple[np.ndarray, ...]:
         groups = attributes.get("group") or 1
         (images, channels), (outputs, *_) = x.shape[:2], weight.shape
-        by_cell = weight.reshape(groups, outputs // groups, channels // groups, *weight.shape[2:]).transpose(3, 4, 0, 1, 2)
+        by_cell = weight.reshape(groups, outputs // groups, channels // groups, *weight.shape[2:]).transpose(
+            3, 4, 0, 1, 2
+        )
         kernels = np.ascontiguousarray(by_cell)  # BLAS takes no strides
         total: Any = 0
         for (row, column), cells in _cells(x, weight.shape[2:], 0.0, attributes):

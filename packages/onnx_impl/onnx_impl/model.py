@@ -44,7 +44,8 @@ def build(
     bear the canonical names. `every_node` makes each node's value an output, for comparisons; `dtype` is
     float32 in every file, float64 for the reference evaluator.
 
-    Raises `ExportError` for an opset that is too old or too new and for a file above 2 GiB, `WeightsError` for weights of another network.
+    Raises `ExportError` for an opset that is too old or too new and for a file above 2 GiB, `WeightsError` for
+    weights of another network.
     """
     check_opset(opset)
     graph = resolve(model, **options)
