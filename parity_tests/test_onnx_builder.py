@@ -1,6 +1,7 @@
 """What the ONNX builder writes: valid from the oldest opset to the newest, and within the contract."""
 
 import importlib
+import re
 
 import numpy as np
 import onnx
@@ -108,6 +109,7 @@ def test_the_contract(mixed, tmp_path):
         assert batch.dim_param == "N"
         assert tuple(dim.dim_value for dim in rest) == shape
     metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert re.fullmatch("[0-9a-f]{64}", metadata.pop("content_sha256"))
     assert metadata == {
         "architecture": "mixed",
         "graph_digest": mixed.digest,

@@ -88,6 +88,8 @@ def test_a_run_is_exported_with_what_it_says_of_itself(runs, framework, tmp_path
     said = [
         {entry.key: entry.value for entry in onnx.load(path).metadata_props} for path in (folder / "model.onnx", out)
     ]
+    for metadata in said:
+        del metadata["content_sha256"]  # of all bytes: another graph has another
     assert said[0] == said[1]
 
 

@@ -15,6 +15,7 @@ IMAGE = "image"
 LOGITS = "logits"
 NOISE = "noise."
 _NAME = re.compile(r"(?!_)\w+(\.\w+)*")  # what begins with _ is the builders' own
+LONGEST_TITLE = 180  # bytes: file systems take 255, and what is added to a name has to fit
 _PLACEMENT = ("padding", "overhang")  # attributes that follow from the image size, not from the weights
 
 
@@ -62,12 +63,21 @@ class Graph:
     def __post_init__(self) -> None:
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise GraphError(f"{self.name}: the image has the shape (C, H, W), not {self.input_shape}")
+        self._check_title()
         self._check_names()
         _ = self.shapes
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without the table of blocks, whose arguments may be functions that do not travel."""
         return {part.name: getattr(self, part.name) for part in fields(self)} | {"blocks": ()}
+
+    def _check_title(self) -> None:
+        """Files and folders are named after a graph, and lines of text hold its name."""
+        name = self.name
+        if not name.isprintable() or name[:1] in ("", ".", "~") or any(mark in name for mark in "/\\"):
+            raise GraphError(f"{name[:80]!r} cannot name a graph: files are named after it")
+        if len(name.encode()) > LONGEST_TITLE:
+            raise GraphError(f"{name[:40]}... cannot name a graph: it is longer than {LONGEST_TITLE} bytes")
 
     def _check_names(self) -> None:
         places: dict[str, int] = {}

@@ -37,6 +37,11 @@ def image_size(text: str) -> int | tuple[int, int]:
     return (int(height), int(width)) if by else int(height)
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas between them."""
+    return tuple(float(part) for part in text.split(","))
+
+
 def network_of(options: argparse.Namespace) -> Graph:
     """The graph that the options name. Raises `UnknownNameError` and `ShapeError` as `netspec.architecture` does."""
     return resolve(options.network, **form_of(options))
@@ -80,3 +85,11 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
         help="default: exports/ARCH-FRAMEWORK.onnx, or proof/FRAMEWORK.onnx in the folder of a run",
     )
     parser.add_argument("--unfinished", action="store_true", help="take a RUN that did not reach its end, too")
+    parser.add_argument(
+        "--preset",
+        metavar="P",
+        help="what the file says of its images, so that it can be asked: imagenet or cifar10",
+    )
+    parser.add_argument("--classes", type=path, metavar="FILE", help="names of the classes, one a line, UTF-8")
+    parser.add_argument("--mean", type=numbers, metavar="R,G,B", help="mean per channel on the 0..1 scale")
+    parser.add_argument("--std", type=numbers, metavar="R,G,B", help="standard deviation per channel likewise")

@@ -1,7 +1,6 @@
 """What a training command was asked to do, worked out before any framework is loaded."""
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.contract import Contract
 from deploy.shell import say
-from netspec import Graph, initial_weights, load_weights
+from netspec import Graph, initial_weights, load_weights, without_heads
 from netspec.errors import WeightsError
 from netspec.init import Weights
 from netspec.options import name_or_path
@@ -82,17 +82,17 @@ class Task:
         """What an ONNX file of the network says about itself; lists are JSON."""
         mean, std = self.constants
         height, width = self.graph.input_shape[1:]
-        return {
-            "classes": json.dumps(self.data.classes, ensure_ascii=False),
-            "mean": json.dumps(mean),
-            "std": json.dumps(std),
-            "image_size": f"{height}x{width}",
-            "resize_rule": RESIZE_RULE,
-            "architecture": self.graph.name,
-            "graph_digest": self.graph.digest,
-            "data": self.data.label,
-            "weights_sha256": weights_hash(weights),
-        }
+        return Contract(
+            classes=self.data.classes,
+            mean=mean,
+            std=std,
+            image_size=(height, width),
+            resize_rule=RESIZE_RULE,
+            architecture=self.graph.name,
+            graph_digest=self.graph.digest,
+            data=self.data.label,
+            weights_sha256=weights_hash({name: weights[name] for name in without_heads(self.graph).params}),
+        ).properties()
 
 
 def add_task_options(parser: argparse.ArgumentParser) -> None:

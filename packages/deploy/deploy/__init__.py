@@ -3,18 +3,22 @@
 Public names are imported when they are first used: the other packages read this one's contracts without its libraries.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deploy.errors import DeployError as DeployError, ImageError as ImageError, ModelError as ModelError
     from deploy.images import read_image as read_image
-    from deploy.predict import Model as Model, Prediction as Prediction
+    from deploy.predict import Classifier as Classifier, Model as Model, Prediction as Prediction
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see deploy.runtime: before anyone imports onnxruntime
 
 _HOMES = {
     "DeployError": "errors",
     "ImageError": "errors",
     "ModelError": "errors",
+    "Classifier": "predict",
     "Model": "predict",
     "Prediction": "predict",
     "read_image": "images",

@@ -3,28 +3,42 @@
 from collections.abc import Sequence
 
 from deploy import shell
+from deploy.answers import predict_files
 from deploy.errors import ModelError
-from deploy.images import read_image
 from deploy.options import Parser, path
-from deploy.predict import Model
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = Parser(prog="deploy", description=__doc__)
+    parser = Parser(
+        prog="deploy",
+        description="What is on images, by an ONNX file. onnxruntime's telemetry is off; set ORT_DISABLE_TELEMETRY=0 "
+        "to have it.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     predict = commands.add_parser("predict", help="the most probable classes of images")
-    predict.add_argument("model", type=path, metavar="MODEL.onnx")
-    predict.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="JPEG, PNG or WebP files")
+    predict.add_argument("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run")
+    predict.add_argument(
+        "images", nargs="+", type=path, metavar="IMAGE", help="JPEG, PNG or WebP files, or folders of them at any depth"
+    )
     predict.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (5)")
+    predict.add_argument("--json", action="store_true", help="answer with one line of JSON")
+    predict.add_argument(
+        "--provider", metavar="P", help="one that must run, as cuda or cpu; default: CUDA where it runs, then the CPU"
+    )
+    predict.add_argument("--threads", type=int, metavar="N", help="threads of one operator; default: onnxruntime's")
     options = parser.parse_args(argv)
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")
-    model = Model(options.model)
-    batches = [(name, read_image(name, model.image_size)) for name in options.images]  # all, before any is answered
-    for name, image in batches:
-        shell.say(name)
-        for prediction in model.predict(image[None], options.top)[0]:
-            shell.say(f"  {100 * prediction.probability:6.2f} %  {prediction.name}")
+    lines = predict_files(
+        options.model,
+        options.images,
+        top=options.top,
+        provider=options.provider,
+        threads=options.threads,
+        as_json=options.json,
+    )
+    for line in lines:
+        shell.say(line)
 
 
 if __name__ == "__main__":

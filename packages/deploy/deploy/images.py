@@ -27,10 +27,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from deploy.contract import RESIZE_RULE as RESIZE_RULE
 from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
 from deploy.errors import ImageError
 
-RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")  # what the formats are usually called; content decides
 MAX_BYTES = 1 << 27  # of a file: 128 MiB
 MAX_PIXELS = 1 << 26  # 8192 x 8192: decoded, upright and converted these are about 0.9 GB

@@ -1,16 +1,17 @@
-"""An image to the names of its most probable classes, prepared as the model's own metadata say."""
+"""Images to the names of their most probable classes, prepared as the model's own metadata say."""
 
-import json
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from deploy.errors import ModelError
-from deploy.images import RESIZE_RULE as RESIZE_RULE, read_image as read_image
-
-NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")
+from deploy.errors import DeployError, ImageError, ModelError
+from deploy.images import read_image as read_image
+from deploy.inputs import ImageSource, check_batch, prepare
+from deploy.model import load_model
 
 
 @dataclass(frozen=True)
@@ -21,48 +22,72 @@ class Prediction:
     probability: float
 
 
-class Model:
+class Classifier:
     """An ONNX file that says how its images are prepared and what its classes are called.
 
-    `image_size` is `(height, width)`. Raises `ModelError` for a file that is no model, or no such one.
+    `Classifier("model.onnx")(["cat.jpg"])` gives for each image its most probable classes. The path may be the folder
+    of a run. `provider` is one that must run (`cuda`); by default CUDA where it runs, then the CPU, and the attribute
+    `provider` names it. `isolate` tries a file without a content hash in a child process first.
+
+    `image_size` is `(height, width)`. Raises `ModelError` for a file that is not an ONNX model, is damaged, or lacks
+    the metadata.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(
-                os.fspath(path), options, providers=onnxruntime.get_available_providers()
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        provider: str | None = None,
+        threads: int | None = None,
+        isolate: bool = True,
+    ) -> None:
+        self.model = load_model(path, provider=provider, threads=threads, isolate=isolate)
+        contract = self.model.contract
+        if contract.missing:
+            raise ModelError(
+                f"{path}: its metadata lack {', '.join(contract.missing)}; give the model.onnx of a run, or export "
+                "with --preset, or with --mean, --std and --classes"
             )
-        except Exception as error:  # onnxruntime's exceptions have no common base class
-            reason, _, _ = str(error).partition("\n")
-            raise ModelError(f"{path}: not an ONNX model that runs ({reason})") from None
-        known = self.session.get_modelmeta().custom_metadata_map
-        if missing := [key for key in NEEDED if key not in known]:
-            raise ModelError(f"{path}: its metadata lack {', '.join(missing)}; give the model.onnx of a run")
-        if known["resize_rule"] != RESIZE_RULE:
-            raise ModelError(f"{path}: wants images resized by another rule: {known['resize_rule']}")
-        try:
-            height, width = map(int, known["image_size"].split("x"))
-            self.classes = [str(name) for name in json.loads(known["classes"])]
-            self.mean, self.std = (np.asarray(json.loads(known[key]), np.float64) for key in ("mean", "std"))
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"{path}: its metadata cannot be read ({error})") from None
-        self.image_size = (height, width)
+        self.contract = contract
+        self.classes = list(contract.classes)
+        self.mean, self.std = np.asarray(contract.mean, np.float64), np.asarray(contract.std, np.float64)
+        self.image_size = contract.image_size
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """float32 `(N, classes)` of uint8 images `(N, H, W, 3)` of the model's size."""
-        offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)
-        prepared = (images.astype(np.float32) - offset) * scale
-        outputs: list[Any] = self.session.run(
-            ["logits"], {"image": np.ascontiguousarray(prepared.transpose(0, 3, 1, 2))}
-        )
-        return np.asarray(outputs[0])
+    @property
+    def provider(self) -> str:
+        """The one that runs, by onnxruntime's name."""
+        return self.model.provider
 
-    def predict(self, images: np.ndarray, top: int = 5) -> list[list[Prediction]]:
-        """For each of the images the `top` most probable classes, the likeliest first."""
+    def __call__(self, images: ImageSource | Iterable[ImageSource], top: int = 5) -> list[list[Prediction]]:
+        """For each image the `top` most probable classes, the likeliest first.
+
+        An image is a path, a file's bytes, an open binary file, a PIL image, or a uint8 array `(h, w, 3)` of any size.
+        Raises `ImageError` or `ModelError` for one that cannot be used.
+        """
+        _check_top(top)
+        channels = self.model.input_shape[0]
+        batches = _in_batches(_each(images), self.model.batch)
+        answers = []
+        for batch in batches:
+            prepared = [prepare(image, self.image_size, channels) for image in batch]
+            answers += self.predict(np.stack(prepared), top)
+        if not answers:
+            raise ImageError("no images")
+        return answers
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 `(N, classes)` of uint8 images `(N, H, W, C)` of the model's size.
+
+        Raises `ImageError` for any other array, `ModelError` where an answer is not finite.
+        """
+        images = check_batch(images, self.image_size, self.model.input_shape[0])
+        batch = self.model.batch
+        parts = [self._prepared(images[start : start + batch]) for start in range(0, len(images), batch)]
+        return np.concatenate([self.model.logits(part) for part in parts])
+
+    def predict(self, images: NDArray[np.uint8], top: int = 5) -> list[list[Prediction]]:
+        """For each of the images, as `logits` takes them, the `top` most probable classes, the likeliest first."""
+        _check_top(top)
         logits = self.logits(images).astype(np.float64)
         odds = np.exp(logits - logits.max(1, keepdims=True))
         probabilities = odds / odds.sum(1, keepdims=True)
@@ -71,3 +96,42 @@ class Model:
             [Prediction(self.classes[index], float(row[index])) for index in best]
             for row, best in zip(probabilities, order, strict=True)
         ]
+
+    def _prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)
+        return np.ascontiguousarray(((images.astype(np.float32) - offset) * scale).transpose(0, 3, 1, 2))
+
+
+Model = Classifier
+
+
+def _check_top(top: int) -> None:
+    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+        raise DeployError(f"top {top!r}: give a whole number of at least 1")
+
+
+def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[ImageSource]:
+    """The images one by one; a single one is taken as a list of one."""
+    if isinstance(images, np.ndarray):
+        if images.ndim == 4:
+            yield from images
+            return
+        yield images
+    elif isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read"):
+        yield images  # type: ignore[misc]  # an open file can be iterated over too
+    else:
+        try:
+            yield from images
+        except TypeError:
+            raise ImageError(f"a {type(images).__name__} is not a list of images") from None
+
+
+def _in_batches(images: Iterator[ImageSource], size: int) -> Iterator[Sequence[ImageSource]]:
+    batch: list[ImageSource] = []
+    for image in images:
+        batch.append(image)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

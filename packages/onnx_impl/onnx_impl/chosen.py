@@ -1,19 +1,25 @@
 """What an export command is to write: a network by its name, a graph from a file, or what a run has trained."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import onnx
-
-from netspec import Graph, load_weights
-from netspec.errors import DataError, UnknownNameError, first_line
+from deploy.contract import PROBE_WEIGHTS
+from deploy.errors import DeployError
+from deploy.inspection import inspect, read_model
+from netspec import Graph, inference, load_weights
+from netspec.errors import DataError, UnknownNameError
 from netspec.init import Weights
+from netspec.limits import check_onnx_size
 from netspec.options import form_of, network_of
 from netspec.registry import resolve
+from netspec.weights import weights_hash
 from onnx_impl.measure import probe
+from onnx_impl.presets import describe
 from trainspec.evaluation import read_run
+
+DESCRIPTION = ("preset", "classes", "mean", "std")  # the options that say what a run says itself
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,23 @@ class Chosen:
     path: Path
 
 
-def chosen(options: argparse.Namespace, framework: str) -> Chosen:
-    """What the options of an export name. Raises the `DiptychError` of whatever cannot be used."""
+def chosen(options: argparse.Namespace, framework: str, notice: Callable[[str], None] = print) -> Chosen:
+    """What the options of an export name; `notice` is told what the user may not expect.
+
+    Raises the `DiptychError` of whatever cannot be used, before weights are made.
+    """
     if Path(options.network).is_dir() and not options.network.endswith(".json"):
         return _of_run(Path(options.network), options, framework)
     graph = network_of(options)
+    check_onnx_size(graph)
+    contract = describe(graph, **{key: getattr(options, key) for key in DESCRIPTION})
+    if not options.weights:
+        notice(f"no --weights: the file will have {PROBE_WEIGHTS}")
+        contract = replace(contract, weights=PROBE_WEIGHTS)
     weights = load_weights(graph, options.weights) if options.weights else probe(graph)
-    return Chosen(graph, weights, {}, options.out or Path("exports") / f"{graph.name}-{framework}.onnx")
+    deployed = {name: weights[name] for name in inference(graph).params}
+    metadata = replace(contract, weights_sha256=weights_hash(deployed)).properties()
+    return Chosen(graph, weights, metadata, options.out or Path("exports") / f"{graph.name}-{framework}.onnx")
 
 
 def _of_run(folder: Path, options: argparse.Namespace, framework: str) -> Chosen:
@@ -40,10 +56,12 @@ def _of_run(folder: Path, options: argparse.Namespace, framework: str) -> Chosen
     _, graph, weights = read_run(folder, unfinished=options.unfinished)
     if options.weights:
         raise UnknownNameError(f"{folder} has weights of its own: leave --weights out, or name the architecture")
+    if given := [f"--{key}" for key in DESCRIPTION if getattr(options, key) is not None]:
+        raise UnknownNameError(f"{folder} says itself what its images are: leave {', '.join(given)} out")
     graph = resolve(graph, **form_of(options))
     try:
-        shipped = onnx.load(folder / "model.onnx")
-    except Exception as error:  # protobuf's exceptions and the system's have no common base class
-        raise DataError(f"{folder}: model.onnx cannot be read ({first_line(error)})") from None
-    metadata = {entry.key: entry.value for entry in shipped.metadata_props}
+        shipped = inspect(read_model(folder / "model.onnx"), folder / "model.onnx").contract
+    except DeployError as error:
+        raise DataError(f"{folder}: model.onnx cannot be used ({error})") from None
+    metadata = replace(shipped, content_sha256="").properties()
     return Chosen(graph, weights, metadata, options.out or folder / "proof" / f"{framework}.onnx")

@@ -1,59 +1,54 @@
 """The accuracy of an ONNX file, by what it says about itself: no framework, only onnxruntime."""
 
 import argparse
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.errors import DataError, first_line
-from onnx_impl.verify import run, session
-from trainspec.evaluation import Constants, evaluate, report
+from deploy.errors import DeployError
+from deploy.model import load_model
+from netspec.errors import DataError
+from trainspec.evaluation import Evaluation, evaluate, report
 from trainspec.judging import Recorded
-
-
-@dataclass(frozen=True)
-class Described:
-    """What an ONNX file's metadata say of the images that it takes."""
-
-    image_size: int
-    constants: Constants
-    classes: tuple[str, ...]
-    data: str
-
-    @classmethod
-    def read(cls, running: Any, source: Path) -> "Described":
-        """Out of a session's metadata. Raises `DataError` when they are missing."""
-        known = running.get_modelmeta().custom_metadata_map
-        try:
-            height, _, width = known["image_size"].partition("x")
-            constants = tuple(json.loads(known["mean"])), tuple(json.loads(known["std"]))
-            classes = tuple(json.loads(known["classes"]))
-        except (KeyError, ValueError, TypeError) as error:
-            raise DataError(
-                f"{source}: its metadata do not say how images are prepared ({error}); train a run to get one"
-            ) from error
-        if height != width:
-            raise DataError(f"{source}: takes images of {height}x{width}; data sets are read as squares")
-        return cls(int(height), constants, classes, known.get("data", ""))
 
 
 def evaluate_file(options: argparse.Namespace) -> None:
     """Top-1 of an ONNX file over the test split of a data set."""
     path: Path = options.model
+    evaluation = evaluate_onnx(path, options.data)
+    default = (path if path.is_dir() else path.parent) / "predictions-onnx.npy"
+    report(evaluation, options, default)
+
+
+def evaluate_onnx(path: Path, choice: str | None = None, *, isolate: bool = True) -> Evaluation:
+    """Evaluate the ONNX file at `path`, or in the folder of a run, over the test split of `choice`.
+
+    `choice` is as `--data` has it; None means the data set that the file names. Raises `DataError` for a file that
+    cannot be used or answers NaN, for data of other classes, and for data that cannot be found.
+    """
     try:
-        running = session(path)
-    except Exception as error:  # onnxruntime's exceptions have no common base class
-        raise DataError(f"{path}: not an ONNX model that runs ({first_line(error)})") from None
-    described = Described.read(running, path)
-    recorded = Recorded.of_model(path, described.classes, described.data)
-    data = recorded.load(options.data, described.image_size, 0)  # the seed draws the validation split, not the test
+        model = load_model(path, isolate=isolate)
+    except DeployError as error:
+        raise DataError(str(error)) from None
+    contract = model.contract
+    if contract.missing:
+        raise DataError(
+            f"{path}: its metadata do not say how images are prepared (no {', '.join(contract.missing)}); give the "
+            "model.onnx of a run, or export with --preset"
+        )
+    height, width = contract.image_size
+    if height != width:
+        raise DataError(f"{path}: takes images of {height}x{width}; data sets are read as squares")
+    recorded = Recorded.of_model(path, contract.classes, contract.data)
+    data = recorded.load(choice, height, 0)  # the seed draws the validation split, not the test split
+    if model.input_shape[0] != data.image_shape[2]:
+        raise DataError(f"{path}: takes {model.input_shape[0]} channels, and {data.label} has {data.image_shape[2]}")
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        canonical = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        return run(running, {"image": canonical})["logits"]
+        return model.logits(images.transpose(0, 3, 1, 2))
 
-    report(evaluate(logits, data.test, described.constants), options, path.with_name("predictions-onnx.npy"))
+    try:
+        return evaluate(logits, data.test, (contract.mean, contract.std))
+    except DeployError as error:
+        raise DataError(str(error)) from None

@@ -12,11 +12,12 @@ from netspec import Graph, inference
 from netspec.errors import ExportError
 from netspec.fold import fold_batch_norm as fold
 from netspec.graph import LOGITS
-from netspec.ops import Shape
+from netspec.limits import check_onnx_size
 from netspec.registry import resolve
 from netspec.weights import check_weights, weights_hash, weights_of
 from onnx_impl.emit import Emit
 from onnx_impl.ops import HANDLERS
+from onnx_impl.shapes import value
 from onnx_impl.weights import add_initializers
 
 OLDEST_OPSET = 13  # Softmax over one axis, and pads and bounds as inputs
@@ -43,25 +44,29 @@ def build(
     bear the canonical names. `every_node` makes each node's value an output, for comparisons; `dtype` is
     float32 in every file, float64 for the reference evaluator.
 
-    Raises `ExportError` for an opset that is too old or too new, `WeightsError` for weights of another network.
+    Raises `ExportError` for an opset that is too old or too new and for a file above 2 GiB, `WeightsError` for
+    weights of another network.
     """
     check_opset(opset)
     graph = resolve(model, **options)
+    check_onnx_size(graph)
     weights = weights_of(graph, weights, seed)
     check_weights(graph, weights)
-    properties = {
-        "architecture": graph.name,
-        "graph_digest": graph.digest,
-        "weights_sha256": weights_hash(weights),
-        "image_size": "x".join(map(str, graph.input_shape[1:])),
-        **(metadata or {}),
-    }
+    given = graph
     if len(graph.inputs) == 1:
         graph = inference(graph)
         weights = {name: weights[name] for name in graph.params}
+    properties = {
+        "architecture": given.name,
+        "graph_digest": given.digest,
+        "weights_sha256": weights_hash(weights),  # of those that are in the file, auxiliary heads left out
+        "image_size": "x".join(map(str, graph.input_shape[1:])),
+        **(metadata or {}),
+    }
     if fold_batch_norm:
         graph, weights = fold(graph, weights)
-    return assemble(graph, weights, opset, np.dtype(dtype), every_node, properties)
+    canonical = not fold_batch_norm and np.dtype(dtype) == np.float32
+    return assemble(graph, weights, opset, np.dtype(dtype), every_node, properties, canonical)
 
 
 def check_opset(opset: int, newest: int = NEWEST_OPSET) -> None:
@@ -79,8 +84,9 @@ def assemble(
     dtype: np.dtype,
     every_node: bool,
     properties: Mapping[str, str],
+    canonical: bool,
 ) -> ModelProto:
-    """The model, node by node."""
+    """The model, node by node; `canonical`: its weights are those that `weights_sha256` is made of."""
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(
         onnx.GraphProto(name=graph.name),
@@ -90,19 +96,19 @@ def assemble(
     )
     helper.set_model_props(model, dict(properties))
     body = model.graph
-    add_initializers(body, weights, dtype)
+    add_initializers(body, weights, dtype, canonical)
     for node in graph:
         emit = Emit(graph, node, dtype, opset)
         HANDLERS[node.op.kind](node.op, emit)
         body.node.extend(emit.nodes)
         body.initializer.extend(emit.constants)
 
-    def value(name: str, shape: Shape) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), ("N", *shape))
-
-    body.input.extend(value(name, shape) for name, shape in graph.inputs.items())
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
+    body.input.extend(value(name, shape, kind) for name, shape in graph.inputs.items())
     outputs = [node.name for node in graph] if every_node else list(graph.outputs)
-    body.output.extend(value(name, graph.shapes[name]) for name in outputs)
+    body.output.extend(value(name, graph.shapes[name], kind) for name in outputs)
+    inner = [node.name for node in graph if node.name not in outputs]
+    body.value_info.extend(value(name, graph.shapes[name], kind) for name in inner)
     if not every_node:
         _rename(body, graph.outputs[0], LOGITS)
     return model

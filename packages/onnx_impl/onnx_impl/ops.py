@@ -162,7 +162,7 @@ def radix_softmax(op: ops.RadixSoftmax, emit: Emit) -> None:
     if op.groups > 1:  # group by group to radix by radix
         order = np.arange(channels).reshape(op.groups, op.radix, -1).swapaxes(0, 1).ravel()
         x = emit("Gather", x, emit.constant("order", order), axis=1)
-    x = emit("Reshape", x, emit.constant("splits", [0, op.radix, -1]))
+    x = emit("Reshape", x, emit.constant("splits", [0, op.radix, channels // op.radix]))
     emit("Reshape", emit("Softmax", x, axis=1), emit.constant("flat", [0, channels, 1, 1]))
 
 

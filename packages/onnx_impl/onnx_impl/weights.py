@@ -7,15 +7,22 @@ import numpy as np
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
 import netspec
+from deploy.inspection import WEIGHT
 from netspec import Graph
 from netspec.init import Weights
 
 
-def add_initializers(body: GraphProto, weights: Mapping[str, np.ndarray], dtype: np.dtype) -> None:
-    """One initializer a tensor, under its canonical name, written in place: copies of a VGG take seconds."""
+def add_initializers(body: GraphProto, weights: Mapping[str, np.ndarray], dtype: np.dtype, canonical: bool) -> None:
+    """One initializer a tensor, under its canonical name, written in place: copies of a VGG take seconds.
+
+    Canonical weights are marked by their doc string, which tells them from the constants of operators: a reader can
+    hold them to the file's `weights_sha256`.
+    """
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     for name, array in weights.items():
         tensor = body.initializer.add(name=name, data_type=kind, dims=array.shape)
+        if canonical:
+            tensor.doc_string = WEIGHT
         tensor.raw_data = np.ascontiguousarray(array, dtype.newbyteorder("<")).tobytes()
 
 

@@ -71,7 +71,7 @@ class Budget:
         share, least = TOLERANCE
         return self.step_seconds <= spare + max(share * self.seconds, least)
 
-    def try_evaluation(self, evaluate: Callable[[], None], images: int) -> None:
+    def try_evaluation(self, evaluate: Callable[[], object], images: int) -> None:
         """Measure what an evaluation of `images` images costs, and what it costs once, by doing it twice."""
         seconds = []
         for _ in range(2):

@@ -1,0 +1,207 @@
+"""What an ONNX file says about itself: the keys of its metadata, and what their values may be.
+
+The one authority on them, for writers and readers. Standard library only.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.errors import ModelError
+
+RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the one that is implemented
+PROBE_WEIGHTS = "random probe weights, not trained"  # the value of `weights` where an export was given none
+NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")  # to answer with names
+WEIGHTS_HASH, CONTENT_HASH = "weights_sha256", "content_sha256"
+
+MOST_TEXT = 1 << 24  # characters of one value; 100,000 long names take a tenth of it
+MOST_CLASSES = 100_000
+MOST_PIXELS = 8192  # of a side
+LONGEST_NAME = 1000  # characters of a class name, a label or an architecture
+SMALLEST_DEVIATION, LARGEST_CONSTANT = 1e-6, 1e6  # on the 0..1 scale of images
+
+_SIZE = re.compile(r"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The metadata of an ONNX file. `mean` and `std` are per channel on the 0..1 scale, `image_size` is `(H, W)`.
+
+    A file without classes, mean, std, size or rule (`missing` names them) can be run, but not asked about images.
+    Empty text: the file does not say.
+    """
+
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    image_size: tuple[int, int] = (0, 0)
+    resize_rule: str = ""
+    architecture: str = ""
+    graph_digest: str = ""
+    data: str = ""
+    data_fingerprint: str = ""
+    weights: str = ""
+    weights_sha256: str = ""
+    content_sha256: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """The keys that are needed to answer with names and are not there."""
+        return [key for key in NEEDED if not getattr(self, key) or (key == "image_size" and not all(self.image_size))]
+
+    def properties(self) -> dict[str, str]:
+        """The metadata as they are written, what is empty left out; lists are JSON."""
+        height, width = self.image_size
+        values = {
+            "classes": _json(self.classes) if self.classes else "",
+            "mean": _json(self.mean) if self.mean else "",
+            "std": _json(self.std) if self.std else "",
+            "image_size": f"{height}x{width}" if height else "",
+        }
+        texts = (
+            "resize_rule",
+            "architecture",
+            "graph_digest",
+            "data",
+            "data_fingerprint",
+            "weights",
+            WEIGHTS_HASH,
+            CONTENT_HASH,
+        )
+        values |= {key: getattr(self, key) for key in texts}
+        return {key: value for key, value in values.items() if value}
+
+    @classmethod
+    def read(cls, entries: Iterable[tuple[str, str]], source: object = "the model") -> "Contract":
+        """The metadata out of their entries, in any order; keys of other people are passed over.
+
+        Raises `ModelError` with `source`, the key and the problem for the first value that means nothing.
+        """
+        found: dict[str, Any] = {}
+        for key, text in entries:
+            if key not in _READERS:
+                continue
+            if key in found:
+                raise ModelError(f"{source}: its metadata have '{key}' twice")
+            try:
+                if len(text) > MOST_TEXT:
+                    raise ValueError(f"{len(text):,} characters")
+                found[key] = _READERS[key](text)
+            except (ValueError, RecursionError) as error:
+                raise ModelError(f"{source}: its metadata cannot be used: {key}: {_reason(error)}") from None
+        contract = cls(**found)
+        if contract.mean and contract.std and len(contract.mean) != len(contract.std):
+            counts = f"{len(contract.mean)} means and {len(contract.std)} deviations"
+            raise ModelError(f"{source}: its metadata do not fit one another: {counts}")
+        return contract
+
+    def check_graph(self, channels: int, size: tuple[int, int], classes: int | None, source: object) -> None:
+        """Raise `ModelError` where the metadata do not fit an input `(N, channels, *size)` and `classes` logits."""
+        for key, count in (("mean", len(self.mean)), ("std", len(self.std))):
+            if count and count != channels:
+                raise ModelError(f"{source}: its metadata have {count} values of {key} for {channels} channels")
+        if all(self.image_size) and self.image_size != size:
+            said, true = ("x".join(map(str, pair)) for pair in (self.image_size, size))
+            raise ModelError(f"{source}: its metadata say images of {said}, and its input takes {true}")
+        if self.classes and classes is not None and len(self.classes) != classes:
+            raise ModelError(f"{source}: its metadata name {len(self.classes)} classes for {classes} logits")
+
+
+def _json(values: Sequence[Any]) -> str:
+    """JSON that UTF-8 can hold: names of files that are not UTF-8 are lone surrogates, and written as escapes."""
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "lists inside lists without end"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON ({error})"
+    return str(error)
+
+
+def _list(text: str, what: str) -> list[Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not finite")
+
+    values = json.loads(text, parse_constant=refuse)
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"not a list of {what}")
+    return values
+
+
+def _classes(text: str) -> tuple[str, ...]:
+    names = _list(text, "names")
+    if len(names) > MOST_CLASSES:
+        raise ValueError(f"{len(names):,} classes; {MOST_CLASSES:,} are the most")
+    for place, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"class {place} has no name that is text")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"the name of class {place} has {len(name):,} characters")
+    return tuple(names)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    values = _list(text, "numbers")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{str(value)[:40]!r} is not a number")
+        if not (math.isfinite(value) and abs(value) <= LARGEST_CONSTANT):
+            raise ValueError(f"{str(value)[:40]} is out of range")
+    return tuple(float(value) for value in values)
+
+
+def _deviations(text: str) -> tuple[float, ...]:
+    values = _numbers(text)
+    if min(values) < SMALLEST_DEVIATION:
+        raise ValueError(f"a deviation of {min(values)}; each is above 0")
+    return values
+
+
+def _image_size(text: str) -> tuple[int, int]:
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text[:40]!r} is not HxW")
+    height, width = int(match[1]), int(match[2])
+    if max(height, width) > MOST_PIXELS:
+        raise ValueError(f"{text}; {MOST_PIXELS} pixels a side are the most")
+    return height, width
+
+
+def _resize_rule(text: str) -> str:
+    if text != RESIZE_RULE:
+        raise ValueError(f"another rule than this version knows: {text[:80]!r}")
+    return text
+
+
+def _text(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"{len(text):,} characters")
+    return text
+
+
+def _sha256(text: str) -> str:
+    if not _SHA256.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a SHA-256")
+    return text
+
+
+_READERS = {
+    "classes": _classes,
+    "mean": _numbers,
+    "std": _deviations,
+    "image_size": _image_size,
+    "resize_rule": _resize_rule,
+    "architecture": _text,
+    "graph_digest": _sha256,
+    "data": _text,
+    "data_fingerprint": _text,
+    "weights": _text,
+    WEIGHTS_HASH: _sha256,
+    CONTENT_HASH: _sha256,
+}

@@ -1,0 +1,120 @@
+"""What people give as an image, as uint8 arrays; everything that is not an image of 0..255 is refused in a sentence."""
+
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from deploy.encoded import READ
+from deploy.errors import ImageError
+from deploy.images import file_format, read_image
+
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+
+
+def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str = "") -> NDArray[np.uint8]:
+    """One image as uint8 `(H, W, channels)` of `size`: a path, a file's bytes, an open file, a PIL image, an array.
+
+    An array is uint8 `(h, w)`, `(h, w, 1)`, `(h, w, 3)` or `(h, w, 4)` of any size, and treated as a file of the same
+    pixels would be. A model of one channel gets the luma of RGB. Raises `ImageError`.
+    """
+    if channels not in (1, 3):
+        raise ImageError(f"the model takes images of {channels} channels: give arrays (N, H, W, {channels}) to logits")
+    if isinstance(source, np.ndarray):
+        source = _from_array(source, name or "array")
+    if isinstance(source, Image.Image):
+        name, source = name or "image", _encoded(source, name or "image")
+    if not (isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read")):
+        raise ImageError(f"a {type(source).__name__} is not an image; give a path, bytes, an open file or an array")
+    image = read_image(source, size, name)
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None] if channels == 1 else image
+
+
+def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
+    """`images` where they are uint8 `(N, H, W, C)` of the model's size. Raises `ImageError` otherwise."""
+    wanted = f"uint8 (N, {size[0]}, {size[1]}, {channels})"
+    if not isinstance(images, np.ndarray):
+        raise ImageError(f"a {type(images).__name__} is not an array of images; the model takes {wanted}")
+    _check_bytes(images, wanted)
+    shape = images.shape
+    if shape[1:] != (*size, channels):
+        hint = ""
+        if shape == (*size, channels):
+            hint = "; for one image give images[None]"
+        elif shape[1:] == (channels, *size):
+            hint = "; channels come last: give images.transpose(0, 2, 3, 1)"
+        raise ImageError(f"an array of the shape {shape} is not a batch of images: the model takes {wanted}{hint}")
+    if not len(images):
+        raise ImageError("a batch without images")
+    return images
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], int]:
+    """The images that are meant: files as they are given, and of folders every image in them, at any depth.
+
+    With the number of other files in these folders. Raises `ImageError` for a folder without an image.
+    """
+    found: list[Path] = []
+    passed = 0
+    for path in map(Path, paths):
+        try:
+            is_folder = path.is_dir()
+        except OSError as error:  # a name that is too long
+            raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        if not is_folder:
+            found.append(path)
+            continue
+        files = sorted(Path(folder, name) for folder, _, names in os.walk(path, onerror=_refuse) for name in names)
+        images = [file for file in files if _is_image(file)]
+        if not images:
+            raise ImageError(f"{path}: no images in this folder; {', '.join(sorted(READ))} are known")
+        found += images
+        passed += len(files) - len(images)
+    return found, passed
+
+
+def _is_image(path: Path) -> bool:
+    """By its first bytes, as in training: not by its suffix."""
+    try:
+        return file_format(path) in READ
+    except ImageError:
+        return False
+
+
+def _refuse(error: OSError) -> None:
+    raise ImageError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
+
+
+def _check_bytes(array: NDArray[Any], wanted: str) -> None:
+    if array.dtype != np.uint8:
+        hint = "; values of 0..1: give (images * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
+        raise ImageError(f"an array of {array.dtype} is not an image: the model takes {wanted}, values 0..255{hint}")
+
+
+def _from_array(array: NDArray[Any], name: str) -> Image.Image:
+    _check_bytes(array, "uint8 (H, W, 3)")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        hint = "; channels come last" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
+        raise ImageError(f"{name}: the shape {array.shape} is not an image's: (H, W), (H, W, 3) or (H, W, 4){hint}")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _encoded(image: Image.Image, name: str) -> bytes:
+    """As the PNG file that it could have come from, so that modes, transparency and EXIF are the reader's affair."""
+    if image.mode.startswith(("I", "F")):
+        raise ImageError(f"{name}: an image of more than 8 bits a channel; convert it to 8 bits")
+    try:
+        exif = image.info.get("exif") or b""
+        file = io.BytesIO()
+        kept = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else image.convert("RGB")
+        kept.save(file, "PNG", compress_level=0, exif=exif)
+        return file.getvalue()
+    except Exception as error:  # Pillow's exceptions have no common base class
+        raise ImageError(f"{name}: cannot be read as an image ({error})") from None

@@ -1,0 +1,263 @@
+"""What can be known of an ONNX file before any runtime sees it: its hashes, its metadata, its inputs and outputs.
+
+A file that passes has one float32 input `image` (N, C, H, W) and one output `logits` (N, classes), is whole in itself
+(no external data), uses the standard's operators alone, and its metadata fit it and one another.
+"""
+
+import hashlib
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
+from deploy.errors import ModelError
+from deploy.proto import model_class
+
+LARGEST = 2**31 - 1  # bytes of a protobuf message
+WEIGHT = "weight"  # the doc string of an initializer that is a canonical weight, and no constant of an operator's
+FLOAT, HALF, DOUBLE = 1, 10, 11  # TensorProto.DataType
+_FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # those whose values are looked at
+_STANDARD = ("", "ai.onnx")
+_BLANK = b"0" * 64
+# The last entry of a file's metadata, as protobuf has it: its length, its key, its value.
+_ENTRY = b"\x72\x52\x0a\x0e" + CONTENT_HASH.encode() + b"\x12\x40"
+_ENTRY_BYTES = len(_ENTRY) + 64
+_SPOILT = 4  # bytes of the entry that may be damaged before it is not known for one any more
+_HASH = re.compile(re.escape(_ENTRY[2:]) + rb"([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A file's bytes and what they say. `hashed`: they came with a hash over all of them, which fits.
+
+    `input_shape` is `(C, H, W)`; `classes` is the number of logits, where the graph says it.
+    """
+
+    content: bytes
+    contract: Contract
+    hashed: bool
+    input_shape: tuple[int, int, int]
+    classes: int | None
+
+
+def read_model(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a model's file, or of `model.onnx` in the folder of a run. Raises `ModelError`."""
+    try:
+        place = Path(path)
+        mode = os.stat(place).st_mode
+        if stat.S_ISDIR(mode):
+            place = place / "model.onnx"
+            if not place.is_file():
+                raise ModelError(f"{path}: a folder without a model.onnx; give an ONNX file or the folder of a run")
+            mode = os.stat(place).st_mode
+        if not stat.S_ISREG(mode):
+            raise ModelError(f"{path}: not a file")
+        if (size := os.stat(place).st_size) > LARGEST:
+            raise ModelError(f"{path}: {size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB")
+        return place.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError) as error:  # a NUL in the name, a name that is none
+        raise ModelError(f"{path!r}: not the name of a file ({error})") from None
+
+
+def with_content_hash(blank: bytes) -> bytes:
+    """A serialized model, whose metadata have a content hash of zeros, with the hash over all of its bytes."""
+    place = _hash_place(blank)
+    if place is None or blank[place] != _BLANK:
+        raise ValueError("no content hash of zeros among the metadata")
+    return b"".join((blank[: place.start], _content_hash(blank, place).encode(), blank[place.stop :]))
+
+
+def _hash_place(content: bytes) -> slice | None:
+    last = content.rfind(_ENTRY[2:])  # metadata come after the graph
+    match = _HASH.match(content, last) if last >= 0 else None
+    return slice(*match.span(1)) if match else None
+
+
+def _content_hash(content: bytes, place: slice) -> str:
+    view = memoryview(content)
+    total = hashlib.sha256(view[: place.start])
+    total.update(_BLANK)
+    total.update(view[place.stop :])
+    return total.hexdigest()
+
+
+def inspect(content: bytes, source: object) -> Inspected:
+    """Look at a file. Raises `ModelError`, in one line that names `source`, for the first thing that is wrong."""
+    model = model_class()()
+    try:
+        if not content:
+            raise ValueError("it is empty")
+        model.ParseFromString(content)
+    except Exception as error:  # protobuf's DecodeError, and what its versions raise beside it
+        raise ModelError(f"{source}: not an ONNX model that runs ({' '.join(str(error).split())})") from None
+    if not model.HasField("graph") or not model.graph.node:
+        raise ModelError(f"{source}: not an ONNX model that runs (it has no graph)")
+    entries = [(_text(entry.key, source), _text(entry.value, source)) for entry in model.metadata_props]
+    contract = Contract.read(entries, source)
+    hashed = _check_content(content, contract, source)
+    _check_parts(model, source)
+    input_shape, classes = _check_values(model.graph, source)
+    contract.check_graph(input_shape[0], (input_shape[1], input_shape[2]), classes, source)
+    _check_tensors(model.graph, contract, source)
+    return Inspected(content, contract, hashed, input_shape, classes)
+
+
+def _text(value: bytes, source: object) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise ModelError(f"{source}: its metadata are not UTF-8") from None
+
+
+def _check_content(content: bytes, contract: Contract, source: object) -> bool:
+    place = _hash_place(content)
+    if not contract.content_sha256:
+        if sum(map(int.__eq__, content[-_ENTRY_BYTES:], _ENTRY)) < len(_ENTRY) - _SPOILT:
+            return False  # it never had one
+        place = None
+    if place is None or _content_hash(content, place) != contract.content_sha256:
+        changed = "it was changed or damaged after it was written"
+        raise ModelError(f"{source}: its bytes do not have its own {CONTENT_HASH}: {changed}")
+    return True
+
+
+def _check_parts(model: Any, source: object) -> None:
+    for part in ("functions", "training_info"):
+        if len(getattr(model, part)):
+            raise ModelError(
+                f"{source}: has {part.replace('_', ' ')}; a model is one graph of the standard's operators"
+            )
+    for graph in _graphs(model.graph):
+        if len(graph.sparse_initializer) or any(map(_is_sparse, _attributes(graph))):
+            raise ModelError(f"{source}: has sparse weights, which are not supported")
+        for node in graph.node:
+            domain = _shown(node.domain)
+            if domain not in _STANDARD:
+                raise ModelError(
+                    f"{source}: needs the operator {domain}.{_shown(node.op_type)}, which is not ONNX's own"
+                )
+
+
+def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int | None]:
+    """`(C, H, W)` of the input and how many logits there are."""
+    given = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in given]  # old files list weights as inputs too
+    for kind, name, values, rank, contract in (
+        ("input", "image", inputs, 4, "(N, C, H, W)"),
+        ("output", "logits", list(graph.output), 2, "(N, classes)"),
+    ):
+        names = ", ".join(_shown(value.name) for value in values[:5]) or "none"
+        if len(values) != 1 or _shown(values[0].name) != name:
+            raise ModelError(f"{source}: has the {kind}s {names}; the contract is one {kind} '{name}' {contract}")
+        tensor = values[0].type.tensor_type
+        if not values[0].type.HasField("tensor_type") or tensor.elem_type != FLOAT:
+            raise ModelError(f"{source}: its {kind} '{name}' is not float32")
+        if len(tensor.shape.dim) != rank and (kind == "input" or tensor.HasField("shape")):
+            raise ModelError(f"{source}: its {kind} '{name}' has {len(tensor.shape.dim)} dimensions, not {contract}")
+        if len(tensor.shape.dim) and tensor.shape.dim[0].HasField("dim_value"):
+            fixed = f"has a fixed batch of {tensor.shape.dim[0].dim_value}"
+            raise ModelError(f"{source}: its {kind} '{name}' {fixed}; the contract is {contract} with any N")
+    sizes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim[1:]]
+    if min(sizes) < 1 or max(sizes) > MOST_PIXELS:
+        shown = "x".join(map(str, sizes))
+        raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each is 1 to {MOST_PIXELS}")
+    last = graph.output[0].type.tensor_type.shape.dim[1:]
+    classes = last[0].dim_value if last and last[0].HasField("dim_value") else None
+    if classes is not None and classes < 1:
+        raise ModelError(f"{source}: has {classes} logits")
+    channels, height, width = sizes
+    return (channels, height, width), classes
+
+
+def _check_tensors(graph: Any, contract: Contract, source: object) -> None:
+    for tensor in _tensors(graph):
+        name = _shown(tensor.name) or "a constant"
+        if tensor.data_location or len(tensor.external_data):
+            raise ModelError(f"{source}: keeps '{name}' in another file; a model is one file")
+        if any(size < 0 for size in tensor.dims):
+            raise ModelError(f"{source}: '{name}' has a negative size")
+        if tensor.data_type in _FLOATS:
+            _check_finite(tensor, name, source)
+    weights = [tensor for tensor in graph.initializer if tensor.doc_string == WEIGHT.encode()]
+    if weights and contract.weights_sha256 and _weights_hash(weights) != contract.weights_sha256:
+        raise ModelError(f"{source}: its weights are not those of its own {WEIGHTS_HASH}: changed or damaged")
+
+
+def _weights_hash(weights: list[Any]) -> str:
+    """SHA-256 over names and float32 values in order of the names, as `netspec.weights` defines it."""
+    total = hashlib.sha256()
+    for tensor in sorted(weights, key=lambda tensor: tensor.name):
+        total.update(tensor.name)
+        if (values := _values(tensor)) is not None:
+            total.update(values.astype("<f4", copy=False).data)
+    return total.hexdigest()
+
+
+def _check_finite(tensor: Any, name: str, source: object) -> None:
+    """A single value may be infinite (the padding of a max pool), and none may be NaN."""
+    size = math.prod(tensor.dims)
+    try:
+        values = _values(tensor)
+    except ValueError:  # bytes of no whole number of values
+        values = np.empty(0, np.float32)
+    if values is None:
+        return
+    if len(values) != size:
+        raise ModelError(f"{source}: '{name}' does not have the {size:,} values of its shape")
+    with np.errstate(all="ignore"):  # a sum is finite where all values are, unless it overflows
+        suspect = size and not math.isfinite(float(values.sum(dtype=np.float64)))
+    if suspect and (np.isnan(values).any() or (size > 1 and not np.isfinite(values).all())):
+        raise ModelError(f"{source}: '{name}' has values that are not finite")
+
+
+def _values(tensor: Any) -> Any:
+    """The floats of a tensor, flat, or None where they are not stored as floats."""
+    kind = _FLOATS.get(tensor.data_type)
+    if kind is None:
+        return None
+    if raw := tensor.raw_data:
+        return np.frombuffer(raw, kind)
+    values = {FLOAT: tensor.float_data, DOUBLE: tensor.double_data}.get(tensor.data_type)
+    return None if values is None else np.fromiter(values, kind, len(values))
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those inside its nodes."""
+    yield graph
+    for attribute in _attributes(graph):
+        if attribute.HasField("g"):
+            yield from _graphs(attribute.g)
+        for inner in attribute.graphs:
+            yield from _graphs(inner)
+
+
+def _is_sparse(attribute: Any) -> bool:
+    return attribute.HasField("sparse_tensor") or len(attribute.sparse_tensors) > 0
+
+
+def _attributes(graph: Any) -> Iterator[Any]:
+    return (attribute for node in graph.node for attribute in node.attribute)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    for part in _graphs(graph):
+        yield from part.initializer
+        for attribute in _attributes(part):
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _shown(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")[:200]

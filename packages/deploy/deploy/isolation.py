@@ -1,0 +1,122 @@
+"""A trial of a model in a child process with limits, for what only onnxruntime can judge.
+
+A damaged or hostile file can end a process, hang it, or make it ask for terabytes. `try_model` lets a child load the
+file on the CPU and run it on a few images, with limits on memory and time and no core dump, and turns every such end
+into a `ModelError`. The child is this module: `python -m deploy.isolation`, with the model on its standard input.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.errors import ModelError
+
+BATCHES = (1, 3)
+SECONDS = 30.0  # and more for large files, by BYTES_A_SECOND
+BYTES_A_SECOND = 20e6
+THREADS = 2
+BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # what the runtime takes: in all, of the file, for the values
+
+
+def memory_limit(size: int, shape: tuple[int, int, int]) -> int:
+    """Bytes that a child may fill for a file of `size` bytes and images `(C, H, W)`."""
+    return int(BASE_MEMORY + COPIES * size + BYTES_A_PIXEL * shape[1] * shape[2])
+
+
+def try_model(
+    content: bytes, shape: tuple[int, int, int], source: object, *, seconds: float = SECONDS, memory: int | None = None
+) -> None:
+    """Load the model in a child process and run it on a few images of `shape` `(C, H, W)`.
+
+    Raises `ModelError` where that fails, crashes, takes too long or too much memory, or gives other than finite
+    float32 `(N, classes)`.
+    """
+    memory = memory or memory_limit(len(content), shape)
+    seconds += len(content) / BYTES_A_SECOND
+    argv = [sys.executable, "-P", "-m", "deploy.isolation", str(memory), str(int(seconds)), *map(str, shape)]
+    home = str(Path(__file__).parents[1])
+    paths = [home, *filter(None, sys.path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    try:
+        child = subprocess.run(argv, input=content, capture_output=True, env=environment, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"{source}: onnxruntime was not done with it in {seconds:.0f} seconds") from None
+    except OSError as error:
+        raise ModelError(f"{source}: cannot be tried in a process of its own: {error.strerror or error}") from None
+    problem = _problem(child, memory)
+    if problem:
+        raise ModelError(f"{source}: not an ONNX model that runs ({problem})")
+
+
+def _problem(child: subprocess.CompletedProcess[bytes], memory: int) -> str:
+    """What a child found, or how it ended; nothing where all is well."""
+    lines = child.stdout.decode(errors="replace").splitlines()
+    try:
+        report = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        report = None
+    if isinstance(report, dict) and isinstance(report.get("problem"), str):
+        return str(report["problem"])
+    said = child.stderr.decode(errors="replace")
+    if "bad_alloc" in said or "MemoryError" in said:
+        return f"it needs more than {memory / 2**30:.1f} GiB of memory"
+    if child.returncode < 0:
+        try:
+            name = signal.Signals(-child.returncode).name
+        except ValueError:
+            name = str(-child.returncode)
+        return f"it ends the process with {name}"
+    last = said.splitlines()[-1:] or [f"status {child.returncode}"]
+    return f"it cannot be tried: {last[0][:300]}"
+
+
+def _limit(memory: int, seconds: int) -> None:
+    """Limits on this process; what exceeds them fails instead of taking the machine along."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system: the time alone is limited, by the parent
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_DATA: memory,  # memory that can be written; address space alone costs nothing
+        resource.RLIMIT_CPU: (seconds + 1) * cores,
+    }
+    for limit, value in wanted.items():
+        _, most = resource.getrlimit(limit)
+        value = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(limit, (value, value))
+
+
+def _trial(content: bytes, shape: tuple[int, ...]) -> str:
+    """What is wrong with a model, or nothing."""
+    import numpy as np
+
+    from deploy import runtime
+
+    try:
+        session = runtime.load(content, "it", provider=runtime.CPU, threads=THREADS)
+        for batch in BATCHES:
+            images = np.linspace(-2, 2, num=batch * int(np.prod(shape)), dtype=np.float32).reshape(batch, *shape)
+            problem = runtime.logits_problem(runtime.infer(session, images, "it"), batch)
+            if problem:
+                return problem
+    except ModelError as error:
+        return str(error)
+    except MemoryError:
+        return "it needs too much memory"
+    return ""
+
+
+def main() -> None:
+    memory, seconds, *shape = map(int, sys.argv[1:])
+    _limit(memory, seconds)
+    print(json.dumps({"problem": _trial(sys.stdin.buffer.read(), tuple(shape))}), flush=True)
+    os._exit(0)  # a broken model may also break the runtime's way out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""An ONNX file that has passed every check, ready to run: what `Classifier` and `onnx_impl evaluate` are built on."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy import runtime
+from deploy.contract import Contract
+from deploy.errors import ModelError
+from deploy.inspection import inspect, read_model
+from deploy.isolation import try_model
+
+PIXELS = 1 << 22  # of the images of one pass
+LARGEST_BATCH = 64
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """`input_shape` is `(C, H, W)`; `provider` is the one that runs, by onnxruntime's name."""
+
+    source: str
+    contract: Contract
+    input_shape: tuple[int, int, int]
+    provider: str
+    classes: int | None
+    session: Any = field(repr=False)
+
+    @property
+    def batch(self) -> int:
+        """Images that run together: what a pass over them takes has a bound."""
+        _, height, width = self.input_shape
+        return max(1, min(LARGEST_BATCH, PIXELS // (height * width)))
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 `(N, classes)` of normalised float32 images `(N, C, H, W)`, `batch` of them at a time.
+
+        Raises `ModelError` where the runtime fails or an answer is not finite.
+        """
+        starts = range(0, len(images), self.batch)
+        return np.concatenate([self._run(images[start : start + self.batch]) for start in starts])
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = runtime.infer(self.session, np.ascontiguousarray(images), self.source)
+        if problem := runtime.logits_problem(logits, len(images), len(self.contract.classes) or self.classes):
+            raise ModelError(f"{self.source}: {problem}")
+        return logits
+
+
+def load_model(
+    path: str | os.PathLike[str], *, provider: str | None = None, threads: int | None = None, isolate: bool = True
+) -> LoadedModel:
+    """The ONNX file at `path`, or `model.onnx` in the folder of a run, checked and started.
+
+    `provider`: one that must run (`CUDAExecutionProvider` or `cuda`); by default CUDA where it runs, then the CPU.
+    `isolate`: try a file that came without a hash over its content in a child process first.
+
+    Raises `ModelError` in one line for everything that is wrong with the file, the provider or `threads`.
+    """
+    content = read_model(path)
+    source = os.fspath(path)
+    inspected = inspect(content, source)
+    runtime.choose_providers(provider)
+    if isolate and not inspected.hashed:
+        try_model(content, inspected.input_shape, source)
+    session = runtime.load(content, source, provider=provider, threads=threads)
+    running: str = session.get_providers()[0]
+    return LoadedModel(source, inspected.contract, inspected.input_shape, running, inspected.classes, session)

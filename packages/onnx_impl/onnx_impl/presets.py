@@ -1,0 +1,86 @@
+"""What an exported file says of the images it takes, where no run says it: presets, and a file of class names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.contract import RESIZE_RULE, Contract
+from deploy.errors import ModelError
+from netspec import Graph
+from netspec.errors import DataError, UnknownNameError
+from netspec.registry import nearest
+from trainspec.data.cifar import CIFAR10
+
+MOST_BYTES = 1 << 24  # of a file of names
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Mean and standard deviation per channel on the 0..1 scale, and the classes where they are few."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...] = ()
+
+
+PRESETS = {
+    "imagenet": Preset((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # as torchvision and timm have them
+    "cifar10": Preset(
+        tuple(value / 255 for value in CIFAR10.mean),
+        tuple(value / 255 for value in CIFAR10.std),
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    ),
+}
+
+
+def describe(
+    graph: Graph,
+    preset: str | None = None,
+    classes: Path | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Contract:
+    """The metadata of a network's file; empty but for the network's own where nothing is chosen.
+
+    Explicit values go before the preset's. Without names the classes are `class 0`, `class 1`, ... Raises
+    `UnknownNameError` for a preset that is not there or a mean without its deviation, and `DataError` for values that
+    do not fit the network.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UnknownNameError(f"no preset '{preset}'{nearest(preset, PRESETS)}")
+    height, width = graph.input_shape[1:]
+    contract = Contract(image_size=(height, width), architecture=graph.name, graph_digest=graph.digest)
+    if preset is None and classes is None and mean is None and std is None:
+        return contract
+    chosen = PRESETS[preset] if preset else Preset((), ())
+    means, deviations = tuple(mean or chosen.mean), tuple(std or chosen.std)
+    if not means or not deviations:
+        raise UnknownNameError("a file that can be asked needs --mean and --std, or --preset, beside its classes")
+    count = graph.shapes[graph.outputs[0]][0]
+    names = read_names(classes) if classes else chosen.classes or tuple(f"class {place}" for place in range(count))
+    contract = replace(contract, classes=names, mean=means, std=deviations, resize_rule=RESIZE_RULE)
+    try:
+        contract = Contract.read(contract.properties().items(), graph.name)
+        contract.check_graph(graph.input_shape[0], (height, width), count, graph.name)
+    except ModelError as error:
+        raise DataError(str(error)) from None
+    return contract
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Class names out of a UTF-8 file with one a line. Raises `DataError`."""
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: not a file of class names")
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path}: too large for a file of class names")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # not UTF-8, or a NUL in the name
+        raise DataError(f"{path}: class names are UTF-8 text, one a line ({error})") from None
+    names = tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    for number, name in enumerate(names, 1):
+        if not name.strip():
+            raise DataError(f"{path}: line {number} is empty; one class name a line")
+    return names
