@@ -92,8 +92,10 @@ def run(session: nox.Session, kind: str, *command: str) -> None:
 
     def pass_on(number: int, frame: object) -> None:
         arrived.append(number)
-        children = Path(f"/proc/self/task/{os.getpid()}/children")
-        for child in children.read_text().split() if children.exists() else ():
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        if not children:  # the command has not begun, or is over
+            raise KeyboardInterrupt
+        for child in children:
             with suppress(ProcessLookupError):
                 os.kill(int(child), number)
 
