@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec import Graph, architecture, find, initial_weights, load_weights
+from netspec import Graph, architecture, find, initial_weights
 from netspec.init import Weights
-from netspec.weights import weights_hash
+from netspec.weights import fit_weights, weights_hash
 from trainspec.data import DataSet, find_data
 from trainspec.data.images import RESIZE_RULE
 from trainspec.plan import BatchPlan, EpochPlan, apply, draw_epoch, one_hot
@@ -122,12 +122,13 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     print(f"data       {found.label}", flush=True)
     data = found.load(size, recipe.seed)
     graph = network_for(arguments.architecture, data, recipe)
+    weights = initial_weights(graph, recipe.seed, recipe.init)
+    if options.weights:
+        weights = fit_weights(graph, options.weights, weights, notice)
     return Task(
         architecture=arguments.architecture,
         graph=graph,
-        weights=load_weights(graph, options.weights)
-        if options.weights
-        else initial_weights(graph, recipe.seed, recipe.init),
+        weights=weights,
         data=data,
         data_choice=options.data or found.name,
         recipe=recipe,
