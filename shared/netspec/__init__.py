@@ -2,6 +2,7 @@
 
 from netspec.graph import BlockCall, Graph, Node
 from netspec.init import draw_noise, initial_weights
+from netspec.lazy import version as _version
 from netspec.passes import explicit_noise, inference, without_heads, without_noise
 from netspec.registry import architecture, family, find, list_architectures, resolve
 from netspec.serialize import from_json, to_json
@@ -31,3 +32,5 @@ __all__ = [
     "without_heads",
     "without_noise",
 ]
+
+__version__ = _version(__name__)

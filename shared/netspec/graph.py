@@ -71,6 +71,10 @@ class Graph:
         """For other processes: without the table of blocks, whose arguments may be functions that do not travel."""
         return {part.name: getattr(self, part.name) for part in fields(self)} | {"blocks": ()}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Graph":
+        """Nothing of it changes: the copy of a module that knows its graph knows the same one."""
+        return self
+
     def _check_title(self) -> None:
         """Files and folders are named after a graph, and lines of text hold its name."""
         name = self.name

@@ -1,23 +1,33 @@
 """Canonical weights: one safetensors file, canonical names, PyTorch layouts, float32.
 
 The file's metadata hold the digest of the graph that the weights belong to, a hash of the values and, where the
-network has auxiliary heads, the names of the tensors that only these need.
+network has auxiliary heads, the names of the tensors that only these need. Files of others are taken when their
+tensors have the right names and shapes.
 """
 
 import hashlib
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from netspec.errors import StorageError, WeightsError
 from netspec.files import written_whole
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights
+from netspec.ops import Conv, Linear
+from netspec.tensor_file import TensorFile, read_tensors, sort_metadata
 
 FORMAT = "diptych weights 1"
+WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put into names
+COUNTERS = ("num_batches_tracked", "n_averaged")  # of PyTorch's batch norms and averages: no weights
+T = TypeVar("T")
+Notice = Callable[[str], None]
 
 
 def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
@@ -35,24 +45,49 @@ def auxiliary(graph: Graph) -> list[str]:
     return [name for name in graph.params if name.rpartition(".")[0] not in needed]
 
 
-def check_weights(graph: Graph, weights: Mapping[str, np.ndarray], source: str = "the weights") -> None:
+def check_weights(graph: Graph, weights: Mapping[str, Any], source: str = "the weights") -> None:
     """Raise `WeightsError` unless names and shapes are exactly the graph's."""
+    check_names(graph, weights, source)
+    for name, param in graph.params.items():
+        if tuple(weights[name].shape) != param.shape:
+            raise WeightsError(
+                f"'{name}' has the shape {tuple(weights[name].shape)} in {source}, "
+                f"but {graph.name} with images of {graph.input_shape} needs {param.shape}"
+            )
+
+
+def check_names(graph: Graph, weights: Mapping[str, Any], source: str) -> None:
+    """Raise `WeightsError` unless the names are exactly the graph's."""
     names = graph.params.keys()
     for name in [*(n for n in names if n not in weights), *(n for n in weights if n not in names)][:1]:
         problem = "is not in" if name in names else "is no tensor of the network but is in"
         without = set(weights) == set(names) - set(auxiliary(graph))
         problem += f" {source}" + (", nor is anything else of its auxiliary heads" if without else "")
-        raise WeightsError(f"'{name}' of {graph.name} {problem}")
-    for name, param in graph.params.items():
-        if weights[name].shape != param.shape:
-            raise WeightsError(
-                f"'{name}' has the shape {weights[name].shape} in {source}, "
-                f"but {graph.name} with images of {graph.input_shape} needs {param.shape}"
-            )
+        raise WeightsError(f"{name!r} of {graph.name} {problem}")
+
+
+def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
+    """The tensors without what wrappers put into their names, and without PyTorch's counters.
+
+    Raises `WeightsError` when two then have one name.
+    """
+    found: dict[str, T] = {}
+    for name, tensor in tensors.items():
+        parts = name.split(".")
+        if name not in graph.params:
+            while parts[0] in WRAPPERS:
+                del parts[0]
+            parts = [part for part in parts if part != "_orig_mod"]
+        canonical = ".".join(parts)
+        if canonical in found:
+            raise WeightsError(f"{canonical!r} of {graph.name} is in {source} twice, once as {name!r}")
+        if canonical in graph.params or not canonical.endswith(COUNTERS):
+            found[canonical] = tensor
+    return found
 
 
 def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Write float32 tensors in the graph's order, whole or not at all."""
+    """Write float32 tensors, whole or not at all; equal weights make files that are equal byte for byte."""
     check_weights(graph, weights)
     tensors = {name: np.ascontiguousarray(weights[name], np.float32) for name in graph.params}
     metadata = {
@@ -68,6 +103,7 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
             save_file(tensors, temporary, metadata)
         except SafetensorError as error:  # what it makes of a full disk
             raise StorageError(f"{path} cannot be written: {error}") from None
+        sort_metadata(temporary)
 
 
 def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None, seed: int) -> Weights:
@@ -77,34 +113,99 @@ def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.n
     return dict(weights) if isinstance(weights, Mapping) else load_weights(graph, weights)
 
 
-def load_weights(graph: Graph, path: str | os.PathLike[str]) -> Weights:
+def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice = warnings.warn) -> Weights:
     """Read a file of this very network: float32 arrays by canonical name.
 
-    A network without auxiliary heads takes the file of one that has them, and lets their tensors go.
+    It is Diptych's own, any other safetensors file, or a state dict of PyTorch (`.pt`, `.pth`), of which nothing is
+    run. Names there may have the prefixes of DataParallel and `torch.compile`; what is float16, bfloat16 or float64
+    is converted, and `notice` is told. A network without auxiliary heads takes the file of one that has them, and
+    lets their tensors go.
 
     Raises `WeightsError` when the file cannot be read, is damaged, or belongs to another network.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"cannot read weights from {path}: {error}") from None
+    return _taken(graph, read_tensors(path), str(path), notice)
+
+
+def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, notice: Notice) -> Weights:
+    """`load_weights`, also from a network with another number of classes: its heads are then left at `initial`.
+
+    `notice` is told so. Raises `WeightsError` as `load_weights` does.
+    """
+    file = read_tensors(path)
+    tensors = canonical_names(graph, file.tensors, str(path))
+    heads = {name: head_of(graph, output) for name, output in zip(graph.heads, graph.outputs, strict=True)}
+    last = f"{heads['logits'][-1]}.weight"
+    classes = len(tensors[last]) if last in tensors and tensors[last].ndim else 0
+    own = graph.shapes[graph.outputs[0]][0]
+    if not classes or classes == own:
+        return _taken(graph, file, str(path), notice)
+    weights = _taken(with_classes(graph, classes), file, str(path), notice)
+    drawn = {node for nodes in heads.values() for node in nodes}
+    notice(f"{path} has weights for {classes} classes and not for {own}: {', '.join(sorted(drawn))} is drawn anew")
+    return {
+        name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params
+    }
+
+
+def head_of(graph: Graph, output: str) -> list[str]:
+    """The nodes that give `output` its number of channels, back to the convolution or dense layer that sets it."""
+    nodes = {node.name: node for node in graph}
+    found, node = [], nodes[output]
+    while not isinstance(node.op, Conv | Linear):
+        if node.op.params(*graph.input_shapes(node)):
+            found.append(node.name)
+        if node.inputs[0] not in nodes:
+            raise WeightsError(f"{graph.name} has no layer that sets the number of its classes")
+        node = nodes[node.inputs[0]]
+    return [*found, node.name]
+
+
+def with_classes(graph: Graph, classes: int) -> Graph:
+    """The same network for another number of classes, in every head."""
+    last = {head_of(graph, output)[-1] for output in graph.outputs}
+    nodes = []
+    for node in graph:
+        op = node.op
+        if node.name in last and isinstance(op, Conv):
+            op = replace(op, out_channels=classes)
+        elif node.name in last and isinstance(op, Linear):
+            op = replace(op, out_features=classes)
+        nodes.append(replace(node, op=op))
+    return replace(graph, nodes=tuple(nodes), blocks=())
+
+
+def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice) -> Weights:
+    if "diptych" in file.metadata.get("format", ""):
+        return _own(graph, file, path)
+    tensors, dtypes = (canonical_names(graph, part, path) for part in (file.tensors, file.dtypes))
+    check_weights(graph, tensors, path)
+    for name in graph.params:
+        if dtypes[name] not in ("float32", "float16", "bfloat16", "float64"):
+            raise WeightsError(f"'{name}' is {dtypes[name]} in {path}: weights are float32")
+    others = [name for name in graph.params if dtypes[name] != "float32"]
+    if others:
+        rounded = ", and float64 is rounded" if "float64" in dtypes.values() else ""
+        notice(f"{path} has '{others[0]}' as {dtypes[others[0]]}: {len(others)} tensors become float32{rounded}")
+    return {name: np.ascontiguousarray(tensors[name], np.float32) for name in graph.params}
+
+
+def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
+    metadata, weights = file.metadata, file.tensors
     if metadata.get("format") != FORMAT:
-        raise WeightsError(
-            f"{path} was not written by Diptych: its format is {metadata.get('format')!r}, not {FORMAT!r}"
-        )
+        raise WeightsError(f"{path} is of another version of Diptych: its format is {metadata.get('format')!r}")
     surplus = metadata.get("auxiliary", "").split()
     kept = {name: array for name, array in weights.items() if name in graph.params or name not in surplus}
     if metadata.get("digest") != graph.digest:
         other = metadata.get("architecture")
         if other != graph.name:
             raise WeightsError(f"{path} holds weights of {other}, not of {graph.name}")
-        check_weights(graph, kept, str(path))  # with other classes or channels a tensor's shape says so
+        check_weights(graph, kept, path)  # with other classes or channels a tensor's shape says so
         raise WeightsError(f"{path} holds weights of another network named {other}")
-    check_weights(graph, kept, str(path))
-    if any(array.dtype != np.float32 for array in weights.values()):
-        raise WeightsError(f"{path} holds other numbers than float32")
+    check_weights(graph, kept, path)
+    for name, dtype in file.dtypes.items():
+        if dtype != "float32":
+            raise WeightsError(f"{path} is damaged: {name!r} is {dtype}, not float32")
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
     return kept
+

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from deploy.contract import Contract
 from deploy.shell import say
-from netspec import Graph, initial_weights, load_weights, without_heads
+from netspec import Graph, initial_weights, without_heads
 from netspec.errors import WeightsError
 from netspec.init import Weights
 from netspec.options import name_or_path
 from netspec.reading import check_file
-from netspec.weights import weights_hash
+from netspec.weights import fit_weights, weights_hash
 from trainspec.chosen import Network, network_for as network_for
 from trainspec.data import DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
@@ -139,12 +139,13 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     say(f"images     {data.summary()}")
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))
+    weights = initial_weights(graph, recipe.seed, recipe.init)
+    if options.weights:
+        weights = fit_weights(graph, options.weights, weights, notice)
     return Task(
         architecture=network.name,
         graph=graph,
-        weights=load_weights(graph, options.weights)
-        if options.weights
-        else initial_weights(graph, recipe.seed, recipe.init),
+        weights=weights,
         data=data,
         data_choice=options.data or found.name,
         recipe=recipe,

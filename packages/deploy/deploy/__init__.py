@@ -4,7 +4,7 @@ Public names are imported when they are first used: the other packages read this
 """
 
 import os
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,10 +27,15 @@ __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        try:
+            return metadata.version("diptych-deploy")
+        except metadata.PackageNotFoundError:
+            return "unknown"
     if name not in _HOMES:
         raise AttributeError(f"module 'deploy' has no attribute '{name}'")
     return getattr(import_module(f"deploy.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, "__version__"})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "export_onnx", "get_weights", "load_weights", "save_weights", "set_weights"]
 
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
     export=("export_onnx",),
     model=("build",),

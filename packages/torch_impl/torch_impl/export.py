@@ -16,7 +16,7 @@ from netspec.compare import Difference
 from netspec.errors import ExportError
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
-from torch_impl.weights import get_weights, spec_of
+from torch_impl.weights import get_weights, spec_of, unwrapped
 
 OPSET = 18  # what the exporter writes without converting afterwards
 
@@ -79,5 +79,9 @@ def forward(model: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def deployed(model: nn.Module) -> nn.Module:
-    """A copy as it is deployed: the module itself may be in the middle of a training, on a GPU, in any precision."""
-    return copy.deepcopy(model).eval().float().cpu()
+    """A copy as it is deployed: the module itself may be in the middle of a training, on a GPU, in any precision.
+
+    What was traced by `torch.jit` or exported can change none of these any more: a new module gets its weights.
+    """
+    inner = unwrapped(model)
+    return copy.deepcopy(inner).eval().float().cpu()

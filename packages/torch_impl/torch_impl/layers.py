@@ -62,8 +62,10 @@ class BatchNorm2d(nn.BatchNorm2d):
         super().__init__(channels, **options)
         self.num_batches_tracked = None
 
-    # the parent's own would ask for the counter in files that were written without PyTorch's version marks
-    _load_from_state_dict = nn.Module._load_from_state_dict
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *options: Any) -> None:
+        """Without the counter that others' files have; the parent's own would ask for it."""
+        state_dict.pop(f"{prefix}num_batches_tracked", None)
+        nn.Module._load_from_state_dict(self, state_dict, prefix, *options)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
@@ -89,19 +91,19 @@ class MaxPool2d(nn.Module):
 class AvgPool2d(nn.Module):
     """Average pooling with the number of cells that count in each window, `divisors` `(H', W')`."""
 
-    share: Tensor
+    divisors: Tensor
 
     def __init__(self, kernel: Shape, stride: Shape, padding: Padding, divisors: np.ndarray) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.cells = kernel, stride, kernel[0] * kernel[1]
         _, self.pads = split_padding(padding, most=(0, 0))
-        share = torch.from_numpy(kernel[0] * kernel[1] / divisors)
-        self.even = bool((share == 1).all())
-        self.register_buffer("share", share, persistent=False)  # float64: shares of 25/12 are no binary fractions
+        self.even = bool((divisors == self.cells).all())
+        # Whole numbers: shares of 25/12 would not come back from a model that was bfloat16 for a while.
+        self.register_buffer("divisors", torch.from_numpy(divisors.astype(np.int64)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.avg_pool2d(F.pad(x, self.pads) if any(self.pads) else x, self.kernel, self.stride)
-        return y if self.even else y * self.share.to(y.dtype)
+        return y if self.even else y * (self.cells / self.divisors.double()).to(y.dtype)
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, stride={self.stride}, pads={self.pads}"

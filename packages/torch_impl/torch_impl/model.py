@@ -1,20 +1,26 @@
 """From a graph to a PyTorch module."""
 
+import copy
 import os
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
 from torch import Tensor, fx, nn
+from torch.fx.graph_module import reduce_graph_module
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from netspec import Graph
+from netspec.errors import DiptychError, GraphError
 from netspec.graph import LOGITS
 from netspec.registry import resolve
 from netspec.weights import weights_of
 from torch_impl.ops import HANDLERS
-from torch_impl.weights import set_weights
+from torch_impl.weights import SPEC, encoded, set_weights
 
 HEADS = "_heads"  # a name that no node can have
+PLACES = "_places"  # of a module below which nodes have their places: each one's name, and what holds further ones
 
 
 class Heads(nn.Module):
@@ -26,6 +32,59 @@ class Heads(nn.Module):
 
     def forward(self, *outputs: Tensor) -> Tensor | dict[str, Tensor]:
         return dict(zip(self.names, outputs, strict=True)) if self.training else outputs[0]
+
+
+class Network(fx.GraphModule):
+    """The nodes of `spec` as submodules, and a program that calls them.
+
+    It is copied and pickled as any other module is: fx's own way drops hooks, `meta` and the containers.
+    """
+
+    def __init__(self, spec: Graph) -> None:
+        super().__init__(nn.Module(), fx.Graph(), class_name="Network")
+        self.meta["spec"] = spec
+        # The graph once more, for what keeps tensors alone: `torch.export` and `torch.jit.trace`.
+        self.register_buffer(SPEC, encoded(spec), persistent=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild, (state, imports) = super().__reduce__()
+        assert rebuild is reduce_graph_module
+        return _unpickled, (state, imports)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
+        twin = memo[id(self)] = _empty()
+        twin.__dict__.update({key: copy.deepcopy(value, memo) for key, value in self.__dict__.items() if key != "_graph"})
+        twin.graph = copy.deepcopy(self.graph)
+        return twin
+
+    def __copy__(self) -> "Network":
+        twin = _empty()
+        state = {key: copy.copy(value) if isinstance(value, dict) else value for key, value in self.__dict__.items()}
+        twin.__dict__.update(state)
+        twin.graph = copy.deepcopy(self.graph)
+        return twin
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        raise DiptychError(
+            f"torch.jit.script cannot compile {self.meta['spec'].name}, whose layers are ordinary Python; "
+            "torch.jit.trace(model, images) and torch.export.export can"
+        )
+
+
+def _empty() -> Network:
+    """A network whose attributes are yet to come."""
+    network = Network.__new__(Network)
+    type(network).__name__ = "Network"  # every GraphModule has a class of its own
+    return network
+
+
+def _unpickled(state: dict[str, Any], imports: str) -> Network:
+    """Attributes, and the program as fx keeps it on disk: as Python."""
+    program = reduce_graph_module(dict(state), imports).graph
+    network = _empty()
+    network.__dict__.update(state)
+    network.graph = program  # type: ignore[assignment]
+    return network
 
 
 def build(
@@ -40,9 +99,11 @@ def build(
     With auxiliary heads it gives a dictionary of them in training, `logits` first, and the logits in evaluation.
     `model` is an architecture's name, with `num_classes`, `in_channels`, `image_size` and its own options
     as for `netspec.architecture`, or a finished `Graph`. `weights` are canonical, a file or arrays; without
-    them the initial ones of `seed` are drawn. Every node is a submodule at its dotted path, so the
-    `state_dict` has the canonical names; `model.meta["spec"]` is the graph, and `model.code` the forward
+    them the initial ones of `seed` are drawn. Every node is a submodule at its dotted path, in the graph's order,
+    so the `state_dict` has the canonical names; `model.meta["spec"]` is the graph, and `model.code` the forward
     pass as Python. A graph with explicit noise takes its draws as further inputs, in `graph.inputs`' order.
+
+    Raises `GraphError` for a node with a name that no submodule can have.
     """
     graph = resolve(model, **options)
     network = assemble(graph)
@@ -50,23 +111,97 @@ def build(
     return network
 
 
-def assemble(graph: Graph) -> fx.GraphModule:
+def assemble(graph: Graph) -> Network:
     """The module with whatever weights PyTorch gives it."""
-    program = fx.Graph()
+    network, program = Network(graph), fx.Graph()
     values = {name: program.placeholder(name.replace(".", "_")) for name in graph.inputs}
-    modules = {}
+    layers: dict[str, nn.Module] = {}
     for node in graph:
-        modules[node.name] = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node))
+        layers[node.name] = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node))
         values[node.name] = program.call_module(node.name, tuple(values[source] for source in node.inputs))
     outputs = tuple(values[output] for output in graph.outputs)
     if len(outputs) > 1:
-        modules[HEADS] = Heads(tuple(graph.heads))
+        layers[HEADS] = Heads(tuple(graph.heads))
         program.output(program.call_module(HEADS, outputs))
     else:
         program.output(outputs[0])
-    network = fx.GraphModule(modules, program, class_name="Network")
-    network.meta["spec"] = graph
+    plant(network, layers)
+    network.graph = program
     return network
+
+
+def plant(network: Network, layers: Mapping[str, nn.Module]) -> None:
+    """Make every layer the submodule at its dotted path, in their order; what has only a path is a bare module."""
+    for layer in layers.values():
+        layer.spec = network.meta["spec"]  # so that what fx traces knows it
+        # fx's tracer keeps whole, switch between training and evaluation included, what says that it is PyTorch's.
+        layer.__module__ = "torch.nn"
+    for path in layers:
+        parent: nn.Module = network
+        parts = path.split(".")
+        for depth, name in enumerate(parts, 1):
+            places = parent.__dict__.setdefault(PLACES, {})
+            if name not in places:
+                place = ".".join(parts[:depth])
+                _check_name(parent, name, place)
+                parent.add_module(name, layers.get(place) or nn.Module())
+                places[name] = None
+            if depth < len(parts):
+                places[name] = parent = parent.get_submodule(name)
+
+
+def _check_name(parent: nn.Module, name: str, path: str) -> None:
+    if iskeyword(name) or hasattr(parent, name):
+        reason = "it is a keyword" if iskeyword(name) else f"{type(parent).__name__} has a '{name}' of its own"
+        raise GraphError(f"'{path}' cannot name a layer in PyTorch: {reason}; give the node another name")
+
+
+class Replacement(nn.Module):
+    """A user's module in the place of a layer, where it cannot itself hold the nodes that are below that layer."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output: Tensor = self._layer(*inputs)
+        return output
+
+
+def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Module | None:
+    """What a module that takes a layer's place owes to the nodes below that layer: it holds them from now on.
+
+    PyTorch calls this wherever a module gets a child. `stem.bn` is a child of `stem` by its name alone, and stays
+    when `stem` is replaced. Raises `GraphError` for a module in the place of a whole scope that lacks its layers.
+    """
+    old = parent.__dict__.get(PLACES, {}).get(name)
+    if old is None or module is None or module is old:
+        return None
+    below = old.__dict__[PLACES]
+    missing = [key for key in below if not _holds(module, key, old)]
+    if missing and type(old) is nn.Module:
+        raise GraphError(
+            f"'{name}' is a scope of layers and not a layer: {type(module).__name__} has no '{missing[0]}'; "
+            "replace its layers one by one"
+        )
+    if missing and (isinstance(module, nn.Sequential) or any(hasattr(module, key) for key in missing)):
+        module = Replacement(module)
+        missing = list(below)
+    parent.__dict__[PLACES][name] = module
+    module.__dict__.setdefault(PLACES, {}).update(below)
+    for key in missing:
+        if key in old._modules or below[key] is not None:
+            module._modules[key] = old._modules.pop(key, below[key])
+    return module
+
+
+def _holds(module: nn.Module, key: str, old: nn.Module) -> bool:
+    """Whether a module has a network's layer at `key` already: that of the old one, or another network's."""
+    child = module._modules.get(key)
+    return child is not None and (child is old._modules.get(key) or key in module.__dict__.get(PLACES, {}))
+
+
+register_module_module_registration_hook(keep_places)
 
 
 def by_name(output: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,36 +1,86 @@
 """Canonical weights in and out of a PyTorch module."""
 
 import os
+import zlib
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 import netspec
-from netspec import Graph
+from netspec import Graph, from_json, to_json
+from netspec.errors import GraphError
 from netspec.init import Weights
-from netspec.weights import check_weights
+from netspec.weights import canonical_names, check_names, check_weights
+
+SPEC = "_spec"  # a module's buffer that holds its graph
+CONSTANTS = ("filter", "divisors", SPEC)  # buffers of ours that are no weights; what scripts a module keeps them all
+
+
+def encoded(spec: Graph) -> Tensor:
+    """The graph as bytes: uint8, which no change of precision touches."""
+    return torch.frombuffer(bytearray(zlib.compress(to_json(spec).encode())), dtype=torch.uint8)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside those of PyTorch that pass through: of `torch.compile`, DDP, averages, a Sequential of one."""
+    while isinstance(model, nn.Module) and not isinstance(model, fx.GraphModule):
+        children = dict(model.named_children())
+        if not type(model).__module__.startswith("torch.") or list(children) not in (["module"], ["_orig_mod"], ["0"]):
+            break
+        (model,) = children.values()
+    return model
 
 
 def spec_of(model: nn.Module) -> Graph:
-    """The graph that a module was built from."""
-    return cast(fx.GraphModule, model).meta["spec"]
+    """The graph that a module was built from, also when PyTorch has wrapped, compiled or traced it.
+
+    Raises `GraphError` for a module that `build` did not make, or that has further layers around such a one.
+    """
+    inner = unwrapped(model)
+    if "spec" in getattr(inner, "meta", {}):
+        return inner.meta["spec"]
+    tensors = dict(inner.named_buffers()) if isinstance(inner, nn.Module) else getattr(inner, "constants", {})
+    encoding = tensors.get(SPEC)
+    if encoding is not None:
+        return from_json(zlib.decompress(encoding.cpu().numpy().tobytes()))
+    if isinstance(inner, fx.GraphModule):
+        for layer in inner.modules():
+            if isinstance(spec := layer.__dict__.get("spec"), Graph):
+                return spec
+    kind = type(model).__name__
+    for name, part in inner.named_modules() if isinstance(inner, nn.Module) else ():
+        if "spec" in getattr(part, "meta", {}):
+            raise GraphError(f"{kind} has layers around the network {part.meta['spec'].name}: hand over its '{name}'")
+    raise GraphError(f"{kind} has no graph: it is not a module of torch_impl.build")
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """The module's own tensors by canonical name, in the graph's order. Raises `WeightsError` for others than those."""
+    spec, state = spec_of(model), unwrapped(model).state_dict
+    found = dict(state() if callable(state) else state)  # an ExportedProgram has a dictionary
+    found = {name: tensor for name, tensor in found.items() if name.rpartition(".")[2] not in CONSTANTS}
+    tensors = canonical_names(spec, found, f"the {type(model).__name__}")
+    check_names(spec, tensors, f"the {type(model).__name__}")
+    return {name: tensors[name] for name in spec.params}
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the module, in its own precision and on its own device."""
     check_weights(spec_of(model), weights)
-    state = model.state_dict()
+    state = tensors_of(model)
     with torch.no_grad():
         for name, values in weights.items():
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
 
 def get_weights(model: nn.Module) -> Weights:
-    """Copies of the module's tensors by canonical name, in its own precision."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+    """Copies of the module's tensors by canonical name, in its own precision; float32 for bfloat16, which NumPy lacks."""
+    return {
+        name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy().copy()
+        for name, tensor in tensors_of(model).items()
+    }
 
 
 def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
@@ -39,5 +89,5 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Read a canonical weight file. Raises `WeightsError` when it is damaged or of another network."""
+    """Read a weight file as `netspec.load_weights` does. Raises `WeightsError` when it is damaged or another network's."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

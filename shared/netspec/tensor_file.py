@@ -1,0 +1,110 @@
+"""Files of tensors, whoever wrote them: safetensors, and state dicts of PyTorch."""
+
+import json
+import os
+import stat
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from safetensors import safe_open
+
+from netspec.errors import WeightsError, first_line
+from netspec.torch_file import read_state_dict
+
+ZIP = b"PK\x03\x04"
+OTHERS = {  # how other files begin
+    b"\x89HDF": "is an HDF5 file: load it in Keras, and save the weights with keras_impl.save_weights",
+    b"\x80\x02": "is in the format of PyTorch before 1.6: load it there and save its state_dict anew",
+    b"\x1f\x8b": "is compressed with gzip: unpack it",
+}
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """The tensors by name, the dtype that each has in the file, and the file's metadata.
+
+    Arrays have NumPy's own dtypes; one of bfloat16 comes as the float32 of the same values.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    dtypes: Mapping[str, str]
+    metadata: Mapping[str, str]
+
+
+def read_tensors(path: str | os.PathLike[str]) -> TensorFile:
+    """Read a file by what it begins with, not by its name. Raises `WeightsError` for what cannot be read."""
+    path = os.fspath(path)
+    try:
+        begin = _beginning(path)
+        found, metadata = (read_state_dict(path), {}) if begin == ZIP else _safetensors(path)
+    except WeightsError:
+        raise
+    except Exception as error:  # a file can be damaged in any way, and its libraries raise what they like
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+        raise WeightsError(f"cannot read weights from {path}: {reason}") from None
+    tensors = {
+        name: (array.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else array
+        for name, (dtype, array) in found.items()
+    }
+    return TensorFile(tensors, {name: dtype for name, (dtype, _) in found.items()}, metadata)
+
+
+def _beginning(path: str) -> bytes:
+    """The first four bytes of a file that is one: a pipe would keep its reader waiting."""
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise WeightsError(f"cannot read weights from {path}: it is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise WeightsError(f"cannot read weights from {path}: it is not a regular file")
+    if not status.st_size:
+        raise WeightsError(f"cannot read weights from {path}: it is empty")
+    with open(path, "rb") as file:
+        begin = file.read(4)
+    for other, reason in OTHERS.items():
+        if begin.startswith(other):
+            raise WeightsError(f"{path} {reason}")
+    return begin
+
+
+def _safetensors(path: str) -> tuple[dict[str, tuple[str, np.ndarray]], dict[str, str]]:
+    found: dict[str, tuple[str, np.ndarray]] = {}
+    with safe_open(path, framework="numpy") as file:
+        for name in file.keys():  # noqa: SIM118  # not a mapping
+            dtype = DTYPES.get(file.get_slice(name).get_dtype())
+            if dtype is None:
+                raise WeightsError(f"{path}: {name!r} is {file.get_slice(name).get_dtype()}, which NumPy does not know")
+            found[name] = dtype, _bits(path, name) if dtype == "bfloat16" else file.get_tensor(name)
+        return found, file.metadata() or {}
+
+
+DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"}
+DTYPES |= {f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)}
+
+
+def _bits(path: str, name: str) -> np.ndarray:
+    """A tensor of 16 bits a number, as it lies in a file that safetensors has found to be whole."""
+    header, size = read_header(path)
+    entry = header[name]
+    begin, end = entry["data_offsets"]
+    return np.fromfile(path, "<u2", (end - begin) // 2, offset=8 + size + begin).reshape(entry["shape"])
+
+
+def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict], int]:
+    """A safetensors file's header and its size in bytes; the tensors follow."""
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(size)), size
+
+
+def sort_metadata(path: str | os.PathLike[str]) -> None:
+    """Put the metadata's keys in order: safetensors leaves them in the order of a hash table, another in every process."""
+    header, size = read_header(path)
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(text) > size:
+        raise ValueError(f"a sorted header of {len(text)} bytes does not fit into {size}")
+    with open(path, "rb+") as file:
+        file.seek(8)
+        file.write(text.ljust(size))
