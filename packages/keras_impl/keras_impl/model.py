@@ -9,13 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_impl.layers import Layer, registered
 from keras_impl.ops import HANDLERS
-from keras_impl.weights import set_weights
+from keras_impl.weights import set_weights, spec_of
 from netspec import Graph
 from netspec.graph import LOGITS
 from netspec.ops import Shape
 from netspec.registry import resolve
 from netspec.weights import weights_of
+
+FRAMES = 50_000
 
 
 def build(
@@ -45,25 +48,45 @@ def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
     inputs = {
         name: keras.Input(channels_last(shape), name=name, dtype=precision) for name, shape in graph.inputs.items()
     }
-    values = dict(inputs)
+    values, keeper = dict(inputs), None
     for node in graph:
         layer = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
+        if keeper is None and isinstance(layer, Layer):
+            keeper, layer.network = layer, graph
         sources = [values[source] for source in node.inputs]
         values[node.name] = layer(sources[0] if len(sources) == 1 else sources)
     fed = list(inputs.values()) if len(inputs) > 1 else inputs["image"]
     outputs = {head: values[output] for head, output in zip(graph.heads, graph.outputs, strict=True)}
-    with deep_recursion(len(graph.nodes)):
-        network = Headed(fed, outputs) if len(outputs) > 1 else keras.Model(fed, outputs[LOGITS])
-    network.spec = graph
-    return network
+    return Headed(fed, outputs) if len(outputs) > 1 else Network(fed, outputs[LOGITS])
 
 
-class Headed(keras.Model):
+@registered
+class Network(keras.Model):
+    """A functional model of a graph, which its layers keep: Keras makes copies of it from them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with deep_recursion():
+            super().__init__(*args, **kwargs)
+
+    @property
+    def spec(self) -> Graph:
+        """The graph. Raises `GraphError` when the layers are not its nodes any more."""
+        return spec_of(self)
+
+
+@registered
+class Headed(Network):
     """A network with auxiliary heads: in training it gives each by its name, in evaluation the logits alone.
 
     It is compiled and fitted like any other. The targets are those of every head, the loss is the sum of the
     heads' by the weights of the graph, and metrics are of the logits.
     """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As a part of another functional model it is what it is in deployment, since that has one form for both."""
+        if any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten((args, kwargs))):
+            return Network(self.input, self.output[LOGITS], name=self.name)(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         heads = super().call(inputs, training=training, mask=mask)
@@ -88,10 +111,10 @@ def by_name(output: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def deep_recursion(nodes: int) -> Iterator[None]:
-    """Keras walks a model's graph by recursion, a few frames a node: resnet1202 has 4,209."""
+def deep_recursion() -> Iterator[None]:
+    """Keras walks a model's graph by recursion, up to ten frames a node: resnet1202 has 4,209 nodes."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 10 * nodes))
+    sys.setrecursionlimit(max(limit, FRAMES))
     try:
         yield
     finally:

@@ -67,7 +67,7 @@ class KerasRunner:
         from keras_impl.model import deep_recursion
 
         outputs = {node.name: self.model.get_layer(node.name).output for node in self.graph}
-        with deep_recursion(len(outputs)):
+        with deep_recursion():
             every = self.keras.Model(self.model.input, outputs)
         return {
             name: _channels_first(np.asarray(v)) for name, v in every(self._tensors(feeds), training=training).items()
