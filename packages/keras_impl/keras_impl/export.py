@@ -12,8 +12,9 @@ from onnx import ModelProto
 
 import onnx_impl
 from keras_impl.kernels import exporting, on_tensorflow
-from keras_impl.model import Network, assemble, channels_last
-from keras_impl.weights import get_weights, network_of, set_weights, spec_of
+from keras_impl.model import assemble, channels_last
+from keras_impl.network import Network, network_of, spec_of
+from keras_impl.weights import get_weights, set_weights
 from netspec import without_noise
 from netspec.compare import Difference
 from netspec.errors import ExportError

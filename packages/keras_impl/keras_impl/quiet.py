@@ -139,13 +139,18 @@ def import_and_register(execute: Callable[[ModuleType], None], keras: ModuleType
     else:
         with without_start_up_log():
             execute(keras)
-        import_module("keras_impl.model")
+        register()
+
+
+def register() -> None:
+    """Make Keras know our classes."""
+    with suppress(DiptychError, ImportError):  # an unknown backend; a module of ours that is itself being imported
+        import_module("keras_impl.network")
 
 
 def watch_for_keras() -> None:
     """Register our classes with Keras, at once if it is imported and otherwise when it will be."""
-    if "keras" not in sys.modules:
+    if "keras" in sys.modules:
+        register()
+    else:
         sys.meta_path.insert(0, Quietly())
-        return
-    with suppress(DiptychError):  # a backend that we do not know
-        import_module("keras_impl.model")

@@ -8,9 +8,7 @@ import keras
 import numpy as np
 
 import netspec
-from keras_impl.layers import Layer
-from netspec import Graph, without_heads
-from netspec.errors import GraphError
+from keras_impl.network import network_of, spec_of
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
 from netspec.ops import Param
@@ -25,46 +23,6 @@ VARIABLES = {  # the spec's kind of a parameter -> the layer's attribute
     "variance": "moving_variance",
 }
 LAYOUTS = {4: "conv kernel", 2: "linear kernel", 1: "vector"}
-
-
-def network_of(model: keras.Model) -> keras.Model:
-    """The network inside a model: the model itself, or the only layer of a `Sequential` or functional model.
-
-    Raises `GraphError` for a model that has layers of the user's own.
-    """
-    if not isinstance(model, keras.Sequential | keras.Model):
-        raise GraphError(f"a model that keras_impl.build made is needed, not a {type(model).__name__}")
-    inside = _operations(model)
-    if len(inside) == 1 and isinstance(inside[0], keras.Model):
-        return network_of(inside[0])
-    if nested := [layer.name for layer in inside if isinstance(layer, keras.Model)]:
-        raise GraphError(f"'{model.name}' has layers around the network: pass the model inside it, '{nested[0]}'")
-    return model
-
-
-def _operations(model: keras.Model) -> list[Any]:
-    """What a model is made of, inputs left out; of a functional model also operations that are no layers."""
-    parts = model.operations if hasattr(model, "operations") else model.layers
-    return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
-
-
-def spec_of(model: keras.Model) -> Graph:
-    """The graph of a model that `build` made, also of one that Keras loaded or cloned or that holds it alone.
-
-    Raises `GraphError` for a model that is not a network and nothing else.
-    """
-    network = network_of(model)
-    layers = {layer.name: layer for layer in _operations(network)}
-    graph = next((layer.network for layer in layers.values() if isinstance(layer, Layer) and layer.network), None)
-    if graph is None:
-        raise GraphError(f"'{network.name}' holds no graph: pass the model that keras_impl.build made")
-    if len(layers) < len(graph.nodes):
-        graph = without_heads(graph)
-    ops = {node.name: node.op for node in graph}
-    for name in [*(name for name in layers if name not in ops), *(name for name in ops if name not in layers)][:1]:
-        problem = "has a layer of its own" if name in layers else "lacks the layer"
-        raise GraphError(f"'{network.name}' {problem}, '{name}': pass the model that keras_impl.build made")
-    return graph
 
 
 def variables(model: keras.Model) -> Iterator[tuple[str, Param, Any]]:
