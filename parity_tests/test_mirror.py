@@ -28,7 +28,7 @@ OWN_FRAMEWORK = {  # package -> the frameworks it may import
     "keras_impl": {"keras", "tensorflow", "tf2onnx", "onnx"},
     "onnx_impl": {"onnx", "onnxruntime"},
 }
-MODULES_OF_ONE_BUILDER = {"keras_impl": {"kernels", "quiet"}}
+MODULES_OF_ONE_BUILDER = {"keras_impl": {"kernels", "network", "quiet"}}
 EXPORTERS = {"export", "__main__"}  # the modules of a framework that may import the ONNX builder
 
 

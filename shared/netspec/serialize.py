@@ -1,6 +1,7 @@
 """Graphs as JSON. A reader refuses another schema, an op or an attribute that it does not know."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from math import isfinite
 from typing import Any, get_args, get_origin
@@ -37,7 +38,7 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
         return Graph(
             str(data["name"]),
             tuple(int(size) for size in data["input_shape"]),
-            tuple(Node(str(node["name"]), _op(node), tuple(node["inputs"])) for node in data["nodes"]),
+            tuple(Node(str(node["name"]), read_op(node), tuple(node["inputs"])) for node in data["nodes"]),
             tuple(data["outputs"]),
             loss_weights=tuple(float(weight) for weight in data.get("loss_weights", ())),
         )
@@ -47,7 +48,8 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
         raise GraphError(f"{source} is no graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
 
 
-def _op(node: dict[str, Any]) -> Op:
+def read_op(node: Mapping[str, Any]) -> Op:
+    """The op of a node in JSON, of its `name`, `op` and `attributes`. Raises `GraphError` for one that is not known."""
     kind = VOCABULARY.get(node["op"])
     if kind is None:
         raise GraphError(f"'{node['name']}' is a '{node['op']}', which is no op of schema {SCHEMA}")

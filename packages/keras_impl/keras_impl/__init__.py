@@ -1,7 +1,11 @@
-"""Diptych's networks in Keras 3."""
+"""Diptych's networks in Keras 3.
 
-from typing import TYPE_CHECKING
+Keras loads, clones and unpickles them once this package is imported.
+"""
 
+from typing import TYPE_CHECKING, Any
+
+from keras_impl.quiet import import_keras, watch_for_keras
 from netspec.lazy import lazy
 
 if TYPE_CHECKING:
@@ -16,9 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "export_onnx", "get_weights", "load_weights", "save_weights", "set_weights"]
 
-__getattr__, __dir__ = lazy(
+_find, __dir__ = lazy(
     __name__,
     export=("export_onnx",),
     model=("build",),
     weights=("get_weights", "load_weights", "save_weights", "set_weights"),
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        import_keras()
+    return _find(name)
+
+
+watch_for_keras()

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from deploy.shell import say
-from keras_impl.quiet import import_keras
+from keras_impl.quiet import check_backend, import_keras
 from netspec import cli
 from netspec.options import Parser, add_export_options
 from netspec.stopping import between_steps
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int | None:
     add_export_options(export)
     export.set_defaults(run=run_export)
     options = parser.parse_args(argv)
+    check_backend()
     status: int | None = options.run(options)
     return status
 

@@ -12,10 +12,13 @@ from onnx import ModelProto
 
 import onnx_impl
 from keras_impl.kernels import exporting, on_tensorflow
-from keras_impl.model import channels_last
-from keras_impl.weights import get_weights, spec_of
+from keras_impl.model import assemble, channels_last
+from keras_impl.network import Network, network_of, spec_of
+from keras_impl.weights import get_weights, set_weights
+from netspec import without_noise
 from netspec.compare import Difference
 from netspec.errors import ExportError
+from netspec.graph import IMAGE
 from netspec.layout import to_channels_last
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
@@ -26,12 +29,13 @@ OPSET = 17
 def export_onnx(
     model: keras.Model, path: str | os.PathLike[str], *, opset: int = OPSET, metadata: Mapping[str, str] | None = None
 ) -> Difference:
-    """Export a built model with tf2onnx from a frozen function, verify and write it.
+    """Export a built model with tf2onnx from a frozen function, verify and write it; in float32, whatever it is in.
 
     Input `image` `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
-    against the model at batch 1 and 7; returns the difference that was found. Raises `ExportError`, and
-    then leaves no file.
+    against the model at batch 1 and 7; returns the difference that was found. Raises `GraphError` for a model
+    that is not a network alone, and `ExportError`, and then leaves no file.
     """
+    model = deployed(model)
     graph = spec_of(model)
     proto = convert(model, opset)
     properties = {"architecture": graph.name, "graph_digest": graph.digest, **(metadata or {})}
@@ -43,6 +47,7 @@ def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mappin
 
     Raises `ExportError`, and then leaves no file.
     """
+    model = deployed(model)
     graph = spec_of(model)
     proto = onnx_impl.build(graph, weights=get_weights(model))
     return write_verified(proto, graph, lambda images: forward(model, images), path, metadata)
@@ -60,6 +65,7 @@ def convert(model: keras.Model, opset: int = OPSET) -> ModelProto:
     os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # it would copy the whole graph before each of its passes
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     check_opset(opset, newest=max(tf2onnx.constants.OPSET_TO_IR_VERSION))
+    model = deployed(model)
     graph = spec_of(model)
     signature = [tf.TensorSpec((None, *channels_last(graph.input_shape)), tf.float32, name="image")]
 
@@ -95,6 +101,17 @@ def _constants_kept_once() -> Iterator[None]:
         yield
     finally:
         Node.update_proto = update
+
+
+def deployed(model: keras.Model) -> keras.Model:
+    """The network of a model as it is deployed, float32 and with the image alone as its input: a copy if need be."""
+    network, graph = network_of(model), spec_of(model)
+    policies = {layer.dtype_policy.name for layer in network.layers}
+    if isinstance(network, Network) and policies == {"float32"} and list(graph.inputs) == [IMAGE]:
+        return network
+    copy = assemble(without_noise(graph), "float32")
+    set_weights(copy, {name: values.astype(np.float32) for name, values in get_weights(network).items()})
+    return copy
 
 
 def forward(model: keras.Model, images: np.ndarray) -> np.ndarray:

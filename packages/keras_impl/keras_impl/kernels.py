@@ -13,7 +13,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_impl.quiet import check_backend
 from netspec.ops import Padding
+
+check_backend()
 
 Tensor = Any  # a tensor of whichever backend runs
 

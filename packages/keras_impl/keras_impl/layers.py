@@ -1,7 +1,8 @@
 """The layers that Keras does not have in the form that the spec pins. All are channels-last."""
 
+import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -9,20 +10,53 @@ from keras import ops
 
 from keras_impl import kernels
 from keras_impl.kernels import Tensor
-from netspec.ops import Padding, Shape
+from netspec import Graph
+from netspec.graph import attributes_of
+from netspec.ops import Op, Padding, Shape
+from netspec.serialize import from_json, read_op
+
+registered = keras.saving.register_keras_serializable("keras_impl")  # Keras finds them once keras_impl is imported
 
 
 class Layer(keras.layers.Layer):
-    """A layer whose output shape the spec has worked out: `shape` is logical, `(C, H, W)` or `(C,)`."""
+    """A layer whose output shape the spec has worked out: `shape` is logical, `(C, H, W)` or `(C,)`.
+
+    Keras saves, loads and clones a model layer by layer and takes nothing else along. So each layer remembers the op
+    and the input shapes that its handler made it of, and one layer of a network the whole graph, `network`.
+    """
+
+    op: Op
+    op_inputs: tuple[Shape, ...]
+    network: Graph | None = None
 
     def __init__(self, shape: Shape, **layer: Any) -> None:
         super().__init__(**layer)
         self.shape = shape
 
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs, in the types of JSON: the op as in a graph's JSON, and its logical input shapes."""
+        made_of = {"op": self.op.kind, "attributes": attributes_of(self.op), "inputs": self.op_inputs}
+        network = {"network": self.network.to_json()} if self.network else {}
+        return super().get_config() | json.loads(json.dumps(made_of)) | network
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The layer of a config, made by the op's handler. Raises `GraphError` for an op that is not known."""
+        from keras_impl.ops import HANDLERS  # made of these layers
+
+        options = {key: config[key] for key in ("name", "trainable")}
+        options["dtype"] = keras.dtype_policies.get(config["dtype"])
+        op, inputs = read_op(config), (tuple(shape) for shape in config["inputs"])
+        layer = HANDLERS[op.kind](op, *inputs, **options)
+        if "network" in config:
+            layer.network = from_json(config["network"], f"the graph in the layer '{layer.name}'")
+        return layer
+
     def compute_output_shape(self, *inputs: Any) -> tuple[int | None, ...]:
         return (None, *self.shape[1:], self.shape[0])
 
 
+@registered
 class Function(Layer):
     """A function of tensors as a layer, so that every node has one."""
 
@@ -34,6 +68,7 @@ class Function(Layer):
         return self.function(*inputs) if isinstance(inputs, list | tuple) else self.function(inputs)
 
 
+@registered
 class Conv2D(Layer):
     """Convolution whose padding is `(top, bottom, left, right)`."""
 
@@ -64,6 +99,7 @@ class Conv2D(Layer):
         return y if self.bias is None else ops.add(y, self.bias)
 
 
+@registered
 class BatchNormalization(Layer):
     """Batch norm over the last axis that stores the unbiased variance and moves by the fraction of the *new* batch."""
 
@@ -91,6 +127,7 @@ class BatchNormalization(Layer):
         return y
 
 
+@registered
 class InstanceNormalization(Layer):
     """Each image's own mean and biased variance over its map, in training and inference."""
 
@@ -109,6 +146,7 @@ class InstanceNormalization(Layer):
         return ops.cast(y, x.dtype)
 
 
+@registered
 class MaxPooling2D(Layer):
     """Max-pooling whose padding, `(top, bottom, left, right)`, is minus infinity."""
 
@@ -121,6 +159,7 @@ class MaxPooling2D(Layer):
         return ops.max_pool(x, self.window, self.stride, "valid", "channels_last")
 
 
+@registered
 class AveragePooling2D(Layer):
     """Average pooling with the number of cells that count in each window, `divisors` `(H', W')`."""
 
@@ -137,6 +176,7 @@ class AveragePooling2D(Layer):
         return y if self.even else y * ops.cast(self.share, y.dtype)
 
 
+@registered
 class GlobalAveragePooling2D(Layer):
     """Mean over the map, row by row: TensorFlow's own adds pixel by pixel, slower and seven times less exactly."""
 
@@ -150,6 +190,7 @@ class GlobalAveragePooling2D(Layer):
         return ops.sum(rows, 1, keepdims=self.keepdims) / height
 
 
+@registered
 class BlurPooling2D(Layer):
     """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel, the map reflected by one cell."""
 
@@ -165,6 +206,7 @@ class BlurPooling2D(Layer):
         return kernels.conv(x, kernel, self.stride, (0, 0, 0, 0), (1, 1), self.shape[0])
 
 
+@registered
 class Noise(Layer):
     """Keep what a draw of shape `(N, *shape)` keeps and divide by `keep`, its probability.
 

@@ -1,14 +1,14 @@
 """From a graph to a Keras model."""
 
 import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_impl.layers import Layer
+from keras_impl.network import Headed, Network
 from keras_impl.ops import HANDLERS
 from keras_impl.weights import set_weights
 from netspec import Graph
@@ -45,57 +45,16 @@ def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
     inputs = {
         name: keras.Input(channels_last(shape), name=name, dtype=precision) for name, shape in graph.inputs.items()
     }
-    values = dict(inputs)
+    values, keeper = dict(inputs), None
     for node in graph:
         layer = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
+        if keeper is None and isinstance(layer, Layer):
+            keeper, layer.network = layer, graph
         sources = [values[source] for source in node.inputs]
         values[node.name] = layer(sources[0] if len(sources) == 1 else sources)
     fed = list(inputs.values()) if len(inputs) > 1 else inputs["image"]
     outputs = {head: values[output] for head, output in zip(graph.heads, graph.outputs, strict=True)}
-    with deep_recursion(len(graph.nodes)):
-        network = Headed(fed, outputs) if len(outputs) > 1 else keras.Model(fed, outputs[LOGITS])
-    network.spec = graph
-    return network
-
-
-class Headed(keras.Model):
-    """A network with auxiliary heads: in training it gives each by its name, in evaluation the logits alone.
-
-    It is compiled and fitted like any other. The targets are those of every head, the loss is the sum of the
-    heads' by the weights of the graph, and metrics are of the logits.
-    """
-
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        heads = super().call(inputs, training=training, mask=mask)
-        return heads if training else heads[LOGITS]
-
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Any:
-        total = 0.0
-        for name, output in by_name(y_pred).items():
-            weight = self.spec.heads[name]  # goes in as that of the samples: what comes out is float32 in any precision
-            total += super().compute_loss(x, y, output, weight if sample_weight is None else weight * sample_weight)
-        return total
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return super().compute_metrics(x, y, by_name(y_pred)[LOGITS], sample_weight)
-
-
-def by_name(output: Any) -> dict[str, Any]:
-    """What a network gives, as a dictionary whether it has auxiliary heads or not."""
-    return output if isinstance(output, dict) else {LOGITS: output}
-
-
-@contextmanager
-def deep_recursion(nodes: int) -> Iterator[None]:
-    """Keras walks a model's graph by recursion, a few frames a node: resnet1202 has 4,209."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 10 * nodes))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
+    return Headed(fed, outputs) if len(outputs) > 1 else Network(fed, outputs[LOGITS])
 
 
 def channels_last(shape: Shape) -> Shape:

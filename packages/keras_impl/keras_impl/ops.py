@@ -5,7 +5,7 @@ A handler is called as `handler(op, *input_shapes, **layer)` with logical shapes
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import keras
@@ -20,8 +20,15 @@ HANDLERS: dict[str, Callable[..., keras.layers.Layer]] = {}
 
 def builds(op: type[ops.Op]) -> Callable[[Callable[..., keras.layers.Layer]], Callable[..., keras.layers.Layer]]:
     def register(handler: Callable[..., keras.layers.Layer]) -> Callable[..., keras.layers.Layer]:
-        HANDLERS[ops.snake_case(op.__name__)] = handler
-        return handler
+        @wraps(handler)
+        def make(op: ops.Op, *inputs: Shape, **layer: Any) -> keras.layers.Layer:
+            made = handler(op, *inputs, **layer)
+            if isinstance(made, layers.Layer):  # Keras's own layers have configs of their own
+                made.op, made.op_inputs = op, inputs
+            return made
+
+        HANDLERS[ops.snake_case(op.__name__)] = make
+        return make
 
     return register
 

@@ -1,25 +1,156 @@
-"""TensorFlow without what it prints while it is imported, which no log level of its own turns off."""
+"""How Keras is imported: on a backend that we know, without TensorFlow's start-up log, and with our layers known to it.
 
+This module imports no framework itself.
+"""
+
+import json
 import logging
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from netspec.errors import DiptychError, first_line
+
+BACKENDS = ("tensorflow", "jax")
+LOG = re.compile(  # what TensorFlow writes below fatal, before it knows of any log level
+    rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
+    rb"|To enable the following instructions"
+)
 
 
 def import_keras() -> None:
-    """Import Keras and its backend with the process's stderr put aside; what was said is shown if it fails."""
+    """Import Keras and its backend without their start-up log. Whatever else was written to stderr is passed on.
+
+    Raises `DiptychError` for a backend that is not supported or not installed, before anything is imported, and
+    when Keras cannot be imported.
+    """
+    check_backend()
+    try:
+        import keras  # noqa: F401  # by way of `Quietly`
+    except Exception as error:  # of any kind: Keras judges its keras.json in many ways
+        path = configuration()
+        hint = f"; its configuration is {path}" if os.path.exists(path) else ""
+        raise DiptychError(f"Keras cannot be imported: {first_line(error)}{hint}") from error
+
+
+def check_backend() -> None:
+    """Raise `DiptychError` unless Keras runs, or would run, on a backend that is supported and installed."""
+    name, source = chosen_backend()
+    supported = " or ".join(BACKENDS)
+    if name not in BACKENDS:
+        raise DiptychError(
+            f"{source} is '{name}', but Diptych's networks run on {supported}: set KERAS_BACKEND=tensorflow"
+        )
+    if find_spec(name) is None:
+        raise DiptychError(f"{source} is '{name}', which is not installed: install it, or set KERAS_BACKEND=tensorflow")
+
+
+def chosen_backend() -> tuple[str, str]:
+    """The backend of Keras, and what chose it; found as Keras finds it, without importing it."""
+    keras: Any = sys.modules.get("keras")
+    if hasattr(keras, "config"):  # it is imported, and not only about to be
+        return keras.config.backend(), "the backend of Keras, which is imported already,"
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name, "KERAS_BACKEND"
+    path = configuration()
+    try:
+        with open(path, encoding="utf-8") as file:
+            settings = json.load(file)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # Keras takes its defaults too
+        settings = {}
+    except OSError as error:
+        raise DiptychError(f"Keras's configuration {path} cannot be read: {error.strerror}") from None
+    if not isinstance(settings, dict):
+        raise DiptychError(f"Keras's configuration {path} is not a JSON object: correct it or delete it")
+    return settings.get("backend", "tensorflow"), f"'backend' in {path}"
+
+
+def configuration() -> str:
+    """Path of the file in which Keras keeps its settings."""
+    home = os.path.expanduser("~")
+    folder = os.environ.get("KERAS_HOME", os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras"))
+    return os.path.expanduser(os.path.join(folder, "keras.json"))
+
+
+@contextmanager
+def without_start_up_log() -> Iterator[None]:
+    """Keep TensorFlow's log out of the process's stderr, and pass on all the rest; after an error everything."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, which many networks in turn mean
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed: nobody reads
+        yield
+        return
+    flush_stderr()
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
+        unwanted: re.Pattern[bytes] | None = LOG
         try:
-            import keras  # noqa: F401
+            yield
         except BaseException:
-            aside.seek(0)
-            os.write(kept, aside.read())
+            unwanted = None
             raise
         finally:
+            flush_stderr()
             os.dup2(kept, 2)
             os.close(kept)
+            aside.seek(0)
+            for line in aside:
+                if unwanted is None or not unwanted.match(line):
+                    os.write(2, line)
+
+
+def flush_stderr() -> None:
+    with suppress(AttributeError, ValueError, OSError):  # it may be None, closed or a notebook's own
+        sys.stderr.flush()
+
+
+class Quietly(MetaPathFinder):
+    """Imports Keras without the start-up log, whoever asks for it, and makes it know our layers.
+
+    Keras so loads models that hold them, and nobody waits for Keras who imports this package and does not use it.
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name == "keras" else None
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            loader.exec_module = partial(import_and_register, loader.exec_module)
+        return spec
+
+
+def import_and_register(execute: Callable[[ModuleType], None], keras: ModuleType) -> None:
+    """Import Keras by `execute`; on a backend that we do not know, as if we were not there."""
+    try:
+        check_backend()
+    except DiptychError:
+        execute(keras)
+    else:
+        with without_start_up_log():
+            execute(keras)
+        register()
+
+
+def register() -> None:
+    """Make Keras know our classes."""
+    with suppress(DiptychError, ImportError):  # an unknown backend; a module of ours that is itself being imported
+        import_module("keras_impl.network")
+
+
+def watch_for_keras() -> None:
+    """Register our classes with Keras, at once if it is imported and otherwise when it will be."""
+    if "keras" in sys.modules:
+        register()
+    else:
+        sys.meta_path.insert(0, Quietly())

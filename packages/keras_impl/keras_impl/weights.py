@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import netspec
-from netspec import Graph
+from keras_impl.network import network_of, spec_of
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
 from netspec.ops import Param
@@ -25,14 +25,9 @@ VARIABLES = {  # the spec's kind of a parameter -> the layer's attribute
 LAYOUTS = {4: "conv kernel", 2: "linear kernel", 1: "vector"}
 
 
-def spec_of(model: keras.Model) -> Graph:
-    """The graph that a model was built from."""
-    return model.spec
-
-
 def variables(model: keras.Model) -> Iterator[tuple[str, Param, Any]]:
     """Every tensor's canonical name, its place in the spec, and the Keras variable that holds it."""
-    layers = {layer.name: layer for layer in model.layers}
+    layers = {layer.name: layer for layer in network_of(model).layers}
     for name, param in spec_of(model).params.items():
         yield name, param, getattr(layers[name.rpartition(".")[0]], VARIABLES[param.kind])
 

@@ -64,10 +64,10 @@ class KerasRunner:
         return np.concatenate(logits)
 
     def values(self, feeds: Feeds, training: bool = False) -> Weights:
-        from keras_impl.model import deep_recursion
+        from keras_impl.network import deep_recursion
 
         outputs = {node.name: self.model.get_layer(node.name).output for node in self.graph}
-        with deep_recursion(len(outputs)):
+        with deep_recursion():
             every = self.keras.Model(self.model.input, outputs)
         return {
             name: _channels_first(np.asarray(v)) for name, v in every(self._tensors(feeds), training=training).items()
@@ -76,7 +76,7 @@ class KerasRunner:
     def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
         import tensorflow as tf
 
-        from keras_impl.model import by_name
+        from keras_impl.network import by_name
         from keras_impl.optim import set_rate, sgd
         from keras_impl.weights import LAYOUTS, variables
 

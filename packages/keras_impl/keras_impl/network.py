@@ -1,0 +1,119 @@
+"""What a built network is in Keras: a functional model whose layers hold its graph, and how it is found in others.
+
+Keras knows these classes and `keras_impl.layers` once the package is imported (`keras_impl.quiet`).
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from keras_impl.layers import Layer, registered
+from netspec import Graph, without_heads
+from netspec.errors import GraphError
+from netspec.graph import LOGITS
+
+FRAMES = 50_000
+
+
+@registered
+class Network(keras.Model):
+    """A functional model of a graph, which its layers keep: Keras makes copies of it from them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with deep_recursion():
+            super().__init__(*args, **kwargs)
+
+    @property
+    def spec(self) -> Graph:
+        """The graph. Raises `GraphError` when the layers are not its nodes any more."""
+        return spec_of(self)
+
+
+@registered
+class Headed(Network):
+    """A network with auxiliary heads: in training it gives each by its name, in evaluation the logits alone.
+
+    It is compiled and fitted like any other. The targets are those of every head, the loss is the sum of the
+    heads' by the weights of the graph, and metrics are of the logits.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As a part of another functional model it is what it is in deployment, since that has one form for both."""
+        if any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten((args, kwargs))):
+            return Network(self.input, self.output[LOGITS], name=self.name)(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        heads = super().call(inputs, training=training, mask=mask)
+        return heads if training else heads[LOGITS]
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        total = 0.0
+        for name, output in by_name(y_pred).items():
+            weight = self.spec.heads[name]  # goes in as that of the samples: what comes out is float32 in any precision
+            total += super().compute_loss(x, y, output, weight if sample_weight is None else weight * sample_weight)
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().compute_metrics(x, y, by_name(y_pred)[LOGITS], sample_weight)
+
+
+def by_name(output: Any) -> dict[str, Any]:
+    """What a network gives, as a dictionary whether it has auxiliary heads or not."""
+    return output if isinstance(output, dict) else {LOGITS: output}
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Keras walks a model's graph by recursion, up to ten frames a node: resnet1202 has 4,209 nodes."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def network_of(model: keras.Model) -> keras.Model:
+    """The network inside a model: the model itself, or the only layer of a `Sequential` or functional model.
+
+    Raises `GraphError` for a model that has layers of the user's own.
+    """
+    if not isinstance(model, keras.Sequential | keras.Model):
+        raise GraphError(f"a model that keras_impl.build made is needed, not a {type(model).__name__}")
+    inside = _operations(model)
+    if len(inside) == 1 and isinstance(inside[0], keras.Model):
+        return network_of(inside[0])
+    if nested := [layer.name for layer in inside if isinstance(layer, keras.Model)]:
+        raise GraphError(f"'{model.name}' has layers around the network: pass the model inside it, '{nested[0]}'")
+    return model
+
+
+def _operations(model: keras.Model) -> list[Any]:
+    """What a model is made of, inputs left out; of a functional model also operations that are no layers."""
+    parts = model.operations if hasattr(model, "operations") else model.layers
+    return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
+
+
+def spec_of(model: keras.Model) -> Graph:
+    """The graph of a model that `build` made, also of one that Keras loaded or cloned or that holds it alone.
+
+    Raises `GraphError` for a model that is not a network and nothing else.
+    """
+    network = network_of(model)
+    layers = {layer.name: layer for layer in _operations(network)}
+    graph = next((layer.network for layer in layers.values() if isinstance(layer, Layer) and layer.network), None)
+    if graph is None:
+        raise GraphError(f"'{network.name}' holds no graph: pass the model that keras_impl.build made")
+    if len(layers) < len(graph.nodes):
+        graph = without_heads(graph)
+    ops = {node.name: node.op for node in graph}
+    for name in [*(name for name in layers if name not in ops), *(name for name in ops if name not in layers)][:1]:
+        problem = "has a layer of its own" if name in layers else "lacks the layer"
+        raise GraphError(f"'{network.name}' {problem}, '{name}': pass the model that keras_impl.build made")
+    return graph
