@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from deploy.errors import DeployError as DeployError, ImageError as ImageError, ModelError as ModelError
     from deploy.predict import Model as Model, Prediction as Prediction, read_image as read_image
 
+__version__ = "0.1.0"  # of every package of Diptych
 _HOMES = {
     "DeployError": "errors",
     "ImageError": "errors",
