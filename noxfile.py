@@ -1,15 +1,18 @@
 """Every task of the project. `nox --list` names them; what follows `--` goes to the command.
 
 An environment is made for each kind of work, under `.nox/`, and shared by the sessions that need it. It is
-installed again only when the requirements have changed.
+brought up to date when the requirements have changed, and made anew when it is incomplete or was moved.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nox
@@ -20,7 +23,6 @@ nox.options.default_venv_backend = "none"  # environments are made below, one a 
 ROOT = Path(__file__).parent
 GPU = shutil.which("nvidia-smi") is not None
 RUNTIME = "gpu" if GPU else "cpu"  # of onnxruntime
-WORKERS = min(4, os.cpu_count() or 1)  # processes that test side by side: each loads both frameworks, 2 GB and more
 
 # The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN: one framework an environment, and
 # both together only as CPU builds. Beside TensorFlow's GPU build onnxruntime stays on the CPU too.
@@ -53,33 +55,66 @@ def environment(session: nox.Session, kind: str) -> str:
     """The Python of the environment of this kind, made or brought up to date if it must be."""
     if not (3, 11) <= sys.version_info < (3, 14):
         session.error(f"Diptych needs Python 3.11 to 3.13, for TensorFlow; nox runs under {sys.version.split()[0]}")
-    folder = ROOT / ".nox" / kind
+    folder = (ROOT / ".nox" / kind).resolve()
     python, stamp = folder / "bin" / "python", folder / "installed"
-    sources = [
-        ROOT / "constraints.txt",
-        *sorted(ROOT.glob("shared/pyproject.toml")),
-        *sorted(ROOT.glob("packages/*/pyproject.toml")),
-    ]
+    packages = [ROOT / "shared" / "pyproject.toml", *sorted(ROOT.glob("packages/*/pyproject.toml"))]
+    sources = [ROOT / "constraints.txt", *packages]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in sources) + repr(KINDS[kind]).encode()).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != state:
+    if installed(folder) == state:
+        return str(python)
+    with installing(session) as lock:
+        found = installed(folder)
+        if found == state:  # by the process that held the lock
+            return str(python)
         session.log(f"installing the environment '{kind}'; this happens once")
-        session.run(sys.executable, "-m", "venv", str(folder), external=True)
-        requirements = [
-            part for name in KINDS[kind] for part in (["--editable", name] if name.startswith(".") else [name])
-        ]
-        session.run(
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--constraint",
-            "constraints.txt",
-            *requirements,
-            external=True,
-        )
+        if found is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            install(session, lock, sys.executable, "-m", "venv", str(folder))
+        stamp.unlink(missing_ok=True)
+        names = [part for name in KINDS[kind] for part in (["--editable", name] if name.startswith(".") else [name])]
+        pip = (str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *names)
+        install(session, lock, *pip, attempts=2)  # the network may fail once
         stamp.write_text(state)
     return str(python)
+
+
+def installed(folder: Path) -> str | None:
+    """The state of the requirements that an environment was installed for.
+
+    None if there is no environment, if its installation did not end, if it was made in another place (its scripts and
+    editable packages would lead there), or if its Python does not run any more.
+    """
+    try:
+        made = (folder / "pyvenv.cfg").read_text().splitlines()
+        state = (folder / "installed").read_text()
+        runs = subprocess.run([folder / "bin" / "python", "-c", "import pip"], capture_output=True, check=False)
+    except (OSError, UnicodeError):
+        return None
+    here = any(line.startswith("command = ") and line.endswith(f" {folder}") for line in made)
+    return state if here and runs.returncode == 0 else None
+
+
+@contextmanager
+def installing(session: nox.Session) -> Iterator[int]:
+    """Holds the one lock of all environments, which are made from the same source folders; yields its descriptor."""
+    path = ROOT / ".nox" / "installing"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            session.log("another nox is installing an environment; waiting until it has finished")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def install(session: nox.Session, lock: int, *command: str, attempts: int = 1) -> None:
+    """Runs one command of an installation. The command holds the lock too: it may live longer than nox."""
+    for attempt in range(1, attempts + 1):
+        if subprocess.run(command, pass_fds=[lock], cwd=ROOT, check=False).returncode == 0:
+            return
+        session.warn(f"attempt {attempt} of {attempts} failed: {' '.join(command)}")
+    session.error("the environment could not be installed; the lines above say why")
 
 
 def run(session: nox.Session, kind: str, *command: str) -> None:
@@ -124,8 +159,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, parity of reduced copies among them; `-- -n 0` in one process."""
-    run(session, "parity", "pytest", "-n", str(WORKERS), "--dist", "loadgroup", *session.posargs)
+    """All tests, parity of reduced copies among them, in as many processes as fit; `-- -n 0` in one."""
+    run(session, "parity", "pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session(default=False)

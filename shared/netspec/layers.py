@@ -1,63 +1,65 @@
 """One network as a table: every layer with its shape and counts, and the sums of blocks and stages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
-from typing import Any
 
 from netspec.blocks import Part, parts
 from netspec.graph import Graph, Node
 from netspec.labels import label, size_of
-from netspec.table import console, plain_table
+from netspec.table import COUNTS, Column, Row, print_table
+
+COLUMNS = [
+    Column("layer"),
+    Column("op", wraps=True),
+    Column("output"),
+    *(Column(title, number=True) for title in ("trainable", "total", "MACs")),
+]
 
 
 def print_layers(graph: Graph) -> None:
-    """Every node with what it does, its output shape, parameters and MACs.
+    """Every node with what it does, its output shape, its parameters and MACs.
 
     The line of a stage or block says what those below it sum up to.
     """
-    table = plain_table("layer", "op", "output", "parameters", "MACs", numbers=2)
+    rows: list[Row] = []
     for stage, group in groupby(parts(graph), key=lambda part: part.stage):
-        _add_stage(table, graph, stage, list(group))
-    table.title = f"{graph.name}, images {size_of(graph.input_shape)}"
-    table.caption = f"{graph.num_trainable:,} trainable, {graph.num_total:,} in all, {graph.macs:,} MACs"
-    console().print(table)
+        rows += _stage(graph, stage, list(group))
+        rows[-1] = replace(rows[-1], ends=True)
+    statistics = graph.num_total - graph.num_trainable
+    sums = f"{graph.num_trainable:,} trainable, {statistics:,} running statistics, {graph.num_total:,} in all"
+    title = f"{graph.name}, images {size_of(graph.input_shape)}"
+    print_table((COLUMNS, rows), title=title, caption=f"{sums}, {graph.macs:,} MACs. {COUNTS}")
 
 
-def _add_stage(table: Any, graph: Graph, stage: str, group: list[Part]) -> None:
+def _stage(graph: Graph, stage: str, group: list[Part]) -> Iterator[Row]:
     counted = sum(any(counts_of(graph, [node])) for part in group for node in part.nodes)
     headed = len(group) > 1 if any(part.call for part in group) else counted > 1
     if headed:
-        nodes = [node for part in group for node in part.nodes]
-        table.add_row(stage, "stage", *_figures(graph, nodes), style="bold cyan")
+        yield _row(graph, 0, stage, "stage", [node for part in group for node in part.nodes], style="bold cyan")
     for part in group:
         depth = int(headed)
         if part.call:
-            name = _indented(part.call.scope, depth)
-            table.add_row(name, part.call.function, *_figures(graph, part.nodes), style="bold")
+            yield _row(graph, depth, part.call.scope, part.call.function, part.nodes, style="bold")
             depth += 1
         for node in part.nodes:
-            table.add_row(_indented(node.name, depth), label(node.op), *_figures(graph, [node]))
-    table.add_section()
+            yield _row(graph, depth, node.name, label(node.op), [node])
 
 
-def _indented(name: str, depth: int) -> Any:
-    """A name that keeps its distance from the left also where it is folded."""
-    from rich.padding import Padding
-
-    return Padding(name, (0, 0, 0, 2 * depth))
-
-
-def _figures(graph: Graph, nodes: Iterable[Node]) -> list[str]:
-    """Cells of the last node's shape and of the sums over all; empty in place of nought."""
+def _row(graph: Graph, depth: int, name: str, what: str, nodes: Iterable[Node], style: str = "") -> Row:
+    """The last node's shape and the sums over all nodes; empty in place of nought."""
     nodes = list(nodes)
-    return [size_of(graph.shapes[nodes[-1].name]), *(f"{n:,}" if n else "" for n in counts_of(graph, nodes))]
+    counts = (f"{count:,}" if count else "" for count in counts_of(graph, nodes))
+    return Row([f"{'  ' * depth}{name}", what, size_of(graph.shapes[nodes[-1].name]), *counts], style)
 
 
-def counts_of(graph: Graph, nodes: Iterable[Node]) -> tuple[int, int]:
-    """Parameters, running statistics among them, and MACs."""
-    params = macs = 0
+def counts_of(graph: Graph, nodes: Iterable[Node]) -> tuple[int, int, int]:
+    """Trainable parameters, these and running statistics, and MACs."""
+    trainable = total = macs = 0
     for node in nodes:
         shapes = graph.input_shapes(node)
-        params += sum(param.size for param in node.op.params(*shapes))
+        params = node.op.params(*shapes)
+        trainable += sum(param.size for param in params if param.trainable)
+        total += sum(param.size for param in params)
         macs += node.op.macs(*shapes)
-    return params, macs
+    return trainable, total, macs

@@ -1,7 +1,9 @@
-"""The zoo as a table for people and as JSON."""
+"""The zoo as a table for people and as JSON, and how every table is printed: names are never broken."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from netspec.graph import Graph
@@ -20,8 +22,29 @@ COLUMNS = {  # of the list: what a row has, and what it is called
     "macs": "MACs",
 }
 NUMBERS = ("classes", "trainable", "total", "macs")
-WIDE = 120  # columns of a terminal that has room for all of them
+NARROW = {"family", "paper", "classes"}  # columns that a terminal without room for all of them does without
+COUNTS = "total: trainable and running statistics. MACs: multiply-adds for one image."
+UNBROKEN = "\xa0"  # a space at which no line ends
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 Entries = Sequence[tuple[Architecture, Graph]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A title; whether numbers stand below it, and whether its text may be wrapped. The first column is of names."""
+
+    title: str
+    number: bool = False
+    wraps: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells, the name first; how they are shown, as `rich` has it; and whether a group of rows ends here."""
+
+    cells: Sequence[str]
+    style: str = ""
+    ends: bool = False
 
 
 def rows(entries: Entries) -> list[dict[str, Any]]:
@@ -51,35 +74,73 @@ def print_zoo(entries: Entries, *, seed_rows: bool = False) -> None:
 
     A narrow terminal gets no family, paper and classes and, beside the seed rows, no input and MACs.
     """
-    screen, left_out = console(), set() if seed_rows else {"seed_row"}
-    if screen.width < WIDE:
-        left_out |= {"family", "paper", "classes"} | ({"input", "macs"} if seed_rows else set())
-    shown = [key for key in COLUMNS if key not in left_out]
-    table = plain_table(*(COLUMNS[key] for key in shown), numbers=sum(key in NUMBERS for key in shown))
-    table.columns[0].no_wrap = True
-    for row in rows(entries):
-        texts = row | {"input": size_of(row["input"])} | {key: f"{row[key]:,}" for key in NUMBERS}
-        table.add_row(*(texts[key] for key in shown))
+    left_out = set() if seed_rows else {"seed_row"}
+    every = [key for key in COLUMNS if key not in left_out]
+    fewer = [key for key in every if key not in NARROW | ({"input", "macs"} if seed_rows else set())]
+    columns = {key: Column(title, number=key in NUMBERS, wraps=key == "seed_row") for key, title in COLUMNS.items()}
+    texts = [
+        row | {"input": size_of(row["input"])} | {key: f"{row[key]:,}" for key in NUMBERS} for row in rows(entries)
+    ]
+    forms = [
+        ([columns[key] for key in keys], [Row([text[key] for key in keys]) for text in texts])
+        for keys in (every, fewer)
+    ]
     count = "1 network" if len(entries) == 1 else f"{len(entries)} networks"
-    table.caption = f"{count}. total: trainable and running statistics. MACs: multiply-adds for one image."
-    screen.print(table)
+    print_table(*forms, caption=f"{count}. {COUNTS}")
 
 
 def console() -> Any:
-    """Where tables go: as wide as the terminal, and 160 columns in a pipe."""
+    """Where tables go: as wide as the terminal, and as wide as they need in a pipe."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=10**5)
 
 
-def plain_table(*columns: str, numbers: int) -> Any:
-    """A table of text columns, the last `numbers` of them flush right. Long text is wrapped, numbers never are."""
+def print_table(*forms: tuple[Sequence[Column], Sequence[Row]], title: str = "", caption: str = "") -> None:
+    """The first of `forms` that the terminal has room for; where it has for none, the last as a list.
+
+    Names and numbers are never broken.
+    """
+    from rich.text import Text
+
+    screen = console()
+    for columns, lines in forms:
+        table = _table(columns, lines)
+        if screen.measure(table, options=screen.options.update(width=10**5)).minimum <= screen.width:
+            table.title, table.caption = (Text(text) if text else None for text in (title, caption))
+            screen.print(table)
+            return
+    for line in (*([title, ""] if title else []), *_listed(*forms[-1], screen.width), "", caption):
+        screen.print(line, soft_wrap=True, markup=False)
+
+
+def _table(columns: Sequence[Column], lines: Sequence[Row]) -> Any:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for i, column in enumerate(columns):
-        number = i >= len(columns) - numbers
-        table.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for column in columns:
+        table.add_column(column.title, justify="right" if column.number else "left", no_wrap=not column.wraps)
+    for line in lines:
+        table.add_row(*map(Text, line.cells), style=line.style, end_section=line.ends)
     return table
+
+
+def _listed(columns: Sequence[Column], lines: Iterable[Row], width: int) -> Iterator[Any]:
+    """The name of each row on a line of its own, and below it the other cells, each number with its title."""
+    from rich.text import Text
+
+    for line in lines:
+        name, *others = line.cells
+        yield Text(name, line.style)
+        cells = [(column, cell) for column, cell in zip(columns[1:], others, strict=True) if cell]
+        parts = [f"{column.title} {cell}" if column.number else cell for column, cell in cells]
+        kept = [
+            part if column.wraps else part.replace(" ", UNBROKEN)
+            for (column, _), part in zip(cells, parts, strict=True)
+        ]
+        margin = " " * (len(name) - len(name.lstrip()) + 4)
+        for text in wrap("; ".join(kept), width, initial_indent=margin, subsequent_indent=margin, **WHOLE_WORDS):
+            yield Text(text.replace(UNBROKEN, " "))

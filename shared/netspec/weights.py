@@ -142,9 +142,7 @@ def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, no
     weights = _taken(with_classes(graph, classes), file, str(path), notice)
     drawn = {node for nodes in heads.values() for node in nodes}
     notice(f"{path} has weights for {classes} classes and not for {own}: {', '.join(sorted(drawn))} is drawn anew")
-    return {
-        name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params
-    }
+    return {name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params}
 
 
 def head_of(graph: Graph, output: str) -> list[str]:
@@ -208,4 +206,3 @@ def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
     return kept
-

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see deploy.runtime: before anyone imports onnxruntime
 
+__version__ = "0.1.0"  # of every package of Diptych
 _HOMES = {
     "DeployError": "errors",
     "ImageError": "errors",

@@ -53,7 +53,9 @@ class Network(fx.GraphModule):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
         twin = memo[id(self)] = _empty()
-        twin.__dict__.update({key: copy.deepcopy(value, memo) for key, value in self.__dict__.items() if key != "_graph"})
+        twin.__dict__.update(
+            {key: copy.deepcopy(value, memo) for key, value in self.__dict__.items() if key != "_graph"}
+        )
         twin.graph = copy.deepcopy(self.graph)
         return twin
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from netspec import __main__ as zoo, architecture, list_architectures, table
 from netspec.errors import UnknownNameError
 from netspec.layers import counts_of
-from netspec.registry import find, seed_rows
+from netspec.registry import find, resolve, seed_rows
 
 
 def listed(capsys, *argv: str) -> list[str]:
@@ -46,7 +46,14 @@ def test_the_seed_row_is_a_column_where_it_is_asked_for(capsys):
     shown = capsys.readouterr().out
     assert "seed 1: Lecun-Network" in shown
     assert "1 network." in shown
-    assert max(map(len, shown.splitlines())) <= 160
+
+
+def test_sums_tell_parameters_from_running_statistics(capsys):
+    zoo.main(["--show", "resnet20"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "layer op output trainable total MACs" in shown
+    assert "269,722 trainable, 1,376 running statistics, 271,098 in all, 40,551,040 MACs." in shown
+    assert "total: trainable and running statistics." in shown
 
 
 @pytest.mark.parametrize(
@@ -85,9 +92,10 @@ def test_blocks_and_stages_are_summed_up(capsys):
     graph = architecture("resnet50")
     for name in ("stem", "stage1", "stage2.block0", "stage4.block2"):
         nodes = [node for node in graph if node.name == name or node.name.startswith(f"{name}.")]
-        assert shown[name][-2:] == [f"{n:,}" for n in counts_of(graph, nodes)] or name == "stem"
+        assert shown[name][-3:] == [f"{n:,}" for n in counts_of(graph, nodes)] or name == "stem"
     assert shown["stage2.block0"][:2] == ["bottleneck", "512x28x28"]
-    assert shown["stage1.block0.conv2"] == ["conv", "3x3,", "64", "64x56x56", "36,864", "115,605,504"]
+    assert shown["stage1.block0.conv2"] == ["conv", "3x3,", "64", "64x56x56", "36,864", "36,864", "115,605,504"]
+    assert shown["stage1.block0.conv2.bn"] == ["BN", "64x56x56", "128", "256"]
     assert sum(int(cells[-2].replace(",", "")) for name, cells in shown.items() if "stage" in cells) < graph.num_total
 
 
@@ -115,7 +123,40 @@ def test_a_narrow_terminal_folds_no_name(capsys, monkeypatch, argv, columns):
 
 
 def test_small_networks_have_no_sums(capsys):
-    assert list(layers(capsys, "lenet5"))[2:5] == ["─" * 76, "conv1", "conv1.relu"]
+    ruled, *first = list(layers(capsys, "lenet5"))[2:5]
+    assert set(ruled) == {"─"}
+    assert first == ["conv1", "conv1.relu"]
+
+
+LONG = ".".join(["a_stage_with_a_name_that_no_terminal_has_room_for"] * 4)
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
+@pytest.mark.parametrize("network", ["efficientnet_b0", "lenet5", LONG])
+def test_no_name_and_no_number_is_broken(capsys, monkeypatch, tmp_path, network, width):
+    if network == LONG:
+        monkeypatch.chdir(tmp_path)
+        graph, network = architecture("lenet5").to_json().replace("conv1", LONG), "long.json"
+        (tmp_path / network).write_text(graph)
+    monkeypatch.setattr(table, "console", lambda: Console(width=width))
+    zoo.main(["--show", network])
+    lines = capsys.readouterr().out.splitlines()
+    graph = resolve(network)
+    words = {word.strip(";") for line in lines for word in line.split()}
+    assert {node.name for node in graph} <= words
+    counts = [count for node in graph for count in counts_of(graph, [node])]
+    assert {f"{count:,}" for count in counts if count} <= words
+    assert {"trainable", "total", "MACs"} <= words
+    for line in lines[1:-3]:  # neither the title nor the sums
+        assert len(line) <= width or len(line.split()) <= 2, line
+
+
+def test_a_pipe_has_room_for_everything(capsys):
+    zoo.main(["--seed-row", ""])
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.split()[:1] and line.split()[0] in list_architectures()]
+    assert len(rows) == len(seed_rows())
+    assert all(find(line.split()[0]).seed_row in line for line in rows)
 
 
 def test_a_file_has_layers_and_stages_but_no_blocks(capsys, tmp_path):

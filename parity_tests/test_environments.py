@@ -1,0 +1,170 @@
+"""The environments of the noxfile: made once, by one process at a time, and anew where they cannot be trusted."""
+
+import importlib.util
+import shutil
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+class Session:
+    """What `environment` needs of nox's session."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.log = self.warn = self.lines.append
+
+    def error(self, line: str) -> None:
+        raise SystemExit(line)
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("noxfile", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Checkout:
+    """A checkout with the noxfile, in which an installation writes a line and takes no time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.commands = root, root / "commands"
+        self.folder = root / ".nox" / "zoo"
+        self.noxfile = load(root / "noxfile.py")
+        self.noxfile.install = self.install
+        self.while_installing = lambda: None
+
+    def install(self, session: Session, lock: int, *command: str, attempts: int = 1) -> None:
+        with self.commands.open("a") as file:
+            file.write(f"{command[2]}\n")
+        if command[2] == "venv":
+            python = Path(command[3]) / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.write_text("#!/bin/sh\n")
+            python.chmod(0o755)
+            (python.parents[1] / "pyvenv.cfg").write_text(f"home = /usr/bin\ncommand = python -m venv {command[3]}\n")
+        else:
+            (self.folder / "library").touch()
+            self.while_installing()
+
+    def environment(self) -> list[str]:
+        """What the session was told."""
+        session = Session()
+        assert self.noxfile.environment(session, "zoo") == str(self.folder / "bin" / "python")
+        return session.lines
+
+    def installed(self) -> list[str]:
+        return self.commands.read_text().split()
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Checkout:
+    nox = ModuleType("nox")
+    nox.options, nox.Session = SimpleNamespace(), Session
+    nox.session = lambda function=None, **_: function or (lambda function: function)
+    monkeypatch.setitem(sys.modules, "nox", nox)
+    root = tmp_path / "a checkout"
+    for name in ("noxfile.py", "constraints.txt", "shared/pyproject.toml", "packages/deploy/pyproject.toml"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    return Checkout(root)
+
+
+def test_made_once(checkout):
+    assert checkout.environment() == ["installing the environment 'zoo'; this happens once"]
+    assert checkout.environment() == []
+    assert checkout.installed() == ["venv", "pip"]
+
+
+def test_two_at_once_wait_for_one_another(checkout):
+    begun, finish, second = threading.Event(), threading.Event(), []
+
+    def slowly() -> None:
+        begun.set()
+        assert finish.wait(60)
+
+    checkout.while_installing = slowly
+    threads = [threading.Thread(target=checkout.environment)]
+    threads[0].start()
+    assert begun.wait(60)
+    other = Session()
+    other.log = lambda line: (second.append(line), finish.set())
+    threads.append(threading.Thread(target=checkout.noxfile.environment, args=(other, "zoo")))
+    threads[1].start()
+    for thread in threads:
+        thread.join(60)
+    assert second == ["another nox is installing an environment; waiting until it has finished"]
+    assert checkout.installed() == ["venv", "pip"]
+
+
+def test_changed_requirements_are_installed_over_the_old_ones(checkout):
+    checkout.environment()
+    with (checkout.root / "constraints.txt").open("a") as file:
+        file.write("six==1.0\n")
+    checkout.environment()
+    assert checkout.installed() == ["venv", "pip", "pip"]
+
+
+def killed(checkout: Checkout) -> None:
+    """An update that was interrupted, over an environment that was complete."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    (checkout.root / "packages/deploy/pyproject.toml").write_text("")
+    checkout.while_installing = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        checkout.environment()
+    checkout.while_installing = lambda: None
+    assert (checkout.folder / "library").exists()
+    (checkout.folder / "half a library").touch()
+
+
+def moved(checkout: Checkout) -> None:
+    for path in checkout.folder.rglob("*.cfg"):
+        path.write_text(path.read_text().replace("a checkout", "another checkout"))
+    (checkout.folder / "half a library").touch()
+
+
+def broken(checkout: Checkout) -> None:
+    (checkout.folder / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
+    (checkout.folder / "half a library").touch()
+
+
+def without_a_python(checkout: Checkout) -> None:
+    (checkout.folder / "bin" / "python").unlink()
+    (checkout.folder / "half a library").touch()
+
+
+@pytest.mark.parametrize("harm", [killed, moved, broken, without_a_python])
+def test_made_anew(checkout, harm):
+    checkout.environment()
+    harm(checkout)
+    before = len(checkout.installed())
+    assert checkout.environment() == ["installing the environment 'zoo'; this happens once"]
+    assert checkout.installed()[before:] == ["venv", "pip"]
+    assert not (checkout.folder / "half a library").exists()
+    assert checkout.environment() == []
+
+
+def test_a_moved_checkout_is_noticed(checkout, tmp_path):
+    checkout.environment()
+    there = Checkout(checkout.root.rename(tmp_path / "elsewhere"))
+    there.environment()
+    assert there.installed() == ["venv", "pip", "venv", "pip"]
+
+
+def test_what_installs_holds_the_lock_longer_than_nox(checkout):
+    """An installation that outlives nox goes on writing; nobody may begin another beside it."""
+    noxfile, session = load(checkout.root / "noxfile.py"), Session()
+    with noxfile.installing(session) as lock:
+        noxfile.install(session, lock, sys.executable, "-c", f"import os; os.fstat({lock})")
+        with pytest.raises(SystemExit, match="could not be installed"):
+            noxfile.install(session, lock, sys.executable, "-c", "raise SystemExit(1)", attempts=2)
+    assert [line.partition(":")[0] for line in session.lines] == ["attempt 1 of 2 failed", "attempt 2 of 2 failed"]
