@@ -1,13 +1,46 @@
 """What a network is: a small, framework-free language for image classifiers."""
 
-from netspec.graph import BlockCall, Graph, Node
-from netspec.init import draw_noise, initial_weights
-from netspec.lazy import version as _version
-from netspec.passes import explicit_noise, inference, without_heads, without_noise
-from netspec.registry import architecture, family, find, list_architectures, resolve
-from netspec.serialize import from_json, to_json
-from netspec.tracer import Tensor, block, trace
-from netspec.weights import load_weights, save_weights
+from typing import TYPE_CHECKING
+
+from deploy import __version__ as __version__
+from deploy.lazy import lazy
+
+if TYPE_CHECKING:
+    from netspec.graph import (
+        BlockCall as BlockCall,
+        Graph as Graph,
+        Node as Node,
+    )
+    from netspec.init import (
+        draw_noise as draw_noise,
+        initial_weights as initial_weights,
+    )
+    from netspec.passes import (
+        explicit_noise as explicit_noise,
+        inference as inference,
+        without_heads as without_heads,
+        without_noise as without_noise,
+    )
+    from netspec.registry import (
+        architecture as architecture,
+        family as family,
+        find as find,
+        list_architectures as list_architectures,
+        resolve as resolve,
+    )
+    from netspec.serialize import (
+        from_json as from_json,
+        to_json as to_json,
+    )
+    from netspec.tracer import (
+        Tensor as Tensor,
+        block as block,
+        trace as trace,
+    )
+    from netspec.weights import (
+        load_weights as load_weights,
+        save_weights as save_weights,
+    )
 
 __all__ = [
     "BlockCall",
@@ -33,4 +66,41 @@ __all__ = [
     "without_noise",
 ]
 
-__version__ = _version(__name__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    graph=(
+        "BlockCall",
+        "Graph",
+        "Node",
+    ),
+    init=(
+        "draw_noise",
+        "initial_weights",
+    ),
+    passes=(
+        "explicit_noise",
+        "inference",
+        "without_heads",
+        "without_noise",
+    ),
+    registry=(
+        "architecture",
+        "family",
+        "find",
+        "list_architectures",
+        "resolve",
+    ),
+    serialize=(
+        "from_json",
+        "to_json",
+    ),
+    tracer=(
+        "Tensor",
+        "block",
+        "trace",
+    ),
+    weights=(
+        "load_weights",
+        "save_weights",
+    ),
+)

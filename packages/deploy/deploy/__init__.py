@@ -4,8 +4,9 @@ Public names are imported when they are first used: the other packages read this
 """
 
 import os
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from deploy.lazy import lazy
 
 if TYPE_CHECKING:
     from deploy.errors import DeployError as DeployError, ImageError as ImageError, ModelError as ModelError
@@ -15,28 +16,11 @@ if TYPE_CHECKING:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see deploy.runtime: before anyone imports onnxruntime
 
 __version__ = "0.1.0"  # of every package of Diptych
-_HOMES = {
-    "DeployError": "errors",
-    "ImageError": "errors",
-    "ModelError": "errors",
-    "Classifier": "predict",
-    "Model": "predict",
-    "Prediction": "predict",
-    "read_image": "images",
-}
-__all__ = list(_HOMES)
+__all__ = ["Classifier", "DeployError", "ImageError", "Model", "ModelError", "Prediction", "read_image"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        try:
-            return metadata.version("diptych-deploy")
-        except metadata.PackageNotFoundError:
-            return "unknown"
-    if name not in _HOMES:
-        raise AttributeError(f"module 'deploy' has no attribute '{name}'")
-    return getattr(import_module(f"deploy.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+__getattr__, __dir__ = lazy(
+    __name__,
+    errors=("DeployError", "ImageError", "ModelError"),
+    images=("read_image",),
+    predict=("Classifier", "Model", "Prediction"),
+)

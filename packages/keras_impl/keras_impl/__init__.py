@@ -5,8 +5,9 @@ Keras loads, clones and unpickles them once this package is imported.
 
 from typing import TYPE_CHECKING, Any
 
+from deploy import __version__ as __version__
+from deploy.lazy import lazy
 from keras_impl.quiet import import_keras, watch_for_keras
-from netspec.lazy import lazy
 
 if TYPE_CHECKING:
     from keras_impl.export import export_onnx as export_onnx

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from deploy.shell import say
 from keras_impl.quiet import check_backend, import_keras
 from netspec import cli
-from netspec.options import Parser, add_export_options
 from netspec.stopping import between_steps
-from trainspec.evaluation import add_run_options, judge
-from trainspec.few_steps import add_train_all_options, train_all
-from trainspec.task import add_task_options, read_task
+
+# What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
 
 
 def main(argv: Sequence[str]) -> int | None:
+    from netspec.options import Parser, add_export_options
+    from trainspec.evaluation import add_run_options
+    from trainspec.few_steps import add_train_all_options
+    from trainspec.task import add_task_options
+
     parser = Parser(prog="keras_impl", description="Networks in Keras.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
@@ -39,6 +42,8 @@ def main(argv: Sequence[str]) -> int | None:
 
 @between_steps()
 def run_train(options: argparse.Namespace) -> None:
+    from trainspec.task import read_task
+
     task = read_task(options, "keras_impl")
     import_keras()
     from keras_impl.train import Trainer
@@ -49,6 +54,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_train_all(options: argparse.Namespace) -> int:
     from keras_impl.few_steps import PACKAGES
+    from trainspec.few_steps import train_all
     from trainspec.worker import Worker
 
     with Worker("keras_impl.few_steps") as train:
@@ -57,6 +63,8 @@ def run_train_all(options: argparse.Namespace) -> int:
 
 @between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
+    from trainspec.evaluation import judge
+
     judged = judge(options)
     import_keras()
     from keras_impl.evaluate import evaluate_run

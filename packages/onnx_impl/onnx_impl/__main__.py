@@ -5,12 +5,15 @@ from collections.abc import Sequence
 
 from deploy.shell import say
 from netspec import cli
-from netspec.options import Parser, add_export_options, name_or_path, path
 from netspec.stopping import between_steps
-from trainspec.evaluation import add_evaluate_options
+
+# What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
 
 
 def main(argv: Sequence[str]) -> None:
+    from netspec.options import Parser, add_export_options, name_or_path, path
+    from trainspec.evaluation import add_evaluate_options
+
     parser = Parser(prog="onnx_impl", description="Networks as ONNX models, with no framework.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="the accuracy of an ONNX file over a test split")

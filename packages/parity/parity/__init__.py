@@ -1,5 +1,3 @@
 """Holds the three implementations of a network to one another and says where they part."""
 
-from netspec.lazy import version as _version
-
-__version__ = _version(__name__)
+from deploy import __version__ as __version__

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from netspec.lazy import lazy
+from deploy import __version__ as __version__
+from deploy.lazy import lazy
 
 if TYPE_CHECKING:
     from torch_impl.export import export_onnx as export_onnx

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 
 from deploy.shell import say
 from netspec import cli
-from netspec.options import Parser, add_export_options
 from netspec.stopping import between_steps
-from trainspec.evaluation import add_run_options, judge
-from trainspec.few_steps import add_train_all_options, train_all
-from trainspec.task import add_task_options, read_task
+
+# What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
 
 
 def main(argv: Sequence[str]) -> int | None:
+    from netspec.options import Parser, add_export_options
+    from trainspec.evaluation import add_run_options
+    from trainspec.few_steps import add_train_all_options
+    from trainspec.task import add_task_options
+
     parser = Parser(prog="torch_impl", description="Networks in PyTorch.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
@@ -36,6 +39,8 @@ def main(argv: Sequence[str]) -> int | None:
 
 @between_steps()
 def run_train(options: argparse.Namespace) -> None:
+    from trainspec.task import read_task
+
     task = read_task(options, "torch_impl")
     from torch_impl.train import Trainer
     from trainspec.training import train
@@ -45,6 +50,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_train_all(options: argparse.Namespace) -> int:
     from torch_impl.few_steps import PACKAGES
+    from trainspec.few_steps import train_all
     from trainspec.worker import Worker
 
     with Worker("torch_impl.few_steps") as train:
@@ -53,6 +59,8 @@ def run_train_all(options: argparse.Namespace) -> int:
 
 @between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
+    from trainspec.evaluation import judge
+
     judged = judge(options)
     from torch_impl.evaluate import evaluate_run
 
