@@ -6,6 +6,7 @@ from pathlib import Path
 from deploy.options import longest_name
 from netspec import Graph
 from netspec.errors import RecipeError, ShapeError, StorageError
+from netspec.limits import check_onnx_size
 from trainspec.recipes.recipe import Recipe
 
 FRAMEWORK_SEEDS = 2**32  # keras.utils.set_random_seed takes no larger ones
@@ -19,10 +20,11 @@ def framework_seed(seed: int) -> int:
 
 
 def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
-    """Refuse a training on `images` images that only one of the frameworks would run.
+    """Refuse a training on `images` images that only one of the frameworks would run, or that cannot be exported.
 
-    Raises `ShapeError` or `RecipeError`.
+    Raises `ShapeError`, `RecipeError`, or `ExportError` for a model that is too large for an ONNX file.
     """
+    check_onnx_size(graph)
     batch = min(recipe.batch, images)
     if batch == 1 and (lonely := _norms_over_one_value(graph)):
         raise ShapeError(

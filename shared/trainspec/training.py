@@ -14,6 +14,7 @@ from netspec.stopping import check
 from trainspec.evaluation import save_predictions
 from trainspec.judging import data_facts
 from trainspec.runs import Budget, Run
+from trainspec.runs.run import PROOF
 from trainspec.steps import Training
 from trainspec.task import Task
 from trainspec.trainer import Deployed, Trainer
@@ -95,8 +96,8 @@ def _finish(training: Training) -> None:
     metadata = task.metadata(weights)
     check()
     differences = {"model.onnx": deployed.export(run.folder / "model.onnx", metadata)}
-    proof = f"proof/{training.trainer.framework}.onnx"
-    make_folder(run.folder / "proof")
+    proof = f"{PROOF}/{training.trainer.framework}.onnx"
+    make_folder(run.folder / PROOF)
     check()
     differences[proof] = deployed.export_natively(run.folder / proof, metadata)
     for name, difference in differences.items():

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from deploy.shell import printable
 from netspec.errors import StorageError
-from netspec.files import cannot_write, make_folder, replacing, write_bytes
+from netspec.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
@@ -19,6 +19,8 @@ from trainspec.runs.lock import RunLock, is_running
 from trainspec.runs.machine import describe_machine, describe_versions
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
+
+PROOF = "proof"  # the folder of the frameworks' own exports
 
 
 class Run:
@@ -101,6 +103,9 @@ class Run:
         facts, metrics = read_facts(folder)
         status = facts["status"]
         state = "killed" if status == "running" and not running else status
+        if not running:
+            for place in (folder, folder / PROOF):
+                clear_abandoned(place)
         return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics, state=state)
 
     @property
