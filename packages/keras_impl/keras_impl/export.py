@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 
 OPSET = 17
+COUNTED = re.compile(r"__\d+$")  # how tf2onnx makes names that are its own
 
 
 def export_onnx(
@@ -78,7 +80,23 @@ def convert(model: keras.Model, opset: int = OPSET) -> ModelProto:
     for value in (proto.graph.input[0], proto.graph.output[0]):  # tf2onnx calls the batch unk__N
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     del proto.graph.value_info[:]
+    _number_constants(proto)
     return proto
+
+
+def _number_constants(proto: ModelProto) -> None:
+    """Order the initializers by their first use, and number those that tf2onnx numbers otherwise in every process."""
+    places = {name: place for place, name in enumerate(source for node in proto.graph.node for source in node.input)}
+    proto.graph.initializer.sort(key=lambda tensor: places[tensor.name])
+    names = {
+        tensor.name: f"constant{number}"
+        for number, tensor in enumerate(proto.graph.initializer)
+        if COUNTED.search(tensor.name)
+    }
+    for tensor in proto.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in proto.graph.node:
+        node.input[:] = [names.get(source, source) for source in node.input]
 
 
 @contextmanager
