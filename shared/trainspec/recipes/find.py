@@ -17,7 +17,7 @@ from trainspec.recipes.reading import from_table, merged, table_to_toml, to_tabl
 from trainspec.recipes.recipe import Recipe
 
 COLLECTIONS = ("modern", "seed")
-MOST = 1 << 20  # bytes of a recipe
+MOST, LINE = 1 << 16, 1 << 12  # bytes of a recipe and of a line in it: tomllib takes minutes for a key of 50,000 parts
 
 
 def find_recipe(architecture: str, family: str, data_name: str, which: str = "modern") -> Recipe:
@@ -137,6 +137,8 @@ def _beside(file: Traversable, name: Any) -> Path:
 
 def _table(file: Traversable) -> dict[str, Any]:
     content = read_bytes(file, RecipeError, most=MOST) if isinstance(file, Path) else file.read_bytes()
+    if (longest := max(map(len, content.splitlines()), default=0)) > LINE:
+        raise RecipeError(f"{file}: not a recipe (it has a line of {longest:,} bytes; {LINE:,} at most)")
     try:
         return tomllib.loads(content.decode("utf-8"))
     except RecursionError:

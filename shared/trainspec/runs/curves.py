@@ -1,5 +1,6 @@
 """The curves of a run as a picture."""
 
+import logging
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -9,6 +10,7 @@ from trainspec.runs.metrics import EpochMetrics
 def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> None:
     """Write a PNG of loss, top-1 accuracy and learning rate over the epochs."""
     # Not above: matplotlib is slow to import, and only this needs it. No pyplot: it would look for a screen.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where there is no home folder for its cache
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
