@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from netspec import Graph, load_weights
+from netspec import Graph, list_architectures, load_weights
 from netspec.errors import DataError, UnknownNameError, first_line
 from netspec.init import Weights
 from netspec.options import form_of, network_of
@@ -28,7 +28,8 @@ class Chosen:
 
 def chosen(options: argparse.Namespace, framework: str) -> Chosen:
     """What the options of an export name. Raises the `DiptychError` of whatever cannot be used."""
-    if Path(options.network).is_dir() and not options.network.endswith(".json"):
+    named = options.network.endswith(".json") or options.network in list_architectures()
+    if Path(options.network).is_dir() and not named:
         return _of_run(Path(options.network), options, framework)
     graph = network_of(options)
     weights = load_weights(graph, options.weights) if options.weights else probe(graph)
