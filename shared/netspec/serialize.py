@@ -5,6 +5,7 @@ from dataclasses import fields
 from math import isfinite
 from typing import Any, get_args, get_origin
 
+from deploy.shell import printable
 from netspec.errors import DiptychError, GraphError
 from netspec.graph import Graph, Node, attributes_of
 from netspec.ops import VOCABULARY, Op
@@ -34,6 +35,7 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
         found = data.get("schema") if isinstance(data, dict) else None
         raise GraphError(f"{source} has schema {found!r}; this version of Diptych reads schema {SCHEMA}")
     try:
+        _check_names(data)
         return Graph(
             str(data["name"]),
             tuple(int(size) for size in data["input_shape"]),
@@ -45,6 +47,13 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
         raise GraphError(f"{source}: {error}") from None
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise GraphError(f"{source} is no graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
+
+
+def _check_names(data: dict[str, Any]) -> None:
+    """Names are printed, and are names of tensors and files: nothing in them that a terminal obeys."""
+    for name in (data["name"], *(node["name"] for node in data["nodes"])):
+        if (shown := printable(name)) != str(name):
+            raise GraphError(f"the name '{shown}' has characters that cannot be printed")
 
 
 def _op(node: dict[str, Any]) -> Op:
