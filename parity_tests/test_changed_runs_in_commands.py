@@ -2,6 +2,7 @@
 
 import faulthandler
 import shutil
+import sys
 from pathlib import Path
 
 import damage
@@ -53,7 +54,7 @@ def test_every_command_takes_every_changed_folder(whole, tmp_path, capsys):
         out = tmp_path / "out"
         change(folder)
         for command, main, argv in commands(folder, whole, out_of(out)):
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
+            faulthandler.dump_traceback_later(SECONDS, exit=True, file=sys.__stderr__)
             try:
                 main(argv)
             except (DiptychError, DeployError) as error:
