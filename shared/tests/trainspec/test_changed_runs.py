@@ -101,6 +101,18 @@ def test_a_folder_of_another_name_and_a_link_to_it_are_runs(whole, tmp_path):
         assert not answers(folder, whole)
 
 
+def test_what_is_not_the_folder_of_a_run_says_what_it_is(whole, tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder, words in (
+        (tmp_path / "nowhere", "nowhere: no such folder"),
+        (tmp_path / "file", "not the folder of a run, but a file"),
+        (tmp_path, "not the folder of a run$"),
+        (whole.parent, f"not the folder of a run; give one of those in it, as {whole}"),
+    ):
+        with pytest.raises(DataError, match=words):
+            Run.open(folder)
+
+
 HEADERS = {
     "cut in the header": b"\x93NUMPY\x01\x00v\x00{'descr'",
     "more than there is": "{'descr': '<i8', 'fortran_order': False, 'shape': (100000000000,), }",
