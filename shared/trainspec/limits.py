@@ -24,6 +24,8 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
 
     Raises `ShapeError` or `RecipeError`.
     """
+    if not graph.num_trainable:
+        raise ShapeError(f"{graph.name} has no parameter to train; PyTorch's optimizers refuse it")
     batch = min(recipe.batch, images)
     if batch == 1 and (lonely := _norms_over_one_value(graph)):
         raise ShapeError(

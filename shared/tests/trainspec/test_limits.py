@@ -30,6 +30,11 @@ def test_a_batch_norm_over_one_value():
     check_limits(normed(1), Recipe(batch=2), 100)
 
 
+def test_a_network_without_parameters():
+    with pytest.raises(ShapeError, match="nothing has no parameter to train"):
+        check_limits(trace("nothing", (3, 8, 8), lambda x: f.global_avg_pool(x)), Recipe(), 100)
+
+
 def test_networks_whose_norms_need_two_images():
     """At their own size nearly all networks take a batch of one."""
     for name in list_architectures():
