@@ -67,6 +67,7 @@ class Judged:
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three evaluation commands."""
     parser.add_argument("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy")
+    parser.add_argument("--unfinished", action="store_true", help="take a run that did not reach its end, too")
     parser.add_argument("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree")
 
 
@@ -74,7 +75,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that evaluate a run."""
     parser.add_argument("folder", type=path, metavar="RUN")
     parser.add_argument("--data", type=name_or_path, metavar="D", help="as for training; default: the run's own")
-    parser.add_argument("--unfinished", action="store_true", help="take a run that did not reach its end, too")
     add_evaluate_options(parser)
 
 

@@ -49,7 +49,7 @@ def evaluate_file(options: argparse.Namespace) -> None:
     except Exception as error:  # onnxruntime's exceptions have no common base class
         raise DataError(f"{path}: not an ONNX model that runs ({first_line(error)})") from None
     described = Described.read(running, path)
-    recorded = Recorded.of_model(path, described.classes, described.data)
+    recorded = Recorded.of_model(path, described.classes, described.data, unfinished=options.unfinished)
     data = recorded.load(options.data, described.image_size, 0)  # the seed draws the validation split, not the test
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:

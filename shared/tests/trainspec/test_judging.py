@@ -156,6 +156,11 @@ def test_an_onnx_file_is_held_to_the_run_beside_it(work):
     assert alone.places == ("digits",)
     with pytest.raises(DataError, match="give --data D"):
         Recorded.of_model(Path("model.onnx"), ["a", "b"], "pets").load(None, 32, 0)
+    facts = json.loads((work / "run.json").read_text())
+    (work / "run.json").write_text(json.dumps(facts | {"status": "interrupted"}))
+    with pytest.raises(DataError, match="was interrupted before its end; .*--unfinished"):
+        Recorded.of_model(work / "model.onnx", ["a", "b"], "pets")
+    assert Recorded.of_model(work / "model.onnx", ["a", "b"], "pets", unfinished=True).fingerprint == model.fingerprint
     with pytest.raises(DataError, match="'a' where it has 'b'"):
         Recorded.of_model(Path("model.onnx"), ["b", "a"], "pets").load("pets", 32, 0)
 
