@@ -93,10 +93,10 @@ def judge(arguments: argparse.Namespace) -> Judged:
 
 
 def report(evaluation: Evaluation, arguments: argparse.Namespace, default: Path) -> None:
-    """Print an evaluation, keep its predictions, and compare them with those of `--against`."""
+    """Keep an evaluation's predictions, print it, and compare it with `--against`."""
     other = read_against(arguments.against, len(evaluation.predictions))
+    save_predictions(evaluation, arguments.predictions or default)  # first: a pipe that has ended may end the command
     say(evaluation)
-    save_predictions(evaluation, arguments.predictions or default)
     if other is not None:
         say(f"agrees with {arguments.against} on {agreement(evaluation.predictions, other):.3f} % of the images")
 
