@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.options import closest
 from netspec.errors import RecipeError, UnknownNameError
-from netspec.reading import check_file, read_bytes
+from netspec.reading import check_file, is_absent, read_bytes
 from trainspec.recipes.reading import from_table, merged, table_to_toml, to_table
 from trainspec.recipes.recipe import Recipe
 
@@ -116,7 +116,7 @@ def to_toml(recipe: Recipe) -> str:
 
 def _own_file(which: str) -> Path:
     path = Path(os.path.expanduser(which))
-    if os.path.lexists(path):
+    if not is_absent(path):
         return check_file(path, RecipeError)
     if path.suffix == ".toml" or path.name != which:
         raise RecipeError(f"{which}: no such recipe file")

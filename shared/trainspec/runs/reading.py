@@ -5,7 +5,6 @@ Keys that nobody reads are let through: versions add some.
 
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.errors import DataError
-from netspec.reading import read_bytes
+from netspec.reading import is_absent, read_bytes
 from trainspec.runs.metrics import EpochMetrics
 
 SCHEMA = 1
@@ -69,7 +68,7 @@ METRICS: Kinds = {field.name: _METRIC[field.type] for field in fields(EpochMetri
 
 def read_facts(folder: Path) -> tuple[dict[str, Any], list[EpochMetrics]]:
     """`run.json` and the epochs of `metrics.jsonl`. Raises `DataError` in one line for anything that is not a run's."""
-    if not os.path.lexists(folder / "run.json"):
+    if is_absent(folder / "run.json"):
         raise DataError(f"{folder}: {_not_a_run(folder)}")
     facts = _object(folder, "run.json", read_bytes(folder / "run.json"))
     if facts.get("schema") != SCHEMA:
@@ -82,14 +81,11 @@ def read_facts(folder: Path) -> tuple[dict[str, Any], list[EpochMetrics]]:
 
 def _not_a_run(folder: Path) -> str:
     """What a folder without `run.json` is, and what was probably meant."""
-    if not os.path.lexists(folder):
+    if is_absent(folder):
         return "no such folder"
     if not folder.is_dir():
         return "not the folder of a run, but a file"
-    try:
-        runs = sorted(path.parent for path in folder.glob("*/run.json"))
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    runs = sorted(path.parent for path in folder.glob("*/run.json"))  # what cannot be read has none
     return "not the folder of a run" + (f"; give one of those in it, as {runs[-1]}" if runs else "")
 
 
