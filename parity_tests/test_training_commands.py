@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from samples import class_files, write_folder
 
 import keras_impl.__main__
 import onnx_impl.__main__
@@ -110,6 +111,35 @@ def test_a_run_whose_graph_is_no_text(runs, tmp_path):
     (broken / "graph.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(GraphError, match=r"graph\.json is not JSON"):
         torch_impl.__main__.main(["evaluate", str(broken)])
+
+
+EVALUATIONS = COMMANDS | {"onnx": onnx_impl.__main__.main}
+
+
+@pytest.mark.parametrize("framework", EVALUATIONS)
+def test_every_evaluation_holds_data_to_the_run(runs, framework, tmp_path, capsys):
+    source = runs["torch"] / "model.onnx" if framework == "onnx" else runs["torch"]
+    for classes, words in (("ab", "knows 10 classes, other has 2"), ("012345678x", "'x' where it has '9'")):
+        other = write_folder(tmp_path / classes / "other", class_files(classes))
+        with pytest.raises(DataError, match=words):
+            EVALUATIONS[framework](["evaluate", str(source), "--data", str(other)])
+    other = write_folder(tmp_path / "same" / "other", class_files("0123456789"))
+    against = ["--against", str(runs["torch"] / "predictions-torch.npy")]
+    with pytest.raises(DataError, match="predictions of 360 images, and 10 are judged"):
+        EVALUATIONS[framework](["evaluate", str(source), "--data", str(other), *against])
+    mine = ["--predictions", str(tmp_path / "mine.npy")]
+    EVALUATIONS[framework](["evaluate", str(source), "--data", str(other), *mine])
+    assert "judged on other images" in capsys.readouterr().out
+
+
+def test_every_seed_is_taken_by_both_frameworks():
+    """Those of a recipe are below 2**63; Keras's own are below 2**32."""
+    import keras_impl.machine
+    import torch_impl.machine
+
+    for machine in (torch_impl.machine, keras_impl.machine):
+        for seed in (5_000_000_000, 2**63 - 1, 0):
+            machine.make_deterministic(seed)
 
 
 def test_what_cannot_be_used_leaves_nothing(tmp_path):

@@ -30,6 +30,17 @@ def read_bytes(
         raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
 
 
+def is_absent(path: str | os.PathLike[str]) -> bool:
+    """Whether there is nothing of that name, not even a broken link. What cannot be looked at may be there."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def check_file(
     path: str | os.PathLike[str], error: type[DiptychError] = DataError, *, most: int | None = None, missing: str = ""
 ) -> Path:

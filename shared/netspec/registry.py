@@ -1,7 +1,6 @@
 """The networks there are, by name."""
 
 import importlib
-import os
 import pkgutil
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from deploy.options import nearest as nearest
 from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Shape
-from netspec.reading import read_bytes
+from netspec.reading import is_absent, read_bytes
 from netspec.serialize import from_json
 from netspec.tracer import Heads, Tensor, trace
 
@@ -232,7 +231,7 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 def resolve(model: str | Graph, **options: Any) -> Graph:
     """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
     if isinstance(model, str) and model.endswith(".json"):
-        if not os.path.lexists(model):
+        if is_absent(model):
             raise UnknownNameError(f"no file {model}")
         model = from_json(read_bytes(model, GraphError), model)
     if isinstance(model, Graph):

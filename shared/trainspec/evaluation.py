@@ -68,6 +68,7 @@ class Judged:
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     """Options of the three evaluation commands."""
     parser.add_argument("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy")
+    parser.add_argument("--unfinished", action="store_true", help="take a run that did not reach its end, too")
     parser.add_argument("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree")
 
 
@@ -75,7 +76,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that evaluate a run."""
     parser.add_argument("folder", type=path, metavar="RUN")
     parser.add_argument("--data", type=name_or_path, metavar="D", help="as for training; default: the run's own")
-    parser.add_argument("--unfinished", action="store_true", help="take a run that did not reach its end, too")
     add_evaluate_options(parser)
 
 
@@ -94,10 +94,10 @@ def judge(arguments: argparse.Namespace) -> Judged:
 
 
 def report(evaluation: Evaluation, arguments: argparse.Namespace, default: Path) -> None:
-    """Print an evaluation, keep its predictions, and compare them with those of `--against`."""
+    """Keep an evaluation's predictions, print it, and compare it with `--against`."""
     other = read_against(arguments.against, len(evaluation.predictions))
+    save_predictions(evaluation, arguments.predictions or default)  # first: a pipe that has ended may end the command
     say(evaluation)
-    save_predictions(evaluation, arguments.predictions or default)
     if other is not None:
         say(f"agrees with {arguments.against} on {agreement(evaluation.predictions, other):.3f} % of the images")
 

@@ -56,19 +56,21 @@ class Recorded:
         )
 
     @classmethod
-    def of_model(cls, path: Path, classes: Sequence[str], label: str) -> Self:
+    def of_model(cls, path: Path, classes: Sequence[str], label: str, *, unfinished: bool = False) -> Self:
         """Of an ONNX file, or the one in a run's folder, with the classes and the data's label out of its metadata.
 
-        What the run beside it recorded of the data of that label is held to, too.
+        What the run beside it recorded of the data of that label is held to, too. Raises `DataError` where that run
+        is not finished, unless `unfinished`.
         """
         folder = path.resolve() if path.is_dir() else path.resolve().parent
         for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`
             try:
-                found = cls.of(Run.open(place))
+                run = Run.open(place)
             except DiptychError:
                 continue
-            if found.label == label:
-                return replace(found, source=str(path), classes=tuple(classes))
+            if run.facts["data_label"] == label:
+                check_finished(run, unfinished=unfinished)
+                return replace(cls.of(run), source=str(path), classes=tuple(classes))
         return cls(str(path), label or "it does not say which", LABELS.get(label, ()), None, tuple(classes))
 
     def find(self) -> FoundData:
@@ -134,6 +136,15 @@ def state_of(run: Run) -> str:
     return str(getattr(run, "state", run.facts["status"]))
 
 
+def check_finished(run: Run, *, unfinished: bool) -> None:
+    """Raise `DataError` for a run that is not finished, or where `unfinished` is wanted print a line that says so."""
+    if (state := state_of(run)) != FINISHED:
+        end = ENDS.get(state, f"has the status '{state}'; train again")
+        if not unfinished:
+            raise DataError(f"{run.folder} {end}, or give --unfinished to take what it has")
+        say(f"note       {run.folder} {end.partition(';')[0]}: these are not the weights of a finished training")
+
+
 def read_run(folder: Path, *, unfinished: bool = False) -> tuple[Run, Graph, Weights]:
     """A run's network and trained weights.
 
@@ -141,11 +152,7 @@ def read_run(folder: Path, *, unfinished: bool = False) -> tuple[Run, Graph, Wei
     for a run that is not finished: what it has is not what its recipe makes. `unfinished` takes it, and says so.
     """
     run = Run.open(folder)
-    if (state := state_of(run)) != FINISHED:
-        end = ENDS.get(state, f"has the status '{state}'; train again")
-        if not unfinished:
-            raise DataError(f"{folder} {end}, or give --unfinished to take what it has")
-        say(f"note       {folder} {end.partition(';')[0]}: these are not the weights of a finished training")
+    check_finished(run, unfinished=unfinished)
     graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
     _check_graph(run, graph)
     return run, graph, load_weights(graph, check_file(folder / "weights.safetensors", WeightsError))

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from deploy.options import longest_name
+from deploy.options import LONGEST_PATH, longest_name
 from netspec import Graph
 from netspec.errors import RecipeError, ShapeError, StorageError
 from netspec.limits import check_onnx_size
@@ -11,6 +11,7 @@ from trainspec.recipes.recipe import Recipe
 
 FRAMEWORK_SEEDS = 2**32  # keras.utils.set_random_seed takes no larger ones
 STEPS = 2**31  # Keras counts them in int32
+LONGEST_FILE = 100  # bytes of the longest path in a run's folder, while it is written
 FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
 
 
@@ -25,6 +26,8 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     Raises `ShapeError`, `RecipeError`, or `ExportError` for a model that is too large for an ONNX file.
     """
     check_onnx_size(graph)
+    if not graph.num_trainable:
+        raise ShapeError(f"{graph.name} has no parameter to train; PyTorch's optimizers refuse it")
     batch = min(recipe.batch, images)
     if batch == 1 and (lonely := _norms_over_one_value(graph)):
         raise ShapeError(
@@ -53,6 +56,8 @@ def check_folder(out: Path, *names: str) -> None:
             f"{out}: the run's folder would have a name of {length} bytes, of {longest} at most; "
             f"shorten the longest of {', '.join(name[:40] for name in names)}"
         )
+    if (length := len(os.fsencode(out.absolute())) + length + LONGEST_FILE) > LONGEST_PATH:
+        raise StorageError(f"{out}: the run's files would have paths of {length} bytes, of {LONGEST_PATH} at most")
 
 
 def _norms_over_one_value(graph: Graph) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError
 from deploy.inspection import inspect, read_model
-from netspec import Graph, inference, load_weights
+from netspec import Graph, inference, list_architectures, load_weights
 from netspec.errors import DataError, UnknownNameError
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
@@ -37,7 +37,8 @@ def chosen(options: argparse.Namespace, framework: str, notice: Callable[[str], 
 
     Raises the `DiptychError` of whatever cannot be used, before weights are made.
     """
-    if Path(options.network).is_dir() and not options.network.endswith(".json"):
+    named = options.network.endswith(".json") or options.network in list_architectures()
+    if Path(options.network).is_dir() and not named:
         return _of_run(Path(options.network), options, framework)
     graph = network_of(options)
     check_onnx_size(graph)

@@ -16,12 +16,14 @@ from trainspec.judging import Recorded
 def evaluate_file(options: argparse.Namespace) -> None:
     """Top-1 of an ONNX file over the test split of a data set."""
     path: Path = options.model
-    evaluation = evaluate_onnx(path, options.data)
+    evaluation = evaluate_onnx(path, options.data, unfinished=options.unfinished)
     default = (path if path.is_dir() else path.parent) / "predictions-onnx.npy"
     report(evaluation, options, default)
 
 
-def evaluate_onnx(path: Path, choice: str | None = None, *, isolate: bool = True) -> Evaluation:
+def evaluate_onnx(
+    path: Path, choice: str | None = None, *, isolate: bool = True, unfinished: bool = False
+) -> Evaluation:
     """Evaluate the ONNX file at `path`, or in the folder of a run, over the test split of `choice`.
 
     `choice` is as `--data` has it; None means the data set that the file names. Raises `DataError` for a file that
@@ -40,7 +42,7 @@ def evaluate_onnx(path: Path, choice: str | None = None, *, isolate: bool = True
     height, width = contract.image_size
     if height != width:
         raise DataError(f"{path}: takes images of {height}x{width}; data sets are read as squares")
-    recorded = Recorded.of_model(path, contract.classes, contract.data)
+    recorded = Recorded.of_model(path, contract.classes, contract.data, unfinished=unfinished)
     data = recorded.load(choice, height, 0)  # the seed draws the validation split, not the test split
     if model.input_shape[0] != data.image_shape[2]:
         raise DataError(f"{path}: takes {model.input_shape[0]} channels, and {data.label} has {data.image_shape[2]}")

@@ -54,6 +54,13 @@ def test_a_pattern_in_capitals():
         netspec.__main__.main(["VGG*"])
 
 
+def test_filters_that_leave_nothing_say_what_each_would_have():
+    with pytest.raises(UnknownNameError, match=r"'resnet\*' --family senet; .* of the family there are .*seresnet50"):
+        netspec.__main__.main(["resnet*", "--family", "senet"])
+    with pytest.raises(UnknownNameError, match=r"no network matches 'vgg\*' --size 33$"):
+        netspec.__main__.main(["vgg*", "--size", "33"])
+
+
 def test_a_name_like_none():
     assert nearest("zzz", ["lenet5"]) == "; there is lenet5"
     assert nearest("zzz", []) == ""

@@ -1,5 +1,6 @@
 """What a command owes its shell: real processes, with the streams that people's shells give them."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from deploy.shell import printable
+from netspec import architecture, from_json
+from netspec.errors import GraphError
 
 ZOO = f"{sys.executable} -m netspec"
 SHELLS = {  # what the shell is given -> exit status, and what stderr says
@@ -87,6 +90,15 @@ def test_nothing_that_a_terminal_obeys_is_printed(text):
     shown.encode()  # no lone surrogate
     assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cs", "Zl", "Zp"}
     assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize("part", ["name", "node"])
+@pytest.mark.parametrize("name", ["\x1b[31m", "two\nlines", "\u202e", "\ud800"])
+def test_graphs_whose_names_cannot_be_printed_are_refused(part, name):
+    graph = json.loads(architecture("lenet5").to_json())
+    (graph if part == "name" else graph["nodes"][-1])["name"] = f"x{name}"
+    with pytest.raises(GraphError, match="cannot name a graph"):
+        from_json(json.dumps(graph))
 
 
 def test_names_of_people_are_shown_as_they_are():

@@ -1,6 +1,7 @@
 """Run folders that something has happened to: one line that names the folder, or the right answer."""
 
 import argparse
+import errno
 import json
 import os
 import shutil
@@ -99,6 +100,36 @@ def test_a_folder_of_another_name_and_a_link_to_it_are_runs(whole, tmp_path):
     (tmp_path / "link").symlink_to(moved)
     for folder in (moved, tmp_path / "link"):
         assert not answers(folder, whole)
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "recipe.toml", "graph.json", "weights.safetensors"])
+def test_what_may_not_be_read_says_so(whole, monkeypatch, name):
+    """Root may read everything, so that the system's answer is made here."""
+
+    def refuse(function):
+        def call(path, *rest, **options):
+            if str(path).endswith(name):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return function(path, *rest, **options)
+
+        return call
+
+    for function in ("stat", "lstat", "open"):
+        monkeypatch.setattr(os, function, refuse(getattr(os, function)))
+    with pytest.raises(DiptychError, match=rf"{name} cannot be read: Permission denied"):
+        judge(arguments(whole))
+
+
+def test_what_is_not_the_folder_of_a_run_says_what_it_is(whole, tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder, words in (
+        (tmp_path / "nowhere", "nowhere: no such folder"),
+        (tmp_path / "file", "not the folder of a run, but a file"),
+        (tmp_path, "not the folder of a run$"),
+        (whole.parent, f"not the folder of a run; give one of those in it, as {whole}"),
+    ):
+        with pytest.raises(DataError, match=words):
+            Run.open(folder)
 
 
 HEADERS = {

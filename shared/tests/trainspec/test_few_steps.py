@@ -10,7 +10,7 @@ from netspec import architecture, list_architectures
 from netspec.errors import UnknownNameError
 from trainspec.few_steps import BATCH, STEPS, Framework, Job, small_recipe, train_all
 from trainspec.recipes import Recipe
-from trainspec.runs.few_steps import append_row, read_rows
+from trainspec.runs.few_steps import append_row, read_rows, to_markdown
 from trainspec.worker import Worker
 
 NAMES = ["lenet5", "lenet5_wide"]
@@ -118,6 +118,18 @@ def test_a_line_that_is_no_text_costs_nothing_else(tmp_path, run):
     whole = file.read_bytes()
     file.write_bytes(b"\xff\xfe\n" + whole)
     assert {name for name, _ in read_rows(file)} == set(NAMES)
+
+
+@pytest.mark.parametrize("junk", ["null", "3", '"x"', "[[]]", "{}", "NaN", "1" + "0" * 400])
+def test_a_row_of_other_kinds_costs_nothing_else(tmp_path, run, junk):
+    file = tmp_path / "train_all.jsonl"
+    run(*NAMES)
+    whole = file.read_text()
+    row = json.loads(whole.splitlines()[0])
+    lines = [f"{json.dumps(row | {key: 0})[:-1]}, {json.dumps(key)}: {junk}}}" for key in row]
+    file.write_text("\n".join([*lines, whole]))
+    assert set(read_rows(file)) >= {(name, "torch") for name in NAMES}
+    to_markdown(read_rows(file), list_architectures(), "")
 
 
 def test_unknown_names_are_refused(tmp_path, run):

@@ -156,6 +156,11 @@ def test_an_onnx_file_is_held_to_the_run_beside_it(work):
     assert alone.places == ("digits",)
     with pytest.raises(DataError, match="give --data D"):
         Recorded.of_model(Path("model.onnx"), ["a", "b"], "pets").load(None, 32, 0)
+    facts = json.loads((work / "run.json").read_text())
+    (work / "run.json").write_text(json.dumps(facts | {"status": "interrupted"}))
+    with pytest.raises(DataError, match="was interrupted before its end; .*--unfinished"):
+        Recorded.of_model(work / "model.onnx", ["a", "b"], "pets")
+    assert Recorded.of_model(work / "model.onnx", ["a", "b"], "pets", unfinished=True).fingerprint == model.fingerprint
     with pytest.raises(DataError, match="'a' where it has 'b'"):
         Recorded.of_model(Path("model.onnx"), ["b", "a"], "pets").load("pets", 32, 0)
 
@@ -169,9 +174,7 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
         task = read_task(parser.parse_args([source, *argv]), "test", [])
         assert task.graph == architecture("lenet5", num_classes=2)
         assert (task.architecture, task.recipe.data.image_size) == ("lenet5", 32)
-    (tmp_path / "mine.json").write_text(
-        architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "../Mine!"')
-    )
+    (tmp_path / "mine.json").write_text(architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "Mine"'))
     for given, words in (
         ([], "tells 10 classes apart; pets has 2"),
         (["--set", "network.width=2"], "is a finished graph: network.width cannot be chosen any more"),

@@ -3,13 +3,13 @@
 `find_data` decides by name (a recipe is chosen by it), `FoundData.load` reads the images, `open_data` does both.
 """
 
-import difflib
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.options import closest
 from netspec.errors import DataError, DiptychError, UnknownNameError
 from trainspec.data import digits
 from trainspec.data.archives import SUFFIXES, is_archive
@@ -107,6 +107,6 @@ def _unknown(choice: str) -> DiptychError:
     path = Path(choice)
     if path.name != choice or is_archive(path):
         return DataError(f"{choice}: no such folder or archive")
-    nearest = difflib.get_close_matches(choice, CHOICES, n=2)
-    hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known: {', '.join(CHOICES)}, or a path"
+    close = closest(choice, CHOICES, 2)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(CHOICES)}, or a path"
     return UnknownNameError(f"--data {choice}: no such data set, folder or archive; {hint}")

@@ -12,12 +12,12 @@ from typing import Any
 
 from deploy.options import closest
 from netspec.errors import RecipeError, UnknownNameError
-from netspec.reading import check_file, read_bytes
+from netspec.reading import check_file, is_absent, read_bytes
 from trainspec.recipes.reading import from_table, merged, table_to_toml, to_table
 from trainspec.recipes.recipe import Recipe
 
 COLLECTIONS = ("modern", "seed")
-MOST = 1 << 20  # bytes of a recipe
+MOST, LINE = 1 << 16, 1 << 12  # bytes of a recipe and of a line in it: tomllib takes minutes for a key of 50,000 parts
 
 
 def find_recipe(architecture: str, family: str, data_name: str, which: str = "modern") -> Recipe:
@@ -116,7 +116,7 @@ def to_toml(recipe: Recipe) -> str:
 
 def _own_file(which: str) -> Path:
     path = Path(os.path.expanduser(which))
-    if os.path.lexists(path):
+    if not is_absent(path):
         return check_file(path, RecipeError)
     if path.suffix == ".toml" or path.name != which:
         raise RecipeError(f"{which}: no such recipe file")
@@ -137,6 +137,8 @@ def _beside(file: Traversable, name: Any) -> Path:
 
 def _table(file: Traversable) -> dict[str, Any]:
     content = read_bytes(file, RecipeError, most=MOST) if isinstance(file, Path) else file.read_bytes()
+    if (longest := max(map(len, content.splitlines()), default=0)) > LINE:
+        raise RecipeError(f"{file}: not a recipe (it has a line of {longest:,} bytes; {LINE:,} at most)")
     try:
         return tomllib.loads(content.decode("utf-8"))
     except RecursionError:

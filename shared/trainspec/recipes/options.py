@@ -4,6 +4,7 @@
 """
 
 import argparse
+import math
 import re
 import tomllib
 from collections.abc import Sequence
@@ -111,7 +112,7 @@ def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
 def parse_duration(text: str) -> float:
     """Seconds of `90s`, `10m`, `1h`, `1.5h`. Raises `RecipeError`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if match is None or not (seconds := float(match[1]) * SECONDS[match[2]]):
+    if match is None or not 0 < (seconds := float(match[1]) * SECONDS[match[2]]) < math.inf:
         raise RecipeError(f"--budget {text}: not a time; give 90s, 10m or 1h")
     return seconds
 
@@ -137,5 +138,5 @@ def _toml_value(text: str) -> Any:
     """A number, truth value or list in TOML's notation; anything else is a text, so that quotes may be left out."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # tomllib's own, thousands of digits, lists in lists without end
         return text

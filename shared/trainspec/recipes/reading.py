@@ -13,6 +13,7 @@ from netspec.errors import RecipeError
 
 Section = TypeVar("Section")
 
+SHOWN = 60  # letters of a value that a message repeats
 LARGEST = 2**63  # whole numbers are below it: what files and frameworks keep them in
 
 LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's metadata: what holds, and its words
@@ -163,9 +164,10 @@ def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
 
 def _shown(value: Any) -> str:
     try:
-        return _toml(value)
+        text = _toml(value)
     except TypeError:
-        return str(value)
+        text = str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _toml(value: Any) -> str:

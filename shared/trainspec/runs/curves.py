@@ -1,5 +1,7 @@
 """The curves of a run as a picture."""
 
+import logging
+import warnings
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -9,11 +11,12 @@ from trainspec.runs.metrics import EpochMetrics
 def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> None:
     """Write a PNG of loss, top-1 accuracy and learning rate over the epochs."""
     # Not above: matplotlib is slow to import, and only this needs it. No pyplot: it would look for a screen.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where there is no home folder for its cache
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 3.8), dpi=120, layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     loss, accuracy, rate = figure.subplots(1, 3)
     epochs = [epoch.epoch for epoch in metrics]
     evaluated = [epoch for epoch in metrics if epoch.val_top1 is not None]
@@ -39,4 +42,6 @@ def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> 
         axes.grid(alpha=0.3)
     for axes in (loss, accuracy):
         axes.legend()
-    figure.savefig(file, format="png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that its font does not have
+        figure.savefig(file, format="png")

@@ -1,8 +1,8 @@
 """What `train_all` found: a row for each network and framework in a JSON-lines file, a table of them, a display."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,8 +11,24 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.shell import OutputError, printable
 from trainspec.runs.lines import append_line, read_lines
+from trainspec.runs.reading import NUMBER, OPTIONAL, TABLE, TEXT, WHOLE, Kinds, fits
 from trainspec.runs.tables import markdown_table
 
+LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, where a network failed
+    lambda value: isinstance(value, list) and all(isinstance(loss, int | float) for loss in value),
+    "a list of numbers",
+)
+KINDS: Kinds = {
+    **dict.fromkeys(("network", "framework", "key", "reason", "date"), TEXT),
+    **dict.fromkeys(("image_size", "batch"), WHOLE),
+    **dict.fromkeys(("machine", "versions"), TABLE),
+    "losses": LOSSES,
+    "first": OPTIONAL,
+    "last": OPTIONAL,
+    "images_per_second": OPTIONAL,
+    "seconds": NUMBER,
+}
+PLACE: Kinds = {"device": TEXT, "cpu": TEXT, "memory_gib": NUMBER}
 Rows = dict[tuple[str, str], "Row"]  # by network and framework, the newest of each
 
 
@@ -46,11 +62,13 @@ def read_rows(path: Path) -> Rows:
     """The rows of a file, or none; what is no row is passed over."""
     rows: Rows = {}
     for entry in read_lines(path):
-        try:
+        if (
+            entry.keys() == {field.name for field in fields(Row)}
+            and fits(entry, KINDS)
+            and fits(entry["machine"], PLACE)
+        ):
             row = Row(**entry)
-        except TypeError:
-            continue
-        rows[row.network, row.framework] = row
+            rows[row.network, row.framework] = row
     return rows
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.errors import DataError
-from netspec.reading import read_bytes
+from netspec.reading import is_absent, read_bytes
 from trainspec.runs.metrics import EpochMetrics
 
 SCHEMA = 1
@@ -43,6 +43,8 @@ def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 Kinds = Mapping[str, tuple[Callable[[Any], bool], str]]  # by key: what holds of its value, in code and in words
 TEXT, NUMBER, WHOLE = (_is_text, "a text"), (_is_number, "a finite number"), (_is_whole, "a whole number")
 TEXTS, NUMBERS = (_list_of(_is_text), "a list of texts"), (_list_of(_is_number), "a list of finite numbers")
+OPTIONAL: tuple[Callable[[Any], bool], str] = (lambda value: value is None or _is_number(value), "a finite number")
+TABLE: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, dict), "an object with keys")
 NEEDED: Kinds = {
     "status": TEXT,
     "architecture": TEXT,
@@ -66,13 +68,25 @@ METRICS: Kinds = {field.name: _METRIC[field.type] for field in fields(EpochMetri
 
 def read_facts(folder: Path) -> tuple[dict[str, Any], list[EpochMetrics]]:
     """`run.json` and the epochs of `metrics.jsonl`. Raises `DataError` in one line for anything that is not a run's."""
-    facts = _object(folder, "run.json", read_bytes(folder / "run.json", missing=f"{folder}: not the folder of a run"))
+    if is_absent(folder / "run.json"):
+        raise DataError(f"{folder}: {_not_a_run(folder)}")
+    facts = _object(folder, "run.json", read_bytes(folder / "run.json"))
     if facts.get("schema") != SCHEMA:
         raise DataError(f"{folder}: run.json is not of schema {SCHEMA}, the only one this version reads")
     _check(folder, "run.json", facts, NEEDED, needed=True)
     _check(folder, "run.json", facts, READ_WHERE_PRESENT, needed=False)
     lines = read_bytes(folder / "metrics.jsonl").splitlines()
     return facts, [_epoch(folder, f"metrics.jsonl, line {number}", line) for number, line in enumerate(lines, 1)]
+
+
+def _not_a_run(folder: Path) -> str:
+    """What a folder without `run.json` is, and what was probably meant."""
+    if is_absent(folder):
+        return "no such folder"
+    if not folder.is_dir():
+        return "not the folder of a run, but a file"
+    runs = sorted(path.parent for path in folder.glob("*/run.json"))  # what cannot be read has none
+    return "not the folder of a run" + (f"; give one of those in it, as {runs[-1]}" if runs else "")
 
 
 def _epoch(folder: Path, name: str, line: bytes) -> EpochMetrics:
@@ -94,6 +108,11 @@ def _object(folder: Path, name: str, text: bytes) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DataError(f"{folder}: not the folder of a run: {name} is not an object with keys")
     return table
+
+
+def fits(table: Mapping[str, Any], kinds: Kinds) -> bool:
+    """Whether a table has every key of `kinds`, with a value of its kind."""
+    return all(key in table and holds(table[key]) for key, (holds, _) in kinds.items())
 
 
 def _check(folder: Path, name: str, table: Mapping[str, Any], kinds: Kinds, *, needed: bool) -> None:

@@ -1,0 +1,71 @@
+"""Every command keeps the shell's habits: real processes, help on streams that fail, names that nobody can read."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+COMMANDS = {  # module -> its commands
+    "netspec": [""],
+    "trainspec": ["", "agreement"],
+    "torch_impl": ["", "train", "train_all", "evaluate", "export"],
+    "keras_impl": ["train", "evaluate", "export"],
+    "onnx_impl": ["", "evaluate", "export"],
+    "parity": [""],
+    "deploy": ["", "predict"],
+}
+MODULES = [(module, command) for module, commands in COMMANDS.items() for command in commands]
+STREAMS = {  # of the shell -> exit status, and what is said
+    "| true": (0, ""),
+    ">&-": (2, "error: standard output is closed.*"),
+    "> /dev/full": (2, "error: standard output cannot be written: No space left on device"),
+}
+NAME = "caf\udce9\x1b[31m\u202e.onnx"  # not UTF-8, a terminal escape, and a mark that turns what follows
+SHOWN = r"caf\xe9\x1b[31m\u202e.onnx"
+PATHS = {  # arguments that name files which are not there
+    "netspec": ["--show", f"{NAME}.json"],
+    "trainspec": ["agreement", NAME, NAME],
+    "torch_impl": ["evaluate", NAME],
+    "keras_impl": ["evaluate", NAME],
+    "onnx_impl": ["evaluate", NAME],
+    "parity": ["lenet5", "--weights", NAME],
+    "deploy": ["predict", NAME, NAME],
+}
+
+
+def call(command, **environment):
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+    )
+    return done.returncode, done.stdout.decode("ascii", "replace"), done.stderr.decode("ascii", "replace")
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize(("module", "command"), MODULES)
+def test_help_where_nobody_can_read_it(module, command, streams):
+    status, said = STREAMS[streams]
+    found, _, errors = call(f"{sys.executable} -m {module} {command} --help {streams}")
+    assert found == status, errors
+    assert re.fullmatch(said, errors.strip()), errors
+
+
+@pytest.mark.parametrize("module", PATHS)
+def test_names_that_no_terminal_should_obey(module, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(os.fsencode, PATHS[module])],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    errors = done.stderr.decode("ascii")
+    assert done.returncode == 2, errors
+    assert len(errors.splitlines()) == 1, errors
+    assert SHOWN in errors
+    assert "\x1b" not in errors
+    assert not list(tmp_path.iterdir())
