@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -204,6 +205,17 @@ def test_a_model_that_is_not_a_file(tmp_path, monkeypatch, name):
         Classifier(name)
 
 
+def test_a_large_file_that_is_not_a_model_is_not_read(tmp_path):
+    for size, message in ((2**31 - 9, "first bytes"), (6 * 10**9, "at most 2 GiB")):
+        with (tmp_path / "large.onnx").open("wb") as file:
+            file.truncate(size)
+        tracemalloc.start()
+        with pytest.raises(ModelError, match=message):
+            Classifier(tmp_path / "large.onnx")
+        assert tracemalloc.get_traced_memory()[1] < 1e7
+        tracemalloc.stop()
+
+
 def test_a_file_without_a_hash_is_tried_first(tmp_path, monkeypatch):
     graph = network()
     model = build(graph, weights=probe(graph), metadata=contract().properties())
@@ -265,7 +277,7 @@ def test_the_command_takes_runs_folders_and_webp(folder):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "run: CPUExecutionProvider"
-    assert lines[1] == "note: 1 files in the folders are not images by their suffix"
+    assert lines[1].startswith("note: 1 files in the folders are not images")
     named = ["images/deep/er/two.webp", "images/one.png", "images/one.png"]
     assert [line for line in lines[2:] if not line.startswith("  ")] == named
     assert len(lines) == 2 + 3 * 3

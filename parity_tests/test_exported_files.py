@@ -223,13 +223,13 @@ def changed(path, target, **properties):
 def test_an_evaluation_takes_the_data_that_the_file_names(of_digits, tmp_path):
     assert evaluate_onnx(of_digits).top1 == evaluate_onnx(of_digits, "digits").top1
     other = changed(of_digits, tmp_path / "other.onnx", data="flowers")
-    with pytest.raises(DataError, match="trained on flowers.*--data"):
+    with pytest.raises(DataError, match="flowers.*give --data"):
         evaluate_onnx(other, isolate=False)
     assert evaluate_onnx(other, "digits", isolate=False).top1 == evaluate_onnx(of_digits).top1
 
 
 def test_an_evaluation_compares_classes_and_their_order(of_digits, tmp_path):
-    for names, message in (("9876543210", "in another order"), ("abcdefghij", "not those of")):
+    for names, message in (("9876543210", "in another order"), ("abcdefghij", "not those of|other ones")):
         other = changed(of_digits, tmp_path / "other.onnx", classes=json.dumps(list(names)))
         with pytest.raises(DataError, match=message):
             evaluate_onnx(other, isolate=False)
