@@ -385,7 +385,7 @@ def test_damage_is_a_sentence(bases, tmp_path, name, seal, seed):
 def test_what_only_the_runtime_can_judge_is_tried_in_a_child(bases, tmp_path, name):
     path = tmp_path / "m.onnx"
     path.write_bytes(damaged(bases[0], name, "bare", random.Random(0)))
-    with pytest.raises(ModelError, match="not an ONNX model that runs"):
+    with pytest.raises(ModelError, match=f"cannot run it on 1 images.*{name}|memory"):
         Classifier(path)
 
 
