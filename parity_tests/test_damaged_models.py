@@ -8,6 +8,7 @@ import random
 import resource
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -278,7 +279,7 @@ def _loop(model, chance):
 @damages(HOSTILE, "graphs inside graphs")
 def _nested(model, chance):
     inner = helper.make_graph([helper.make_node("Identity", ["image"], ["out"])], "g", [], [])
-    for _ in range(40):
+    for _ in range(12):  # protobuf itself refuses some thirty
         inner = helper.make_graph([helper.make_node("If", ["yes"], ["out"], then_branch=inner)], "g", [], [])
     _before(model, [helper.make_node("If", ["yes"], ["deep"], then_branch=inner, else_branch=inner)], "deep")
 
@@ -384,7 +385,7 @@ def test_damage_is_a_sentence(bases, tmp_path, name, seal, seed):
 def test_what_only_the_runtime_can_judge_is_tried_in_a_child(bases, tmp_path, name):
     path = tmp_path / "m.onnx"
     path.write_bytes(damaged(bases[0], name, "bare", random.Random(0)))
-    with pytest.raises(ModelError, match="not an ONNX model that runs"):
+    with pytest.raises(ModelError, match=f"cannot run it on 1 images.*{name}|memory"):
         Classifier(path)
 
 
@@ -406,40 +407,39 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def outcome(folder, number: int, case: tuple[str, str, int], argv: list[str]) -> str:
-    """What is wrong with how a command ended, or nothing."""
+def outcome(folder, case: tuple[str, str, int], argv: list[str]) -> tuple[str, str]:
+    """How a command ended (`refused`, `answered` or `wrong`), and what there was to see."""
     done = subprocess.run(
         [sys.executable, "-m", *argv], cwd=folder, capture_output=True, text=True, errors="replace", check=False,
         timeout=300, preexec_fn=limited, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     lines = done.stderr.splitlines()
-    shown = f"{number} {case} {argv[0]}: status {done.returncode}: {done.stdout[-300:]} {done.stderr[-600:]}"
-    if done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: ") and "\x1b" not in lines[0]:
-        return ""
-    if done.returncode or lines or case[1] == "kept" or "nan" in done.stdout.lower() or "inf" in done.stdout.lower():
-        return shown
-    return "" if "\x1b" not in done.stdout else shown
+    shown = f"{case} {' '.join(argv)}: status {done.returncode}: {done.stdout[-300:]} {done.stderr[-600:]}"
+    if done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: ") and lines[0].isprintable():
+        return "refused", shown
+    answer = done.stdout.lower()
+    odd = done.returncode or lines or case[1] == "kept" or "nan" in answer or "inf" in answer or "\x1b" in answer
+    return "wrong" if odd else "answered", shown
 
 
 @pytest.mark.long
 def test_300_damaged_files_given_to_both_commands(bases, tmp_path):
     """Each command in a process of its own with limits."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)).save(tmp_path / "image.png")
-    wrong = []
+    ends: list[tuple[str, str]] = []
 
     def try_one(number: int, case: tuple[str, str, int]) -> None:
         name, seal, _ = case
         file = tmp_path / f"{number}.onnx"
         file.write_bytes(damaged(bases[number % 2], name, seal, random.Random(number)))
-        for argv in (
-            ["deploy", "predict", file.name, "image.png", "--json"],
-            ["onnx_impl", "evaluate", file.name, "--predictions", f"{number}.npy"],
-        ):
-            if problem := outcome(tmp_path, number, case, argv):
-                wrong.append(problem)
+        predict = ["deploy", "predict", file.name, "image.png", "--json"]
+        evaluate = ["onnx_impl", "evaluate", file.name, "--predictions", f"{number}.npy"]
+        ends.extend(outcome(tmp_path, case, argv) for argv in (predict, evaluate))
 
     tried = cases(FILES)
-    with ThreadPoolExecutor(int(os.environ.get("DAMAGE_WORKERS", "2"))) as pool:
+    with ThreadPoolExecutor(2) as pool:
         list(pool.map(try_one, range(len(tried)), tried))
-    assert len(tried) == FILES
-    assert not wrong, f"{len(wrong)} of {2 * FILES}:\n" + "\n".join(wrong)
+    counts = Counter(end for end, _ in ends)
+    print(f"{len(tried)} files, {len({name for name, *_ in tried})} classes of damage: {dict(counts)}")
+    assert counts.total() == 2 * FILES
+    assert not counts["wrong"], "\n".join(shown for end, shown in ends if end == "wrong")

@@ -25,6 +25,8 @@ WEIGHT = "weight"  # the doc string of an initializer that is a canonical weight
 FLOAT, HALF, DOUBLE = 1, 10, 11  # TensorProto.DataType
 _FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # those whose values are looked at
 _STANDARD = ("", "ai.onnx")
+_HEAD = 16
+_TAGS = bytes.fromhex("08121a2228323a4272a2cad2")  # how a ModelProto can begin: its fields, as protobuf tags them
 _BLANK = b"0" * 64
 # The last entry of a file's metadata, as protobuf has it: its length, its key, its value.
 _ENTRY = b"\x72\x52\x0a\x0e" + CONTENT_HASH.encode() + b"\x12\x40"
@@ -61,7 +63,11 @@ def read_model(path: str | os.PathLike[str]) -> bytes:
             raise ModelError(f"{path}: not a file")
         if (size := os.stat(place).st_size) > LARGEST:
             raise ModelError(f"{path}: {size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB")
-        return place.read_bytes()
+        with place.open("rb") as file:
+            head = file.read(_HEAD)
+            if head and head[0] not in _TAGS:  # nothing large is read for nothing
+                raise ModelError(f"{path}: not an ONNX model that runs (its first bytes are not those of one)")
+            return head + file.read(LARGEST)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except OSError as error:

@@ -48,7 +48,7 @@ def try_model(
         raise ModelError(f"{source}: cannot be tried in a process of its own: {error.strerror or error}") from None
     problem = _problem(child, memory)
     if problem:
-        raise ModelError(f"{source}: not an ONNX model that runs ({problem})")
+        raise ModelError(f"{source}: {problem}")
 
 
 def _problem(child: subprocess.CompletedProcess[bytes], memory: int) -> str:
@@ -62,7 +62,7 @@ def _problem(child: subprocess.CompletedProcess[bytes], memory: int) -> str:
         return str(report["problem"])
     said = child.stderr.decode(errors="replace")
     if "bad_alloc" in said or "MemoryError" in said:
-        return f"it needs more than {memory / 2**30:.1f} GiB of memory"
+        return f"loading or running it takes more than {memory / 2**30:.1f} GiB of memory"
     if child.returncode < 0:
         try:
             name = signal.Signals(-child.returncode).name
@@ -105,9 +105,9 @@ def _trial(content: bytes, shape: tuple[int, ...]) -> str:
             if problem:
                 return problem
     except ModelError as error:
-        return str(error)
+        return str(error).removeprefix("it: ")
     except MemoryError:
-        return "it needs too much memory"
+        return "loading or running it takes too much memory"
     return ""
 
 

@@ -6,6 +6,7 @@ everything of Diptych that uses onnxruntime imports this module first. Who wants
 """
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SUFFIX = "ExecutionProvider"
 _REMOTE = "AzureExecutionProvider"  # in every build, and runs nothing here
 MOST_THREADS = 1024  # more than any machine has use for; a million end the process
+_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # before every message of onnxruntime's
 _FATAL = 4  # of onnxruntime's severities: what it logs on stderr it also raises
 
 
@@ -105,4 +107,5 @@ def logits_problem(logits: object, batch: int, classes: int | None = None) -> st
 
 def first_line(error: Exception) -> str:
     """What onnxruntime says is wrong, in one line of a bearable length."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    text = _CODE.sub("", " ".join(str(error).split()))
+    return text[:300] or type(error).__name__

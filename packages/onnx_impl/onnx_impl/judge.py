@@ -56,19 +56,19 @@ class Conv(OpRun):
     def _run(
         self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, **attributes: Any
     ) -> tuple[np.ndarray, ...]:
-        groups = attributes.get("group") or 1
-        (images, channels), (outputs, *_) = x.shape[:2], weight.shape
-        by_cell = weight.reshape(groups, outputs // groups, channels // groups, *weight.shape[2:]).transpose(
-            3, 4, 0, 1, 2
-        )
-        kernels = np.ascontiguousarray(by_cell)  # BLAS takes no strides
-        total: Any = 0
-        for (row, column), cells in _cells(x, weight.shape[2:], 0.0, attributes):
-            size = cells.shape[2:]
-            columns = cells.reshape(images, groups, channels // groups, -1)
-            kernel = kernels[row, column]
-            total = total + (kernel * columns if channels == groups else kernel @ columns)
-        y = total.reshape(images, outputs, *size)
+        groups, size = attributes.get("group") or 1, weight.shape[2:]
+        outputs, inputs = weight.shape[:2]  # of a group
+        kernels = np.ascontiguousarray(weight.transpose(0, 2, 3, 1).reshape(groups, outputs // groups, -1))
+        maps = []
+        for image in x:  # one at a time: its cells side by side are a matrix of some 100 MB
+            cells = np.stack([cells for _, cells in _cells(image[None], size, 0.0, attributes)], 1)
+            _, count, _, *shape = cells.shape
+            by_group = cells.reshape(count, groups, inputs, -1).swapaxes(0, 1).reshape(groups, count * inputs, -1)
+            product = (
+                (kernels.swapaxes(1, 2) * by_group).sum(1) if outputs == groups and inputs == 1 else kernels @ by_group
+            )
+            maps.append(product.reshape(outputs, *shape))
+        y = np.stack(maps)
         return ((y if bias is None else y + bias.reshape(-1, 1, 1)).astype(x.dtype),)
 
 
