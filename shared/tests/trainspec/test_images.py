@@ -260,6 +260,7 @@ def test_the_largest_image_stays_below_a_gigabyte(tmp_path):
     assert grown < 1000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("side", "count"), [(8192, 4), (2850, 40)])
 def test_many_large_images_on_many_cores_stay_near_a_gigabyte(tmp_path, side, count):
     path = tmp_path / "large.png"
