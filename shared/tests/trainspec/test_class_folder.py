@@ -223,7 +223,8 @@ def test_names_that_are_not_utf8(tmp_path):
     write_folder(path, {f"{odd}/0.png": encoded(5)})
     with pytest.raises(DataError) as error:
         load(path)
-    assert_one_line(error, "not UTF-8", "\\udcff")
+    assert_one_line(error, "not UTF-8")
+    assert str(error.value).isprintable()
     with pytest.raises(DataError) as error:
         load(write_folder(tmp_path / odd, class_files()))
     assert_one_line(error, "not UTF-8")

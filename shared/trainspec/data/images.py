@@ -54,13 +54,14 @@ def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[
         with room.taken(cost(content)):
             return decode(content, size, name)
 
-    with ThreadPoolExecutor(
-        min(THREADS, os.cpu_count() or 1)
-    ) as pool:  # Pillow leaves the interpreter lock while it decodes
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))  # Pillow leaves the interpreter lock while it decodes
+    try:
         while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)
             images = pool.map(decoded, chunk) if large else (decode(content, size, name) for name, content in chunk)
             yield from zip((name for name, _ in chunk), images, strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error, or when nobody wants more
 
 
 def _chunk(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
