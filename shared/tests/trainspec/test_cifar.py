@@ -69,6 +69,29 @@ def test_pickles_that_are_no_cifar(server, tmp_path, monkeypatch, content, words
     assert not (tmp_path / "attacked").exists()
 
 
+@pytest.mark.parametrize(
+    "label", [10, -1, 2**40, 1.5, b"1", [1], None, True], ids=lambda label: type(label).__name__ + str(label)[:9]
+)
+def test_labels_that_are_not_cifars(server, tmp_path, label):
+    data = np.zeros((2, 3072), np.uint8)
+    content = pickle.dumps({b"data": data, b"labels": [0, label]}, protocol=2)
+    with pytest.raises(DataError, match="does not hold CIFAR-10") as error:
+        load_cifar(served_cifar(server, small_cifar(tmp_path, test_batch=content)), 32, 0)
+    assert "\n" not in str(error.value)
+
+
+def test_an_archive_that_is_not_the_published_one_is_not_unpickled(server, tmp_path, cache, monkeypatch):
+    cifar = served_cifar(server, small_cifar(tmp_path))
+    path = cache / cifar.source.file_name
+    path.write_bytes(small_cifar(tmp_path, test_batch=batch(99, 20)).read_bytes())
+    assert len(load_cifar(cifar, 32, 0).test) == 20  # fetched again
+    path.write_bytes(b"something else")
+    server.content = b""
+    monkeypatch.setattr(cifar_module, "read_pickle", lambda _: pytest.fail("read"))
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        load_cifar(cifar, 32, 0)
+
+
 def test_a_cifar_archive_with_other_contents(server, tmp_path):
     cifar = served_cifar(server, small_cifar(tmp_path, test_batch=batch(0, 3, key=b"fine_labels")))
     with pytest.raises(DataError, match="does not hold CIFAR-10"):

@@ -1,18 +1,19 @@
-import io
 import os
 import stat
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from samples import class_files, encoded, write_folder, write_tar, write_zip
 
 from netspec.errors import DataError
 from trainspec.data import open_data
-from trainspec.data.images import decode, resize_arrays
+from trainspec.data.cifar import CIFAR10, load_cifar
+from trainspec.data.images import resize_arrays
 
 JPEG_ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "flowers5-160px.tar.gz"  # beside the checkout
 
@@ -85,9 +86,200 @@ def test_the_test_split_does_not_depend_on_the_seed(tmp_path):
     assert not np.array_equal(first.validation.images, second.validation.images)
 
 
-def test_hidden_files_and_texts_beside_images_are_left_alone(tmp_path):
+def test_what_is_left_out_is_said(tmp_path):
     extra = {".DS_Store": b"x", "a/.DS_Store": b"x", "a/._0.png": b"x", "README.txt": b"x", "a/LICENSE": b"x"}
-    assert len(load(write_folder(tmp_path / "set", class_files() | extra)).train) == 16
+    extra |= {"__MACOSX/a/._0.png": encoded(1), "a/Thumbs.db": b"x", "labels.csv": b"a,b", ".git/a/0.png": encoded(2)}
+    for path in (
+        write_folder(tmp_path / "set", class_files() | extra),
+        write_tar(tmp_path / "set.tar", class_files() | extra),
+        write_zip(tmp_path / "set.zip", class_files() | extra),
+    ):
+        data = load(path)
+        assert len(data.train) == 16
+        assert data.summary() == (
+            "train 16 of 2, validation 2 of 2, test 2 of 2 classes; left out: "
+            "4 hidden (.DS_Store, .git, a/.DS_Store, ...); 2 made by a system (__MACOSX, a/Thumbs.db); "
+            "3 not an image (README.txt, a/LICENSE, labels.csv)"
+        )
+        assert load(path).summary() == data.summary()  # out of the cache
+
+
+def test_nothing_left_out(tmp_path):
+    data = load(write_folder(tmp_path / "set", class_files()))
+    assert data.summary() == "train 16 of 2, validation 2 of 2, test 2 of 2 classes; left out: nothing"
+    assert open_data("digits", 8, notice=silent).summary() == (
+        "train 1,293 of 10, validation 144 of 10, test 360 of 10 classes; left out: nothing"
+    )
+
+
+@pytest.mark.parametrize("name", ["0.jfif", "0", "0.JPG", "0.dat", "0.gif", "0.png ", "0.jpg.bak"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_images_are_told_by_content(tmp_path, name, kind):
+    files = class_files() | {f"a/{name}": encoded(7, kind=kind)}
+    for path in (write_folder(tmp_path / "set", files), write_zip(tmp_path / "set.zip", files)):
+        data = load(path)
+        assert len(data.train) + len(data.validation) + len(data.test) == 20 + (name not in class_files())
+        assert data.left_out == ()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "AVIF", "ICO"])
+@pytest.mark.parametrize("suffix", ["own", "png", "none"])
+def test_images_of_other_formats_are_refused_by_name(tmp_path, kind, suffix):
+    name = {"own": f"a/x.{kind.lower()}", "png": "a/x.png", "none": "a/x"}[suffix]
+    if kind == "ICO" and suffix != "own":
+        return  # it has no content of its own to be told by
+    files = class_files() | {name: encoded(7, (16, 16), kind)}
+    for path in (write_folder(tmp_path / "set", files), write_tar(tmp_path / "set.tar", files)):
+        with pytest.raises(DataError) as error:
+            load(path)
+        assert_one_line(error, str(path), name, "neither JPEG nor PNG nor WebP")
+
+
+@pytest.mark.parametrize("depth", [1, 3, 4, 5, 6, 40, 400])
+def test_images_at_any_depth_are_seen(tmp_path, depth):
+    name = "/".join(["a", *["d"] * depth, "0.png"])
+    files = class_files() | {name: encoded(5)}
+    for path in (write_folder(tmp_path / "set", files), write_tar(tmp_path / "set.tar", files)):
+        with pytest.raises(DataError) as error:
+            load(path)
+        assert_one_line(error, name, "not in a class folder")
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    write_folder(tmp_path / "elsewhere", class_files("c"))
+    path = write_folder(tmp_path / "set", class_files())
+    (path / "c").symlink_to(tmp_path / "elsewhere" / "c")
+    (path / "a" / "again").symlink_to(path)
+    data = load(path)
+    assert data.classes == ("a", "b", "c")
+    assert data.summary().endswith("left out: 1 a link to a folder around it (a/again)")
+
+
+def test_what_cannot_be_read_among_the_images(tmp_path):
+    path = write_folder(tmp_path / "set", class_files())
+    os.mkfifo(path / "a" / "pipe")
+    assert load(path).summary().endswith("left out: 1 not an image (a/pipe)")
+    for name, make, words in (
+        ("fifo.png", os.mkfifo, "not an ordinary file"),
+        ("link.png", lambda file: file.symlink_to("nothing"), "a link to a file that does not exist"),
+        ("loop.png", lambda file: file.symlink_to(file), "symbolic links"),
+        ("empty.png", lambda file: file.write_bytes(b""), "no image's content"),
+        ("large.png", lambda file: (file.write_bytes(encoded(1)), os.truncate(file, 6 << 30)), "at most 128 MiB"),
+        ("zeros.jpg", lambda file: (file.write_bytes(b""), os.truncate(file, 6 << 30)), "no image's content"),
+    ):
+        file = path / "b" / name
+        make(file)
+        with pytest.raises(DataError) as error:
+            load(path)
+        assert_one_line(error, f"b/{name}", words)
+        file.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("name", ["a/0.png", "a"])
+def test_without_permission(tmp_path, name):
+    path = write_folder(tmp_path / "set", class_files())
+    (path / name).chmod(0)
+    with pytest.raises(DataError) as error:
+        load(path)
+    (path / name).chmod(0o700)
+    assert_one_line(error, name, "Permission denied")
+
+
+ODD_NAMES = [
+    *("line\nbreak", "tab\t", "\x1b[31mred", "\u202e", "space ", " space"),
+    *("A", "é", "日本", "😀", "-rf", "a.b", "a'\"b"),
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_class_names_stay_as_they_are(tmp_path, name):
+    files = class_files() | {f"{name}/{number}.png": encoded(number) for number in range(3)}
+    for path in (write_folder(tmp_path / "set", files), write_zip(tmp_path / "set.zip", files)):
+        for _ in range(2):  # made, and out of the cache
+            assert load(path).classes == tuple(sorted(["a", "b", name]))
+    (tmp_path / "set" / name / "x.gif").write_bytes(b"GIF89a")
+    with pytest.raises(DataError) as error:
+        load(tmp_path / "set")
+    assert str(error.value).isprintable()
+
+
+def test_one_name_in_two_unicode_forms(tmp_path):
+    files = {f"{name}/{number}.png": encoded(number) for name in ("\u00e9", "e\u0301") for number in range(3)}
+    for path in (write_folder(tmp_path / "set", files), write_tar(tmp_path / "set.tar", files)):
+        with pytest.raises(DataError) as error:
+            load(path)
+        assert_one_line(error, "two Unicode forms")
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    odd = os.fsdecode(b"\xff\xfe")
+    path = write_folder(tmp_path / "set", class_files() | {f"a/{odd}.png": encoded(4), f"a/{odd}.txt": b"x"})
+    for _ in range(2):
+        data = load(path)
+        assert len(data.train) + len(data.validation) + len(data.test) == 21
+        assert data.summary().isprintable()
+    data.summary().encode()
+    write_folder(path, {f"{odd}/0.png": encoded(5)})
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert_one_line(error, "not UTF-8")
+    assert str(error.value).isprintable()
+    with pytest.raises(DataError) as error:
+        load(write_folder(tmp_path / odd, class_files()))
+    assert_one_line(error, "not UTF-8")
+    str(error.value).encode()
+
+
+def test_names_at_the_limit_of_the_file_system(tmp_path):
+    path = write_folder(tmp_path / ("n" * 255), class_files() | {f"{'c' * 255}/{'i' * 251}.png": encoded(1)})
+    write_folder(path, {f"{'c' * 255}/{number}.png": encoded(number) for number in range(3)})
+    for _ in range(2):
+        data = load(path)
+    assert data.classes == ("a", "b", "c" * 255)
+    assert len(data.name) <= 60
+
+
+@pytest.mark.parametrize("counts", [[1] * 19 + [2], [2] * 20, [1, 1, 1, 50], [1, 2, 3, 4], [3, 1], [2, 1]])
+def test_every_class_keeps_a_training_image(tmp_path, counts):
+    files = {
+        f"{label:02}/{number}.png": encoded(label + 50 * number)
+        for label, count in enumerate(counts)
+        for number in range(count)
+    }
+    try:
+        data = load(write_folder(tmp_path / "set", files))
+    except DataError as error:
+        assert "too few training images" in str(error)  # noqa: PT017
+        assert max(counts) <= 2
+        return
+    assert data.train.classes == set(range(len(counts)))
+    assert len(data.train) + len(data.validation) + len(data.test) == sum(counts)
+    assert min(len(data.validation), len(data.test)) > 0
+
+
+def test_twenty_classes_of_one_image_each(tmp_path):
+    files = {f"{label:02}/0.png": encoded(label) for label in range(20)}
+    with pytest.raises(DataError) as error:
+        load(write_folder(tmp_path / "set", files))
+    assert_one_line(error, "every class has a single image")
+
+
+def test_memory_is_worked_out_before_it_is_asked_for(tmp_path):
+    path = write_folder(tmp_path / "set", class_files())
+    for choice, images in ((str(path), "20 images"), (str(write_zip(tmp_path / "a.zip", class_files())), "20 images")):
+        with pytest.raises(DataError) as error:
+            open_data(choice, 40_000, notice=silent)
+        assert_one_line(error, images, "40,000 x 40,000", "GiB are free", "smaller image size")
+    with pytest.raises(DataError, match="1,797 images of 20,000 x 20,000 pixels need"):
+        open_data("digits", 20_000, notice=silent)
+    with pytest.raises(DataError, match="60,000 images of 5,000 x 5,000 pixels need"):
+        open_data_of_cifar(5000)
+
+
+def open_data_of_cifar(size: int) -> None:
+    """Without a network: the memory is looked at before anything is fetched."""
+    load_cifar(CIFAR10, size, 0)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -214,21 +406,114 @@ def brightness(data) -> int:
     return sum(int(split.images.sum()) for split in (data.train, data.validation, data.test))
 
 
-def test_the_cache_is_used_renewed_and_not_trusted(tmp_path, cache, monkeypatch):
+def test_the_cache_is_used_and_renewed(tmp_path, cache, monkeypatch):
     path = write_folder(tmp_path / "set", class_files())
     first = load(path)
-    (entry,) = (cache / "decoded").iterdir()
+    assert len(list((cache / "decoded").iterdir())) == 1
     monkeypatch.setattr("trainspec.data.class_folder.decode_all", lambda *_: pytest.fail("decoded again"))
     np.testing.assert_array_equal(load(path).train.images, first.train.images)
     monkeypatch.undo()
     monkeypatch.setenv("DIPTYCH_CACHE", str(cache))
 
-    entry.write_bytes(entry.read_bytes()[:-1000])
-    np.testing.assert_array_equal(load(path).train.images, first.train.images)
-
     (path / "a" / "0.png").write_bytes(encoded(999))
     os.utime(path / "a" / "0.png", (1, 1))
     assert brightness(load(path)) != brightness(first)
+
+
+def huge_header(entry: Path, arrays: dict) -> None:
+    """An array whose header asks for a terabyte."""
+    write_entry(entry, arrays)
+    content = entry.read_bytes()
+    at = content.index(b"'shape': (20, 8, 8, 3)")
+    end = content.index(b"\n", at)
+    lie = b"'shape': (5000000000, 8, 8, 3), }".ljust(end - at)
+    entry.write_bytes(content[:at] + lie + content[end:])
+
+
+def write_entry(entry: Path, arrays: dict) -> None:
+    with entry.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+DAMAGES = {
+    "empty": lambda entry, arrays: entry.write_bytes(b""),
+    "cut": lambda entry, arrays: entry.write_bytes(entry.read_bytes()[:-1000]),
+    "flipped": lambda entry, arrays: entry.write_bytes(entry.read_bytes().replace(b"\0\0\1", b"\0\0\2", 1)[:-1]),
+    "text": lambda entry, arrays: entry.write_text("no archive"),
+    "fifo": lambda entry, arrays: (entry.unlink(), os.mkfifo(entry)),
+    "folder": lambda entry, arrays: (entry.unlink(), entry.mkdir()),
+    "dtype": lambda entry, arrays: write_entry(entry, arrays | {"_images": arrays["_images"].astype(np.float32)}),
+    "shape": lambda entry, arrays: write_entry(entry, arrays | {"_images": arrays["_images"][:, :7]}),
+    "size": lambda entry, arrays: write_entry(entry, arrays | {"_images": arrays["_images"][..., :1]}),
+    "fewer": lambda entry, arrays: write_entry(entry, arrays | {"_images": arrays["_images"][1:]}),
+    "labels": lambda entry, arrays: write_entry(entry, arrays | {"_labels": arrays["_labels"] + 1}),
+    "label": lambda entry, arrays: write_entry(entry, arrays | {"_labels": arrays["_labels"] * 0}),
+    "negative": lambda entry, arrays: write_entry(entry, arrays | {"_labels": -arrays["_labels"]}),
+    "floats": lambda entry, arrays: write_entry(entry, arrays | {"_labels": arrays["_labels"] / 2}),
+    "objects": lambda entry, arrays: write_entry(entry, arrays | {"_labels": np.array([None] * 20, object)}),
+    "no facts": lambda entry, arrays: write_entry(entry, {k: v for k, v in arrays.items() if k != "facts"}),
+    "facts": lambda entry, arrays: write_entry(entry, arrays | {"facts": np.frombuffer(b'{"classes": 3}', np.uint8)}),
+    "no images": lambda entry, arrays: write_entry(entry, {"facts": arrays["facts"]}),
+    "more": lambda entry, arrays: write_entry(entry, arrays | {"x": np.zeros(3)}),
+    "split": lambda entry, arrays: write_entry(entry, arrays | {"odd_images": arrays["_images"], "odd_labels": [0]}),
+    "packed": lambda entry, arrays: np.savez_compressed(entry, **arrays),
+    "huge header": huge_header,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_entry_is_made_again(tmp_path, cache, damage):
+    path = write_folder(tmp_path / "set", class_files())
+    first = load(path)
+    (entry,) = (cache / "decoded").iterdir()
+    arrays = dict(np.load(entry))
+    DAMAGES[damage](entry, arrays)
+    notices: list[str] = []
+    again = open_data(str(path), 8, notice=notices.append)
+    np.testing.assert_array_equal(again.train.images, first.train.images)
+    np.testing.assert_array_equal(again.train.labels, first.train.labels)
+    assert again.classes == ("a", "b")
+    assert len(notices) == (damage in ("folder", "fifo"))
+    if not notices:
+        assert dict(np.load(entry)).keys() == arrays.keys()
+
+
+def test_two_processes_decode_one_set(tmp_path, cache):
+    path = write_folder(tmp_path / "set", class_files(count=40))
+    program = (
+        "import sys; from trainspec.data import open_data\n"
+        "print(open_data(sys.argv[1], 8, notice=lambda text: sys.exit(text)).train.images.sum())"
+    )
+    pair = [subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    assert len({process.communicate()[0] for process in pair}) == 1
+    assert [process.returncode for process in pair] == [0, 0]
+    assert len(list((cache / "decoded").iterdir())) == 1
+
+
+@pytest.mark.parametrize("home", [None, "/nonexistent/home", "/dev/null"])
+def test_a_user_without_a_home_folder(tmp_path, home):
+    path = write_folder(tmp_path / "set", class_files())
+    program = (
+        "import os, pathlib, sys; from trainspec.data import find_data\n"
+        "def none(*_): raise RuntimeError('Could not determine home directory.')\n"
+        "if sys.argv[1] == 'None': pathlib.Path.home = none\n"
+        "for choice in ('digits', None, sys.argv[2]):\n"
+        "    print(len(find_data(choice, notice=print, on_gpu=False).load(8, 0).train))\n"
+    )
+    hidden = ("HOME", "DIPTYCH_CACHE", "XDG_CACHE_HOME")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    if home:
+        environment["HOME"] = home
+    if os.geteuid() == 0 and home == "/nonexistent/home":
+        pytest.skip("root makes its home folder")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(home), path], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    digits, note, again, kept, ours = done.stdout.splitlines()
+    assert (digits, again, ours) == ("1293", "1293", "16")
+    assert note.startswith("no GPU")
+    assert kept.startswith("the decoded images are not kept for the next run")
 
 
 def test_a_cache_on_a_full_disk_costs_one_notice(tmp_path, full_disk):
@@ -237,26 +522,6 @@ def test_a_cache_on_a_full_disk_costs_one_notice(tmp_path, full_disk):
     assert len(data.train) == 16
     assert len(notices) == 1
     assert "No space left" in notices[0]
-
-
-def test_exif_turns_an_image_and_grey_becomes_rgb():
-    image = Image.new("L", (8, 8), 0)
-    image.paste(255, (0, 0, 8, 4))  # the upper half is white
-    exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    file = io.BytesIO()
-    image.save(file, "PNG", exif=exif)
-    pixels = decode(file.getvalue(), 8, "x.png")
-    assert pixels.shape == (8, 8, 3)
-    assert (pixels[:4] == 0).all()
-    assert (pixels[4:] == 255).all()
-
-
-def test_sixteen_bits_are_refused():
-    file = io.BytesIO()
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(file, "PNG")
-    with pytest.raises(DataError, match=r"x\.png.*8 bits"):
-        decode(file.getvalue(), 8, "x.png")
 
 
 def test_the_resize_rule():

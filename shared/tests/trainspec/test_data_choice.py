@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from netspec.errors import DataError, UnknownNameError
-from trainspec.data import open_data
-from trainspec.data.dataset import hold_out
+from trainspec.data import CHOICES, digits, find_data, open_data
+from trainspec.data.cifar import CIFAR10
+from trainspec.data.dataset import hold_out, hold_out_tenth
+from trainspec.runs import machine
 
 
 def test_digits():
@@ -38,6 +40,77 @@ def test_unknown_choices(choice, kind, words):
     with pytest.raises(kind, match=words) as error:
         open_data(choice, 32, notice=print)
     assert "\n" not in str(error.value)
+
+
+def test_on_a_cpu_the_digits_and_a_line(monkeypatch):
+    def fetch(*_):
+        pytest.fail("the network was tried")
+
+    monkeypatch.setattr("trainspec.data.fetch", fetch)
+    notices: list[str] = []
+    assert (
+        find_data(None, notice=notices.append, on_gpu=False, estimate=lambda name: f"about 3 {name}").name == "digits"
+    )
+    assert notices == [
+        "no GPU: training on the UCI optical digits (embedded); --data cifar10 trains on CIFAR-10, "
+        "which takes about 3 cifar10 here"
+    ]
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_the_machine_is_asked_where_nobody_says(monkeypatch, on_gpu):
+    monkeypatch.setattr(machine, "has_gpu", lambda: on_gpu)
+    monkeypatch.setattr("trainspec.data.fetch", lambda *_: None)
+    found = find_data(None, notice=lambda text: None)
+    assert found.name == (CIFAR10.name if on_gpu else digits.NAME)
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices", "expected"),
+    [
+        (None, ["nvidia0"], True),
+        (None, ["nvidiactl"], False),
+        (None, [], False),
+        ("0", ["nvidia0"], True),
+        ("", ["nvidia0"], False),
+        ("-1", ["nvidia0"], False),
+    ],
+)
+def test_has_gpu(monkeypatch, tmp_path, visible, devices, expected):
+    for device in devices:
+        (tmp_path / device).touch()
+    monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.removeprefix("/dev").lstrip("/"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.has_gpu() is expected
+
+
+@pytest.mark.parametrize("choice", ["n" * 300, "~nobody/x", "a/" * 3000, "/dev/null", "loop", "", ".", "/"])
+def test_choices_that_are_no_data_set(tmp_path, monkeypatch, choice):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    if choice == "/":
+        return  # a folder like any other
+    with pytest.raises((DataError, UnknownNameError)) as error:
+        open_data(choice, 32, notice=print)
+    assert "\n" not in str(error.value)
+    assert len(CHOICES) == 3
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(0, 2**63))
+def test_a_tenth_is_held_out_and_every_class_stays(labels, seed):
+    labels = np.array(labels, np.int64)
+    if len(set(labels)) == len(labels):
+        with pytest.raises(DataError, match="single image"):
+            hold_out_tenth(labels, seed)
+        return
+    kept, held = hold_out_tenth(labels, seed)
+    assert sorted([*kept, *held]) == list(range(len(labels)))
+    assert set(labels[kept]) == set(labels)
+    assert 1 <= len(held) <= max(1, round(len(labels) / 10))
+    if min(np.bincount(labels)[sorted(set(labels))]) > 1:
+        np.testing.assert_array_equal(held, hold_out(labels, max(1, round(len(labels) / 10)), seed)[1])
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.floats(0, 1), st.integers(0, 2**63))

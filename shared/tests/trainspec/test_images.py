@@ -260,6 +260,24 @@ def test_the_largest_image_stays_below_a_gigabyte(tmp_path):
     assert grown < 1000
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(("side", "count"), [(8192, 4), (2850, 40)])
+def test_many_large_images_on_many_cores_stay_near_a_gigabyte(tmp_path, side, count):
+    path = tmp_path / "large.png"
+    path.write_bytes(big_png(side, side, chunk(b"eXIf", tiff_block()), chunk(b"tRNS", b"\0\1")))
+    program = """
+import sys
+from trainspec.data import images
+content = open(sys.argv[1], "rb").read()
+images.os.cpu_count = lambda: 16
+# measured
+print(len(list(images.decode_all([(str(number), content) for number in range(int(sys.argv[2]))], 8))))
+"""
+    answer, grown = measured(program, path, count)
+    assert int(answer) == count
+    assert grown < 1000
+
+
 def test_what_is_not_an_ordinary_file(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "fifo.png")
     (tmp_path / "folder.png").mkdir()

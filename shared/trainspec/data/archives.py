@@ -6,6 +6,7 @@ has is refused, and whatever the libraries raise is one `DataError` with the arc
 
 import gzip
 import stat
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -153,13 +154,15 @@ def _check_directory(file: BinaryIO) -> None:
 def _tar(file: BinaryIO, allowed: int) -> Iterator[Member]:
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    content = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, allowed)
+    content = _Bounded(gzip.GzipFile(fileobj=file), allowed) if packed else _Bounded(file, sys.maxsize)
     with tarfile.open(fileobj=content, mode="r:") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
             archive.members.clear()  # tarfile keeps all of them otherwise
             plain = member.isreg() or member.isdir()
             _refuse_special(member.name, plain, sparse=member.issparse())
-            if member.size < 0 or content.allowed < member.offset_data + member.size:
+            if member.size < 0:
+                raise tarfile.ReadError("a negative size")
+            if content.allowed < member.offset_data + member.size:
                 raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
             yield Member(member.name, member.isdir(), member.size, _tar_reader(content, member))
         # tarfile takes a cut between two members, or a damaged header, for the end of the archive.

@@ -17,8 +17,9 @@ from netspec.errors import DataError
 
 __all__ = ["RESIZE_RULE", "decode", "decode_all", "resize", "resize_arrays"]
 
-CHUNK_BYTES = 1 << 27  # encoded images in memory at the same time, unless one alone is larger
+CHUNK_BYTES = 1 << 25  # encoded images in memory at the same time, unless one alone is larger
 CHUNK = 1024
+THREADS = 8  # at most: each keeps some memory of what it decoded
 SMALL = 8192  # bytes an image; below, fighting for the interpreter lock costs more than threads gain
 
 
@@ -41,9 +42,9 @@ def decode(content: bytes, size: int, name: str) -> NDArray[np.uint8]:
 
 
 def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """`(name, bytes)` pairs as `(name, uint8 (size, size, 3))` pairs, in order; large images on all cores.
+    """`(name, bytes)` pairs as `(name, uint8 (size, size, 3))` pairs, in order; large images on up to 8 cores.
 
-    However many cores there are, no more than `MAX_PIXELS` are decoded at once: four phone photos, or one huge image.
+    However many cores there are, no more than `MAX_PIXELS` are decoded at once: five phone photos, or one huge image.
     """
     files = iter(files)
     room = _Room(MAX_PIXELS)
@@ -53,11 +54,14 @@ def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[
         with room.taken(cost(content)):
             return decode(content, size, name)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow leaves the interpreter lock while it decodes
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))  # Pillow leaves the interpreter lock while it decodes
+    try:
         while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)
             images = pool.map(decoded, chunk) if large else (decode(content, size, name) for name, content in chunk)
             yield from zip((name for name, _ in chunk), images, strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error, or when nobody wants more
 
 
 def _chunk(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
