@@ -105,7 +105,7 @@ def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: T
     TensorFlow's fused kernel is for export, where it becomes one node: its reciprocal square root errs to one side
     with AVX-512, and a hundred layers of it are seen in a deep network's logits. This is faster, too.
     """
-    if _exporting.get() and _has_fused_norm(x):
+    if _exporting.get() and _has_fused_norm(x, gamma):
         import tensorflow as tf
 
         return tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon, is_training=False)[0]
@@ -115,18 +115,22 @@ def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: T
 
 def batch_norm_of_batch(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise the last axis with the batch's own statistics: the result, the mean, the *unbiased* variance."""
-    if _has_fused_norm(x):
+    if _has_fused_norm(x, gamma):
         import tensorflow as tf
 
         return tuple(tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)[:3])
-    wide = ops.cast(x, gamma.dtype)
-    mean, variance, count = moments(wide, tuple(range(len(x.shape) - 1)))
-    y = (wide - mean) * (gamma / ops.sqrt(variance + epsilon)) + beta
-    return ops.cast(y, x.dtype), mean, variance * (count / ops.maximum(count - 1, 1))
+    kept = keras.backend.standardize_dtype(gamma.dtype)
+    wide = keras.backend.result_type(kept, "float32")  # a half cannot hold the number of values, nor their sum
+    values, gamma, beta = (ops.cast(part, wide) for part in (x, gamma, beta))
+    mean, variance, count = moments(values, tuple(range(len(x.shape) - 1)))
+    y = (values - mean) * (gamma / ops.sqrt(variance + epsilon)) + beta
+    unbiased = variance * (count / ops.maximum(count - 1, 1))
+    return ops.cast(y, x.dtype), ops.cast(mean, kept), ops.cast(unbiased, kept)
 
 
-def _has_fused_norm(x: Tensor) -> bool:
-    return on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(x.dtype) != "float64"
+def _has_fused_norm(x: Tensor, gamma: Tensor) -> bool:
+    """TensorFlow's takes parameters in float32 and nothing else."""
+    return on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(gamma.dtype) == "float32"
 
 
 def moments(x: Tensor, axes: tuple[int, ...], keepdims: bool = False) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,8 +14,10 @@ from keras_impl.layers import Layer, registered
 from netspec import Graph, without_heads
 from netspec.errors import GraphError
 from netspec.graph import LOGITS
+from netspec.ops import Op
 
 FRAMES = 50_000
+KERAS_OWN = (keras.layers.Dense, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate)  # of the handlers
 
 
 @registered
@@ -87,6 +89,9 @@ def network_of(model: keras.Model) -> keras.Model:
     if not isinstance(model, keras.Sequential | keras.Model):
         raise GraphError(f"a model that keras_impl.build made is needed, not a {type(model).__name__}")
     inside = _operations(model)
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        advice = next((f": pass the network inside it, '{part.name}'" for part in inside), "")
+        raise GraphError(f"'{model.name}' is a class of its own{advice}")
     if len(inside) == 1 and isinstance(inside[0], keras.Model):
         return network_of(inside[0])
     if nested := [layer.name for layer in inside if isinstance(layer, keras.Model)]:
@@ -113,7 +118,13 @@ def spec_of(model: keras.Model) -> Graph:
     if len(layers) < len(graph.nodes):
         graph = without_heads(graph)
     ops = {node.name: node.op for node in graph}
-    for name in [*(name for name in layers if name not in ops), *(name for name in ops if name not in layers)][:1]:
+    odd = [name for name, layer in layers.items() if name not in ops or not _is_of(layer, ops[name])]
+    for name in [*odd, *(name for name in ops if name not in layers)][:1]:
         problem = "has a layer of its own" if name in layers else "lacks the layer"
         raise GraphError(f"'{network.name}' {problem}, '{name}': pass the model that keras_impl.build made")
     return graph
+
+
+def _is_of(layer: Any, op: Op) -> bool:
+    """Whether a layer is what the handler of the op makes."""
+    return layer.op.kind == op.kind if isinstance(layer, Layer) else type(layer) in KERAS_OWN

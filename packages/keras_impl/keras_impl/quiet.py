@@ -46,13 +46,11 @@ def import_keras() -> None:
 def check_backend() -> None:
     """Raise `DiptychError` unless Keras runs, or would run, on a backend that is supported and installed."""
     name, source = chosen_backend()
-    supported = " or ".join(BACKENDS)
     if name not in BACKENDS:
-        raise DiptychError(
-            f"{source} is '{name}', but Diptych's networks run on {supported}: set KERAS_BACKEND=tensorflow"
-        )
+        known = " or ".join(BACKENDS)
+        raise DiptychError(f"{source} is {name!r}, but Diptych needs {known}: set KERAS_BACKEND=tensorflow")
     if find_spec(name) is None:
-        raise DiptychError(f"{source} is '{name}', which is not installed: install it, or set KERAS_BACKEND=tensorflow")
+        raise DiptychError(f"{source} is {name!r}, which is not installed: install it or set KERAS_BACKEND=tensorflow")
 
 
 def chosen_backend() -> tuple[str, str]:
