@@ -102,7 +102,7 @@ def _array(view: View, stored: bytes, big: bool) -> np.ndarray:
         raise ValueError("a tensor reaches beyond its storage")
     strides = tuple(stride * kind.itemsize for stride in view.strides)
     array = np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
-    return np.ascontiguousarray(array, kind).reshape(view.shape)
+    return np.array(array, kind)  # a copy, which its owner may write to
 
 
 def unpickled(data: bytes) -> Any:

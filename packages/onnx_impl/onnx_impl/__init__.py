@@ -11,4 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "export_onnx", "get_weights", "save_weights"]
 
-__getattr__, __dir__ = lazy(__name__, export=("export_onnx",), model=("build",), weights=("get_weights", "save_weights"))
+__getattr__, __dir__ = lazy(
+    __name__, export=("export_onnx",), model=("build",), weights=("get_weights", "save_weights")
+)

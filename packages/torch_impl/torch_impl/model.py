@@ -53,7 +53,9 @@ class Network(fx.GraphModule):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
         twin = memo[id(self)] = _empty()
-        twin.__dict__.update({key: copy.deepcopy(value, memo) for key, value in self.__dict__.items() if key != "_graph"})
+        twin.__dict__.update(
+            {key: copy.deepcopy(value, memo) for key, value in self.__dict__.items() if key != "_graph"}
+        )
         twin.graph = copy.deepcopy(self.graph)
         return twin
 
@@ -67,7 +69,7 @@ class Network(fx.GraphModule):
     def __prepare_scriptable__(self) -> nn.Module:
         raise DiptychError(
             f"torch.jit.script cannot compile {self.meta['spec'].name}, whose layers are ordinary Python; "
-            "torch.jit.trace(model, images) and torch.export.export can"
+            "torch.export.export, torch.compile and torch.jit.trace take it"
         )
 
 
@@ -174,7 +176,13 @@ def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Mo
     PyTorch calls this wherever a module gets a child. `stem.bn` is a child of `stem` by its name alone, and stays
     when `stem` is replaced. Raises `GraphError` for a module in the place of a whole scope that lacks its layers.
     """
-    old = parent.__dict__.get(PLACES, {}).get(name)
+    places = parent.__dict__.get(PLACES, {})
+    if name in places and name not in parent._modules:  # deleted before: back to where it was, not to the end
+        parent._modules[name] = None
+        for later in list(places)[list(places).index(name) + 1 :]:
+            if later in parent._modules:
+                parent._modules[later] = parent._modules.pop(later)
+    old = places.get(name)
     if old is None or module is None or module is old:
         return None
     below = old.__dict__[PLACES]
@@ -187,7 +195,7 @@ def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Mo
     if missing and (isinstance(module, nn.Sequential) or any(hasattr(module, key) for key in missing)):
         module = Replacement(module)
         missing = list(below)
-    parent.__dict__[PLACES][name] = module
+    places[name] = module
     module.__dict__.setdefault(PLACES, {}).update(below)
     for key in missing:
         if key in old._modules or below[key] is not None:

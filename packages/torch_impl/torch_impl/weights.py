@@ -3,10 +3,12 @@
 import os
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
 
 import netspec
 from netspec import Graph, from_json, to_json
@@ -33,16 +35,22 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
+def constants_of(module: Any) -> dict[str, Tensor]:
+    """The buffers of a module itself, or of an `ExportedProgram`."""
+    return dict(module.named_buffers(recurse=False)) if isinstance(module, nn.Module) else module.constants
+
+
 def spec_of(model: nn.Module) -> Graph:
     """The graph that a module was built from, also when PyTorch has wrapped, compiled or traced it.
 
     Raises `GraphError` for a module that `build` did not make, or that has further layers around such a one.
     """
     inner = unwrapped(model)
-    if "spec" in getattr(inner, "meta", {}):
-        return inner.meta["spec"]
-    tensors = dict(inner.named_buffers()) if isinstance(inner, nn.Module) else getattr(inner, "constants", {})
-    encoding = tensors.get(SPEC)
+    if not isinstance(inner, nn.Module | ExportedProgram):
+        raise GraphError(f"{inner!r:.60} is not a module of torch_impl.build")
+    if isinstance(spec := getattr(inner, "meta", {}).get("spec"), Graph):
+        return spec
+    encoding = constants_of(inner).get(SPEC)
     if encoding is not None:
         return from_json(zlib.decompress(encoding.cpu().numpy().tobytes()))
     if isinstance(inner, fx.GraphModule):
