@@ -265,8 +265,7 @@ def test_damaged_state_dicts(tmp_path):
             path.write_bytes(damaged)
         try:
             same(load_weights(GRAPH, path))
-        except WeightsError as error:
-            assert "\n" not in str(error)
+        except WeightsError:
             refused += 1
     assert refused > 150
 

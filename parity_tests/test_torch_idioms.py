@@ -14,9 +14,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 import torch_impl
-from netspec import functional as f, list_architectures, load_weights, trace
-from netspec.errors import DiptychError, ExportError, GraphError, WeightsError
-from netspec.init import probe_weights
+from netspec import list_architectures, load_weights
+from netspec.errors import DiptychError, GraphError, WeightsError
 from netspec.reduce import reduced
 from netspec.registry import find
 from onnx_impl.measure import probe
@@ -159,8 +158,11 @@ def save_and_load(model, graph, path):
     return saved
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("family", FAMILIES)
+QUICK = [(family, form) for family in FAMILIES for form in FORMS if family == "resnet_cifar" or form in ("save", "fx")]
+LONG = [(family, form) for family in FAMILIES for form in FORMS if (family, form) not in QUICK]
+
+
+@pytest.mark.parametrize(("family", "form"), [*QUICK, *(pytest.param(*pair, marks=pytest.mark.long) for pair in LONG)])
 def test_a_module_in_another_form(family, form, tmp_path):
     graph, model, images, expected = case(family)
     path, own = tmp_path / "w.safetensors", copy.deepcopy(model)
@@ -181,3 +183,120 @@ def test_a_module_in_another_form(family, form, tmp_path):
         other.eval()
     with torch.no_grad():
         torch.testing.assert_close(other(images), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_lower_precision(dtype, tmp_path):
+    graph, model, images, expected = case("resnet_cifar")
+    lower = copy.deepcopy(model).to(dtype)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            lower(images.to(dtype)).float(), expected, rtol=0.1, atol=0.1 * float(expected.abs().max())
+        )
+    lower.train()
+    train_once(lower, images.to(dtype))
+    saved = save_and_load(lower, graph, tmp_path / "w.safetensors")
+    assert torch_impl.export_onnx(lower, tmp_path / "m.onnx").within
+    torch_impl.load_weights(lower, tmp_path / "w.safetensors")
+    for name, values in torch_impl.get_weights(lower).items():
+        np.testing.assert_array_equal(values.astype(np.float32), saved[name])
+
+
+def test_a_model_that_was_bfloat16_for_a_while_pools_as_before():
+    from netspec import functional as f, trace
+
+    graph = trace("pools", (3, 9, 9), lambda x: f.linear(f.flatten(f.avg_pool(x, 5, 3, padding=2)), 5, name="fc"))
+    model, images = torch_impl.build(graph).eval(), torch.randn(2, 3, 9, 9)
+    twin = copy.deepcopy(model).bfloat16().float()
+    twin.load_state_dict(model.state_dict())
+    assert torch.equal(twin(images), model(images))
+
+
+EXPORTED = ["compile", "data_parallel", "ddp", "average", "save", "fx", "fx_in_training", "jit_trace", "export"]
+
+
+@pytest.mark.parametrize("form", EXPORTED)
+def test_every_form_is_exported(form, tmp_path):
+    _, model, images, _ = case("lenet")
+    other = FORMS[form](copy.deepcopy(model), images)
+    assert torch_impl.export_onnx(other, tmp_path / "m.onnx").within
+
+
+def test_inductor_compiles():
+    """PyTorch's own default, which needs a compiler of C++."""
+    _, model, images, expected = case("lenet")
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(copy.deepcopy(model))(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_exported_program_and_what_is_inside_another_module(tmp_path):
+    graph, model, images, expected = case("lenet")
+    torch_impl.save_weights(torch.export.export(model, (images,)), tmp_path / "w.safetensors")
+    assert load_weights(graph, tmp_path / "w.safetensors").keys() == graph.params.keys()
+    parameters = dict(model.named_parameters())
+    assert torch.equal(torch.func.functional_call(model, parameters, (images,)), expected)
+    nested = nn.Sequential(copy.deepcopy(model), nn.Flatten(), nn.LogSoftmax(1))
+    train_once(nested, images)
+    assert torch.equal(pickle.loads(pickle.dumps(nested))(images), nested(images))
+
+
+def test_hooks_are_copied_and_called():
+    _, model, images, _ = case("lenet")
+    own = copy.deepcopy(model)
+    own.register_forward_hook(lambda module, inputs, output: output + 1)
+    own.get_submodule("fc1").register_forward_hook(lambda module, inputs, output: output * 0)
+    assert torch.equal(copy.deepcopy(own)(images), own(images))
+    assert not torch.equal(own(images), model(images))
+
+
+class Around(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(images).softmax(1)
+
+
+REFUSED = {  # what is not a network of ours, and what the sentence says
+    "layers around": (lambda model: nn.Sequential(nn.BatchNorm2d(3), model), "layers around the network lenet5"),
+    "module around": (Around, "hand over its 'network'"),
+    "traced with layers around": (lambda model: torch.fx.symbolic_trace(Around(model)), "is not in the"),
+    "another module": (lambda model: nn.Linear(3, 5), "not a module of torch_impl.build"),
+    "no module": (lambda model: {"a": 1}, "not a module of torch_impl.build"),
+    "state dict": (lambda model: model.state_dict(), "not a module of torch_impl.build"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_a_network_is_refused_in_a_line(kind, tmp_path):
+    _, model, _, _ = case("lenet")
+    make, match = REFUSED[kind]
+    other, path = make(copy.deepcopy(model)), tmp_path / "file"
+    for refused in (torch_impl.save_weights, torch_impl.export_onnx):
+        with pytest.raises(DiptychError, match=match) as caught:
+            refused(other, path)
+        assert "\n" not in str(caught.value)
+        assert not path.exists()
+    with pytest.raises((GraphError, WeightsError), match=match):
+        torch_impl.set_weights(other, torch_impl.get_weights(model))
+
+
+def test_torchscript_is_refused_in_a_line():
+    _, model, _, _ = case("lenet")
+    for other in (model, nn.Sequential(model)):
+        with pytest.raises(DiptychError, match=r"torch\.jit\.script cannot compile lenet5"):
+            torch.jit.script(other)
+
+
+def test_what_the_exporter_cannot_convert_is_a_line(tmp_path):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return torch.from_numpy(x.numpy() + 1)
+
+    _, model, _, _ = case("lenet")
+    own = copy.deepcopy(model)
+    own.fc3 = Odd()
+    with pytest.raises(DiptychError, match="'fc3.weight' of lenet5 is not in|cannot convert"):
+        torch_impl.export_onnx(own, tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())

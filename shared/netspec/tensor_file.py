@@ -99,7 +99,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict], int]:
 
 
 def sort_metadata(path: str | os.PathLike[str]) -> None:
-    """Put the metadata's keys in order: safetensors leaves them in the order of a hash table, another in every process."""
+    """Put the metadata's keys in order: safetensors leaves them in that of a hash table, another in every process."""
     header, size = read_header(path)
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()

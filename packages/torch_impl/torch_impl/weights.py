@@ -76,15 +76,16 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the module, in its own precision and on its own device."""
-    check_weights(spec_of(model), weights)
-    state = tensors_of(model)
+    spec, state = spec_of(model), tensors_of(model)
+    check_weights(spec, weights)
+    check_weights(spec, state, f"the {type(model).__name__}")
     with torch.no_grad():
         for name, values in weights.items():
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
 
 def get_weights(model: nn.Module) -> Weights:
-    """Copies of the module's tensors by canonical name, in its own precision; float32 for bfloat16, which NumPy lacks."""
+    """Copies of the module's tensors by canonical name, in its own precision, or float32 for bfloat16."""
     return {
         name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy().copy()
         for name, tensor in tensors_of(model).items()
@@ -97,5 +98,5 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Read a weight file as `netspec.load_weights` does. Raises `WeightsError` when it is damaged or another network's."""
+    """Read a weight file as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))
