@@ -158,7 +158,12 @@ def save_and_load(model, graph, path):
     return saved
 
 
-QUICK = [(family, form) for family in FAMILIES for form in FORMS if family == "resnet_cifar" or form in ("save", "fx")]
+QUICK = [
+    (family, form)
+    for family, name in families().items()
+    for form in FORMS
+    if form == "save" or family == "resnet_cifar" or (form == "fx" and reduced(name).num_total < 4_000_000)
+]
 LONG = [(family, form) for family in FAMILIES for form in FORMS if (family, form) not in QUICK]
 
 
@@ -222,6 +227,7 @@ def test_every_form_is_exported(form, tmp_path):
     assert torch_impl.export_onnx(other, tmp_path / "m.onnx").within
 
 
+@pytest.mark.long
 def test_inductor_compiles():
     """PyTorch's own default, which needs a compiler of C++."""
     _, model, images, expected = case("lenet")
@@ -292,11 +298,11 @@ def test_torchscript_is_refused_in_a_line():
 def test_what_the_exporter_cannot_convert_is_a_line(tmp_path):
     class Odd(nn.Module):
         def forward(self, x):
-            return torch.from_numpy(x.numpy() + 1)
+            return x if x.sum() > 0 else -x
 
     _, model, _, _ = case("lenet")
     own = copy.deepcopy(model)
     own.fc3 = Odd()
-    with pytest.raises(DiptychError, match="'fc3.weight' of lenet5 is not in|cannot convert"):
+    with pytest.raises(DiptychError, match="PyTorch's exporter cannot convert lenet5"):
         torch_impl.export_onnx(own, tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -91,7 +92,7 @@ def _bits(path: str, name: str) -> np.ndarray:
     return np.fromfile(path, "<u2", (end - begin) // 2, offset=8 + size + begin).reshape(entry["shape"])
 
 
-def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict], int]:
+def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], int]:
     """A safetensors file's header and its size in bytes; the tensors follow."""
     with open(path, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))

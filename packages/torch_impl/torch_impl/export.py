@@ -89,6 +89,8 @@ def deployed(model: nn.Module) -> nn.Module:
     What `torch.jit` or `torch.export` made of a network can change none of these: a new one gets its weights.
     """
     inner = unwrapped(model)
-    if not isinstance(inner, Network) and SPEC in constants_of(inner):
-        inner = build(spec_of(inner), weights=get_weights(inner))
+    if not isinstance(inner, Network):
+        weights = get_weights(inner)  # raises where there is more than the network
+        if SPEC in constants_of(inner):
+            inner = build(spec_of(inner), weights=weights)
     return copy.deepcopy(inner).eval().float().cpu()

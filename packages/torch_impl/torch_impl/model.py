@@ -209,7 +209,7 @@ def _holds(module: nn.Module, key: str, old: nn.Module) -> bool:
     return child is not None and (child is old._modules.get(key) or key in module.__dict__.get(PLACES, {}))
 
 
-register_module_module_registration_hook(keep_places)
+register_module_module_registration_hook(keep_places)  # type: ignore[arg-type]  # what it returns is used
 
 
 def by_name(output: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
