@@ -84,6 +84,18 @@ def exported(model, images):
     return torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("N")},)).module()
 
 
+def replicated(model, images):
+    """What DataParallel does on each of several GPUs, with tensors of this process."""
+    modules = list(model.modules())
+    replicas = {module: module._replicate_for_data_parallel() for module in modules}
+    for module, replica in replicas.items():
+        for name, child in module._modules.items():
+            replica._modules[name] = replicas[child]
+        for name, parameter in module._parameters.items():
+            replica._parameters[name] = parameter
+    return replicas[model]
+
+
 def shared(model, images):
     return model.share_memory()
 
@@ -112,6 +124,7 @@ FORMS = {  # each makes another form of the module that it is given, or changes 
     "twice": lambda model, images: copy.deepcopy(through_a_file(copy.deepcopy(model), weights_only=False)),
     "compile": lambda model, images: torch.compile(model, backend="eager"),
     "data_parallel": lambda model, images: nn.DataParallel(model),
+    "replica": replicated,
     "ddp": lambda model, images: nn.parallel.DistributedDataParallel(model),
     "average": lambda model, images: AveragedModel(model, use_buffers=True),
     "fx": lambda model, images: torch.fx.symbolic_trace(model),

@@ -141,7 +141,8 @@ def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, no
         return _taken(graph, file, str(path), notice)
     weights = _taken(with_classes(graph, classes), file, str(path), notice)
     drawn = {node for nodes in heads.values() for node in nodes}
-    notice(f"{path} has weights for {classes} classes and not for {own}: {', '.join(sorted(drawn))} is drawn anew")
+    which = f"the head {next(iter(drawn))} is" if len(drawn) == 1 else f"the heads {', '.join(sorted(drawn))} are"
+    notice(f"{path} has weights for {classes} classes and not for {own}: {which} drawn anew")
     return {name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params}
 
 

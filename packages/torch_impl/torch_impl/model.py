@@ -20,7 +20,9 @@ from torch_impl.ops import HANDLERS
 from torch_impl.weights import SPEC, encoded, set_weights
 
 HEADS = "_heads"  # a name that no node can have
-PLACES = "_places"  # of a module below which nodes have their places: each one's name, and what holds further ones
+PLACES = (
+    "_diptych_places"  # of a module below which nodes have their places: each one's name, and what holds further ones
+)
 
 
 class Heads(nn.Module):
