@@ -6,6 +6,7 @@ import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -16,8 +17,7 @@ from netspec.torch_file import read_state_dict
 ZIP = b"PK\x03\x04"
 OTHERS = {  # how other files begin
     b"\x89HDF": "is an HDF5 file: load it in Keras, and save the weights with keras_impl.save_weights",
-    b"\x80\x02": "is in the format of PyTorch before 1.6: load it there and save its state_dict anew",
-    b"\x1f\x8b": "is compressed with gzip: unpack it",
+    b"\x80\x02\x8a\x0a": "is in the format of PyTorch before 1.6: load it there and save its state_dict anew",
 }
 
 
@@ -91,7 +91,7 @@ def _bits(path: str, name: str) -> np.ndarray:
     return np.fromfile(path, "<u2", (end - begin) // 2, offset=8 + size + begin).reshape(entry["shape"])
 
 
-def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict], int]:
+def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], int]:
     """A safetensors file's header and its size in bytes; the tensors follow."""
     with open(path, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
@@ -99,7 +99,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict], int]:
 
 
 def sort_metadata(path: str | os.PathLike[str]) -> None:
-    """Put the metadata's keys in order: safetensors leaves them in the order of a hash table, another in every process."""
+    """Put the metadata's keys in order: safetensors leaves them in that of a hash table, another in every process."""
     header, size = read_header(path)
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()

@@ -96,13 +96,14 @@ def _state(value: Any, path: str) -> dict[str, View]:
 def _array(view: View, stored: bytes, big: bool) -> np.ndarray:
     kind = np.dtype("uint16" if view.storage.dtype == "bfloat16" else view.storage.dtype)
     flat = np.frombuffer(stored, kind.newbyteorder(">" if big else "<"), view.storage.count)
-    last = view.offset + sum((size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True))
-    numbers = (view.offset, *view.shape, *view.strides)
-    if min(numbers) < 0 or math.prod(view.shape) > len(flat) or (math.prod(view.shape) and last >= len(flat)):
+    last = view.offset + sum((count - 1) * stride for count, stride in zip(view.shape, view.strides, strict=True))
+    numbers: list[int] = [view.offset, *view.shape, *view.strides]
+    size = math.prod(view.shape)
+    if min(numbers) < 0 or size > len(flat) or (size and last >= len(flat)):
         raise ValueError("a tensor reaches beyond its storage")
     strides = tuple(stride * kind.itemsize for stride in view.strides)
     array = np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
-    return np.ascontiguousarray(array, kind).reshape(view.shape)
+    return np.array(array, kind)  # a copy, which its owner may write to
 
 
 def unpickled(data: bytes) -> Any:
@@ -139,6 +140,10 @@ class _Machine:
         taken = self.stack[len(self.stack) - count :]
         del self.stack[len(self.stack) - count :]
         return taken
+
+    def drop(self) -> None:
+        """A state that would be given to what is below it."""
+        self.pop(1)
 
     def marked(self) -> list[Any]:
         return self.pop(len(self.stack) - self.marks.pop())
@@ -230,5 +235,5 @@ STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "REDUCE": lambda machine, _: machine.call(),
     "NEWOBJ": lambda machine, _: machine.call(),
     "BINPERSID": lambda machine, _: machine.persistent(),
-    "BUILD": lambda machine, _: machine.pop(1) and None,
+    "BUILD": lambda machine, _: machine.drop(),
 }

@@ -114,7 +114,7 @@ def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.n
 
 
 def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice = warnings.warn) -> Weights:
-    """Read a file of this very network: float32 arrays by canonical name.
+    """Read a file of this very network: float32 arrays by canonical name, in the graph's order.
 
     It is Diptych's own, any other safetensors file, or a state dict of PyTorch (`.pt`, `.pth`), of which nothing is
     run. Names there may have the prefixes of DataParallel and `torch.compile`; what is float16, bfloat16 or float64
@@ -141,7 +141,8 @@ def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, no
         return _taken(graph, file, str(path), notice)
     weights = _taken(with_classes(graph, classes), file, str(path), notice)
     drawn = {node for nodes in heads.values() for node in nodes}
-    notice(f"{path} has weights for {classes} classes and not for {own}: {', '.join(sorted(drawn))} is drawn anew")
+    which = f"the head {next(iter(drawn))} is" if len(drawn) == 1 else f"the heads {', '.join(sorted(drawn))} are"
+    notice(f"{path} has weights for {classes} classes and not for {own}: {which} drawn anew")
     return {name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params}
 
 
@@ -205,4 +206,4 @@ def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
             raise WeightsError(f"{path} is damaged: {name!r} is {dtype}, not float32")
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
-    return kept
+    return {name: kept[name] for name in graph.params}

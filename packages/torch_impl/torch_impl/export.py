@@ -13,10 +13,11 @@ from torch import nn
 
 import onnx_impl
 from netspec.compare import Difference
-from netspec.errors import ExportError
+from netspec.errors import ExportError, first_line
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
-from torch_impl.weights import get_weights, spec_of, unwrapped
+from torch_impl.model import Network, build
+from torch_impl.weights import SPEC, constants_of, get_weights, spec_of, unwrapped
 
 OPSET = 18  # what the exporter writes without converting afterwards
 
@@ -51,19 +52,23 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
     check_opset(opset)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # where it cannot convert it says so in a traceback ...
-    example = torch.zeros(2, *spec_of(model).input_shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            deployed(model),
-            (example,),
-            dynamo=True,
-            verbose=False,
-            opset_version=opset,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-        )
+    spec = spec_of(model)
+    example = torch.zeros(2, *spec.input_shape)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                deployed(model),
+                (example,),
+                dynamo=True,
+                verbose=False,
+                opset_version=opset,
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(f"PyTorch's exporter cannot convert {spec.name}: {first_line(error)}") from None
     assert program is not None  # without a file name there is a program
     proto = program.model_proto
     written = next(entry.version for entry in proto.opset_import if not entry.domain)
@@ -81,7 +86,11 @@ def forward(model: nn.Module, images: np.ndarray) -> np.ndarray:
 def deployed(model: nn.Module) -> nn.Module:
     """A copy as it is deployed: the module itself may be in the middle of a training, on a GPU, in any precision.
 
-    What was traced by `torch.jit` or exported can change none of these any more: a new module gets its weights.
+    What `torch.jit` or `torch.export` made of a network can change none of these: a new one gets its weights.
     """
     inner = unwrapped(model)
+    if not isinstance(inner, Network):
+        weights = get_weights(inner)  # raises where there is more than the network
+        if SPEC in constants_of(inner):
+            inner = build(spec_of(inner), weights=weights)
     return copy.deepcopy(inner).eval().float().cpu()

@@ -20,7 +20,9 @@ from torch_impl.ops import HANDLERS
 from torch_impl.weights import SPEC, encoded, set_weights
 
 HEADS = "_heads"  # a name that no node can have
-PLACES = "_places"  # of a module below which nodes have their places: each one's name, and what holds further ones
+PLACES = (
+    "_diptych_places"  # of a module below which nodes have their places: each one's name, and what holds further ones
+)
 
 
 class Heads(nn.Module):
@@ -69,7 +71,7 @@ class Network(fx.GraphModule):
     def __prepare_scriptable__(self) -> nn.Module:
         raise DiptychError(
             f"torch.jit.script cannot compile {self.meta['spec'].name}, whose layers are ordinary Python; "
-            "torch.jit.trace(model, images) and torch.export.export can"
+            "torch.export.export, torch.compile and torch.jit.trace take it"
         )
 
 
@@ -176,7 +178,13 @@ def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Mo
     PyTorch calls this wherever a module gets a child. `stem.bn` is a child of `stem` by its name alone, and stays
     when `stem` is replaced. Raises `GraphError` for a module in the place of a whole scope that lacks its layers.
     """
-    old = parent.__dict__.get(PLACES, {}).get(name)
+    places = parent.__dict__.get(PLACES, {})
+    if name in places and name not in parent._modules:  # deleted before: back to where it was, not to the end
+        parent._modules[name] = None
+        for later in list(places)[list(places).index(name) + 1 :]:
+            if later in parent._modules:
+                parent._modules[later] = parent._modules.pop(later)
+    old = places.get(name)
     if old is None or module is None or module is old:
         return None
     below = old.__dict__[PLACES]
@@ -189,7 +197,7 @@ def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Mo
     if missing and (isinstance(module, nn.Sequential) or any(hasattr(module, key) for key in missing)):
         module = Replacement(module)
         missing = list(below)
-    parent.__dict__[PLACES][name] = module
+    places[name] = module
     module.__dict__.setdefault(PLACES, {}).update(below)
     for key in missing:
         if key in old._modules or below[key] is not None:
@@ -203,7 +211,7 @@ def _holds(module: nn.Module, key: str, old: nn.Module) -> bool:
     return child is not None and (child is old._modules.get(key) or key in module.__dict__.get(PLACES, {}))
 
 
-register_module_module_registration_hook(keep_places)
+register_module_module_registration_hook(keep_places)  # type: ignore[arg-type]  # what it returns is used
 
 
 def by_name(output: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:

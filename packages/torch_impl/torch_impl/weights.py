@@ -3,10 +3,12 @@
 import os
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
 
 import netspec
 from netspec import Graph, from_json, to_json
@@ -33,16 +35,22 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
+def constants_of(module: Any) -> dict[str, Tensor]:
+    """The buffers of a module itself, or of an `ExportedProgram`."""
+    return dict(module.named_buffers(recurse=False)) if isinstance(module, nn.Module) else module.constants
+
+
 def spec_of(model: nn.Module) -> Graph:
     """The graph that a module was built from, also when PyTorch has wrapped, compiled or traced it.
 
     Raises `GraphError` for a module that `build` did not make, or that has further layers around such a one.
     """
     inner = unwrapped(model)
-    if "spec" in getattr(inner, "meta", {}):
-        return inner.meta["spec"]
-    tensors = dict(inner.named_buffers()) if isinstance(inner, nn.Module) else getattr(inner, "constants", {})
-    encoding = tensors.get(SPEC)
+    if not isinstance(inner, nn.Module | ExportedProgram):
+        raise GraphError(f"{inner!r:.60} is not a module of torch_impl.build")
+    if isinstance(spec := getattr(inner, "meta", {}).get("spec"), Graph):
+        return spec
+    encoding = constants_of(inner).get(SPEC)
     if encoding is not None:
         return from_json(zlib.decompress(encoding.cpu().numpy().tobytes()))
     if isinstance(inner, fx.GraphModule):
@@ -68,15 +76,16 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the module, in its own precision and on its own device."""
-    check_weights(spec_of(model), weights)
-    state = tensors_of(model)
+    spec, state = spec_of(model), tensors_of(model)
+    check_weights(spec, weights)
+    check_weights(spec, state, f"the {type(model).__name__}")
     with torch.no_grad():
         for name, values in weights.items():
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
 
 def get_weights(model: nn.Module) -> Weights:
-    """Copies of the module's tensors by canonical name, in its own precision; float32 for bfloat16, which NumPy lacks."""
+    """Copies of the module's tensors by canonical name, in its own precision, or float32 for bfloat16."""
     return {
         name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy().copy()
         for name, tensor in tensors_of(model).items()
@@ -89,5 +98,5 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Read a weight file as `netspec.load_weights` does. Raises `WeightsError` when it is damaged or another network's."""
+    """Read a weight file as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -1,0 +1,321 @@
+"""PyTorch's own ways with a module, on one network of every family: equal outputs, weights in and out, one step."""
+
+import copy
+import io
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+import torch_impl
+from netspec import list_architectures, load_weights
+from netspec.errors import DiptychError, GraphError, WeightsError
+from netspec.reduce import reduced
+from netspec.registry import find
+from onnx_impl.measure import probe
+from onnx_impl.verify import random_images
+from torch_impl.weights import spec_of
+
+
+@cache
+def families() -> dict[str, str]:
+    """The network of each family that costs least, reduced."""
+    found: dict[str, list[str]] = {}
+    for name in list_architectures():
+        found.setdefault(find(name).family, []).append(name)
+    return {family: min(names, key=lambda name: reduced(name).macs) for family, names in found.items()}
+
+
+FAMILIES = list(families())
+
+
+@cache
+def case(family: str):
+    """A model in evaluation mode, images, and its logits."""
+    graph = reduced(families()[family], num_classes=5)
+    model = torch_impl.build(graph, weights=probe(graph)).eval()
+    images = torch.from_numpy(random_images(graph, 3))
+    with torch.no_grad():
+        return graph, model, images, model(images)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def release():
+    yield
+    case.cache_clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def group(tmp_path_factory):
+    """A process group of this process alone."""
+    store = tmp_path_factory.mktemp("group") / "store"
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def through_a_file(model, **options):
+    stream = io.BytesIO()
+    torch.save(model, stream)
+    stream.seek(0)
+    return torch.load(stream, **options)
+
+
+def saved_state(model, images):
+    other = torch_impl.build(spec_of(model), seed=7).eval()
+    other.load_state_dict(through_a_file(model.state_dict(), weights_only=True))
+    return other
+
+
+def through_jit_file(model, images):
+    stream = io.BytesIO()
+    torch.jit.save(torch.jit.trace(model, images), stream)
+    stream.seek(0)
+    return torch.jit.load(stream)
+
+
+def exported(model, images):
+    return torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("N")},)).module()
+
+
+def replicated(model, images):
+    """What DataParallel does on each of several GPUs, with tensors of this process."""
+    modules = list(model.modules())
+    replicas = {module: module._replicate_for_data_parallel() for module in modules}
+    for module, replica in replicas.items():
+        for name, child in module._modules.items():
+            replica._modules[name] = replicas[child]
+        for name, parameter in module._parameters.items():
+            replica._parameters[name] = parameter
+    return replicas[model]
+
+
+def shared(model, images):
+    return model.share_memory()
+
+
+def hooked(model, images):
+    model.seen = []
+    model.register_forward_hook(lambda module, inputs, output: None)
+    return copy.deepcopy(model)
+
+
+def set_anew(model, images):
+    """Every layer that owns weights, replaced by its like of PyTorch alone."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear):
+            model.set_submodule(name, nn.Linear(module.in_features, module.out_features, module.bias is not None))
+            model.get_submodule(name).load_state_dict({n: v for n, v in module.state_dict().items() if "." not in n})
+    return model
+
+
+FORMS = {  # each makes another form of the module that it is given, or changes it
+    "deepcopy": lambda model, images: copy.deepcopy(model),
+    "copy": lambda model, images: copy.copy(model),
+    "pickle": lambda model, images: pickle.loads(pickle.dumps(model)),
+    "save": lambda model, images: through_a_file(model, weights_only=False),
+    "state_dict": saved_state,
+    "twice": lambda model, images: copy.deepcopy(through_a_file(copy.deepcopy(model), weights_only=False)),
+    "compile": lambda model, images: torch.compile(model, backend="eager"),
+    "data_parallel": lambda model, images: nn.DataParallel(model),
+    "replica": replicated,
+    "ddp": lambda model, images: nn.parallel.DistributedDataParallel(model),
+    "average": lambda model, images: AveragedModel(model, use_buffers=True),
+    "fx": lambda model, images: torch.fx.symbolic_trace(model),
+    "fx_in_training": lambda model, images: torch.fx.symbolic_trace(model.train()).eval(),
+    "fx_pickled": lambda model, images: through_a_file(torch.fx.symbolic_trace(model), weights_only=False),
+    "jit_trace": torch.jit.trace,
+    "jit_saved": through_jit_file,
+    "export": exported,
+    "share_memory": shared,
+    "sequential": lambda model, images: nn.Sequential(model),
+    "hooks": hooked,
+    "channels_last": lambda model, images: model.to(memory_format=torch.channels_last),
+    "set_anew": set_anew,
+}
+UNSWITCHED = ("jit_trace", "jit_saved", "export")  # what is no longer told training from evaluation
+
+
+def parameters(model):
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def train_once(model, images):
+    """One step by PyTorch's own means; says whether every parameter that has a gradient moved."""
+    targets = torch.arange(len(images)) % 5
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    before = parameters(model)
+    loss = F.cross_entropy(model(images).float(), targets)
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    moved = [not torch.equal(a, b) for a, b in zip(before, parameters(model), strict=True)]
+    assert sum(moved) > len(moved) / 2
+    return loss.item()
+
+
+def save_and_load(model, graph, path):
+    """What it saves is what it has, and what it loads is what it then has."""
+    torch_impl.save_weights(model, path)
+    saved = load_weights(graph, path)
+    found = torch_impl.get_weights(model)
+    assert list(found) == list(graph.params) == list(saved)
+    for name, values in saved.items():
+        np.testing.assert_array_equal(values, found[name].astype(np.float32), err_msg=name)
+    return saved
+
+
+QUICK = [
+    (family, form)
+    for family, name in families().items()
+    for form in FORMS
+    if form == "save" or family == "resnet_cifar" or (form == "fx" and reduced(name).num_total < 4_000_000)
+]
+LONG = [(family, form) for family in FAMILIES for form in FORMS if (family, form) not in QUICK]
+
+
+@pytest.mark.parametrize(("family", "form"), [*QUICK, *(pytest.param(*pair, marks=pytest.mark.long) for pair in LONG)])
+def test_a_module_in_another_form(family, form, tmp_path):
+    graph, model, images, expected = case(family)
+    path, own = tmp_path / "w.safetensors", copy.deepcopy(model)
+    other = FORMS[form](own, images)
+    assert spec_of(other) == graph
+    with torch.no_grad():
+        torch.testing.assert_close(other(images), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    first = save_and_load(other, graph, path)
+    assert first.keys() == torch_impl.get_weights(model).keys()
+    assert all(np.array_equal(first[name], values) for name, values in torch_impl.get_weights(model).items())
+    if form not in UNSWITCHED:
+        other.train()
+    train_once(other, images)
+    trained = save_and_load(other, graph, tmp_path / "trained.safetensors")
+    assert any(not np.array_equal(trained[name], first[name]) for name in first)
+    torch_impl.load_weights(other, path)
+    if form not in UNSWITCHED:
+        other.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(other(images), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_lower_precision(dtype, tmp_path):
+    graph, model, images, expected = case("resnet_cifar")
+    lower = copy.deepcopy(model).to(dtype)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            lower(images.to(dtype)).float(), expected, rtol=0.1, atol=0.1 * float(expected.abs().max())
+        )
+    lower.train()
+    train_once(lower, images.to(dtype))
+    saved = save_and_load(lower, graph, tmp_path / "w.safetensors")
+    assert torch_impl.export_onnx(lower, tmp_path / "m.onnx").within
+    torch_impl.load_weights(lower, tmp_path / "w.safetensors")
+    for name, values in torch_impl.get_weights(lower).items():
+        np.testing.assert_array_equal(values.astype(np.float32), saved[name])
+
+
+def test_a_model_that_was_bfloat16_for_a_while_pools_as_before():
+    from netspec import functional as f, trace
+
+    graph = trace("pools", (3, 9, 9), lambda x: f.linear(f.flatten(f.avg_pool(x, 5, 3, padding=2)), 5, name="fc"))
+    model, images = torch_impl.build(graph).eval(), torch.randn(2, 3, 9, 9)
+    twin = copy.deepcopy(model).bfloat16().float()
+    twin.load_state_dict(model.state_dict())
+    assert torch.equal(twin(images), model(images))
+
+
+EXPORTED = ["compile", "data_parallel", "ddp", "average", "save", "fx", "fx_in_training", "jit_trace", "export"]
+
+
+@pytest.mark.parametrize("form", EXPORTED)
+def test_every_form_is_exported(form, tmp_path):
+    _, model, images, _ = case("lenet")
+    other = FORMS[form](copy.deepcopy(model), images)
+    assert torch_impl.export_onnx(other, tmp_path / "m.onnx").within
+
+
+@pytest.mark.long
+def test_inductor_compiles():
+    """PyTorch's own default, which needs a compiler of C++."""
+    _, model, images, expected = case("lenet")
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(copy.deepcopy(model))(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_exported_program_and_what_is_inside_another_module(tmp_path):
+    graph, model, images, expected = case("lenet")
+    torch_impl.save_weights(torch.export.export(model, (images,)), tmp_path / "w.safetensors")
+    assert load_weights(graph, tmp_path / "w.safetensors").keys() == graph.params.keys()
+    parameters = dict(model.named_parameters())
+    assert torch.equal(torch.func.functional_call(model, parameters, (images,)), expected)
+    nested = nn.Sequential(copy.deepcopy(model), nn.Flatten(), nn.LogSoftmax(1))
+    train_once(nested, images)
+    assert torch.equal(pickle.loads(pickle.dumps(nested))(images), nested(images))
+
+
+def test_hooks_are_copied_and_called():
+    _, model, images, _ = case("lenet")
+    own = copy.deepcopy(model)
+    own.register_forward_hook(lambda module, inputs, output: output + 1)
+    own.get_submodule("fc1").register_forward_hook(lambda module, inputs, output: output * 0)
+    assert torch.equal(copy.deepcopy(own)(images), own(images))
+    assert not torch.equal(own(images), model(images))
+
+
+class Around(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(images).softmax(1)
+
+
+REFUSED = {  # what is not a network of ours, and what the sentence says
+    "layers around": (lambda model: nn.Sequential(nn.BatchNorm2d(3), model), "layers around the network lenet5"),
+    "module around": (Around, "hand over its 'network'"),
+    "traced with layers around": (lambda model: torch.fx.symbolic_trace(Around(model)), "is not in the"),
+    "another module": (lambda model: nn.Linear(3, 5), "not a module of torch_impl.build"),
+    "no module": (lambda model: {"a": 1}, "not a module of torch_impl.build"),
+    "state dict": (lambda model: model.state_dict(), "not a module of torch_impl.build"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_a_network_is_refused_in_a_line(kind, tmp_path):
+    _, model, _, _ = case("lenet")
+    make, match = REFUSED[kind]
+    other, path = make(copy.deepcopy(model)), tmp_path / "file"
+    for refused in (torch_impl.save_weights, torch_impl.export_onnx):
+        with pytest.raises(DiptychError, match=match) as caught:
+            refused(other, path)
+        assert "\n" not in str(caught.value)
+        assert not path.exists()
+    with pytest.raises((GraphError, WeightsError), match=match):
+        torch_impl.set_weights(other, torch_impl.get_weights(model))
+
+
+def test_torchscript_is_refused_in_a_line():
+    _, model, _, _ = case("lenet")
+    for other in (model, nn.Sequential(model)):
+        with pytest.raises(DiptychError, match=r"torch\.jit\.script cannot compile lenet5"):
+            torch.jit.script(other)
+
+
+def test_what_the_exporter_cannot_convert_is_a_line(tmp_path):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    _, model, _, _ = case("lenet")
+    own = copy.deepcopy(model)
+    own.fc3 = Odd()
+    with pytest.raises(DiptychError, match="PyTorch's exporter cannot convert lenet5"):
+        torch_impl.export_onnx(own, tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
