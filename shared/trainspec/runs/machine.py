@@ -1,10 +1,13 @@
 """What a figure was measured on: the machine and the versions. Nothing that names the machine or its user."""
 
+import math
 import os
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from trainspec.runs import cgroups
 
 
 def describe_machine() -> dict[str, str | int | float]:
@@ -18,8 +21,9 @@ def describe_machine() -> dict[str, str | int | float]:
 
 
 def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many this process may use, by its affinity and by the limits of its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(count, cgroups.cores())))
 
 
 def processes(gib: float) -> int:
@@ -48,13 +52,14 @@ def _cpu_model() -> str:
 
 
 def _free_gib() -> float:
-    """What processes can still have, or all there is where the system does not say."""
+    """What processes can still have, within the limits of the container; all there is if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         lines = []
     available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(available[0]) / 2**20 if available else _memory_gib()
+    free = int(available[0]) / 2**20 if available else _memory_gib()
+    return min(free, cgroups.free_memory() / 2**30)
 
 
 def _memory_gib() -> float:
