@@ -47,6 +47,7 @@ KINDS = {
         "nox",
         "pytest",
         "pytest-xdist",
+        "ruff",
     ],
 }
 
@@ -149,6 +150,13 @@ def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
     run(session, "lint", "ruff", "check", ".")
     run(session, "lint", "ruff", "format", "--check", ".")
+
+
+@nox.session(default=False)
+def format(session: nox.Session) -> None:
+    """Ruff's format, and what it can mend of its rules."""
+    run(session, "lint", "ruff", "check", "--fix", ".")
+    run(session, "lint", "ruff", "format", ".")
 
 
 @nox.session

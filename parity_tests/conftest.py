@@ -31,11 +31,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_size, reverse=True)
     for item in items:
         name = item.nodeid.rpartition("/")[2]
         for known in known_differences():
             if fnmatchcase(name, known["test"]):
                 item.add_marker(pytest.mark.xfail(strict=True, reason=f"{known['reason']} ({known['issue']})"))
+
+
+def _size(item: pytest.Item) -> int:
+    """Tests of large networks come first: a process has most room for them while it is new."""
+    size_of = getattr(getattr(item, "module", None), "size_of", None)
+    return size_of(item) if size_of else 0
 
 
 @pytest.fixture(scope="session")

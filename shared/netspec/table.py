@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import TextWrapper
 from typing import Any
 
 from netspec.graph import Graph
@@ -25,7 +25,6 @@ NUMBERS = ("classes", "trainable", "total", "macs")
 NARROW = {"family", "paper", "classes"}  # columns that a terminal without room for all of them does without
 COUNTS = "total: trainable and running statistics. MACs: multiply-adds for one image."
 UNBROKEN = "\xa0"  # a space at which no line ends
-WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
 Entries = Sequence[tuple[Architecture, Graph]]
 
 
@@ -142,5 +141,8 @@ def _listed(columns: Sequence[Column], lines: Iterable[Row], width: int) -> Iter
             for (column, _), part in zip(cells, parts, strict=True)
         ]
         margin = " " * (len(name) - len(name.lstrip()) + 4)
-        for text in wrap("; ".join(kept), width, initial_indent=margin, subsequent_indent=margin, **WHOLE_WORDS):
+        wrapper = TextWrapper(
+            width, initial_indent=margin, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+        )
+        for text in wrapper.wrap("; ".join(kept)):
             yield Text(text.replace(UNBROKEN, " "))

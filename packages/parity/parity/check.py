@@ -12,10 +12,12 @@ from netspec.init import Weights, stream
 from parity import locate
 from parity.counting import Counts, of_layers, of_models
 from parity.memory import release
-from parity.runners import KerasRunner, OnnxRunner, Sides, TorchRunner, native_logits
+from parity.runners import KerasRunner, OnnxRunner, Runner, Sides, TorchRunner, TrainingStep, native_logits
+from parity.spool import Spool
 from trainspec.plan import one_hot
 
 CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")
+FRAMEWORKS = ("torch", "keras")
 IMAGES = 8
 
 
@@ -50,8 +52,8 @@ class Subject:
     """A graph under comparison: one draw of weights, images and noise for all."""
 
     graph: Graph
-    weights: Weights
-    keras_weights: Weights
+    weights: Mapping[str, np.ndarray]
+    keras_weights: Mapping[str, np.ndarray]
     feeds: dict[str, np.ndarray] = field(repr=False)
 
     @property
@@ -59,23 +61,30 @@ class Subject:
         return {"image": self.feeds["image"]}
 
 
-def subject(graph: Graph, weights: Weights | None = None, keras_weights: Weights | None = None) -> Subject:
+def subject(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray] | None = None,
+    keras_weights: Mapping[str, np.ndarray] | None = None,
+) -> Subject:
     """Probe weights with measured statistics, unless given; `IMAGES` images; the draws of `explicit_noise`."""
     from onnx_impl.measure import probe
     from onnx_impl.verify import random_images
 
-    weights = probe(graph) if weights is None else weights
+    weights = Spool(probe(graph).items()) if weights is None else weights
     feeds = {"image": random_images(graph, IMAGES, seed=1), **draw_noise(explicit_noise(graph), IMAGES, seed=1)}
     return Subject(graph, weights, weights if keras_weights is None else keras_weights, feeds)
 
 
 def frameworks(one: Subject, dtype: str, graph: Graph | None = None) -> Sides:
     """Both with the subject's weights, on its graph or on `graph`, which has the same weights."""
-    graph = graph or one.graph
-    return {
-        "torch": TorchRunner(graph, one.weights, dtype),
-        "keras": KerasRunner(graph, one.keras_weights, dtype),
-    }
+    return {name: framework(name, one, dtype, graph) for name in FRAMEWORKS}
+
+
+def framework(name: str, one: Subject, dtype: str, graph: Graph | None = None) -> Runner:
+    """One of `frameworks`."""
+    if name == "torch":
+        return TorchRunner(graph or one.graph, one.weights, dtype)
+    return KerasRunner(graph or one.graph, one.keras_weights, dtype)
 
 
 Done = dict[tuple[str, Graph], list[Result]]
@@ -145,34 +154,52 @@ def float32_forward(one: Subject, runners: Sides, *, native: bool) -> Result:
 
 
 def in_float64(one: Subject) -> Iterator[Result]:
-    """Outputs in evaluation; gradients, statistics and weights of a training step, with the same noise for both."""
-    graph = explicit_noise(one.graph)
-    trained = frameworks(one, "float64", graph)
-    yield from float64_forward(one, trained if graph.nodes == one.graph.nodes else frameworks(one, "float64"))
-    yield from training_step(one, trained)
-    del trained
-    release()
+    """Outputs in evaluation; gradients, statistics and weights of a training step, with the same noise for both.
+
+    One framework at a time holds its network: a VGG with its gradients and its momentum is a gigabyte.
+    """
+    noisy = explicit_noise(one.graph)
+    logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
+    steps: dict[str, TrainingStep] = {}
+    for name in FRAMEWORKS:
+        if noisy.nodes != one.graph.nodes:
+            logits[name] = framework(name, one, "float64").forward(one.images)
+        runner = framework(name, one, "float64", noisy)
+        if name not in logits:
+            logits[name] = runner.forward(one.images)
+        steps[name] = runner.train_once(one.feeds, _targets(noisy))
+        del runner
+        release()
+    yield from judge_logits(one, logits)
+    yield from judge_steps(one, steps)
 
 
-def float64_forward(one: Subject, runners: Sides) -> Iterator[Result]:
+def float64_forward(one: Subject) -> Iterator[Result]:
+    """Outputs in evaluation alone."""
+    logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
+    for name in FRAMEWORKS:
+        logits[name] = framework(name, one, "float64").forward(one.images)
+    yield from judge_logits(one, logits)
+
+
+def judge_logits(one: Subject, logits: Mapping[str, np.ndarray]) -> Iterator[Result]:
     """Both frameworks' logits: agreement in float64 proves the same function. The ONNX builder's are float32."""
-    outputs = {name: runner.forward(one.images) for name, runner in runners.items()}
-    unit = spread(outputs["torch"])
-    difference = tensor_difference({"logits": outputs["torch"]}, {"logits": outputs["keras"]})
-    where = "" if difference.within else locate.by_values_in_float64(one.graph, runners, one.images, training=False)
+    unit = spread(logits["torch"])
+    difference = tensor_difference({"logits": logits["torch"]}, {"logits": logits["keras"]})
+    where = ""
+    if not difference.within:
+        where = locate.by_values_in_float64(one.graph, frameworks(one, "float64"), one.images, training=False)
     yield Result("float64", difference.within, f"{difference.value:.1e}", where, difference.value)
-    logits = OnnxRunner(one.graph, one.weights).forward(one.images)
-    difference = forward_difference(outputs["torch"], logits, unit=unit)
-    where = "" if difference.within else locate.by_values_in_float32(one.graph, runners, one.images["image"])
+    difference = forward_difference(logits["torch"], logits["onnx"], unit=unit)
+    where = ""
+    if not difference.within:
+        where = locate.by_values_in_float32(one.graph, frameworks(one, "float64"), one.images["image"])
     yield Result("onnx", difference.within, f"{difference.value:.1e}", where, difference.value)
 
 
-def training_step(one: Subject, runners: Sides) -> Iterator[Result]:
+def judge_steps(one: Subject, steps: Mapping[str, TrainingStep]) -> Iterator[Result]:
     """One step on soft targets: gradients, batch-norm statistics, and all weights after the update."""
     graph = explicit_noise(one.graph)
-    classes = graph.shapes[graph.outputs[0]][0]
-    targets = one_hot(stream(1, "labels").integers(0, classes, IMAGES), classes, smoothing=0.1)
-    steps = {name: runner.train_once(one.feeds, targets) for name, runner in runners.items()}
     for kind in ("gradients", "statistics", "step"):
         torch, keras = (getattr(steps[name], kind) for name in ("torch", "keras"))
         if kind == "statistics" and not torch and not keras:
@@ -181,6 +208,11 @@ def training_step(one: Subject, runners: Sides) -> Iterator[Result]:
         difference = tensor_difference(torch, keras)
         where = "" if difference.within else _in_training(one, graph, difference, kind, torch, keras)
         yield Result(kind, difference.within, f"{difference.value:.1e}", where, difference.value)
+
+
+def _targets(graph: Graph) -> np.ndarray:
+    classes = graph.shapes[graph.outputs[0]][0]
+    return one_hot(stream(1, "labels").integers(0, classes, IMAGES), classes, smoothing=0.1)
 
 
 def _in_training(one: Subject, graph: Graph, difference: Difference, kind: str, torch: Weights, keras: Weights) -> str:

@@ -18,7 +18,6 @@ from parity.check import CHECKS, Done, Plan, Result, check
 from parity.goldens import expected
 from parity.log import Log, Row
 from parity.memory import release
-from parity.runners import KerasRunner
 from trainspec.runs.machine import cores
 
 
@@ -109,7 +108,6 @@ def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
         compare()
     elif reason := failure(compare):
         results.append(Result("compared", False, "-", reason))
-    KerasRunner.forget()
     release()
     return Row.of(plan, results, time.perf_counter() - begin)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
+from trainspec.runs import cgroups
 
 
 def describe_machine() -> dict[str, str | int | float]:
@@ -21,20 +21,9 @@ def describe_machine() -> dict[str, str | int | float]:
 
 
 def cores() -> int:
-    """How many this process may use: those it may run on, or its container's share of them where that is less."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(allowed, _container_share(CGROUPS))))
-
-
-def _container_share(root: Path) -> float:
-    """The cores that a container may use (cgroup version 2, then 1), infinite where there is no limit."""
-    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((root / file).read_text(encoding="ascii") for file in files).split()
-            return math.inf if quota in ("max", "-1") else int(quota) / int(period)
-        except (OSError, ValueError, ZeroDivisionError):
-            continue
-    return math.inf
+    """How many this process may use, by its affinity and by the limits of its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(count, cgroups.cores())))
 
 
 def processes(gib: float) -> int:
@@ -79,13 +68,14 @@ def _cpu_model() -> str:
 
 
 def _free_gib() -> float:
-    """What processes can still have, or all there is where the system does not say."""
+    """What processes can still have, within the limits of the container; all there is if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         lines = []
     available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(available[0]) / 2**20 if available else _memory_gib()
+    free = int(available[0]) / 2**20 if available else _memory_gib()
+    return min(free, cgroups.free_memory() / 2**30)
 
 
 def _memory_gib() -> float:

@@ -2,7 +2,7 @@
 
 from parity.runners.keras import KerasRunner
 from parity.runners.onnx import OnnxRunner, native_logits
-from parity.runners.runner import Feeds, Runner, Sides
+from parity.runners.runner import Feeds, Runner, Sides, TrainingStep
 from parity.runners.torch import TorchRunner
 
-__all__ = ["Feeds", "KerasRunner", "OnnxRunner", "Runner", "Sides", "TorchRunner", "native_logits"]
+__all__ = ["Feeds", "KerasRunner", "OnnxRunner", "Runner", "Sides", "TorchRunner", "TrainingStep", "native_logits"]

@@ -1,6 +1,7 @@
 """A network in Keras."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from netspec import Graph, Node
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
 from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
+from parity.spool import Spool
 
 MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value until its end
 
@@ -16,7 +18,7 @@ MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value un
 class KerasRunner:
     name = "keras"
 
-    def __init__(self, graph: Graph, weights: Weights, dtype: str) -> None:
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], dtype: str) -> None:
         from keras_impl.quiet import import_keras
 
         import_keras()
@@ -90,20 +92,19 @@ class KerasRunner:
             total = sum(weights[name] * loss(targets.astype(self.dtype), output) for name, output in heads.items())
         gradients = tape.gradient(total, [variable.value for variable in trained])
         names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(self.model)}
-        moved = {}
-        for variable, gradient in zip(trained, gradients, strict=True):
+        del tape, heads, total
+        moved = Spool(
+            (names[id(variable)][0], from_channels_last(np.asarray(gradient), names[id(variable)][1]))
+            for variable, gradient in zip(trained, gradients, strict=True)
+        )
+        del gradients
+        optimizer.build(trained)
+        for variable in trained:  # one gradient at a time is in memory
             name, layout = names[id(variable)]
-            moved[name] = from_channels_last(np.asarray(gradient), layout)
-        optimizer.apply(gradients, trained)
-        after = self.weights()
+            optimizer.apply([tf.constant(to_channels_last(moved[name], layout))], [variable])
+        del optimizer
+        after = Spool(self.weights().items())
         return TrainingStep(moved, {name: after[name] for name in after if name not in moved}, after)
-
-    @staticmethod
-    def forget() -> None:
-        """Let go of the models: Keras remembers each that was made."""
-        import keras
-
-        keras.backend.clear_session()
 
     def native_onnx(self) -> Any:
         from keras_impl.export import convert

@@ -1,5 +1,6 @@
 """A network as ONNX under onnxruntime."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,7 @@ class OnnxRunner:
 
     name = "onnx"
 
-    def __init__(self, graph: Graph, weights: Weights) -> None:
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray]) -> None:
         self.graph, self.given = graph, weights
 
     @cached_property

@@ -23,11 +23,11 @@ RATE = 0.1
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What a step in training mode gives: gradients of trainables, batch-norm statistics, and all tensors behind it."""
+    """What a step in training mode gives: the gradients of trainables; after it, the statistics and all tensors."""
 
-    gradients: Weights
-    statistics: Weights
-    step: Weights
+    gradients: Mapping[str, np.ndarray]
+    statistics: Mapping[str, np.ndarray]
+    step: Mapping[str, np.ndarray]
 
 
 class Runner(Protocol):

@@ -1,5 +1,6 @@
 """A network in PyTorch."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -8,12 +9,13 @@ import numpy as np
 from netspec import Graph, Node
 from netspec.init import Weights
 from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
+from parity.spool import Spool
 
 
 class TorchRunner:
     name = "torch"
 
-    def __init__(self, graph: Graph, weights: Weights, dtype: str) -> None:
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], dtype: str) -> None:
         import torch
 
         import torch_impl
@@ -78,9 +80,11 @@ class TorchRunner:
         heads = by_name(self.model.train()(*self._tensors(feeds)))
         loss_of(heads, expected, self.graph.heads).backward()  # type: ignore[no-untyped-call]
         parameters: dict[str, Any] = dict(self.model.named_parameters())
-        gradients = {name: parameter.grad.numpy().copy() for name, parameter in parameters.items()}
+        del heads
+        gradients = Spool((name, parameter.grad.numpy()) for name, parameter in parameters.items())
         optimizer.step()
-        after = self.weights()
+        optimizer.zero_grad()
+        after = Spool(self.weights().items())
         return TrainingStep(gradients, {name: after[name] for name in after if name not in parameters}, after)
 
     def native_onnx(self) -> Any:
