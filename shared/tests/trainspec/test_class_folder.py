@@ -97,7 +97,7 @@ def test_what_is_left_out_is_said(tmp_path):
         data = load(path)
         assert len(data.train) == 16
         assert data.summary() == (
-            "train 16 of 2, validation 2 of 2, test 2 of 2 classes; left out: "
+            "train 16 images of 2 classes, validation 2 of 2, test 2 of 2; left out: "
             "4 hidden (.DS_Store, .git, a/.DS_Store, ...); 2 made by a system (__MACOSX, a/Thumbs.db); "
             "3 not an image (README.txt, a/LICENSE, labels.csv)"
         )
@@ -106,9 +106,9 @@ def test_what_is_left_out_is_said(tmp_path):
 
 def test_nothing_left_out(tmp_path):
     data = load(write_folder(tmp_path / "set", class_files()))
-    assert data.summary() == "train 16 of 2, validation 2 of 2, test 2 of 2 classes; left out: nothing"
+    assert data.summary() == "train 16 images of 2 classes, validation 2 of 2, test 2 of 2; left out: nothing"
     assert open_data("digits", 8, notice=silent).summary() == (
-        "train 1,293 of 10, validation 144 of 10, test 360 of 10 classes; left out: nothing"
+        "train 1,293 images of 10 classes, validation 144 of 10, test 360 of 10; left out: nothing"
     )
 
 

@@ -76,10 +76,13 @@ class DataSet:
 
     def summary(self) -> str:
         """One line: the images and classes of each split, and what was left out and why."""
-        splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        counts = (f"{name} {len(split):,} of {len(split.classes)}" for name, split in splits.items())
+        train, validation, test = self.train, self.validation, self.test
         left_out = "; ".join(map(str, self.left_out)) or "nothing"
-        return f"{', '.join(counts)} classes; left out: {left_out}"
+        return (
+            f"train {len(train):,} images of {len(train.classes)} classes, "
+            f"validation {len(validation):,} of {len(validation.classes)}, "
+            f"test {len(test):,} of {len(test.classes)}; left out: {left_out}"
+        )
 
     @cached_property
     def fingerprint(self) -> str:

@@ -27,6 +27,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from netspec.errors import DataError, StorageError
 from netspec.files import cannot_write, clear_abandoned, make_folder
+from netspec.stopping import check
 
 CONNECT_SECONDS = 5.0  # name resolution included, so that a machine without network hears of it soon
 STALL_SECONDS = 20.0
@@ -171,6 +172,7 @@ def _copy(
         file.write(block)
         received += len(block)
         advance(len(block))
+        check()
     return received
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from deploy.errors import ImageError
 from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
 from netspec.errors import DataError
+from netspec.stopping import until_stopped
 
 __all__ = ["RESIZE_RULE", "decode", "decode_all", "resize", "resize_arrays"]
 
@@ -28,7 +29,7 @@ def resize_arrays(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     if images.shape[1:3] == (size, size):
         return images
     resized = np.empty((len(images), size, size, 3), np.uint8)  # gigabytes for CIFAR at 128 pixels: never two of them
-    for image, place in zip(images, resized, strict=True):
+    for image, place in until_stopped(zip(images, resized, strict=True)):
         place[:] = np.asarray(resize(Image.fromarray(image), size))
     return resized
 
@@ -59,7 +60,7 @@ def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[
         while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)
             images = pool.map(decoded, chunk) if large else (decode(content, size, name) for name, content in chunk)
-            yield from zip((name for name, _ in chunk), images, strict=True)
+            yield from until_stopped(zip((name for name, _ in chunk), images, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)  # after an error, or when nobody wants more
 
