@@ -93,6 +93,10 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
         status = _failed(str(error))
     except MemoryError as error:
         status = _failed(f"not enough memory{f' ({error})' if str(error) else ''}; ask for less, or free some")
+    except FileNotFoundError:
+        if _has_folder():
+            raise
+        status = _failed("the working folder does not exist any more; go to another one")
     except RecursionError:
         status = _failed("something given is nested too deeply to be read")
     except KeyboardInterrupt as signalled:
@@ -102,6 +106,15 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     return status
+
+
+def _has_folder() -> bool:
+    """Whether the working folder is there; whoever removed it may have made another of its name."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _failed(message: str) -> int:

@@ -63,6 +63,12 @@ ENDS = {  # what a command does -> exit status, and what stderr says
     "no end": ("main(argv)", 2, r"error: .* nested too deeply.*\n"),
     "its own status": ("return 1", 1, ""),
     "a text to leave with": ("sys.exit('no')", 2, ""),
+    "no working folder": (
+        "import os, tempfile; folder = tempfile.mkdtemp(); os.chdir(folder); os.rmdir(folder); os.getcwd()",
+        2,
+        r"error: the working folder does not exist any more; .*\n",
+    ),
+    "no such file, which is a fault of ours": ("open('nowhere')", 1, r"(?s)Traceback.*FileNotFoundError.*"),
     "a fault of ours": ("1 / 0", 1, r"(?s)Traceback.*ZeroDivisionError.*"),
     "Ctrl-C": ("import os; os.kill(os.getpid(), 2)", 130, r"interrupted\n"),
     "SIGTERM": ("import os, time; os.kill(os.getpid(), 15); time.sleep(9)", 143, r"terminated\n"),
