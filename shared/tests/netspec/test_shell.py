@@ -60,6 +60,12 @@ ENDS = {  # what a command does -> exit status, and what stderr says
     "an error": ("raise shell.DeployError('no\\n such  thing')", 2, r"error: no such thing\n"),
     "no memory": ("raise MemoryError", 2, r"error: not enough memory; .*\n"),
     "no memory for an array": ("import numpy; numpy.zeros(2**55)", 2, r"error: not enough memory \(Unable .*\n"),
+    "no memory on a GPU": (
+        "raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB.\\nSee the documentation')",
+        2,
+        r"error: not enough memory \(CUDA out of memory. Tried to allocate 2 GiB.\); .*batches\n",
+    ),
+    "another error of a framework": ("raise RuntimeError('shapes differ')", 1, r"(?s)Traceback.*shapes differ\n"),
     "no end": ("main(argv)", 2, r"error: .* nested too deeply.*\n"),
     "its own status": ("return 1", 1, ""),
     "a text to leave with": ("sys.exit('no')", 2, ""),
