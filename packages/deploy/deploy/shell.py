@@ -18,6 +18,8 @@ from deploy.errors import DeployError
 MISTAKE = 2  # exit status
 SIGNALLED = 128  # what shells add to a signal's number to have a status: 130 after Ctrl-C, 143 after SIGTERM
 
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "OOM when allocating", "RESOURCE_EXHAUSTED")
+
 _UNSEEN = frozenset("\u061c\u200e\u200f")  # marks that change the direction of what follows them
 _DIRECTIONS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
 _CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))  # control, lone surrogate, line separator, paragraph separator
@@ -93,16 +95,37 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
         status = _unwritten(error)
     except error_types as error:
         status = _failed(str(error))
-    except MemoryError as error:
-        status = _failed(f"not enough memory{f' ({error})' if str(error) else ''}; ask for less, or free some")
+    except FileNotFoundError:
+        if _has_folder():
+            raise
+        status = _failed("the working folder does not exist any more; go to another one")
     except RecursionError:
         status = _failed("something given is nested too deeply to be read")
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = next(iter(str(error).strip().splitlines()), "")[:200]
+        status = _failed(f"not enough memory{f' ({reason})' if reason else ''}; ask for less, as smaller batches")
     except KeyboardInterrupt as stop:
         complain(str(stop) or "interrupted")
         status = _flushed(SIGNALLED + getattr(stop, "number", signal.SIGINT))
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     return status
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was exhausted, the machine's or a GPU's, by the words of NumPy, PyTorch, TensorFlow or XLA."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def _has_folder() -> bool:
+    """Whether the working folder is there; whoever removed it may have made another of its name."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _failed(message: str) -> int:
