@@ -1,0 +1,36 @@
+import argparse
+from dataclasses import replace
+
+import pytest
+
+from trainspec import estimate
+from trainspec.estimate import cpu_seconds, in_words
+from trainspec.recipes import Recipe
+from trainspec.task import add_task_options, read_task
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "about 2 minutes"), (1200, "about 20 minutes"), (10_000, "about 3 hours"), (1e6, "about 12 days")],
+)
+def test_in_words(seconds, words):
+    assert in_words(seconds) == words
+
+
+def test_the_network_it_was_measured_on_takes_what_was_measured(monkeypatch):
+    monkeypatch.setattr(estimate, "cores", lambda: 2)
+    seconds = cpu_seconds("resnet20", replace(Recipe(), epochs=10), 32, 4300)
+    assert seconds == pytest.approx(100, rel=0.05)
+
+
+def test_a_training_says_what_it_trains_on(capsys, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    parser = argparse.ArgumentParser()
+    add_task_options(parser)
+    read_task(parser.parse_args(["lenet5"]), "torch_impl train", ["lenet5"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("*** no GPU: training on the UCI optical digits (embedded); --data cifar10 trains on ")
+    assert lines[0].endswith(" here ***")
+    assert lines[-1] == (
+        "images     train 1,293 of 10, validation 144 of 10, test 360 of 10 classes; left out: nothing"
+    )
