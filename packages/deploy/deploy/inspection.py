@@ -19,6 +19,7 @@ import numpy as np
 from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
 from deploy.errors import ModelError
 from deploy.proto import model_class
+from deploy.runs import check_finished
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 WEIGHT = "weight"  # the doc string of an initializer that is a canonical weight, and no constant of an operator's
@@ -50,11 +51,12 @@ class Inspected:
 
 
 def read_model(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a model's file, or of `model.onnx` in the folder of a run. Raises `ModelError`."""
+    """The bytes of a model's file, or of `model.onnx` in the folder of a finished run. Raises `ModelError`."""
     try:
         place = Path(path)
         mode = os.stat(place).st_mode
         if stat.S_ISDIR(mode):
+            check_finished(place)
             place = place / "model.onnx"
             if not place.is_file():
                 raise ModelError(f"{path}: a folder without a model.onnx; give an ONNX file or the folder of a run")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deploy.errors import ImageError
 from deploy.images import MAX_BYTES, read_file
 from netspec.errors import DataError
+from netspec.stopping import until_stopped
 from trainspec.data.archives import is_archive, read_archive, stem
 from trainspec.data.cache import Arrays, Notice, cached
 from trainspec.data.dataset import (
@@ -47,7 +48,7 @@ def load_class_folder(path: Path, image_size: int, seed: int, notice: Notice) ->
     `seed` draws the validation split, where the set brings none. Raises `DataError` in one line that names the file.
     """
     try:
-        entries = [] if is_archive(path) else list(walk(path))
+        entries = [] if is_archive(path) else list(until_stopped(walk(path)))
         key = _fingerprint(path, entries)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error

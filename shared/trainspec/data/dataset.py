@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.shell import printable
 from netspec.errors import DataError
 
 HELD_OUT = 0.1  # of the training split for validation: 5,000 images of CIFAR's 50,000
@@ -95,7 +96,7 @@ class DataSet:
 
 def shown(name: str) -> str:
     """A file's or a class's name as a message can have it: in one line, without terminal escapes, printable."""
-    return name if name.isprintable() else repr(name)[1:-1]
+    return printable(name)
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

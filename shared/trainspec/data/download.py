@@ -32,6 +32,7 @@ from netspec.stopping import check
 CONNECT_SECONDS = 5.0  # name resolution included, so that a machine without network hears of it soon
 STALL_SECONDS = 20.0
 WAIT_SECONDS = 2.0  # for another process, before a word is said about it
+LOOK_SECONDS = 0.5  # after which a waiting process looks whether it was asked to stop
 ATTEMPTS = 3
 BLOCK = 1 << 18
 MAX_BYTES = 1 << 32  # of a file whose size is not published: a server may send for ever
@@ -107,7 +108,11 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
             lock.acquire(timeout=WAIT_SECONDS)
         except Timeout:
             Console(stderr=True).print(f"another process downloads {name}: waiting for it", highlight=False)
-            lock.acquire()
+            while True:
+                check()
+                with suppress(Timeout):
+                    lock.acquire(timeout=LOOK_SECONDS)
+                    break
     except OSError as error:
         raise cannot_write(path, error) from error
     try:

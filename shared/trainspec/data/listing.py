@@ -14,6 +14,7 @@ from deploy.encoded import HEAD, READ, format_of
 from deploy.errors import ImageError
 from deploy.images import SUFFIXES, file_format
 from netspec.errors import DataError
+from netspec.stopping import until_stopped
 from trainspec.data.archives import open_archive
 from trainspec.data.dataset import LeftOut, shown
 
@@ -60,7 +61,7 @@ class Listing:
 def list_folder(path: Path, entries: list[Entry]) -> Listing:
     """The `entries` of a folder (see `walk`), sorted out by content. Raises `DataError`."""
     listing = Listing()
-    for entry in entries:
+    for entry in until_stopped(entries):
         if entry.reason:
             listing.leave_out(entry.name, entry.reason)
         elif entry.is_folder:
@@ -75,7 +76,7 @@ def list_archive(path: Path) -> Listing:
     listing = Listing()
     seen: set[str] = set()
     with open_archive(path) as members:
-        for member in members:
+        for member in until_stopped(members):
             name = member_name(member.name)
             if found := _reason(PurePosixPath(name)):
                 listing.leave_out(*found)
