@@ -131,14 +131,9 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")
 
 
-def state_of(run: Run) -> str:
-    """`finished`, or how the run stands: `running`, `interrupted`, `failed`, `killed`."""
-    return str(getattr(run, "state", run.facts["status"]))
-
-
 def check_finished(run: Run, *, unfinished: bool) -> None:
     """Raise `DataError` for a run that is not finished, or where `unfinished` is wanted print a line that says so."""
-    if (state := state_of(run)) != FINISHED:
+    if (state := run.state) != FINISHED:
         end = ENDS.get(state, f"has the status '{state}'; train again")
         if not unfinished:
             raise DataError(f"{run.folder} {end}, or give --unfinished to take what it has")

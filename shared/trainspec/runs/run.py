@@ -9,13 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from deploy.runs import is_running, state_of
 from deploy.shell import printable
 from netspec.errors import StorageError
 from netspec.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
-from trainspec.runs.lock import RunLock, is_running
+from trainspec.runs.lock import RunLock
 from trainspec.runs.machine import describe_machine, describe_versions
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
@@ -101,8 +102,7 @@ class Run:
         """The run in `folder`, to read it. Raises `DataError` where there is none."""
         running = is_running(folder)  # before its status is read: it may end meanwhile
         facts, metrics = read_facts(folder)
-        status = facts["status"]
-        state = "killed" if status == "running" and not running else status
+        state = str(state_of(facts["status"], running))
         if not running:
             for place in (folder, folder / PROOF):
                 clear_abandoned(place)
