@@ -175,6 +175,12 @@ def zipped_pickle(path, content):
         archive.writestr("x/data.pkl", content)
 
 
+def repeated(path):
+    """A storage that a thousand tensors show: they would take a thousand times the file's size."""
+    one = torch.ones(1000)
+    torch.save({f"{i}": one for i in range(1000)}, path)
+
+
 REFUSED = {  # what it is -> how it is written, and what the sentence says
     "missing": (lambda path: save_file(without("stem.weight"), path), "'stem.weight' of resnet20 is not in"),
     "surplus": (lambda path: save_file({**state(), "more": torch.ones(2)}, path), "'more' of resnet20 is no tensor"),
@@ -210,6 +216,7 @@ REFUSED = {  # what it is -> how it is written, and what the sentence says
     "compressed": (compressed, "compressed"),
     "short_safetensors": (short_safetensors, "cannot read weights"),
     "other_zip": (lambda path: zipfile.ZipFile(path, "w").writestr("a", "b"), "not one of torch.save"),
+    "repeated": (repeated, "its tensors are larger than the file"),
     "no_end": (lambda path: zipped_pickle(path, b"\x80\x02}"), "cannot read weights"),
     "underflow": (lambda path: zipped_pickle(path, b"\x80\x02R."), "cannot read weights"),
     "persistent": (lambda path: zipped_pickle(path, b"\x80\x02K\x01Q."), "cannot read weights"),

@@ -6,6 +6,7 @@ says of other classes and functions stays a name.
 """
 
 import math
+import os
 import pickletools
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -68,14 +69,17 @@ def read_state_dict(path: str) -> dict[str, tuple[str, np.ndarray]]:
             raise WeightsError(f"{path} is a zip archive, but not one of torch.save")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
             raise WeightsError(f"{path} is compressed, as torch.save never does")
+        size = os.path.getsize(path)
+        if sum(entry.file_size for entry in entries.values()) > size:
+            raise WeightsError(f"{path} is damaged: its entries are larger than the file")
         if entries[f"{top}data.pkl"].file_size > LARGEST_PICKLE:
             raise WeightsError(f"{path} lists more than the tensors of any network")
         state = _state(unpickled(archive.read(f"{top}data.pkl")), path)
         big = f"{top}byteorder" in entries and archive.read(f"{top}byteorder") == b"big"
-        return {
-            name: (view.storage.dtype, _array(view, archive.read(f"{top}data/{view.storage.key}"), big))
-            for name, view in state.items()
-        }
+        if sum(math.prod(view.shape) for view in state.values()) > size:  # a number has a byte at least
+            raise WeightsError(f"{path} is damaged: its tensors are larger than the file")
+        stored = {key: archive.read(f"{top}data/{key}") for key in {view.storage.key for view in state.values()}}
+        return {name: (view.storage.dtype, _array(view, stored[view.storage.key], big)) for name, view in state.items()}
 
 
 def _state(value: Any, path: str) -> dict[str, View]:
@@ -96,10 +100,10 @@ def _state(value: Any, path: str) -> dict[str, View]:
 def _array(view: View, stored: bytes, big: bool) -> np.ndarray:
     kind = np.dtype("uint16" if view.storage.dtype == "bfloat16" else view.storage.dtype)
     flat = np.frombuffer(stored, kind.newbyteorder(">" if big else "<"), view.storage.count)
-    last = view.offset + sum((count - 1) * stride for count, stride in zip(view.shape, view.strides, strict=True))
     numbers: list[int] = [view.offset, *view.shape, *view.strides]
-    size = math.prod(view.shape)
-    if min(numbers) < 0 or size > len(flat) or (size and last >= len(flat)):
+    last = view.offset + sum((size - 1) * step for size, step in zip(view.shape, view.strides, strict=True))
+    count = math.prod(view.shape)
+    if min(numbers) < 0 or count > len(flat) or (count and last >= len(flat)):
         raise ValueError("a tensor reaches beyond its storage")
     strides = tuple(stride * kind.itemsize for stride in view.strides)
     array = np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
