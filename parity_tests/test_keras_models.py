@@ -371,13 +371,25 @@ def with_layers_replaced(model: keras.Model) -> keras.Model:
     return keras.models.clone_model(model, clone_function=replace)
 
 
+def quantized(model: keras.Model) -> keras.Model:
+    model.quantize("int8")
+    return model
+
+
+def adapted(model: keras.Model) -> keras.Model:
+    model.get_layer("fc").enable_lora(2)
+    return model
+
+
 REFUSED: dict[Callable[[keras.Model], Any], str] = {
     with_layers_around: "layers around the network: pass the model inside it, 'network",
     with_an_operation_behind: "pass the model inside it, 'network",
     twice: "pass the model inside it, 'network",
     features: "lacks the layer",
-    with_another_head: "has a layer of its own, 'mine'",
-    with_layers_replaced: "has a layer of its own, 'stem.bn.relu'",
+    with_another_head: "has a foreign or changed layer, 'mine'",
+    with_layers_replaced: "has a foreign or changed layer, 'stem.bn.relu'",
+    quantized: "has a foreign or changed layer, 'fc'",
+    adapted: "has a foreign or changed layer, 'fc'",
     Own: "is a class of its own: pass the network inside it, 'network",
     lambda model: keras.Sequential(
         [keras.layers.Dense(3)]

@@ -59,6 +59,16 @@ def test_a_stderr_that_is_no_file_is_no_matter(stderr, monkeypatch, capfd, tmp_p
     assert capfd.readouterr().err == ""
 
 
+def test_without_room_for_a_file_the_log_is_shown(monkeypatch, capfd):
+    def full() -> None:
+        raise OSError
+
+    monkeypatch.setattr(quiet.tempfile, "TemporaryFile", full)
+    with quiet.without_start_up_log():
+        os.write(2, OTHERS)
+    assert capfd.readouterr().err.encode() == OTHERS
+
+
 def test_a_closed_stderr_stays_closed(tmp_path):
     code = "import os\nfrom keras_impl.quiet import without_start_up_log as quiet\nwith quiet(): print('inside')"
     done = session(code, tmp_path, shell="2>&-")

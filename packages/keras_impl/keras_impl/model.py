@@ -32,6 +32,9 @@ def build(
     `model`, `weights`, `seed` and `options` are as for the other builders; `dtype` is Keras's own, a
     precision or a policy. Every node is a layer of its dotted path; `model.spec` is the graph. A graph with
     explicit noise takes its draws as further inputs, in `graph.inputs`' order.
+
+    Keras saves, loads, clones, copies and nests it like any other model, and `spec` goes with it; where a file of
+    it is loaded, `keras_impl` must have been imported.
     """
     graph = resolve(model, **options)
     network = assemble(graph, dtype)

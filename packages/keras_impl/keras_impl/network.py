@@ -120,11 +120,14 @@ def spec_of(model: keras.Model) -> Graph:
     ops = {node.name: node.op for node in graph}
     odd = [name for name, layer in layers.items() if name not in ops or not _is_of(layer, ops[name])]
     for name in [*odd, *(name for name in ops if name not in layers)][:1]:
-        problem = "has a layer of its own" if name in layers else "lacks the layer"
+        problem = "has a foreign or changed layer" if name in layers else "lacks the layer"
         raise GraphError(f"'{network.name}' {problem}, '{name}': pass the model that keras_impl.build made")
     return graph
 
 
 def _is_of(layer: Any, op: Op) -> bool:
-    """Whether a layer is what the handler of the op makes."""
-    return layer.op.kind == op.kind if isinstance(layer, Layer) else type(layer) in KERAS_OWN
+    """Whether a layer is what the handler of the op makes, and not quantized or adapted by LoRA since."""
+    if isinstance(layer, Layer):
+        return layer.op.kind == op.kind
+    changed = getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False)
+    return type(layer) in KERAS_OWN and not changed

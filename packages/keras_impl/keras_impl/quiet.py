@@ -86,12 +86,12 @@ def without_start_up_log() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, which many networks in turn mean
     try:
-        kept = os.dup(2)
-    except OSError:  # it is closed: nobody reads
+        aside, kept = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  # closed below
+    except OSError:  # stderr is closed, or there is no room for a file
         yield
         return
-    flush_stderr()
-    with tempfile.TemporaryFile() as aside:
+    with aside:
+        flush_stderr()
         os.dup2(aside.fileno(), 2)
         unwanted: re.Pattern[bytes] | None = LOG
         try:
@@ -104,9 +104,10 @@ def without_start_up_log() -> Iterator[None]:
             os.dup2(kept, 2)
             os.close(kept)
             aside.seek(0)
-            for line in aside:
-                if unwanted is None or not unwanted.match(line):
-                    os.write(2, line)
+            with suppress(OSError):  # nobody reads any more
+                for line in aside:
+                    if unwanted is None or not unwanted.match(line):
+                        os.write(2, line)
 
 
 def flush_stderr() -> None:
