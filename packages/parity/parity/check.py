@@ -164,6 +164,7 @@ def in_float64(one: Subject) -> Iterator[Result]:
     for name in FRAMEWORKS:
         if noisy.nodes != one.graph.nodes:
             logits[name] = framework(name, one, "float64").forward(one.images)
+            release()
         runner = framework(name, one, "float64", noisy)
         if name not in logits:
             logits[name] = runner.forward(one.images)
@@ -179,6 +180,7 @@ def float64_forward(one: Subject) -> Iterator[Result]:
     logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
     for name in FRAMEWORKS:
         logits[name] = framework(name, one, "float64").forward(one.images)
+        release()
     yield from judge_logits(one, logits)
 
 
