@@ -46,7 +46,7 @@ def chosen(options: argparse.Namespace, framework: str, notice: Callable[[str], 
     if not options.weights:
         notice(f"no --weights: the file will have {PROBE_WEIGHTS}")
         contract = replace(contract, weights=PROBE_WEIGHTS)
-    weights = load_weights(graph, options.weights) if options.weights else probe(graph)
+    weights = load_weights(graph, options.weights, notice=notice) if options.weights else probe(graph)
     deployed = {name: weights[name] for name in inference(graph).params}
     metadata = replace(contract, weights_sha256=weights_hash(deployed)).properties()
     return Chosen(graph, weights, metadata, options.out or Path("exports") / f"{graph.name}-{framework}.onnx")
