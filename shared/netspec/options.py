@@ -75,7 +75,10 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     )
     add_form_options(parser)
     parser.add_argument(
-        "--weights", type=path, metavar="FILE", help="a .safetensors or .pt file; default: the weights of a RUN, or random probe weights"
+        "--weights",
+        type=path,
+        metavar="FILE",
+        help="a .safetensors or .pt file; default: the weights of a RUN, or random probe weights",
     )
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX opset; default: what the exporter is best at")
     parser.add_argument(

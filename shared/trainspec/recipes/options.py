@@ -81,7 +81,9 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(f"--{field.name}", metavar=field.name[0].upper(), help=field.metadata["help"] + choices)
     parser.add_argument("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h")
     parser.add_argument("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use")
-    parser.add_argument("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file")
+    parser.add_argument(
+        "--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file"
+    )
     parser.add_argument(
         "--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"
     )
