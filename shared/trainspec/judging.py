@@ -56,11 +56,13 @@ class Recorded:
         )
 
     @classmethod
-    def of_model(cls, path: Path, classes: Sequence[str], label: str, *, unfinished: bool = False) -> Self:
-        """Of an ONNX file, or the one in a run's folder, with the classes and the data's label out of its metadata.
+    def of_model(
+        cls, path: Path, classes: Sequence[str], label: str, fingerprint: str = "", *, unfinished: bool = False
+    ) -> Self:
+        """Of an ONNX file, or the one in a run's folder, with what its metadata say of its data.
 
-        What the run beside it recorded of the data of that label is held to, too. Raises `DataError` where that run
-        is not finished, unless `unfinished`.
+        The run beside it says where data of that label are. Raises `DataError` where that run is not finished, unless
+        `unfinished`.
         """
         folder = path.resolve() if path.is_dir() else path.resolve().parent
         for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`
@@ -70,8 +72,12 @@ class Recorded:
                 continue
             if run.facts["data_label"] == label:
                 check_finished(run, unfinished=unfinished)
-                return replace(cls.of(run), source=str(path), classes=tuple(classes))
-        return cls(str(path), label or "it does not say which", LABELS.get(label, ()), None, tuple(classes))
+                found = cls.of(run)
+                return replace(
+                    found, source=str(path), classes=tuple(classes), fingerprint=fingerprint or found.fingerprint
+                )
+        label, places = label or "it does not say which", LABELS.get(label, ())
+        return cls(str(path), label, places, None, tuple(classes), fingerprint or None)
 
     def find(self) -> FoundData:
         """The data set where it was. Raises `DataError` where it is not there any more."""
@@ -82,8 +88,8 @@ class Recorded:
                 continue
             if self.name in (None, found.name):
                 return found
-        tried = f" at {' or '.join(dict.fromkeys(self.places))}" if self.places else ""
-        raise DataError(f"{self.source}: the data that it was trained on ({self.label}) are not{tried}; give --data D")
+        tried = f"not at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
+        raise DataError(f"{self.source}: the data that it was trained on ({self.label}) are {tried}; give --data D")
 
     def load(self, asked: str | None, image_size: int, seed: int) -> DataSet:
         """The data set that is judged on: `asked`, as `--data` has it, or the recorded one.

@@ -91,6 +91,7 @@ class Task:
             architecture=self.graph.name,
             graph_digest=self.graph.digest,
             data=self.data.label,
+            data_fingerprint=self.data.fingerprint,
             weights_sha256=weights_hash({name: weights[name] for name in without_heads(self.graph).params}),
         ).properties()
 

@@ -42,7 +42,9 @@ def evaluate_onnx(
     height, width = contract.image_size
     if height != width:
         raise DataError(f"{path}: takes images of {height}x{width}; data sets are read as squares")
-    recorded = Recorded.of_model(path, contract.classes, contract.data, unfinished=unfinished)
+    recorded = Recorded.of_model(
+        path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
+    )
     data = recorded.load(choice, height, 0)  # the seed draws the validation split, not the test split
     if model.input_shape[0] != data.image_shape[2]:
         raise DataError(f"{path}: takes {model.input_shape[0]} channels, and {data.label} has {data.image_shape[2]}")
