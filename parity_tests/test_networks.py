@@ -32,7 +32,7 @@ def native_cover() -> list[str]:
     }
     missing, chosen = set.union(*traits.values()), []
     while missing:
-        best = max(traits, key=lambda name: (len(traits[name] & missing), -len(copies[name].nodes)))
+        best = max(traits, key=lambda name: (len(traits[name] & missing), -copies[name].num_total))
         chosen.append(best)
         missing -= traits[best]
     return chosen
