@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -17,6 +16,7 @@ from deploy import Classifier, ModelError
 from deploy.contract import PROBE_WEIGHTS, Contract
 from deploy.inspection import inspect
 from netspec import architecture, functional as f, initial_weights, save_weights, trace
+from netspec.compare import forward_difference
 from netspec.errors import DataError, DiptychError, ExportError, GraphError
 from netspec.init import probe_weights
 from netspec.limits import ONNX_BYTES, check_onnx_size, onnx_size
@@ -54,7 +54,7 @@ def test_our_operators_of_the_judge_are_the_evaluators(name):
     if name.startswith("local_response_norm"):
         pytest.skip("onnx's own is wrong")
     expected = onnx.reference.ReferenceEvaluator(model).run(["logits"], {"image": images})[0]
-    assert np.allclose(reference_forward(model, images), expected, rtol=1e-4, atol=1e-5)
+    assert forward_difference(reference_forward(model, images), expected, unit=float(np.abs(expected).max())).within
 
 
 NAMES = ("ein Hund", "猫")
@@ -180,13 +180,12 @@ def test_options_in_a_name_are_kept(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "exports").iterdir()] == ["resnet20(activation=mish)-onnx.onnx"]
 
 
-def test_a_file_above_2_gib_is_refused_at_once():
+def test_a_file_above_2_gib_is_refused_before_its_weights_are_drawn(monkeypatch):
     graph = architecture("vgg19", num_classes=200_000)
-    start = time.monotonic()
+    monkeypatch.setattr("netspec.weights.initial_weights", None)
     for attempt in (lambda: check_onnx_size(graph), lambda: build(graph)):
         with pytest.raises(ExportError, match=r"3\.\d\d GiB.*at most 2 GiB"):
             attempt()
-    assert time.monotonic() - start < 30  # 3 GiB of weights are not drawn
     check_onnx_size(architecture("vgg19"))
 
 

@@ -32,5 +32,5 @@ def test_a_training_says_what_it_trains_on(capsys, monkeypatch):
     assert lines[0].startswith("*** no GPU: training on the UCI optical digits (embedded); --data cifar10 trains on ")
     assert lines[0].endswith(" here ***")
     assert lines[-1] == (
-        "images     train 1,293 of 10, validation 144 of 10, test 360 of 10 classes; left out: nothing"
+        "images     train 1,293 images of 10 classes, validation 144 of 10, test 360 of 10; left out: nothing"
     )
