@@ -44,9 +44,11 @@ def between_steps() -> Iterator[None]:
 
     Also a decorator. Signals that are ignored (as under `nohup`) stay ignored. Outside the main thread nothing changes.
     """
+    global _asked
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _asked = None  # of work before this, which has ended
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     kept = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
@@ -63,6 +65,7 @@ def between_steps() -> Iterator[None]:
         for number, handler in kept.items():
             signal.signal(number, handler)
         os.close(writer)  # ends the thread
+    check()  # what arrived after the last look: the work is done, and whoever asked sees a status that is not 0
 
 
 def _listen(reader: int, numbers: frozenset[int]) -> None:

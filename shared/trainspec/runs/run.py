@@ -13,6 +13,7 @@ from deploy.runs import is_running, state_of
 from deploy.shell import printable
 from netspec.errors import StorageError
 from netspec.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
+from netspec.stopping import check
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
@@ -125,7 +126,12 @@ class Run:
         self.save()
 
     def finish(self, **figures: Any) -> None:
-        """The training is over: keep its figures: `test_top1` (percent), `images_per_second`, `train_seconds`, ..."""
+        """The training is over: keep its figures: `test_top1` (percent), `images_per_second`, `train_seconds`, ...
+
+        A signal that has arrived until now makes it an interrupted one.
+        """
+        self._draw()
+        check()
         self._end("finished", figures)
 
     def discard(self) -> None:
@@ -156,6 +162,7 @@ class Run:
     def _break_off(self, error: BaseException) -> None:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         try:
+            self._draw()
             self._end(status, {"reason": " ".join(str(error).split()) or type(error).__name__})
         except StorageError:
             _rewrite_status(self.folder / "run.json", status)
@@ -163,12 +170,14 @@ class Run:
             if not isinstance(error, StorageError):  # one is enough, and the first says more
                 raise
 
-    def _end(self, status: str, figures: Mapping[str, Any]) -> None:
-        """The status is written last of all: whoever reads it finds everything else in place."""
+    def _draw(self) -> None:
         self.save()
         if self.metrics:
             with replacing(self.folder / "curves.png") as file:
                 draw_curves(file, printable(self.title), self.metrics)
+
+    def _end(self, status: str, figures: Mapping[str, Any]) -> None:
+        """The status is written last of all: whoever reads it finds everything else in place."""
         self.facts |= {"status": status, **figures}
         self.save()
         self._state = status
