@@ -85,7 +85,7 @@ def send(how: str, process: int, terminal: int) -> None:
 
 
 def check_kept(ended: Ended, out: Path) -> str:
-    """What a run that was ended must have; returns whether it had begun."""
+    """What a run that was ended must have; returns how far it had come."""
     assert ended.sent
     assert ended.status != 0, ended.text
     assert "Traceback" not in ended.text
@@ -96,6 +96,9 @@ def check_kept(ended: Ended, out: Path) -> str:
     assert {file.name for file in folder.iterdir()} >= KEPT, ended.text
     assert [file.name for file in folder.iterdir() if file.name.startswith(".")] == []
     facts = json.loads((folder / "run.json").read_text())
+    if "done       " in ended.text:  # its process was leaving already
+        assert facts["status"] == "finished"
+        return "after the end"
     assert facts["status"] == Run.open(folder).state == "interrupted"
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps[-1] > 0
