@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from netspec.stopping import check
 from trainspec.data import Split
+from trainspec.estimate import in_words
 from trainspec.evaluation import Evaluation, evaluate
-from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress, duration
+from trainspec.runs import Budget, EpochMetrics, Run, TrainingProgress
 from trainspec.schedules import learning_rate
 from trainspec.task import Task
 from trainspec.trainer import Epoch, Trainer
@@ -83,7 +84,7 @@ class Training:
         seconds = step_seconds * self.total_steps
         if seconds > LONG:
             self.progress.say(
-                f"estimate   this training takes about {duration(seconds)} here; --budget 30m (or another time) "
+                f"estimate   this training takes {in_words(seconds)} here; --budget 30m (or another time) "
                 "fits its whole schedule into that time"
             )
 

@@ -2,7 +2,7 @@
 
 from trainspec.runs.budget import Budget
 from trainspec.runs.metrics import EpochMetrics
-from trainspec.runs.progress import TrainingProgress, duration
+from trainspec.runs.progress import TrainingProgress
 from trainspec.runs.run import Run
 
-__all__ = ["Budget", "EpochMetrics", "Run", "TrainingProgress", "duration"]
+__all__ = ["Budget", "EpochMetrics", "Run", "TrainingProgress"]

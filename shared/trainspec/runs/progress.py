@@ -14,17 +14,6 @@ from trainspec.runs.metrics import EpochMetrics
 EVERY = 20  # steps between two updates: reading a loss back from the device makes it wait
 
 
-def duration(seconds: float) -> str:
-    """A time for people: `40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
 class TrainingProgress:
     """A live line on a terminal (epoch, images/s, loss, top-1, rate, time left), and one printed line an epoch.
 
@@ -96,6 +85,6 @@ class TrainingProgress:
         return f" ({steps} of {self.steps_per_epoch} steps)" if steps else ""
 
     def say(self, text: str) -> None:
-        """Print a line (above the live one). What nobody can read any more ends no training."""
+        """Print a line (above the live one). A display that nobody can read does not end the training."""
         with suppress(OutputError):
             self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
