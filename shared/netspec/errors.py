@@ -48,11 +48,6 @@ class ParityError(DiptychError):
     """A comparison that proves nothing: no tensor in common, or outputs that do not depend on the input."""
 
 
-def first_line(error: Exception) -> str:
-    """What other people's code says is wrong, or what kind of error it is when it says nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
-
-
 def failure(action: Callable[[], None]) -> str:
     """Why an action failed, in a line, or nothing. Of any kind: what comes after it has its turn all the same."""
     try:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
-from netspec.errors import WeightsError, first_line
+from deploy.errors import first_line
+from netspec.errors import WeightsError
 from netspec.torch_file import read_state_dict
 
 ZIP = b"PK\x03\x04"

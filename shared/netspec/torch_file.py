@@ -1,21 +1,19 @@
 """The tensors of a state dict that PyTorch saved, without PyTorch and without running anything.
 
 `torch.save` writes a zip archive: `data.pkl`, a pickle that says which tensor is which part of which storage, and
-one raw entry a storage. The pickle's opcodes are read here one by one, and make nothing but plain values; what it
-says of other classes and functions stays a name.
+one raw entry a storage. What the pickle says of other classes and functions stays a name.
 """
 
 import math
 import os
-import pickletools
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from netspec.errors import WeightsError
+from netspec.pickled import Named, PickleError, Unpickler
 
 LARGEST_PICKLE = 64 * 2**20  # bytes; that of a thousand tensors has about a hundred thousand
 DTYPES = {
@@ -31,13 +29,6 @@ DTYPES = {
     "BoolStorage": "bool",
 }
 STATES = ("state_dict", "model_state_dict", "model")  # what checkpoints call the network's part
-
-
-@dataclass(frozen=True)
-class Named:
-    """A class, a function, or what one of them would have made."""
-
-    name: str
 
 
 @dataclass(frozen=True)
@@ -111,133 +102,36 @@ def _array(view: View, stored: bytes, big: bool) -> np.ndarray:
 
 
 def unpickled(data: bytes) -> Any:
-    """The value of a pickle, where all but numbers, texts, tuples, lists and dictionaries stays a name."""
-    return _Machine(pickletools.genops(data)).run()
+    """The value of a pickle, where all but numbers, texts, tuples, lists, dictionaries and tensors stays a name."""
+    return _Unpickler().read(data)
 
 
-class _Machine:
-    """Pickle's machine of a stack and a memo, without the opcodes that look anything up."""
+class _Unpickler(Unpickler):
+    def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        match name, arguments:
+            case "collections.OrderedDict", ():
+                return {}
+            case "torch._utils._rebuild_tensor_v2", (storage, offset, shape, strides, *_):
+                return _view(storage, offset, shape, strides)
+            case "torch._utils._rebuild_parameter", (tensor, *_):
+                return tensor
+        return Named(name)
 
-    def __init__(self, opcodes: Iterator[tuple[Any, Any, int | None]]) -> None:
-        self.opcodes = opcodes
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
+    def set_state(self, value: Any, state: Any) -> None:
+        """A checkpoint's other objects, and a state dict's own metadata: neither is looked at."""
 
-    def run(self) -> Any:
-        for opcode, argument, _ in self.opcodes:
-            if opcode.name == "STOP":
-                return self.stack.pop()
-            if opcode.name in CONSTANTS:
-                self.stack.append(CONSTANTS[opcode.name]())
-            elif opcode.name in LITERALS:
-                self.stack.append(argument)
-            elif opcode.name in STEPS:
-                STEPS[opcode.name](self, argument)
-            else:
-                raise ValueError(f"its pickle has the opcode {opcode.name}")
-        raise ValueError("its pickle has no end")
-
-    def pop(self, count: int) -> list[Any]:
-        if len(self.stack) < count:
-            raise ValueError("its pickle takes more than it made")
-        taken = self.stack[len(self.stack) - count :]
-        del self.stack[len(self.stack) - count :]
-        return taken
-
-    def drop(self) -> None:
-        """A state that would be given to what is below it."""
-        self.pop(1)
-
-    def marked(self) -> list[Any]:
-        return self.pop(len(self.stack) - self.marks.pop())
-
-    def put(self, place: int) -> None:
-        self.memo[place] = self.stack[-1]
-
-    def tuple_of(self, values: list[Any]) -> None:
-        self.stack.append(tuple(values))
-
-    def set_items(self, values: list[Any]) -> None:
-        if isinstance(self.stack[-1], dict):
-            for key, value in zip(values[::2], values[1::2], strict=True):
-                if not isinstance(key, str | int):
-                    raise ValueError("its pickle has a key that is not a text")
-                self.stack[-1][key] = value
-
-    def extend(self, values: list[Any]) -> None:
-        if isinstance(self.stack[-1], list):
-            self.stack[-1].extend(values)
-
-    def name(self, module: Any, name: Any) -> None:
-        self.stack.append(Named(f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else "?"))
-
-    def call(self) -> None:
-        function, arguments = self.pop(2)
-        name = function.name if isinstance(function, Named) else "?"
-        made: Any = Named(name)
-        if isinstance(arguments, tuple):
-            if name == "collections.OrderedDict" and not arguments:
-                made = {}
-            elif name == "torch._utils._rebuild_tensor_v2" and len(arguments) >= 4:
-                made = _view(*arguments[:4])
-            elif name == "torch._utils._rebuild_parameter" and arguments:
-                made = arguments[0]
-        self.stack.append(made)
-
-    def persistent(self) -> None:
-        (entry,) = self.pop(1)
-        if not (isinstance(entry, tuple) and len(entry) == 5 and entry[0] == "storage"):
-            raise ValueError("its pickle has an entry that is not a storage")
-        _, kind, key, _, count = entry
-        if not (isinstance(kind, Named) and isinstance(key, str) and type(count) is int and count >= 0):
-            raise ValueError("its pickle has an entry that is not a storage")
-        self.stack.append(Storage(kind.name.removeprefix("torch."), key, count))
+    def stored(self, entry: Any) -> Storage:
+        match entry:
+            case ("storage", Named(kind), str(key), _, int(count)) if count >= 0:
+                return Storage(kind.removeprefix("torch."), key, count)
+        raise PickleError("an entry that is not a storage")
 
 
 def _view(storage: Any, offset: Any, shape: Any, strides: Any) -> View | Named:
     if not isinstance(storage, Storage) or storage.dtype not in DTYPES:
         return Named(storage.dtype if isinstance(storage, Storage) else "?")
     if not (isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= 8):
-        raise ValueError("its pickle has a tensor without a shape")
+        raise PickleError("a tensor without a shape")
     if not all(type(number) is int for number in (offset, *shape, *strides)):
-        raise ValueError("its pickle has a tensor without a shape")
+        raise PickleError("a tensor without a shape")
     return View(Storage(DTYPES[storage.dtype], storage.key, storage.count), offset, shape, strides)
-
-
-CONSTANTS: Mapping[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-}
-LITERALS = {
-    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
-    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "SHORT_BINSTRING"),
-}
-STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
-    "PROTO": lambda machine, _: None,
-    "FRAME": lambda machine, _: None,
-    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
-    "BINPUT": _Machine.put,
-    "LONG_BINPUT": _Machine.put,
-    "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
-    "BINGET": lambda machine, place: machine.stack.append(machine.memo[place]),
-    "LONG_BINGET": lambda machine, place: machine.stack.append(machine.memo[place]),
-    "TUPLE": lambda machine, _: machine.tuple_of(machine.marked()),
-    "TUPLE1": lambda machine, _: machine.tuple_of(machine.pop(1)),
-    "TUPLE2": lambda machine, _: machine.tuple_of(machine.pop(2)),
-    "TUPLE3": lambda machine, _: machine.tuple_of(machine.pop(3)),
-    "SETITEM": lambda machine, _: machine.set_items(machine.pop(2)),
-    "SETITEMS": lambda machine, _: machine.set_items(machine.marked()),
-    "APPEND": lambda machine, _: machine.extend(machine.pop(1)),
-    "APPENDS": lambda machine, _: machine.extend(machine.marked()),
-    "GLOBAL": lambda machine, name: machine.name(*name.split(" ", 1)),
-    "STACK_GLOBAL": lambda machine, _: machine.name(*machine.pop(2)),
-    "REDUCE": lambda machine, _: machine.call(),
-    "NEWOBJ": lambda machine, _: machine.call(),
-    "BINPERSID": lambda machine, _: machine.persistent(),
-    "BUILD": lambda machine, _: machine.drop(),
-}

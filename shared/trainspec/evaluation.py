@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.errors import first_line
 from deploy.shell import say
 from netspec import Graph
-from netspec.errors import DataError, first_line
+from netspec.errors import DataError
 from netspec.files import replacing
 from netspec.init import Weights
 from netspec.options import name_or_path, path

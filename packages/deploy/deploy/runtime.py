@@ -6,19 +6,17 @@ everything of Diptych that uses onnxruntime imports this module first. Who wants
 """
 
 import os
-import re
 import sys
 from typing import Any
 
 import numpy as np
 
-from deploy.errors import ModelError
+from deploy.errors import ModelError, first_line
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SUFFIX = "ExecutionProvider"
 _REMOTE = "AzureExecutionProvider"  # in every build, and runs nothing here
 MOST_THREADS = 1024  # more than any machine has use for; a million end the process
-_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # before every message of onnxruntime's
 _FATAL = 4  # of onnxruntime's severities: what it logs on stderr it also raises
 
 
@@ -103,9 +101,3 @@ def logits_problem(logits: object, batch: int, classes: int | None = None) -> st
         return f"its output has the shape {logits.shape}, not {wanted}"
     wrong = ~np.isfinite(logits).all(1)
     return f"it answers NaN or infinity for image {int(wrong.argmax()) + 1} of {batch}" if wrong.any() else ""
-
-
-def first_line(error: Exception) -> str:
-    """What onnxruntime says is wrong, in one line of a bearable length."""
-    text = _CODE.sub("", " ".join(str(error).split()))
-    return text[:300] or type(error).__name__

@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from netspec.errors import DiptychError, first_line
+from deploy.errors import first_line
+from netspec.errors import DiptychError
 
 BACKENDS = ("tensorflow", "jax")
 LOG = re.compile(  # what TensorFlow writes below fatal, before it knows of any log level

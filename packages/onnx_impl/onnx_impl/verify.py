@@ -14,11 +14,11 @@ from onnx import ModelProto, helper
 
 from deploy import runtime
 from deploy.contract import CONTENT_HASH
-from deploy.errors import DeployError
+from deploy.errors import DeployError, first_line
 from deploy.inspection import inspect, with_content_hash
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
-from netspec.errors import DiptychError, ExportError, first_line
+from netspec.errors import DiptychError, ExportError
 from netspec.files import written_whole
 from netspec.init import stream
 from netspec.stopping import until_stopped

@@ -12,8 +12,9 @@ from onnx import ModelProto
 from torch import nn
 
 import onnx_impl
+from deploy.errors import first_line
 from netspec.compare import Difference
-from netspec.errors import ExportError, first_line
+from netspec.errors import ExportError
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from torch_impl.model import Network, build

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from measured import measured
 
-from trainspec.data import pickles
-from trainspec.data.pickles import Array, PickleError, read_pickle
+from netspec import pickled
+from netspec.pickled import PickleError
+from trainspec.data.pickles import Array, read_pickle
 
 ROWS = np.arange(12, dtype=np.uint8).reshape(3, 4)
 PLAIN = {b"data": [1, -5, 2**40, True, None, "text", b"bytes", ("a", 1), {"b": []}, 1.5, ""], "x": ()}
@@ -121,7 +122,7 @@ def test_hostile_pickles(tmp_path, monkeypatch, name):
 
 
 def test_the_number_of_operations_is_limited(monkeypatch):
-    monkeypatch.setattr(pickles, "MAX_OPERATIONS", 1000)
+    monkeypatch.setattr(pickled, "MAX_OPERATIONS", 1000)
     assert read_pickle(b"]" + b"0]" * 400 + b".") == []
     with pytest.raises(PickleError, match="too many"):
         read_pickle(b"]" + b"0]" * 600 + b".")

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.options import closest
+from deploy.shell import printable
 from netspec.errors import DataError, DiptychError, UnknownNameError
 from trainspec.data import digits
 from trainspec.data.archives import SUFFIXES, is_archive
 from trainspec.data.cache import Notice, cache_folder
 from trainspec.data.cifar import CIFAR10, CIFAR100, load_cifar
 from trainspec.data.class_folder import describe, load_class_folder
-from trainspec.data.dataset import DataSet, LeftOut, Split, shown
+from trainspec.data.dataset import DataSet, LeftOut, Split
 from trainspec.data.download import fetch
 
 __all__ = ["CHOICES", "DataSet", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
@@ -96,7 +97,7 @@ def _class_folder(choice: str, notice: Notice) -> FoundData:
         raise _unknown(choice) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL, or a name that is not UTF-8, which no run can record
         reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8; rename it"
-        raise DataError(f"{shown(choice)}: cannot be read ({reason})") from error
+        raise DataError(f"{printable(choice)}: cannot be read ({reason})") from error
     if kind == stat.S_IFDIR or (kind == stat.S_IFREG and is_archive(path)):
         name, label = describe(path)
         return FoundData(name, label, lambda image_size, seed: load_class_folder(path, image_size, seed, notice))

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
+from deploy.errors import first_line
+from deploy.shell import printable
 from netspec.errors import DataError
-from trainspec.data.dataset import shown
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBERS = 500_000
@@ -76,7 +77,7 @@ def read_archive(path: Path, wanted: Callable[[str], bool], most: int) -> Iterat
         for member in members:
             if not member.is_folder and wanted(member.name):
                 if member.size > most:
-                    raise DataError(f"{path}: {shown(member.name)} has {member.size:,} bytes, more than {most:,}")
+                    raise DataError(f"{path}: {printable(member.name)} has {member.size:,} bytes, more than {most:,}")
                 yield member.name, member.read(most)
 
 
@@ -111,7 +112,7 @@ def _damaged(path: Path, error: Exception) -> DataError:
         return error
     if isinstance(error, _RefusedError):
         return DataError(f"{path}: {error}")
-    reason = shown((str(error).splitlines() or [""])[0].rstrip(":")[:200]) or type(error).__name__
+    reason = printable(first_line(error).rstrip(":"))
     if isinstance(error, OSError | RuntimeError | NotImplementedError) and not isinstance(error, RecursionError):
         reason = (error.strerror if isinstance(error, OSError) else None) or reason
         return DataError(f"{path}: cannot be read ({reason})")  # zipfile: encrypted, or an unknown compression

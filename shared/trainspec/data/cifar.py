@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.errors import DataError, first_line
+from deploy.errors import first_line
+from deploy.shell import printable
+from netspec.errors import DataError
+from netspec.pickled import PickleError
 from trainspec.data.archives import read_archive
 from trainspec.data.cache import cache_folder
-from trainspec.data.dataset import DataSet, Split, shown, with_validation
+from trainspec.data.dataset import DataSet, Split, with_validation
 from trainspec.data.download import Source, fetch
 from trainspec.data.images import resize_arrays
 from trainspec.data.memory import require_memory
-from trainspec.data.pickles import Array, PickleError, read_pickle
+from trainspec.data.pickles import Array, read_pickle
 
 IMAGES = 60_000
 TRAINED = 45_000  # of them are neither validation nor test
@@ -134,7 +137,7 @@ def _unpickle(content: bytes, name: str) -> dict[bytes, Any]:
     try:
         value = read_pickle(content)
     except Exception as error:  # a hostile pickle can raise anything
-        reason = shown(first_line(error))[:200]
+        reason = printable(first_line(error))[:200]
         raise DataError(f"{name}: not a CIFAR pickle ({reason}); download the archive again") from error
     if not isinstance(value, dict):
         raise DataError(f"{name}: not a CIFAR pickle; download the archive again")

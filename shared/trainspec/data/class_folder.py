@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import ImageError
 from deploy.images import MAX_BYTES, read_file
+from deploy.shell import printable
 from netspec.errors import DataError
 from netspec.stopping import until_stopped
 from trainspec.data.archives import is_archive, read_archive, stem
@@ -28,7 +29,6 @@ from trainspec.data.dataset import (
     Split,
     channel_statistics,
     hold_out_tenth,
-    shown,
     with_validation,
 )
 from trainspec.data.images import RESIZE_RULE, decode_all
@@ -82,7 +82,7 @@ def describe(path: Path) -> tuple[str, str]:
     """The name and the label of the set in `path`, without reading it."""
     name = stem(path.resolve())
     slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
-    return slug[:LONGEST_NAME] or "images", LABELS.get(name, shown(name) or "images")
+    return slug[:LONGEST_NAME] or "images", LABELS.get(name, printable(name) or "images")
 
 
 def _decode(path: Path, entries: list[Entry], image_size: int, label: str) -> Arrays:
@@ -102,7 +102,7 @@ def _decode(path: Path, entries: list[Entry], image_size: int, label: str) -> Ar
     for number, (_, image) in enumerate(decode_all(contents, image_size)):
         rows.pop(names[number])[:] = image
     if rows:
-        raise DataError(f"{path}: {shown(min(rows))} went away while it was read; start again")
+        raise DataError(f"{path}: {printable(min(rows))} went away while it was read; start again")
     return arrays
 
 
@@ -112,15 +112,15 @@ def _contents(path: Path, wanted: list[str], names: list[str]) -> Iterator[tuple
         try:
             content = read_file(path / name)
         except ImageError as error:
-            raise DataError(shown(str(error))) from error
+            raise DataError(printable(str(error))) from error
         names.append(name)
-        yield f"{path}/{shown(name)}", content
+        yield f"{path}/{printable(name)}", content
 
 
 def _archive_contents(path: Path, wanted: Container[str], names: list[str]) -> Iterator[tuple[str, bytes]]:
     for name, content in read_archive(path, lambda name: member_name(name) in wanted, MAX_BYTES):
         names.append(member_name(name))
-        yield f"{path}: {shown(name)}", content
+        yield f"{path}: {printable(name)}", content
 
 
 def _facts(layout: Layout, left_out: tuple[LeftOut, ...]) -> NDArray[np.uint8]:

@@ -43,7 +43,7 @@ class LeftOut:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        names = ", ".join(shown(name) for name in self.names)
+        names = ", ".join(printable(name) for name in self.names)
         more = ", ..." if self.count > len(self.names) else ""
         return f"{self.count:,} {self.reason} ({names}{more})"
 
@@ -92,11 +92,6 @@ class DataSet:
         total.update(np.ascontiguousarray(self.test.images).data)
         total.update(np.ascontiguousarray(self.test.labels).data)
         return total.hexdigest()
-
-
-def shown(name: str) -> str:
-    """A file's or a class's name as a message can have it: in one line, without terminal escapes, printable."""
-    return printable(name)
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

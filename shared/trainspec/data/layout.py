@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from deploy.shell import printable
 from netspec.errors import DataError
-from trainspec.data.dataset import shown
 from trainspec.data.listing import Listing
 
 SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
@@ -58,7 +58,7 @@ def _place(path: Path, name: str, root: PurePosixPath) -> Placed:
     if len(parts) == 2 and parts[0] not in SPLIT_FOLDERS:
         return Placed("", parts[0], name)
     raise DataError(
-        f"{path}: {shown(name)} is not in a class folder; expected <class>/<image> or train/<class>/<image>"
+        f"{path}: {printable(name)} is not in a class folder; expected <class>/<image> or train/<class>/<image>"
     )
 
 
@@ -79,11 +79,13 @@ def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePos
         missing = [class_name for class_name in classes if not counts[split, class_name]]
         if missing:
             raise DataError(
-                f"{path}: the splits have different classes: {split}/ has no {shown(missing[0])}; "
+                f"{path}: the splits have different classes: {split}/ has no {printable(missing[0])}; "
                 "give every split the same class folders"
             )
     if len(classes) < 2:
-        raise DataError(f"{path}: only one class, {shown(classes[0])}; a classifier needs at least two class folders")
+        raise DataError(
+            f"{path}: only one class, {printable(classes[0])}; a classifier needs at least two class folders"
+        )
     return classes
 
 
@@ -94,11 +96,13 @@ def _refuse_names(path: Path, classes: list[str]) -> None:
         try:
             name.encode()
         except UnicodeEncodeError:
-            raise DataError(f"{path}: the class folder {shown(name)} has a name that is not UTF-8; rename it") from None
+            raise DataError(
+                f"{path}: the class folder {printable(name)} has a name that is not UTF-8; rename it"
+            ) from None
         other = alike.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise DataError(
-                f"{path}: two class folders are called {shown(name)}, in two Unicode forms ({other!a}, {name!a}); "
+                f"{path}: two class folders are called {printable(name)}, in two Unicode forms ({other!a}, {name!a}); "
                 "rename or merge them"
             )
 
@@ -113,6 +117,6 @@ def _refuse_empty_class(
     is_class = len(parts) == (2 if split else 1)
     if is_class and not counts[split, parts[-1]]:
         raise DataError(
-            f"{path}: the class folder {shown(folder.as_posix())} holds no JPEG or PNG image, nor WebP; "
+            f"{path}: the class folder {printable(folder.as_posix())} holds no JPEG or PNG image, nor WebP; "
             "fill or remove it"
         )

@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from deploy.encoded import HEAD, READ, format_of
 from deploy.errors import ImageError
 from deploy.images import SUFFIXES, file_format
+from deploy.shell import printable
 from netspec.errors import DataError
 from netspec.stopping import until_stopped
 from trainspec.data.archives import open_archive
-from trainspec.data.dataset import LeftOut, shown
+from trainspec.data.dataset import LeftOut
 
 NOT_READ = (
     *(".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
@@ -83,7 +84,7 @@ def list_archive(path: Path) -> Listing:
             elif member.is_folder:
                 listing.folders.append(name)
             elif name in seen:
-                raise DataError(f"{path}: two files of the name {shown(name)}; remove one")
+                raise DataError(f"{path}: two files of the name {printable(name)}; remove one")
             else:
                 seen.add(name)
                 _add(listing, f"{path}: ", name, format_of(member.read(HEAD)))
@@ -150,9 +151,9 @@ def _add(listing: Listing, place: str, name: str, found: str) -> None:
         listing.images.append(name)
     elif found or suffix in NOT_READ:
         kind = f" ({found})" if found else ""
-        raise DataError(f"{place}{shown(name)} is neither JPEG nor PNG nor WebP{kind}; convert or remove it")
+        raise DataError(f"{place}{printable(name)} is neither JPEG nor PNG nor WebP{kind}; convert or remove it")
     elif suffix in SUFFIXES:
-        raise DataError(f"{place}{shown(name)} cannot be read as an image (it has no image's content); remove it")
+        raise DataError(f"{place}{printable(name)} cannot be read as an image (it has no image's content); remove it")
     else:
         listing.leave_out(name, NO_IMAGE)
 
@@ -166,4 +167,4 @@ def _format_in_folder(path: Path, name: str) -> str:
         return file_format(file)
     except (ImageError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{file}: ")
-        raise DataError(f"{path}/{shown(name)}: {reason}; repair or remove it") from error
+        raise DataError(f"{path}/{printable(name)}: {reason}; repair or remove it") from error

@@ -1,7 +1,7 @@
 """Whether a data set fits into memory, worked out before any of it is asked for."""
 
+from deploy.shell import printable
 from netspec.errors import DataError
-from trainspec.data.dataset import shown
 
 COPIES = 3  # of a data set while its splits are drawn
 
@@ -14,7 +14,7 @@ def require_memory(label: str, images: int, image_size: int) -> None:
     free = free_bytes()
     if needed > free > 0:
         raise DataError(
-            f"{shown(label)}: {images:,} images of {image_size:,} x {image_size:,} pixels need "
+            f"{printable(label)}: {images:,} images of {image_size:,} x {image_size:,} pixels need "
             f"{needed / 2**30:,.1f} GiB of memory and {free / 2**30:,.1f} GiB are free; choose a smaller image size "
             "(--set data.image_size=N)"
         )

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from deploy.errors import first_line
 from netspec import Graph, Node
-from netspec.errors import ExportError, first_line
+from netspec.errors import ExportError
 from netspec.init import Weights
 from parity.runners.runner import Feeds, Runner, sizes, sizes_of
 
