@@ -3,7 +3,7 @@
 import os
 import signal
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -57,6 +57,15 @@ def mixed():
         return f.linear(f.flatten(x), 5, name="fc")
 
     return trace("mixed", (3, 12, 9), network)
+
+
+@pytest.fixture
+def fresh_keras() -> Iterator[None]:
+    """What Keras keeps of a session (names, graphs) is dropped behind the test."""
+    yield
+    import keras
+
+    keras.backend.clear_session()
 
 
 @pytest.fixture(scope="session")

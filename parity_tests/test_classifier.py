@@ -1,64 +1,28 @@
-"""What people give a classifier, and what it answers with: inputs, providers, commands, and nothing left behind."""
+"""What people give a classifier, and what it answers with: arrays, files, images of Pillow."""
 
 import io
-import json
-import os
-import subprocess
-import sys
 import threading
-import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import deploy
-from deploy import Classifier, DeployError, ImageError, ModelError
-from deploy.contract import RESIZE_RULE, Contract
-from deploy.isolation import try_model
-from netspec import functional as f, trace
+from deploy import Classifier, DeployError, ImageError
 from netspec.compare import forward_difference
-from onnx_impl import build, export_onnx
+from onnx_impl import export_onnx
 from onnx_impl.measure import probe
+from tiny_classifier import MEAN, STD, contract, images, network, write_run
 from trainspec.plan import normalise
-
-NAMES = tuple(f"class {number}" for number in range(5))
-MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-
-
-def network(channels: int = 3, height: int = 12, width: int = 9):
-    return trace(
-        "tiny", (channels, height, width),
-        lambda x: f.linear(f.flatten(f.conv_bn(x, 4, 3, 2, name="stem")), 5, name="fc"),
-    )  # fmt: skip
-
-
-def contract(channels: int = 3, height: int = 12, width: int = 9) -> Contract:
-    return Contract(NAMES, MEAN[:channels], STD[:channels], (height, width), RESIZE_RULE)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The folder of a run, as far as `predict` is concerned, and images beside it."""
-    folder = tmp_path_factory.mktemp("given")
-    (folder / "run").mkdir()
-    graph = network()
-    export_onnx(graph, probe(graph), folder / "run" / "model.onnx", metadata=contract().properties())
-    (folder / "images" / "deep" / "er").mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), np.uint8)
-    Image.fromarray(pixels).save(folder / "images" / "one.png")
-    Image.fromarray(pixels[::-1]).save(folder / "images" / "deep" / "er" / "two.webp", lossless=True)
-    (folder / "images" / "notes.txt").write_text("no image")
-    return folder
+    return write_run(tmp_path_factory.mktemp("given"))
 
 
 @pytest.fixture(scope="module")
 def classifier(folder):
     return Classifier(folder / "run")
-
-
-def images(count: int = 3, shape: tuple[int, ...] = (12, 9, 3)) -> np.ndarray:
-    return np.random.default_rng(count).integers(0, 256, (count, *shape), np.uint8)
 
 
 REFUSED = {
@@ -157,91 +121,6 @@ def test_a_grey_network_gets_grey_images(tmp_path):
         grey.logits(images())
 
 
-@pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "cuda", "TensorrtExecutionProvider", "azure", "", "gpu"])
-def test_a_provider_that_does_not_run_is_an_error(folder, provider):
-    import onnxruntime
-
-    if provider in onnxruntime.get_available_providers():
-        pytest.skip("runs here")
-    with pytest.raises(ModelError, match=f"no provider '{provider}'.*CPUExecutionProvider"):
-        Classifier(folder / "run", provider=provider)
-
-
-def test_the_provider_that_runs_is_named(folder):
-    for provider in ("cpu", "CPU", "CPUExecutionProvider"):
-        assert Classifier(folder / "run", provider=provider, threads=1).provider == "CPUExecutionProvider"
-    for threads in (0, -1, 10**6):
-        with pytest.raises(ModelError, match="threads"):
-            Classifier(folder / "run", threads=threads)
-
-
-def test_a_default_that_falls_back_is_named(folder, monkeypatch):
-    """CUDA is built in and does not start: the CPU runs by default, and an error is what asked for CUDA."""
-    import onnxruntime
-
-    start = onnxruntime.InferenceSession
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers",
-        lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
-    )  # fmt: skip
-    asked = []
-
-    def session(model, options, providers):
-        asked.append(providers)
-        return start(model, options, providers=["CPUExecutionProvider"])
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-    assert Classifier(folder / "run").provider == "CPUExecutionProvider"
-    assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
-    with pytest.raises(ModelError, match="CUDAExecutionProvider does not run here"):
-        Classifier(folder / "run", provider="cuda")
-
-
-@pytest.mark.parametrize("name", ["none.onnx", "", ".", "x" * 300 + ".onnx", "a\0b", "/dev/null", "fifo", "folder"])
-def test_a_model_that_is_not_a_file(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    os.mkfifo("fifo")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(ModelError):
-        Classifier(name)
-
-
-def test_a_large_file_that_is_not_a_model_is_not_read(tmp_path):
-    for size, message in ((2**31 - 9, "first bytes"), (6 * 10**9, "at most 2 GiB")):
-        with (tmp_path / "large.onnx").open("wb") as file:
-            file.truncate(size)
-        tracemalloc.start()
-        with pytest.raises(ModelError, match=message):
-            Classifier(tmp_path / "large.onnx")
-        assert tracemalloc.get_traced_memory()[1] < 1e7
-        tracemalloc.stop()
-
-
-def test_a_file_without_a_hash_is_tried_first(tmp_path, monkeypatch):
-    graph = network()
-    model = build(graph, weights=probe(graph), metadata=contract().properties())
-    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    tried = []
-    monkeypatch.setattr(deploy.model, "try_model", lambda *arguments: tried.append(arguments[1]))
-    Classifier(tmp_path / "m.onnx", isolate=False)
-    assert tried == []
-    Classifier(tmp_path / "m.onnx")
-    assert tried == [(3, 12, 9)]
-
-
-def test_a_trial_has_limits(folder):
-    content = (folder / "run" / "model.onnx").read_bytes()
-    try_model(content, (3, 12, 9), "m")
-    for limits, message in (
-        ({"memory": 2**26}, "memory|cannot be tried|ends the process"),
-        ({"seconds": 0.01}, "done"),
-    ):
-        with pytest.raises(ModelError, match=message):
-            try_model(content, (3, 12, 9), "m", **limits)
-    with pytest.raises(ModelError, match="cannot run it"):
-        try_model(content, (3, 5, 5), "m")
-
-
 def test_a_classifier_is_shared_by_threads(classifier):
     batch = images(8)
     expected = classifier.logits(batch)
@@ -253,53 +132,3 @@ def test_a_classifier_is_shared_by_threads(classifier):
         thread.join()
     assert len(answers) == 4
     assert all(np.array_equal(answer, expected) for answer in answers)
-
-
-def predict(folder, *argv, **environment):
-    kept = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
-    argv = [sys.executable, "-m", "deploy", "predict", *map(str, argv)]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, env=kept | environment)
-
-
-def test_after_a_prediction_an_empty_home_is_still_empty(folder, tmp_path):
-    """A file without a hash, so that the child is looked at too."""
-    graph, home = network(), tmp_path / "home"
-    home.mkdir()
-    model = build(graph, weights=probe(graph), metadata=contract().properties())
-    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    caches = dict.fromkeys(("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"), "")
-    done = predict(folder, tmp_path / "m.onnx", "images", HOME=str(home), **caches)
-    assert done.returncode == 0, done.stderr
-    assert list(home.rglob("*")) == []
-
-
-def test_the_command_takes_runs_folders_and_webp(folder):
-    done = predict(folder, "run", "images", "images/one.png", "--top", "2", "--threads", "1", "--provider", "cpu")
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == "run: CPUExecutionProvider"
-    assert lines[1].startswith("note: 1 files in the folders are not images")
-    named = ["images/deep/er/two.webp", "images/one.png", "images/one.png"]
-    assert [line for line in lines[2:] if not line.startswith("  ")] == named
-    assert len(lines) == 2 + 3 * 3
-    answer = json.loads(predict(folder, "run", "images", "--json").stdout)
-    assert answer["provider"] == "CPUExecutionProvider"
-    assert [image["image"] for image in answer["images"]] == named[:2]
-    assert all(sum(each["probability"] for each in image["predictions"]) > 0.999 for image in answer["images"])
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["run", "images/one.png", "images/none.png"], ["run", "images/notes.txt"], ["run", "run"], ["images", "images"],
-        ["run", "images", "--top", "0"], ["run", "images", "--threads", "0"], ["run", "images", "--provider", "cuda"],
-        ["run", "x" * 300], ["run/model.onnx/x", "images"], ["run"], ["run", "images", "--top", "many"],
-    ],
-    ids=" ".join,
-)  # fmt: skip
-def test_a_mistake_is_one_line_before_any_answer(folder, argv):
-    done = predict(folder, *argv)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith("error: ")

@@ -16,7 +16,6 @@ from torch.optim.swa_utils import AveragedModel
 import torch_impl
 from netspec import list_architectures, load_weights
 from netspec.compare import forward_difference
-from netspec.errors import DiptychError, GraphError, WeightsError
 from netspec.reduce import reduced
 from netspec.registry import find
 from onnx_impl.measure import probe
@@ -273,56 +272,3 @@ def test_hooks_are_copied_and_called():
     own.get_submodule("fc1").register_forward_hook(lambda module, inputs, output: output * 0)
     assert torch.equal(copy.deepcopy(own)(images), own(images))
     assert not torch.equal(own(images), model(images))
-
-
-class Around(nn.Module):
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, images):
-        return self.network(images).softmax(1)
-
-
-REFUSED = {  # what is not a network of ours, and what the sentence says
-    "layers around": (lambda model: nn.Sequential(nn.BatchNorm2d(3), model), "layers around the network lenet5"),
-    "module around": (Around, "hand over its 'network'"),
-    "traced with layers around": (lambda model: torch.fx.symbolic_trace(Around(model)), "is not in the"),
-    "another module": (lambda model: nn.Linear(3, 5), "not a module of torch_impl.build"),
-    "no module": (lambda model: {"a": 1}, "not a module of torch_impl.build"),
-    "state dict": (lambda model: model.state_dict(), "not a module of torch_impl.build"),
-}
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_not_a_network_is_refused_in_a_line(kind, tmp_path):
-    _, model, _, _ = case("lenet")
-    make, match = REFUSED[kind]
-    other, path = make(copy.deepcopy(model)), tmp_path / "file"
-    for refused in (torch_impl.save_weights, torch_impl.export_onnx):
-        with pytest.raises(DiptychError, match=match) as caught:
-            refused(other, path)
-        assert "\n" not in str(caught.value)
-        assert not path.exists()
-    with pytest.raises((GraphError, WeightsError), match=match):
-        torch_impl.set_weights(other, torch_impl.get_weights(model))
-
-
-def test_torchscript_is_refused_in_a_line():
-    _, model, _, _ = case("lenet")
-    for other in (model, nn.Sequential(model)):
-        with pytest.raises(DiptychError, match=r"torch\.jit\.script cannot compile lenet5"):
-            torch.jit.script(other)
-
-
-def test_what_the_exporter_cannot_convert_is_a_line(tmp_path):
-    class Odd(nn.Module):
-        def forward(self, x):
-            return x if x.sum() > 0 else -x
-
-    _, model, _, _ = case("lenet")
-    own = copy.deepcopy(model)
-    own.fc3 = Odd()
-    with pytest.raises(DiptychError, match="PyTorch's exporter cannot convert lenet5"):
-        torch_impl.export_onnx(own, tmp_path / "m.onnx")
-    assert not list(tmp_path.iterdir())

@@ -200,6 +200,11 @@ def sparse_on_disk(path: Path) -> None:
         file.truncate(6 * GIB)
 
 
+def with_absolute_path(path: Path, write: Callable[..., object]) -> None:
+    """A member that would land beside the folder of the archive."""
+    write(path, FILES | {str(path.parent.absolute().parent / "evil.png"): encoded(9)})
+
+
 def hostile_archives() -> dict[str, Write]:
     """What writes each, by its file's name."""
     write = {".zip": write_zip, ".tar": write_tar, ".tar.gz": write_tar}
@@ -207,7 +212,6 @@ def hostile_archives() -> dict[str, Write]:
     names = {
         "up": "../evil.png",
         "deep up": "a/../../evil.png",
-        "absolute": "/tmp/evil.png",
         "nul": "a\0/evil.png",
         "backslash": "..\\evil.png",
         "long": "a/" * 5000 + "x.png",
@@ -216,6 +220,7 @@ def hostile_archives() -> dict[str, Write]:
         for kind, name in names.items():
             if (kind, suffix) != ("nul", ".zip"):
                 made[f"{kind}{suffix}"] = partial(writer, files=FILES | {name: encoded(9)})
+        made[f"absolute{suffix}"] = partial(with_absolute_path, write=writer)
         made[f"cut{suffix}"] = partial(truncated, keep=0.6)
     for label, kind in {"symlink": b"2", "hardlink": b"1", "device": b"3", "fifo": b"6"}.items():
         made[f"{label}.tar"] = partial(with_kind, kind=kind)

@@ -27,6 +27,11 @@ def class_files(classes: str = "ab", count: int = 10) -> dict[str, bytes]:
     }
 
 
+def split_files() -> dict[str, bytes]:
+    """A set that comes divided: `train/` and `test/`, with the same classes in both."""
+    return {f"{split}/{name}": content for split in ("train", "test") for name, content in class_files().items()}
+
+
 def write_folder(root: Path, files: dict[str, bytes]) -> Path:
     for name, content in files.items():
         path = root / name

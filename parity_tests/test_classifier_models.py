@@ -1,0 +1,103 @@
+"""The model's file that a classifier takes, its trial in a child process, and the provider that runs it."""
+
+import os
+import tracemalloc
+
+import pytest
+
+import deploy
+from deploy import Classifier, ModelError
+from deploy.isolation import try_model
+from onnx_impl import build
+from onnx_impl.measure import probe
+from tiny_classifier import contract, network, write_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("given"))
+
+
+@pytest.mark.parametrize("provider", ["CUDAExecutionProvider", "cuda", "TensorrtExecutionProvider", "azure", "", "gpu"])
+def test_a_provider_that_does_not_run_is_an_error(folder, provider):
+    import onnxruntime
+
+    if provider in onnxruntime.get_available_providers():
+        pytest.skip("runs here")
+    with pytest.raises(ModelError, match=f"no provider '{provider}'.*CPUExecutionProvider"):
+        Classifier(folder / "run", provider=provider)
+
+
+def test_the_provider_that_runs_is_named(folder):
+    for provider in ("cpu", "CPU", "CPUExecutionProvider"):
+        assert Classifier(folder / "run", provider=provider, threads=1).provider == "CPUExecutionProvider"
+    for threads in (0, -1, 10**6):
+        with pytest.raises(ModelError, match="threads"):
+            Classifier(folder / "run", threads=threads)
+
+
+def test_a_default_that_falls_back_is_named(folder, monkeypatch):
+    """CUDA is built in and does not start: the CPU runs by default, and an error is what asked for CUDA."""
+    import onnxruntime
+
+    start = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers",
+        lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    )  # fmt: skip
+    asked = []
+
+    def session(model, options, providers):
+        asked.append(providers)
+        return start(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    assert Classifier(folder / "run").provider == "CPUExecutionProvider"
+    assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
+    with pytest.raises(ModelError, match="CUDAExecutionProvider does not run here"):
+        Classifier(folder / "run", provider="cuda")
+
+
+@pytest.mark.parametrize("name", ["none.onnx", "", ".", "x" * 300 + ".onnx", "a\0b", "/dev/null", "fifo", "folder"])
+def test_a_model_that_is_not_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ModelError):
+        Classifier(name)
+
+
+def test_a_large_file_that_is_not_a_model_is_not_read(tmp_path):
+    for size, message in ((2**31 - 9, "first bytes"), (6 * 10**9, "at most 2 GiB")):
+        with (tmp_path / "large.onnx").open("wb") as file:
+            file.truncate(size)
+        tracemalloc.start()
+        with pytest.raises(ModelError, match=message):
+            Classifier(tmp_path / "large.onnx")
+        assert tracemalloc.get_traced_memory()[1] < 1e7
+        tracemalloc.stop()
+
+
+def test_a_file_without_a_hash_is_tried_first(tmp_path, monkeypatch):
+    graph = network()
+    model = build(graph, weights=probe(graph), metadata=contract().properties())
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    tried = []
+    monkeypatch.setattr(deploy.model, "try_model", lambda *arguments: tried.append(arguments[1]))
+    Classifier(tmp_path / "m.onnx", isolate=False)
+    assert tried == []
+    Classifier(tmp_path / "m.onnx")
+    assert tried == [(3, 12, 9)]
+
+
+def test_a_trial_has_limits(folder):
+    content = (folder / "run" / "model.onnx").read_bytes()
+    try_model(content, (3, 12, 9), "m")
+    for limits, message in (
+        ({"memory": 2**26}, "memory|cannot be tried|ends the process"),
+        ({"seconds": 0.01}, "done"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            try_model(content, (3, 12, 9), "m", **limits)
+    with pytest.raises(ModelError, match="cannot run it"):
+        try_model(content, (3, 5, 5), "m")

@@ -1,0 +1,93 @@
+"""A Keras model that was saved, cloned, copied, nested or checkpointed is still the same network."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_impl
+import netspec
+from keras_idioms import IDIOMS, OF_ONE_INPUT, Idiom, saved
+from keras_impl.network import Network, spec_of
+from keras_samples import GRAPHS, compiled, feeds, labels
+from netspec import Graph, list_architectures, without_heads
+from netspec.init import probe_weights
+from netspec.reduce import reduced
+from netspec.registry import find
+
+pytestmark = pytest.mark.usefixtures("fresh_keras")
+
+
+FAMILIES = {find(name).family: name for name in reversed(list_architectures())}  # the first network of each
+QUICK = {"saved", "from_json", "cloned", "deep_copied", "in_functional", "in_sequential"}  # with heads and draws, too
+
+
+def check_idiom(graph: Graph, idiom: Idiom, folder: Path) -> None:
+    """Equal outputs, one training step, and weights and an export that our own functions take of the result."""
+    model = keras_impl.build(graph, weights=probe_weights(graph))
+    other = idiom(model, folder)
+    expected = np.asarray(model(feeds(graph), training=False))
+    np.testing.assert_array_equal(np.asarray(other(feeds(graph), training=False)), expected)
+    assert np.ptp(expected) > 0
+    check_citizen(other, graph, folder)
+    before = other.get_weights()
+    other = other if getattr(other, "compiled", False) else compiled(other)
+    loss, _ = other.train_on_batch(feeds(graph), labels())
+    assert np.isfinite(loss)
+    moved = [not np.array_equal(old, new) for old, new in zip(before, other.get_weights(), strict=True)]
+    assert sum(moved) >= min(2, len(moved))
+
+
+def check_citizen(model: keras.Model, graph: Graph, folder: Path) -> None:
+    """`model` has the graph, or without its heads where it is a part of another model, and our functions take it."""
+    spec = spec_of(model)
+    assert spec in (graph, without_heads(graph))
+    path = folder / "weights.safetensors"
+    keras_impl.save_weights(model, path)
+    weights = netspec.load_weights(spec, path)
+    keras_impl.set_weights(model, {name: np.zeros_like(values) for name, values in weights.items()})
+    assert not any(values.any() for values in keras_impl.get_weights(model).values())
+    keras_impl.load_weights(model, path)
+    for name, values in keras_impl.get_weights(model).items():
+        np.testing.assert_array_equal(values, weights[name])
+
+
+CASES = [
+    pytest.param(name, idiom, marks=() if name == "plain" or idiom in QUICK else pytest.mark.long)
+    for name in GRAPHS
+    for idiom in IDIOMS
+    if len(GRAPHS[name]().inputs) == 1 or idiom not in OF_ONE_INPUT
+]
+
+
+@pytest.mark.parametrize(("name", "idiom"), CASES)
+def test_idioms(name, idiom, tmp_path):
+    check_idiom(GRAPHS[name](), IDIOMS[idiom], tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("idiom", IDIOMS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_idioms_of_every_family(family, idiom, tmp_path):
+    check_idiom(reduced(FAMILIES[family]), IDIOMS[idiom], tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("idiom", IDIOMS)
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_idioms_with_auxiliary_heads(name, idiom, tmp_path):
+    check_idiom(reduced(name, aux_heads=True), IDIOMS[idiom], tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_saved_and_loaded(family, tmp_path):
+    graph = reduced(FAMILIES[family])
+    model = keras_impl.build(graph, weights=probe_weights(graph))
+    assert (model.count_params(), model.spec) == (graph.num_total, graph)
+    other = saved(model, tmp_path)
+    assert type(other) is Network
+    assert other.spec == graph
+    expected = np.asarray(model(feeds(graph, 2), training=False))
+    np.testing.assert_array_equal(np.asarray(other(feeds(graph, 2), training=False)), expected)
+    assert len(list(FAMILIES)) >= 24

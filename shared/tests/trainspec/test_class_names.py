@@ -1,0 +1,62 @@
+"""Names of classes and files in any script, in bytes that are no text, and of any length."""
+
+import os
+
+import pytest
+from samples import class_files, encoded, write_folder, write_tar, write_zip
+from silent_loading import assert_one_line, load
+
+from netspec.errors import DataError
+
+ODD_NAMES = [
+    *("line\nbreak", "tab\t", "\x1b[31mred", "\u202e", "space ", " space"),
+    *("A", "é", "日本", "😀", "-rf", "a.b", "a'\"b"),
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_class_names_stay_as_they_are(tmp_path, name):
+    files = class_files() | {f"{name}/{number}.png": encoded(number) for number in range(3)}
+    for path in (write_folder(tmp_path / "set", files), write_zip(tmp_path / "set.zip", files)):
+        for _ in range(2):  # made, and out of the cache
+            assert load(path).classes == tuple(sorted(["a", "b", name]))
+    (tmp_path / "set" / name / "x.gif").write_bytes(b"GIF89a")
+    with pytest.raises(DataError) as error:
+        load(tmp_path / "set")
+    assert str(error.value).isprintable()
+
+
+def test_one_name_in_two_unicode_forms(tmp_path):
+    files = {f"{name}/{number}.png": encoded(number) for name in ("\u00e9", "e\u0301") for number in range(3)}
+    for path in (write_folder(tmp_path / "set", files), write_tar(tmp_path / "set.tar", files)):
+        with pytest.raises(DataError) as error:
+            load(path)
+        assert_one_line(error, "two Unicode forms")
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    odd = os.fsdecode(b"\xff\xfe")
+    path = write_folder(tmp_path / "set", class_files() | {f"a/{odd}.png": encoded(4), f"a/{odd}.txt": b"x"})
+    for _ in range(2):
+        data = load(path)
+        assert len(data.train) + len(data.validation) + len(data.test) == 21
+        assert data.summary().isprintable()
+    data.summary().encode()
+    write_folder(path, {f"{odd}/0.png": encoded(5)})
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert_one_line(error, "not UTF-8")
+    assert str(error.value).isprintable()
+    with pytest.raises(DataError) as error:
+        load(write_folder(tmp_path / odd, class_files()))
+    assert_one_line(error, "not UTF-8")
+    str(error.value).encode()
+
+
+def test_names_at_the_limit_of_the_file_system(tmp_path):
+    path = write_folder(tmp_path / ("n" * 255), class_files() | {f"{'c' * 255}/{'i' * 251}.png": encoded(1)})
+    write_folder(path, {f"{'c' * 255}/{number}.png": encoded(number) for number in range(3)})
+    for _ in range(2):
+        data = load(path)
+    assert data.classes == ("a", "b", "c" * 255)
+    assert len(data.name) <= 60
