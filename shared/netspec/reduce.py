@@ -6,7 +6,7 @@ from typing import Any
 from netspec.errors import ShapeError
 from netspec.graph import Graph, Node
 from netspec.ops import AvgPool, Conv, MaxPool
-from netspec.registry import architecture, find, smallest_image
+from netspec.registry import architecture, drawing, find, smallest_image
 
 
 @cache
@@ -23,8 +23,10 @@ def least_image(name: str, **options: Any) -> int:
     pad on different sides would agree.
     """
 
+    network = drawing(name, **options)
+
     def build(size: int) -> Graph:
-        graph = architecture(name, image_size=size, distinct_blocks=True, **options)
+        graph = network.on(size, size, distinct_blocks=True)
         for node in graph:
             if _idles(graph, node):
                 raise ShapeError(f"a part of the window of '{node.name}' only ever sees padding")

@@ -125,6 +125,33 @@ def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A network whose classes, channels and options are chosen, and which any image can be given to."""
+
+    title: str
+    channels: int
+    function: Callable[[Tensor], Heads]
+
+    def on(self, height: int, width: int, *, distinct_blocks: bool = False) -> Graph:
+        """Its graph. Raises `ShapeError` for an image size that it cannot take."""
+        return trace(self.title, (self.channels, height, width), self.function, distinct_blocks=distinct_blocks)
+
+
+def drawing(name: str, *, num_classes: int | None = None, in_channels: int | None = None, **options: Any) -> Drawing:
+    """The network before its image; what is left out is the paper's own. Raises as `architecture` does."""
+    entry = find(name)
+    chosen = _chosen(entry, options)
+    title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
+    classes = _whole(name, "classes", entry.classes if num_classes is None else num_classes)
+    channels = _whole(name, "channels", entry.input_shape[0] if in_channels is None else in_channels)
+
+    def draw(image: Tensor) -> Heads:
+        return entry.function(image, classes, *entry.arguments, **(entry.options | chosen))
+
+    return Drawing(title, channels, draw)
+
+
 def architecture(
     name: str,
     *,
@@ -141,30 +168,20 @@ def architecture(
     Raises `UnknownNameError` for a name or an option that is not there, and `ShapeError` for an image size
     that the network cannot take, with the smallest that it can.
     """
-    entry = find(name)
-    chosen = _chosen(entry, options)
-    title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
-    own, *native = entry.input_shape
-    classes = _whole(name, "classes", entry.classes if num_classes is None else num_classes)
-    channels = _whole(name, "channels", own if in_channels is None else in_channels)
+    network = drawing(name, num_classes=num_classes, in_channels=in_channels, **options)
+    native = find(name).input_shape[1:]
     sizes = native if image_size is None else image_size if isinstance(image_size, tuple | list) else [image_size] * 2
     if len(sizes) != 2:
         raise ShapeError(f"{name} takes images of a size or of (height, width), not {image_size!r}")
     height, width = (_whole(name, "pixels", size) for size in sizes)
-
-    def draw(image: Tensor) -> Heads:
-        return entry.function(image, classes, *entry.arguments, **(entry.options | chosen))
-
     try:
-        return trace(title, (channels, height, width), draw, distinct_blocks=distinct_blocks)
+        return network.on(height, width, distinct_blocks=distinct_blocks)
     except ShapeError as error:
         try:
-            smallest = smallest_image(
-                lambda size: trace(title, (channels, size, size), draw), max(*native, height, width)
-            )
+            smallest = smallest_image(lambda size: network.on(size, size), max(*native, height, width))
         except ShapeError:  # the size is not to blame
-            raise ShapeError(f"{title}: {error}") from None
-        refused = f"{title} cannot take images of {height}x{width}: {error}"
+            raise ShapeError(f"{network.title}: {error}") from None
+        refused = f"{network.title} cannot take images of {height}x{width}: {error}"
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
 
 

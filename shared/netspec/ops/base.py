@@ -7,6 +7,7 @@ logical, `(C, H, W)` or `(C,)`: the batch and the physical layout are no part of
 
 import re
 from dataclasses import dataclass, fields
+from functools import cache
 from math import prod
 from typing import ClassVar, Literal
 
@@ -44,9 +45,9 @@ class Op:
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # fewest and most inputs; None: any number
 
     def __post_init__(self) -> None:
-        for entry in fields(self):  # a whole number will do for a float, but an ONNX file tells 2 from 2.0
-            if entry.type is float and isinstance(value := getattr(self, entry.name), int):
-                object.__setattr__(self, entry.name, float(value))
+        for name in _floats(type(self)):  # a whole number will do for a float, but an ONNX file tells 2 from 2.0
+            if isinstance(value := getattr(self, name), int):
+                object.__setattr__(self, name, float(value))
 
     @property
     def kind(self) -> str:
@@ -92,6 +93,11 @@ class NoisyOp(Op):
     def draw(self, generator: np.random.Generator, batch: int, x: Shape) -> np.ndarray:
         """One draw for `batch` images, float64 of shape `(batch, *noise_shape)`."""
         raise NotImplementedError
+
+
+@cache
+def _floats(kind: type[Op]) -> tuple[str, ...]:
+    return tuple(entry.name for entry in fields(kind) if entry.type is float)
 
 
 def snake_case(name: str) -> str:
