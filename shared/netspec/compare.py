@@ -93,14 +93,19 @@ def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray])
     if not a or a.keys() != b.keys():
         odd = ", ".join(sorted(a.keys() ^ b.keys())[:3]) or "none at all"
         raise ParityError(f"nothing to compare, or not the same tensors on both sides: {odd}")
-    magnitude = {name: float(np.abs(a[name]).max(initial=0)) for name in a}
+    magnitude, apart = {}, {}
+    for name, values in a.items():  # of each tensor one reading: they may lie in a file
+        others = b[name]
+        if values.shape != others.shape:
+            raise ParityError(f"'{name}' has the shape {values.shape} on one side and {others.shape} on the other")
+        magnitude[name], apart[name] = largest_of(values), largest_of(values - others)
     largest = max(magnitude.values())
     if not largest > 0:
         raise ParityError("every tensor is zero or not a number: nothing can be compared")
-    differences = {}
-    for name, values in a.items():
-        if values.shape != b[name].shape:
-            raise ParityError(f"'{name}' has the shape {values.shape} on one side and {b[name].shape} on the other")
-        unit = max(magnitude[name], limits().float64_floor * largest)
-        differences[name] = float(np.abs(values - b[name]).max(initial=0)) / unit
-    return differences
+    floor = limits().float64_floor * largest
+    return {name: apart[name] / max(magnitude[name], floor) for name in a}
+
+
+def largest_of(values: np.ndarray) -> float:
+    """The largest magnitude, NaN if there is one, 0 of nothing. No second array of the size is made."""
+    return float(max(values.max(initial=0), -values.min(initial=0)))

@@ -9,7 +9,7 @@ import numpy as np
 from netspec import Graph, Node
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
-from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
+from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, rows, sizes
 from parity.spool import Spool
 
 MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value until its end
@@ -103,7 +103,10 @@ class KerasRunner:
             name, layout = names[id(variable)]
             optimizer.apply([tf.constant(to_channels_last(moved[name], layout))], [variable])
         del optimizer
-        after = Spool(self.weights().items())
+        after = {
+            name: rows(from_channels_last(np.asarray(variable), LAYOUTS[len(param.shape)]))
+            for name, param, variable in variables(self.model)
+        }
         return TrainingStep(moved, {name: after[name] for name in after if name not in moved}, after)
 
     def native_onnx(self) -> Any:

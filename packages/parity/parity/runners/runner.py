@@ -23,7 +23,10 @@ RATE = 0.1
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What a step in training mode gives: the gradients of trainables; after it, the statistics and all tensors."""
+    """What a step in training mode gives: the gradients of trainables; after it, the statistics and all tensors.
+
+    Of tensors after the step rows will do (`rows`): an optimizer treats all values of a tensor alike.
+    """
 
     gradients: Mapping[str, np.ndarray]
     statistics: Mapping[str, np.ndarray]
@@ -55,6 +58,13 @@ class Runner(Protocol):
 
 
 Sides = Mapping[str, Runner]  # by framework
+
+ROWS = 2**18  # values of a tensor, above which every second row will do, every third, and so on
+
+
+def rows(tensor: np.ndarray) -> np.ndarray:
+    """A copy of as many rows of a canonical tensor, evenly spaced, as hold about `ROWS` values."""
+    return tensor[:: tensor.size // ROWS + 1].copy()
 
 
 def sizes(trainable: Iterable[Sequence[int]], every: Iterable[Sequence[int]]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from netspec import Graph, Node
 from netspec.init import Weights
-from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, sizes
+from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, rows, sizes
 from parity.spool import Spool
 
 
@@ -73,6 +73,7 @@ class TorchRunner:
         from torch_impl.model import by_name
         from torch_impl.optim import set_rate, sgd
         from torch_impl.train import loss_of
+        from torch_impl.weights import tensors_of
 
         optimizer = sgd(self.model, STEP)
         set_rate(optimizer, RATE)
@@ -84,7 +85,7 @@ class TorchRunner:
         gradients = Spool((name, parameter.grad.numpy()) for name, parameter in parameters.items())
         optimizer.step()
         optimizer.zero_grad()
-        after = Spool(self.weights().items())
+        after = {name: rows(tensor.numpy()) for name, tensor in tensors_of(self.model).items()}
         return TrainingStep(gradients, {name: after[name] for name in after if name not in parameters}, after)
 
     def native_onnx(self) -> Any:
