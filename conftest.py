@@ -11,12 +11,12 @@ WORKER = 2.3  # GiB that a process which tests may take
 KEPT = 2**28  # bytes by which a process may grow before what it no longer uses is given back
 
 # glibc keeps freed memory in a pool for each thread, and blocks of up to 32 MiB once one was freed. With these settings
-# it uses two pools, and gives blocks of a megabyte and more back to the system at once.
+# it uses two pools, and gives blocks of 16 MiB and more back to the system at once.
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # for the processes that tests start
 if sys.platform == "linux":
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
-    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**24)
 
 _resident_after_release = 0
 

@@ -1,16 +1,27 @@
-"""The default parity run, network by network, and the native exports of as few networks as hold every op."""
+"""The default parity run, network by network, and native exports.
+
+The quick tests count every network, compare as few as have every form of op in every family, and export as few as
+have every op. The long ones compare and export them all, as `nox -s parity` compares them.
+"""
+
+from collections.abc import Callable
 
 import pytest
 
+from netspec import Graph
+from netspec.graph import attributes_of
 from netspec.reduce import reduced
 from netspec.registry import find, list_architectures
-from parity.check import CHECKS, Plan, check, float32_forward, frameworks, subject
+from parity.check import CHECKS, Plan, check, float32_forward, frameworks, judge_counts, subject
+from parity.counting import of_layers, of_models
 from parity.examples import example
 from parity.goldens import expected, goldens
 from parity.plans import OPS, default_plans
 from parity.runners import KerasRunner, OnnxRunner
 
 PLANS = {plan.network.name: plan for plan in default_plans()}
+COPIES = {name: reduced(name) for name in list_architectures()}
+WIDTHS = {"out_channels", "out_features", "channels", "groups", "start", "stop", "rate", "survival"}
 
 
 def size_of(item: pytest.Item) -> int:
@@ -19,23 +30,37 @@ def size_of(item: pytest.Item) -> int:
     return PLANS[name].in_float64.num_total if name else 0
 
 
-def native_cover() -> list[str]:
-    """The lightest networks that together are of every family and have every op, reduced.
-
-    An op with groups and one without are two, and so are an activation's functions.
-    """
-    copies = {name: reduced(name) for name in list_architectures()}
-    traits: dict[str, set[object]] = {
-        name: {(node.op.kind, getattr(node.op, "groups", 1) > 1, getattr(node.op, "fn", "")) for node in copy}
-        | {find(name).family}
-        for name, copy in copies.items()
-    }
-    missing, chosen = set.union(*traits.values()), []
-    while missing:
-        best = max(traits, key=lambda name: (len(traits[name] & missing), -copies[name].num_total))
-        chosen.append(best)
-        missing -= traits[best]
+def cover(traits: Callable[[Graph], set[object]]) -> list[str]:
+    """The lightest networks that together have every trait: by weight, each that has one which none before it has."""
+    seen: set[object] = set()
+    chosen = []
+    for name in sorted(COPIES, key=lambda name: COPIES[name].num_total):
+        if new := traits(COPIES[name]) - seen:
+            chosen.append(name)
+            seen |= new
     return chosen
+
+
+def ops_of(graph: Graph) -> set[object]:
+    """An op with groups and one without are two, and so are an activation's functions."""
+    return {(node.op.kind, getattr(node.op, "groups", 1) > 1, getattr(node.op, "fn", "")) for node in graph}
+
+
+def forms_of(graph: Graph) -> set[object]:
+    """Every op of a family with all that it says but widths and rates."""
+    family = find(graph.name).family
+    forms: set[object] = set()
+    for node in graph:
+        said = {key: value for key, value in attributes_of(node.op).items() if key not in WIDTHS}
+        forms.add((family, node.op.kind, getattr(node.op, "groups", 1) > 1, *said.items()))
+    return forms
+
+
+def all_networks(quick: list[str]) -> list[object]:
+    """Every network, with those that reduce to one graph in a group. All but the `quick` ones take long."""
+    long = {name: [] if name in quick else [pytest.mark.long] for name in COPIES}
+    group = {name: pytest.mark.xdist_group(PLANS[name].in_float64.name) for name in COPIES}
+    return [pytest.param(name, marks=[group[name], *long[name]]) for name in COPIES]
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +78,14 @@ def test_all_are_there():
     assert goldens().keys() <= set(list_architectures())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.xdist_group(PLANS[name].in_float64.name)) for name in list_architectures()],
-)
+@pytest.mark.parametrize("name", COPIES)
+def test_counts(name):
+    """At full size, of every network."""
+    network = PLANS[name].network
+    assert judge_counts(network, of_layers(network), expected(name)).passed
+
+
+@pytest.mark.parametrize("name", all_networks(quick=cover(forms_of)))
 def test_parity(name, done):
     """Counts at full size; outputs, gradients, statistics and a step of the reduced copy."""
     results = list(check(PLANS[name], expected=expected(name), done=done))
@@ -64,7 +93,7 @@ def test_parity(name, done):
     assert not [result for result in results if not result.passed]
 
 
-@pytest.mark.parametrize("name", native_cover())
+@pytest.mark.parametrize("name", all_networks(quick=cover(ops_of)))
 def test_native_exports(name):
     """All six ways to the logits: frameworks, the ONNX builder with the weights of each, and their own exporters."""
     one = subject(reduced(name))
@@ -73,8 +102,6 @@ def test_native_exports(name):
 
 
 def test_counts_of_layers_are_those_of_models():
-    from parity.counting import of_layers, of_models
-
     for name in ("lenet5", "seresnext29_4x64d"):
         one = subject(reduced(name))
         built = of_models(frameworks(one, "float32"), OnnxRunner(one.graph, one.weights))
