@@ -80,7 +80,13 @@ def test_idioms_with_auxiliary_heads(name, idiom, tmp_path):
     check_idiom(reduced(name, aux_heads=True), IDIOMS[idiom], tmp_path)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=pytest.mark.long if reduced(name).num_total > 4_000_000 else ())
+        for family, name in FAMILIES.items()
+    ],
+)
 def test_every_family_is_saved_and_loaded(family, tmp_path):
     graph = reduced(FAMILIES[family])
     model = keras_impl.build(graph, weights=probe_weights(graph))

@@ -34,7 +34,7 @@ def test_as_many_processes_as_the_memory_allows(monkeypatch, free, cores, proces
 def test_a_process_that_tests_stays_below_2_5_gigabytes():
     names = [f"parity_tests/test_networks.py::test_parity[{name}]" for name in LARGEST]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "-n", "0", "-p", "no:cacheprovider", *names],
+        [sys.executable, "-c", PROGRAM, "-n", "0", "-m", "", "-p", "no:cacheprovider", *names],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

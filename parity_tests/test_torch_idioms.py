@@ -175,7 +175,7 @@ QUICK = [
     (family, form)
     for family, name in families().items()
     for form in FORMS
-    if form == "save" or family == "resnet_cifar" or (form == "fx" and reduced(name).num_total < 4_000_000)
+    if family == "resnet_cifar" or (form in ("save", "fx") and reduced(name).num_total < 4_000_000)
 ]
 LONG = [(family, form) for family in FAMILIES for form in FORMS if (family, form) not in QUICK]
 

@@ -59,7 +59,7 @@ class Runner(Protocol):
 
 Sides = Mapping[str, Runner]  # by framework
 
-ROWS = 2**18  # values of a tensor, above which every second row will do, every third, and so on
+ROWS = 2**14  # values of a tensor, above which every second row will do, every third, and so on
 
 
 def rows(tensor: np.ndarray) -> np.ndarray:
