@@ -177,16 +177,18 @@ def test_a_killed_run_is_told_from_one_that_runs(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["ctrl-c", "term"])
-@pytest.mark.parametrize("network", ["vgg19", "resnet20"])
+@pytest.mark.parametrize(
+    ("network", "length"), [("vgg19", ("--budget", "30s")), ("resnet20", ("--epochs", "1"))], ids=["vgg19", "resnet20"]
+)
 @pytest.mark.parametrize("framework", ["torch", "keras"])
-def test_signals_at_random_moments(framework, network, how, tmp_path):
-    """Ten moments of a training of one epoch, from the start of nox to the end of the export."""
-    whole = nox(tmp_path, *train(framework, network, tmp_path / "whole", "--epochs", "1"))
+def test_signals_at_random_moments(framework, network, length, how, tmp_path):
+    """Ten moments of a short training, from the start of nox to the end of the export."""
+    whole = nox(tmp_path, *train(framework, network, tmp_path / "whole", *length))
     assert whole.status == 0, whole.text
     found = []
     for number, share in enumerate(np.random.default_rng(0).uniform(0.02, 0.95, 10)):
         out = tmp_path / str(number)
-        command = train(framework, network, out, "--epochs", "1")
+        command = train(framework, network, out, *length)
         ended = nox(tmp_path, *command, how=how, after=share * whole.seconds)
         while not ended.sent:  # the machine was faster this time
             share /= 2
