@@ -187,12 +187,13 @@ def test_signals_at_random_moments(framework, network, length, how, tmp_path):
     assert whole.status == 0, whole.text
     found = []
     for number, share in enumerate(np.random.default_rng(0).uniform(0.02, 0.95, 10)):
-        out = tmp_path / str(number)
-        command = train(framework, network, out, *length)
-        ended = nox(tmp_path, *command, how=how, after=share * whole.seconds)
-        while not ended.sent:  # the machine was faster this time
-            share /= 2
-            ended = nox(tmp_path, *command, how=how, after=share * whole.seconds)
+        attempt = 0
+        while True:
+            out = tmp_path / f"{number}.{attempt}"
+            ended = nox(tmp_path, *train(framework, network, out, *length), how=how, after=share * whole.seconds)
+            if ended.sent:
+                break
+            share, attempt = share / 2, attempt + 1  # the machine was faster this time
         found.append(check_kept(ended, out))
         print(f"{framework} {network} {how} after {share * whole.seconds:.1f} s: {found[-1]}")
     assert found.count("kept") >= 3, "too few moments in the training itself"
