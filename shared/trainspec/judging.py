@@ -76,8 +76,7 @@ class Recorded:
                 return replace(
                     found, source=str(path), classes=tuple(classes), fingerprint=fingerprint or found.fingerprint
                 )
-        label, places = label or "it does not say which", LABELS.get(label, ())
-        return cls(str(path), label, places, None, tuple(classes), fingerprint or None)
+        return cls(str(path), label, LABELS.get(label, ()), None, tuple(classes), fingerprint or None)
 
     def find(self) -> FoundData:
         """The data set where it was. Raises `DataError` where it is not there any more."""
@@ -88,6 +87,8 @@ class Recorded:
                 continue
             if self.name in (None, found.name):
                 return found
+        if not self.label:
+            raise DataError(f"{self.source}: names no data set; give --data D")
         tried = f"not at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
         raise DataError(f"{self.source}: the data that it was trained on ({self.label}) are {tried}; give --data D")
 

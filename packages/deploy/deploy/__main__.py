@@ -26,6 +26,7 @@ def main(argv: Sequence[str]) -> None:
         "--provider", metavar="P", help="one that must run, as cuda or cpu; default: CUDA where it runs, then the CPU"
     )
     predict.add_argument("--threads", type=int, metavar="N", help="threads of one operator; default: onnxruntime's")
+    predict.add_argument("--unfinished", action="store_true", help="take a RUN that did not reach its end, too")
     options = parser.parse_args(argv)
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")
@@ -36,6 +37,7 @@ def main(argv: Sequence[str]) -> None:
         provider=options.provider,
         threads=options.threads,
         as_json=options.json,
+        unfinished=options.unfinished,
     )
     for line in lines:
         shell.say(line)

@@ -17,15 +17,18 @@ def predict_files(
     provider: str | None = None,
     threads: int | None = None,
     as_json: bool = False,
+    unfinished: bool = False,
 ) -> Iterator[str]:
     """The lines of the answer. All images are looked at before the first line; memory is bounded by batches.
 
     `model` is an ONNX file or the folder of a run, `images` are files and folders. Raises `DeployError`.
     """
-    classifier = Classifier(model, provider=provider, threads=threads)
+    classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished)
     paths, passed = find_images(images)
     answers = classifier(paths, top)
-    notes = [f"{passed} files in the folders are not images"] if passed else []
+    notes = [f"left out of the folders, since they are not images: {passed}"] if passed else []
+    if unfinished:
+        notes.append(f"{model} may be of a training that did not reach its end")
     if classifier.contract.weights == PROBE_WEIGHTS:
         notes.append(f"{model} has {PROBE_WEIGHTS}: its answers mean nothing")
     if as_json:

@@ -50,13 +50,17 @@ class Inspected:
     classes: int | None
 
 
-def read_model(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a model's file, or of `model.onnx` in the folder of a finished run. Raises `ModelError`."""
+def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> bytes:
+    """The bytes of a model's file, or of `model.onnx` in the folder of a run.
+
+    Raises `ModelError`, also for the model of a run that is not finished, unless `unfinished`.
+    """
     try:
         place = Path(path)
         mode = os.stat(place).st_mode
+        if not unfinished:
+            check_finished(place if stat.S_ISDIR(mode) else place.parent)
         if stat.S_ISDIR(mode):
-            check_finished(place)
             place = place / "model.onnx"
             if not place.is_file():
                 raise ModelError(f"{path}: a folder without a model.onnx; give an ONNX file or the folder of a run")

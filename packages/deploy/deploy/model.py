@@ -50,16 +50,22 @@ class LoadedModel:
 
 
 def load_model(
-    path: str | os.PathLike[str], *, provider: str | None = None, threads: int | None = None, isolate: bool = True
+    path: str | os.PathLike[str],
+    *,
+    provider: str | None = None,
+    threads: int | None = None,
+    isolate: bool = True,
+    unfinished: bool = False,
 ) -> LoadedModel:
     """The ONNX file at `path`, or `model.onnx` in the folder of a run, checked and started.
 
     `provider`: one that must run (`CUDAExecutionProvider` or `cuda`); by default CUDA where it runs, then the CPU.
-    `isolate`: try a file that came without a hash over its content in a child process first.
+    `isolate`: try a file that came without a hash over its content in a child process first. `unfinished`: take the
+    model of a run that did not reach its end, too.
 
     Raises `ModelError` in one line for everything that is wrong with the file, the provider or `threads`.
     """
-    content = read_model(path)
+    content = read_model(path, unfinished=unfinished)
     source = os.fspath(path)
     inspected = inspect(content, source)
     runtime.choose_providers(provider)

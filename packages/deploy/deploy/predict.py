@@ -27,7 +27,8 @@ class Classifier:
 
     `Classifier("model.onnx")(["cat.jpg"])` gives for each image its most probable classes. The path may be the folder
     of a run. `provider` is one that must run (`cuda`); by default CUDA where it runs, then the CPU, and the attribute
-    `provider` names it. `isolate` tries a file without a content hash in a child process first.
+    `provider` names it. `isolate` tries a file without a content hash in a child process first. `unfinished` takes the
+    model of a run that did not reach its end, too.
 
     `image_size` is `(height, width)`. Raises `ModelError` for a file that is not an ONNX model, is damaged, or lacks
     the metadata.
@@ -40,8 +41,9 @@ class Classifier:
         provider: str | None = None,
         threads: int | None = None,
         isolate: bool = True,
+        unfinished: bool = False,
     ) -> None:
-        self.model = load_model(path, provider=provider, threads=threads, isolate=isolate)
+        self.model = load_model(path, provider=provider, threads=threads, isolate=isolate, unfinished=unfinished)
         contract = self.model.contract
         if contract.missing:
             raise ModelError(

@@ -61,8 +61,9 @@ def _of_run(folder: Path, options: argparse.Namespace, framework: str) -> Chosen
         raise UnknownNameError(f"{folder} says itself what its images are: leave {', '.join(given)} out")
     graph = resolve(graph, **form_of(options))
     try:
-        shipped = inspect(read_model(folder / "model.onnx"), folder / "model.onnx").contract
+        shipped = inspect(read_model(folder, unfinished=options.unfinished), folder / "model.onnx").contract
     except DeployError as error:
-        raise DataError(f"{folder}: model.onnx cannot be used ({error})") from None
+        network = f"{folder / 'graph.json'} with --weights {folder / 'weights.safetensors'}"
+        raise DataError(f"{folder}: model.onnx cannot be used ({error}); or export {network}") from None
     metadata = replace(shipped, content_sha256="").properties()
     return Chosen(graph, weights, metadata, options.out or folder / "proof" / f"{framework}.onnx")

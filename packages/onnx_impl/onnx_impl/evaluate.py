@@ -30,7 +30,7 @@ def evaluate_onnx(
     cannot be used or answers NaN, for data of other classes, and for data that cannot be found.
     """
     try:
-        model = load_model(path / "model.onnx" if unfinished and path.is_dir() else path, isolate=isolate)
+        model = load_model(path, isolate=isolate, unfinished=unfinished)
     except DeployError as error:
         raise DataError(str(error)) from None
     contract = model.contract

@@ -45,7 +45,8 @@ class Op:
     arity: ClassVar[tuple[int, int | None]] = (1, 1)  # fewest and most inputs; None: any number
 
     def __post_init__(self) -> None:
-        for name in _floats(type(self)):  # a whole number will do for a float, but an ONNX file tells 2 from 2.0
+        for name in _floats(type(self)):  # type: ignore[arg-type]  # mypy thinks that a class has no hash
+            # a whole number will do for a float, but an ONNX file tells 2 from 2.0
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, float(value))
 
