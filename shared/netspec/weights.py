@@ -48,22 +48,26 @@ def auxiliary(graph: Graph) -> list[str]:
 def check_weights(graph: Graph, weights: Mapping[str, Any], source: str = "the weights") -> None:
     """Raise `WeightsError` unless names and shapes are exactly the graph's."""
     check_names(graph, weights, source)
+    classes = graph.shapes[graph.outputs[0]][0]
     for name, param in graph.params.items():
         if tuple(weights[name].shape) != param.shape:
             raise WeightsError(
                 f"'{name}' has the shape {tuple(weights[name].shape)} in {source}, "
-                f"but {graph.name} with images of {graph.input_shape} needs {param.shape}"
+                f"but {graph.name} with {classes} classes and images of {graph.input_shape} needs {param.shape}"
             )
 
 
 def check_names(graph: Graph, weights: Mapping[str, Any], source: str) -> None:
     """Raise `WeightsError` unless the names are exactly the graph's."""
-    names = graph.params.keys()
-    for name in [*(n for n in names if n not in weights), *(n for n in weights if n not in names)][:1]:
-        problem = "is not in" if name in names else "is no tensor of the network but is in"
-        without = set(weights) == set(names) - set(auxiliary(graph))
-        problem += f" {source}" + (", nor is anything else of its auxiliary heads" if without else "")
-        raise WeightsError(f"{name!r} of {graph.name} {problem}")
+    missing = [name for name in graph.params if name not in weights]
+    others = [name for name in weights if name not in graph.params]
+    if missing:
+        hint = f"; of its names {graph.name} lacks {len(others):,}, the first is {others[0]!r}" if others else ""
+        if set(missing) == set(auxiliary(graph)) and not others:
+            hint = ", nor is anything else of its auxiliary heads"
+        raise WeightsError(f"{missing[0]!r} of {graph.name} is not in {source}{hint}")
+    if others:
+        raise WeightsError(f"{others[0]!r} is in {source}, but not in {graph.name}")
 
 
 def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
