@@ -84,7 +84,7 @@ REFUSED = {  # what it is -> how it is written, and what the sentence says
     "missing": (lambda path: save_file(without("stem.weight"), path), "'stem.weight' of resnet20 is not in"),
     "surplus": (
         lambda path: save_file({**state(), "more": torch.ones(2)}, path),
-        "'more' is in .* but not in resnet20",
+        "'more' is in .* not in resnet20",
     ),
     "missing_pt": (lambda path: torch.save(without("stem.weight"), path), "'stem.weight' of resnet20 is not in"),
     "shape": (

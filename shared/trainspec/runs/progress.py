@@ -64,19 +64,20 @@ class TrainingProgress:
             completed=step,
             total=total_steps,
             epoch=f"{max(step - 1, 0) // self.steps_per_epoch + 1}/{-(-total_steps // self.steps_per_epoch)}",
-            figures=f"{speed:,.0f} images/s  loss {loss:.4f}  top-1 {top1:.1f} %  lr {lr:.2g}",
+            figures=f"{speed:,.0f} images/s  loss {_loss(loss)}  top-1 {top1:.1f} %  lr {lr:.2g}",
         )
 
     def epoch(self, metrics: EpochMetrics, total_steps: int) -> None:
         """Print the figures of an epoch that is over."""
         validation = ""
         if metrics.val_loss is not None and metrics.val_top1 is not None:
-            validation = f"  validation: loss {metrics.val_loss:.4f}, top-1 {metrics.val_top1:.2f} %"
+            validation = f"  validation: loss {_loss(metrics.val_loss)}, top-1 {metrics.val_top1:.2f} %"
         self.say(
             f"epoch {metrics.epoch}/{-(-total_steps // self.steps_per_epoch)}{self._part(metrics.step)}  "
             f"{metrics.seconds:.1f} s  "
-            f"{metrics.images_per_second:,.0f} images/s  lr {metrics.lr:.2g}  training: loss {metrics.train_loss:.4f}, "
-            f"top-1 {metrics.train_top1:.2f} %{validation}  plan {metrics.plan_digest[:12]}"
+            f"{metrics.images_per_second:,.0f} images/s  lr {metrics.lr:.2g}  "
+            f"training: loss {_loss(metrics.train_loss)}, top-1 {metrics.train_top1:.2f} %"
+            f"{validation}  plan {metrics.plan_digest[:12]}"
         )
 
     def _part(self, step: int) -> str:
@@ -88,3 +89,8 @@ class TrainingProgress:
         """Print a line (above the live one). A display that nobody can read does not end the training."""
         with suppress(OutputError):
             self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
+
+
+def _loss(value: float) -> str:
+    """To four places, and of a training that diverges the magnitude alone."""
+    return f"{value:.4f}" if value < 1e5 else f"{value:.2e}"
