@@ -86,7 +86,9 @@ class Network:
                 f"{self.source} takes images of {channels} channels; {data.label} has {data.image_shape[2]}"
             )
         if outputs != (len(data.classes),):
-            raise ShapeError(f"{self.source} tells {outputs[0]} classes apart; {data.label} has {len(data.classes)}")
+            raise ShapeError(
+                f"{self.source} has {outputs[0]} classes, {data.label} has {len(data.classes)}; give --data D"
+            )
         return self.graph
 
 

@@ -176,7 +176,7 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
         assert (task.architecture, task.recipe.data.image_size) == ("lenet5", 32)
     (tmp_path / "mine.json").write_text(architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "Mine"'))
     for given, words in (
-        ([], "tells 10 classes apart; pets has 2"),
+        ([], "has 10 classes, pets has 2; give --data D"),
         (["--set", "network.width=2"], "is a finished graph: network.width cannot be chosen any more"),
         (["--set", "data.image_size=40"], "takes images of 32 pixels, not data.image_size = 40"),
         (["--recipe", "modern"], "Mine is not in the zoo, so there is no recipe; give --recipe FILE"),
