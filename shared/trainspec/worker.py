@@ -5,7 +5,6 @@ all networks that is more than a machine has. And a network that the operating s
 only this process with it.
 """
 
-import os
 import signal
 import time
 from importlib import import_module
@@ -16,6 +15,7 @@ from typing import Self
 
 from trainspec.few_steps import Job
 from trainspec.runs.few_steps import Row
+from trainspec.runs.machine import used_bytes
 
 GROWN = 3 * 2**30  # bytes
 
@@ -70,18 +70,9 @@ def serve(connection: Connection, module: str) -> None:
     while True:
         try:
             job: Job = connection.recv()
-            connection.send((job.train(framework), memory_in_use()))
+            connection.send((job.train(framework), used_bytes() or 0))
         except (EOFError, OSError):
             return
-
-
-def memory_in_use() -> int:
-    """Bytes of this process, or 0 where that cannot be told."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
 
 
 def describe_exit(status: int | None) -> str:

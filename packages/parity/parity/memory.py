@@ -2,9 +2,9 @@
 
 import ctypes
 import gc
-import os
 import sys
-from pathlib import Path
+
+from trainspec.runs.machine import used_bytes
 
 KEPT = 2**27  # bytes by which a process may grow before what it no longer uses is given back
 
@@ -15,12 +15,12 @@ _least = 0  # bytes that the process had since the last release
 def release() -> None:
     """Where the process has grown: collect what is garbage, models that Keras remembers among it, and give it back.
 
-    What was there at the first collection is left alone: the frameworks' imports leave a million objects behind, and
+    What was there at the first collection is left alone: the frameworks' imports make a million objects, and
     looking at them each time would take a second.
     """
     global _frozen, _least
-    now = resident()
-    if now < _least + KEPT:
+    now = used_bytes()
+    if now is not None and now < _least + KEPT:
         _least = min(_least, now)
         return
     if keras := sys.modules.get("keras"):
@@ -31,12 +31,4 @@ def release() -> None:
         _frozen = True
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
-    _least = resident()
-
-
-def resident() -> int:
-    """Bytes of this process that are in memory; more than any where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return sys.maxsize
+    _least = used_bytes() or 0

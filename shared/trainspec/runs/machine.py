@@ -36,6 +36,14 @@ def free_bytes() -> int:
     return int(_free_gib() * 2**30)
 
 
+def used_bytes() -> int | None:
+    """Memory that this process has in use, None where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
 def has_gpu() -> bool:
     """Whether there is an NVIDIA GPU that a framework would train on, told without loading one.
 
