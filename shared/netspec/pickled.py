@@ -8,9 +8,11 @@ import io
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 MAX_OPERATIONS = 2_000_000  # CIFAR-100's training file has 0.2 million, a state dict of a thousand tensors less
+
+T = TypeVar("T")
 
 
 class PickleError(ValueError):
@@ -143,24 +145,22 @@ class Unpickler:
         self._update(self._since_mark())
 
     def _extend(self, items: list[Any]) -> None:
-        if container := self._container(list):
-            container[0].extend(items)
+        self._container(list).extend(items)
 
     def _update(self, items: list[Any]) -> None:
         keys, values = items[::2], items[1::2]
         if len(keys) != len(values) or not all(isinstance(key, bytes | str | int) for key in keys):
             raise PickleError("a dictionary of other keys than text")
-        if container := self._container(dict):
-            container[0].update(zip(keys, values, strict=True))
+        self._container(dict).update(zip(keys, values, strict=True))
 
-    def _container(self, kind: type) -> tuple[Any] | None:
-        """What is filled; None for what stays a name, whose content is not looked at."""
+    def _container(self, kind: type[T]) -> T:
+        """What is filled. Where a name stands for it, the content goes into one that nobody looks at."""
         value = self._top()
         if type(value) is Named:
-            return None
+            return kind()
         if type(value) is not kind:
             raise PickleError(f"a {type(value).__name__} where a {kind.__name__} belongs")
-        return (value,)
+        return value
 
     def _global(self, argument: str) -> None:
         self.stack.append(Named(argument.replace(" ", ".", 1)))
