@@ -62,9 +62,12 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str) -> None:
     missing = [name for name in graph.params if name not in weights]
     others = [name for name in weights if name not in graph.params]
     if missing:
-        hint = f"; of its names {graph.name} lacks {len(others):,}, the first is {others[0]!r}" if others else ""
-        if set(missing) == set(auxiliary(graph)) and not others:
+        if others:
+            hint = f"; of its names {graph.name} lacks {len(others):,}, the first is {others[0]!r}"
+        elif set(missing) == set(auxiliary(graph)):
             hint = ", nor is anything else of its auxiliary heads"
+        else:
+            hint = ""
         raise WeightsError(f"{missing[0]!r} of {graph.name} is not in {source}{hint}")
     if others:
         raise WeightsError(f"{others[0]!r} is in {source}, but not in {graph.name}")
