@@ -4,10 +4,9 @@ The quick tests count every network, compare as few as have every form of op in 
 have every op. The long ones compare and export them all, as `nox -s parity` compares them.
 """
 
-from collections.abc import Callable
-
 import pytest
 
+from chosen_networks import cover
 from netspec import Graph
 from netspec.graph import attributes_of
 from netspec.reduce import reduced
@@ -28,17 +27,6 @@ def size_of(item: pytest.Item) -> int:
     """Parameters that a test compares, by which the tests are ordered."""
     name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
     return PLANS[name].in_float64.num_total if name else 0
-
-
-def cover(traits: Callable[[Graph], set[object]]) -> list[str]:
-    """The lightest networks that together have every trait: by weight, each that has one which none before it has."""
-    seen: set[object] = set()
-    chosen = []
-    for name in sorted(COPIES, key=lambda name: COPIES[name].num_total):
-        if new := traits(COPIES[name]) - seen:
-            chosen.append(name)
-            seen |= new
-    return chosen
 
 
 def ops_of(graph: Graph) -> set[object]:

@@ -14,31 +14,19 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 import torch_impl
-from netspec import list_architectures, load_weights
+from chosen_networks import LIGHT, ONE_OF_A_FAMILY
+from netspec import load_weights
 from netspec.compare import forward_difference
 from netspec.reduce import reduced
-from netspec.registry import find
 from onnx_impl.measure import probe
 from onnx_impl.verify import random_images
 from torch_impl.weights import spec_of
 
 
 @cache
-def families() -> dict[str, str]:
-    """The network of each family that costs least, reduced."""
-    found: dict[str, list[str]] = {}
-    for name in list_architectures():
-        found.setdefault(find(name).family, []).append(name)
-    return {family: min(names, key=lambda name: reduced(name).macs) for family, names in found.items()}
-
-
-FAMILIES = list(families())
-
-
-@cache
 def case(family: str):
     """A model in evaluation mode, images, and its logits."""
-    graph = reduced(families()[family], num_classes=5)
+    graph = reduced(ONE_OF_A_FAMILY[family], num_classes=5)
     model = torch_impl.build(graph, weights=probe(graph)).eval()
     images = torch.from_numpy(random_images(graph, 3))
     with torch.no_grad():
@@ -173,11 +161,11 @@ def save_and_load(model, graph, path):
 
 QUICK = [
     (family, form)
-    for family, name in families().items()
+    for family, name in ONE_OF_A_FAMILY.items()
     for form in FORMS
-    if family == "resnet_cifar" or (form in ("save", "fx") and reduced(name).num_total < 4_000_000)
+    if family == "resnet_cifar" or (form in ("save", "fx") and reduced(name).num_total <= LIGHT)
 ]
-LONG = [(family, form) for family in FAMILIES for form in FORMS if (family, form) not in QUICK]
+LONG = [(family, form) for family in ONE_OF_A_FAMILY for form in FORMS if (family, form) not in QUICK]
 
 
 def agrees(model, images, expected) -> bool:
@@ -210,7 +198,10 @@ def test_a_module_in_another_form(family, form, tmp_path):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
 @pytest.mark.parametrize(
     "family",
-    [family if family == "resnet_cifar" else pytest.param(family, marks=pytest.mark.long) for family in FAMILIES],
+    [
+        family if family == "resnet_cifar" else pytest.param(family, marks=pytest.mark.long)
+        for family in ONE_OF_A_FAMILY
+    ],
 )
 def test_lower_precision(family, dtype, tmp_path):
     graph, model, images, expected = case(family)

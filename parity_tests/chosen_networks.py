@@ -1,0 +1,27 @@
+"""The networks that stand for the others where a test of all 125 would take too long."""
+
+from collections.abc import Callable
+
+from netspec import Graph, find, list_architectures
+from netspec.reduce import reduced
+
+LIGHT = 4_000_000  # parameters: what has more takes a test seconds and gigabytes
+
+
+def by_weight() -> list[str]:
+    """All networks, the one with the fewest parameters in its reduced copy first."""
+    return sorted(list_architectures(), key=lambda name: reduced(name).num_total)
+
+
+ONE_OF_A_FAMILY = {find(name).family: name for name in reversed(by_weight())}  # family to the lightest network
+
+
+def cover(traits: Callable[[Graph], set[object]]) -> list[str]:
+    """The lightest networks that together have every trait: by weight, each that has one which none before it has."""
+    seen: set[object] = set()
+    chosen = []
+    for name in by_weight():
+        if new := traits(reduced(name)) - seen:
+            chosen.append(name)
+            seen |= new
+    return chosen
