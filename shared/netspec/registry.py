@@ -127,7 +127,7 @@ def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network
 
 @dataclass(frozen=True)
 class Drawing:
-    """A network whose classes, channels and options are chosen, and which any image can be given to."""
+    """A network with its classes, channels and options, but without an image size."""
 
     title: str
     channels: int
