@@ -59,6 +59,15 @@ def test_images_of_other_formats_are_refused_by_name(tmp_path, kind, suffix):
         assert_one_line(error, str(path), name, "neither JPEG nor PNG nor WebP")
 
 
+def test_files_that_are_refused_are_counted(tmp_path):
+    """So that a folder with many of them is put in order once, not file by file."""
+    files = class_files() | {"a/0.gif": b"GIF89a", "a/text.png": b"this is no image", "b/1.gif": b"GIF89a"}
+    for path in (write_folder(tmp_path / "set", files), write_zip(tmp_path / "set.zip", files)):
+        with pytest.raises(DataError) as error:
+            load(path)
+        assert_one_line(error, "a/0.gif", "neither JPEG nor PNG nor WebP", "; 2 more files cannot be used either")
+
+
 def test_links_are_followed_but_not_in_circles(tmp_path):
     write_folder(tmp_path / "elsewhere", class_files("c"))
     path = write_folder(tmp_path / "set", class_files())

@@ -40,10 +40,11 @@ class Entry:
 
 @dataclass
 class Listing:
-    """Names of images and folders as paths inside the set; `left_out` by reason."""
+    """Names of images and folders as paths inside the set; `left_out` by reason; what is wrong with the others."""
 
     images: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     _left_out: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -58,6 +59,13 @@ class Listing:
         if name not in names[-1:]:  # a hidden folder of an archive comes once with each of its files
             names.append(name)
 
+    def check(self) -> None:
+        """Raise `DataError` where there is a fault: with the first, and with how many there are."""
+        if self.faults:
+            first, *others = self.faults
+            files = "file" if len(others) == 1 else "files"
+            raise DataError(first + (f"; {len(others):,} more {files} cannot be used either" if others else ""))
+
 
 def list_folder(path: Path, entries: list[Entry]) -> Listing:
     """The `entries` of a folder (see `walk`), sorted out by content. Raises `DataError`."""
@@ -68,7 +76,8 @@ def list_folder(path: Path, entries: list[Entry]) -> Listing:
         elif entry.is_folder:
             listing.folders.append(entry.name)
         else:
-            _add(listing, f"{path}/", entry.name, _format_in_folder(path, entry.name))
+            _add_file(listing, path, entry.name)
+    listing.check()
     return listing
 
 
@@ -88,6 +97,7 @@ def list_archive(path: Path) -> Listing:
             else:
                 seen.add(name)
                 _add(listing, f"{path}: ", name, format_of(member.read(HEAD)))
+    listing.check()
     return listing
 
 
@@ -151,20 +161,23 @@ def _add(listing: Listing, place: str, name: str, found: str) -> None:
         listing.images.append(name)
     elif found or suffix in NOT_READ:
         kind = f" ({found})" if found else ""
-        raise DataError(f"{place}{printable(name)} is neither JPEG nor PNG nor WebP{kind}; convert or remove it")
+        listing.faults.append(f"{place}{printable(name)} is neither JPEG nor PNG nor WebP{kind}; convert or remove it")
     elif suffix in SUFFIXES:
-        raise DataError(f"{place}{printable(name)} cannot be read as an image (it has no image's content); remove it")
+        listing.faults.append(
+            f"{place}{printable(name)} cannot be read as an image (it has no image's content); remove it"
+        )
     else:
         listing.leave_out(name, NO_IMAGE)
 
 
-def _format_in_folder(path: Path, name: str) -> str:
-    """As `file_format`; what is not an ordinary file is no image unless it has an image's name."""
+def _add_file(listing: Listing, path: Path, name: str) -> None:
+    """By its content. What is not an ordinary file is no image unless it has an image's name."""
     file = path / name
     try:
-        if PurePosixPath(name).suffix.lower() not in SUFFIXES and not stat.S_ISREG(file.stat().st_mode):
-            return ""
-        return file_format(file)
+        image = PurePosixPath(name).suffix.lower() in SUFFIXES or stat.S_ISREG(file.stat().st_mode)
+        found = file_format(file) if image else ""
     except (ImageError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{file}: ")
-        raise DataError(f"{path}/{printable(name)}: {reason}; repair or remove it") from error
+        listing.faults.append(f"{path}/{printable(name)}: {reason}; repair or remove it")
+    else:
+        _add(listing, f"{path}/", name, found)
