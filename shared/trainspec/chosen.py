@@ -17,13 +17,17 @@ SLUG = 60  # letters of a graph's name in the name of a run's folder
 
 @dataclass(frozen=True)
 class Network:
-    """`name` for folders and recipes, `family` for recipes, `size` the network's own; `graph` where it is finished."""
+    """`name` for folders and recipes, `family` for recipes, `size` the network's own; `graph` where it is finished.
+
+    `notes` say what of the place that it comes from is not used.
+    """
 
     name: str
     family: str
     size: int
     graph: Graph | None = None
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -31,14 +35,16 @@ class Network:
         if text in list_architectures() or not (text.endswith(".json") or Path(text).is_dir()):
             entry = find(text)
             return cls(text, entry.family, max(entry.input_shape[1:]))
-        file = str(Path(text) / "graph.json") if Path(text).is_dir() else text
+        is_run = Path(text).is_dir()
+        file = str(Path(text) / "graph.json") if is_run else text
         graph = resolve(file)
         if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
             raise ShapeError(f"{file} takes images of the shape {graph.input_shape}; data sets are read as squares")
         base = graph.name.partition("(")[0]  # without its options
         family = find(base).family if base in list_architectures() else ""
         slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"
-        return cls(slug, family, graph.input_shape[1], graph, file)
+        notes = (f"only the network of {text} is used: its data, recipe and weights are not",) if is_run else ()
+        return cls(slug, family, graph.input_shape[1], graph, file, notes)
 
     def check_recipe(self, which: str) -> None:
         """Raise `RecipeError` where no collection can have a recipe for it."""
@@ -62,7 +68,7 @@ class Network:
             raise ShapeError(f"{self.source} takes images of {self.size} pixels, not data.image_size = {asked}")
         unused = [f"network.{key}" for key in recipe.network]
         unused += ["regularisation.dropout"] if recipe.regularisation.dropout is not None else []
-        notes = (f"The graph is taken as it is: the recipe's {', '.join(unused)} is not used.",) if unused else ()
+        notes = (f"the graph is taken as it is: the recipe's {', '.join(unused)} is not used",) if unused else ()
         return (
             replace(
                 recipe,
@@ -70,7 +76,7 @@ class Network:
                 regularisation=replace(recipe.regularisation, dropout=None),
                 data=replace(recipe.data, image_size=self.size),
             ),
-            notes,
+            (*self.notes, *notes),
         )
 
     def draw(self, data: DataSet, recipe: Recipe) -> Graph:

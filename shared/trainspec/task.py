@@ -134,6 +134,8 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
 
     found = find_data(options.data, notice=notice, estimate=estimate)
     recipe, remarks = recipe_for(found.name)
+    for remark in remarks:
+        notice(remark)
     check_folder(options.out, network.name, found.name)
     say(f"data       {found.label}")
     data = found.load(recipe.data.image_size or network.size, recipe.seed)
@@ -154,6 +156,6 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
         threads=options.threads,
         out=options.out,
         command=shlex.join(["python", "-m", program, *(sys.argv[1:] if argv is None else argv)]),
-        notes=(*notes, *remarks, *data.notes),
+        notes=(*notes, *data.notes),
         recipe_name=options.recipe_name(network.name, network.family, found.name),
     )
