@@ -132,13 +132,14 @@ class Graph:
         return iter(self.nodes)
 
     @cached_property
+    def draws(self) -> dict[str, NoisyOp]:
+        """The ops whose draws are inputs, by the input's name, `noise.<path>`, in the order of their nodes."""
+        return {draw: node.op for node in self.nodes if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node))}
+
+    @cached_property
     def inputs(self) -> dict[str, Shape]:
         """Named inputs with their logical shapes: `image`, then the explicit draws in order of their nodes."""
-        return {IMAGE: self.input_shape} | {
-            draw: node.op.noise_shape(self.shapes[node.inputs[0]])
-            for node in self.nodes
-            if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node))
-        }
+        return {IMAGE: self.input_shape} | {draw: self.shapes[draw] for draw in self.draws}
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:

@@ -62,13 +62,10 @@ def initial_weights(graph: Graph, seed: int = 0, scheme: str = "he_normal") -> W
 
 def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]:
     """A draw for every `noise.<path>` input of `explicit_noise(graph)`, float64 of shape `(batch, *noise_shape)`."""
-    draws = {}
-    for node in graph:
-        if len(node.inputs) == 2 and node.inputs[1] in graph.inputs:
-            draws[node.inputs[1]] = node.op.draw(  # type: ignore[attr-defined]  # only a NoisyOp has such an input
-                stream(seed, node.inputs[1]), batch, graph.shapes[node.inputs[0]]
-            )
-    return draws
+    return {
+        name: (stream(seed, name).random((batch, *graph.inputs[name])) < op.keep).astype(np.float64)
+        for name, op in graph.draws.items()
+    }
 
 
 PROBES = {

@@ -11,8 +11,6 @@ from functools import cache
 from math import prod
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from netspec.errors import ShapeError
 
 Shape = tuple[int, ...]
@@ -77,8 +75,8 @@ class Op:
 class NoisyOp(Op):
     """An op that draws at random in training and is the identity at inference.
 
-    A second input, where there is one, is the draw: `(N, *noise_shape)`, and then the op computes its
-    training form whatever the mode, so that all builders can be given the same noise.
+    A second input, where there is one, is the draw: `(N, *noise_shape)`, 1 with probability `keep` and 0 otherwise.
+    Then the op computes its training form whatever the mode, so that all builders can be given the same noise.
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -88,11 +86,13 @@ class NoisyOp(Op):
             raise ShapeError(f"{self.kind} needs noise of shape {self.noise_shape(inputs[0])}, not {inputs[1]}")
         return inputs[0]
 
-    def noise_shape(self, x: Shape) -> Shape:
+    @property
+    def keep(self) -> float:
+        """The probability, above 0, that a value of the draw is 1."""
         raise NotImplementedError
 
-    def draw(self, generator: np.random.Generator, batch: int, x: Shape) -> np.ndarray:
-        """One draw for `batch` images, float64 of shape `(batch, *noise_shape)`."""
+    def noise_shape(self, x: Shape) -> Shape:
+        """The shape of an image's draw, for an input of shape `x`."""
         raise NotImplementedError
 
 

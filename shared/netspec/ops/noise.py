@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from netspec.errors import GraphError
 from netspec.ops.base import NoisyOp, Shape
 
@@ -22,11 +20,12 @@ class Dropout(NoisyOp):
         if not 0 <= self.rate < 1:
             raise GraphError(f"dropout rate {self.rate} is outside 0 <= rate < 1")
 
+    @property
+    def keep(self) -> float:
+        return 1 - self.rate
+
     def noise_shape(self, x: Shape) -> Shape:
         return x
-
-    def draw(self, generator: np.random.Generator, batch: int, x: Shape) -> np.ndarray:
-        return (generator.random((batch, *x)) >= self.rate).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,9 @@ class StochasticDepth(NoisyOp):
         if not 0 < self.survival <= 1:
             raise GraphError(f"survival probability {self.survival} is outside 0 < survival <= 1")
 
+    @property
+    def keep(self) -> float:
+        return self.survival
+
     def noise_shape(self, x: Shape) -> Shape:
         return (1,) * len(x)
-
-    def draw(self, generator: np.random.Generator, batch: int, x: Shape) -> np.ndarray:
-        return (generator.random((batch, *self.noise_shape(x))) < self.survival).astype(np.float64)
