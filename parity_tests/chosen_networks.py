@@ -6,6 +6,12 @@ from netspec import Graph, find, list_architectures
 from netspec.reduce import reduced
 
 LIGHT = 4_000_000  # parameters: what has more takes a test seconds and gigabytes
+SHALLOW = 300  # nodes: what has more takes Keras half a minute to compile
+
+
+def is_light(graph: Graph) -> bool:
+    """Whether a test of it in every framework takes seconds."""
+    return graph.num_total <= LIGHT and len(graph.nodes) <= SHALLOW
 
 
 def by_weight() -> list[str]:

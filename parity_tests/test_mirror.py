@@ -25,10 +25,10 @@ OWN_FRAMEWORK = {  # package -> the frameworks it may import
     "netspec": set(),
     "trainspec": set(),
     "torch_impl": {"torch", "onnx"},
-    "keras_impl": {"keras", "tensorflow", "tf2onnx", "onnx"},
+    "keras_impl": {"keras", "tensorflow", "jax", "tf2onnx", "onnx"},
     "onnx_impl": {"onnx", "onnxruntime"},
 }
-MODULES_OF_ONE_BUILDER = {"keras_impl": {"kernels", "network", "quiet"}}
+MODULES_OF_ONE_BUILDER = {"keras_impl": {"gradients", "kernels", "network", "quiet"}}
 EXPORTERS = {"export", "__main__"}  # the modules of a framework that may import the ONNX builder
 
 

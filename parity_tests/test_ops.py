@@ -11,7 +11,7 @@ from onnx_impl.export import reference_forward
 from onnx_impl.verify import random_images
 from parity.check import CHECKS, IMAGES, Plan, check
 from parity.examples import EXAMPLES, example, uncovered
-from parity.runners import KerasRunner, TorchRunner
+from parity.runners import KerasRunner, TorchRunner, train_once
 
 
 def test_every_op_has_an_example():
@@ -47,7 +47,7 @@ def test_fused_kernels_store_the_unbiased_variance(runner):
     )
     graph = Graph("small", (3, 2, 2), nodes, ("fc",))
     weights, images = probe_weights(graph), np.random.default_rng(0).standard_normal((2, 3, 2, 2)).astype(np.float32)
-    made = runner(graph, weights, "float32").train_once({"image": images}, np.ones((2, 5)))
+    made = train_once(runner(graph, weights, "float32"), {"image": images}, np.ones((2, 5)))
     old, values = weights["bn.running_var"].astype(np.float64), images.astype(np.float64)
     unbiased, biased = (0.75 * old + 0.25 * values.var((0, 2, 3), ddof=ddof) for ddof in (1, 0))
     mean = 0.75 * weights["bn.running_mean"] + 0.25 * values.mean((0, 2, 3))

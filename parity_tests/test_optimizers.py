@@ -1,6 +1,7 @@
-"""Both optimizers against the update written out in NumPy, over steps with a changing rate, in float64."""
+"""Both trainers' updates against the update written out in NumPy, over steps with a changing rate, in float64."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from netspec import Graph, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import Weights
 from netspec.layout import to_channels_last
-from trainspec.recipes import Optimizer
+from training_sides import framework
+from trainspec.optim import StepSettings
+from trainspec.recipes import Optimizer, Recipe
 
 RATES = (0.1, 0.3, 0.3, 0.02, 0.007)
 RECIPES = {
@@ -50,45 +53,36 @@ def by_numpy(graph: Graph, weights: Weights, recipe: Optimizer) -> Weights:
 def by_torch(graph: Graph, weights: Weights, recipe: Optimizer) -> Weights:
     import torch
 
-    import torch_impl
-    from torch_impl.optim import set_rate, sgd
-
-    model = torch_impl.build(graph, weights=weights).double()
-    optimizer = sgd(model, recipe)
+    trainer = made("torch", graph, weights, recipe)
     for step, rate in enumerate(RATES):
-        set_rate(optimizer, rate)
         given = gradients(graph, step)
-        for name, parameter in model.named_parameters():
-            parameter.grad = torch.from_numpy(given[name])
-        optimizer.step()
-    return torch_impl.get_weights(model)
+        laid_out = [
+            torch.empty_like(parameter).copy_(torch.from_numpy(given[name]))  # the fused update takes equal strides
+            for name, parameter in trainer.model.named_parameters()
+        ]
+        trainer.update(laid_out, StepSettings(rate))
+    return trainer.weights()
 
 
 def by_keras(graph: Graph, weights: Weights, recipe: Optimizer) -> Weights:
-    from keras_impl.quiet import import_keras
+    trainer = made("keras", graph, weights, recipe)
+    from keras import ops
 
-    import_keras()
-    import keras
-
-    import keras_impl
-    from keras_impl.optim import set_rate, sgd
     from keras_impl.weights import LAYOUTS, variables
 
-    model = keras_impl.build(graph, weights=weights, dtype="float64")
-    optimizer = sgd(model, recipe)
-    names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(model)}
+    names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(trainer.model)}
+    places = [names[id(variable)] for variable in trainer.model.trainable_variables]
     for step, rate in enumerate(RATES):
-        set_rate(optimizer, rate)
         given = gradients(graph, step)
-        trained = model.trainable_variables
-        optimizer.apply(
-            [
-                keras.ops.convert_to_tensor(to_channels_last(given[name], layout))
-                for name, layout in (names[id(variable)] for variable in trained)
-            ],
-            trained,
-        )
-    return keras_impl.get_weights(model)
+        laid_out = [ops.convert_to_tensor(to_channels_last(given[name], layout)) for name, layout in places]
+        trainer.update(laid_out, StepSettings(rate))
+    return trainer.weights()
+
+
+def made(name: str, graph: Graph, weights: Weights, recipe: Optimizer) -> Any:
+    """The shipped trainer."""
+    one = framework(name)
+    return one.trainer(graph, weights, Recipe(optimizer=recipe), one.choose_machine("fp64", None))
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

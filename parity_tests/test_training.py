@@ -1,38 +1,32 @@
-"""Float64 training steps, three across a change of the rate: every weight and every BN statistic, by name."""
+"""Three steps of the shipped trainers in float64, across the end of an epoch and a change of the rate.
+
+Every weight and every statistic of both frameworks is compared by name; the batches are cropped and mirrored, the
+targets smoothed, dropout and stochastic depth drawn in the plan.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from netspec import Graph, architecture, draw_noise, explicit_noise, functional as f, initial_weights, trace
+from chosen_networks import ONE_OF_A_FAMILY, is_light
+from netspec import Graph, architecture, explicit_noise, find, functional as f, trace
 from netspec.compare import tensor_difference
-from netspec.init import Weights
-from netspec.layout import to_channels_last
 from netspec.reduce import reduced
 from netspec.tracer import Heads, Tensor
-from trainspec.plan import one_hot
-from trainspec.recipes import Optimizer
+from parity.memory import release
+from training_sides import RECIPE, first_apart, task_of, trained
+from trainspec.noise import draw_masks
+from trainspec.recipes import Optimizer, Recipe
 
-RATES = (0.05, 0.05, 0.005)
-BATCH = 6
-RECIPES = {
-    "nesterov": Optimizer(momentum=0.9, nesterov=True, weight_decay=5e-4),
-    "heavy ball, all decayed": Optimizer(momentum=0.8, nesterov=False, weight_decay=1e-2, decay_norms_and_biases=True),
-}
+NOISE = {"dropout": 0.4, "stochastic_depth": 0.6}  # of the networks that have them
+HEAVY_BALL = Optimizer(momentum=0.8, nesterov=False, weight_decay=1e-2, decay_norms_and_biases=True)
 
 
-def vgg_small(norm: bool) -> Graph:
-    """VGG at a quarter of its width, with a convolution a stage."""
-
-    def network(x: Tensor) -> Tensor:
-        for stage, channels in enumerate((16, 32, 64, 64, 64), 1):
-            name = f"conv{stage}_1"
-            x = f.conv_bn(x, channels, 3, bias=True, name=name) if norm else f.relu(f.conv(x, channels, 3, name=name))
-            x = f.max_pool(x, 2)
-        for i in (6, 7):
-            x = f.dropout(f.relu(f.linear(f.flatten(x) if i == 6 else x, 96, name=f"fc{i}")), 0.5)
-        return f.linear(x, 10, name="fc8")
-
-    return trace("vgg_small_bn" if norm else "vgg_small", (3, 32, 32), network)
+def with_noise(name: str) -> Graph:
+    """The reduced network with its noise turned on."""
+    options = find(name).options
+    return reduced(name, num_classes=10, **{key: value for key, value in NOISE.items() if key in options})
 
 
 def headed() -> Graph:
@@ -48,86 +42,53 @@ def headed() -> Graph:
     return trace("headed", (3, 12, 12), network)
 
 
-NETWORKS = {
-    "lenet5": lambda: architecture("lenet5"),
-    "nin": lambda: architecture("nin", image_size=16),
-    "nin_bn": lambda: architecture("nin_bn", image_size=16),
-    "vgg": lambda: vgg_small(norm=False),
-    "vgg_bn": lambda: vgg_small(norm=True),
-    "resnet20": lambda: architecture("resnet20", image_size=16),
-    "headed": headed,
-}
-CASES = [*((name, "nesterov") for name in NETWORKS), ("lenet5", "heavy ball, all decayed")]
-
-
-def batches(graph: Graph, steps: int) -> list[tuple[list[np.ndarray], np.ndarray]]:
-    """Inputs in the graph's order and targets, for each step."""
-    generator = np.random.default_rng(7)
-    made = []
-    for step in range(steps):
-        images = generator.standard_normal((BATCH, *graph.input_shape))
-        draws = draw_noise(graph, BATCH, seed=step)
-        feeds = {"image": images, **draws}
-        targets = one_hot(generator.integers(0, 10, BATCH), 10, smoothing=0.1)
-        made.append(([feeds[name] for name in graph.inputs], targets))
-    return made
-
-
-def torch_weights(graph: Graph, weights: Weights, recipe: Optimizer, rates: tuple[float, ...]) -> Weights:
-    import torch
-
-    import torch_impl
-    from torch_impl.model import by_name
-    from torch_impl.optim import set_rate, sgd
-    from torch_impl.train import loss_of
-
-    model = torch_impl.build(graph, weights=weights).double().train()
-    optimizer = sgd(model, recipe)
-    for rate, (inputs, targets) in zip(rates, batches(graph, len(rates)), strict=True):
-        set_rate(optimizer, rate)
-        heads = by_name(model(*map(torch.from_numpy, inputs)))
-        loss = loss_of(heads, torch.from_numpy(targets), graph.heads)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return torch_impl.get_weights(model)
-
-
-def keras_weights(graph: Graph, weights: Weights, recipe: Optimizer, rates: tuple[float, ...]) -> Weights:
-    from keras_impl.quiet import import_keras
-
-    import_keras()
-    import keras
-
-    import keras_impl
-    from keras_impl.optim import set_rate, sgd
-
-    model = keras_impl.build(graph, weights=weights, dtype="float64")
-    optimizer = sgd(model, recipe)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, dtype="float64")
-    model.compile(optimizer, loss=loss, jit_compile=False)
-    for rate, (inputs, targets) in zip(rates, batches(graph, len(rates)), strict=True):
-        set_rate(optimizer, rate)
-        laid_out = [to_channels_last(array, "map") if array.ndim == 4 else array for array in inputs]
-        model.train_on_batch(laid_out if len(laid_out) > 1 else laid_out[0], targets)
-    return keras_impl.get_weights(model)
-
-
-def hold(graph: Graph, recipe: Optimizer, rates: tuple[float, ...]) -> None:
-    """Both frameworks' weights after a step at each rate, to the limit of float64."""
-    graph = explicit_noise(graph)
-    weights = initial_weights(graph, seed=1)
-    one, other = (train(graph, weights, recipe, rates) for train in (torch_weights, keras_weights))
-    difference = tensor_difference(one, other)
+def hold(graph: Graph, recipe: Recipe = RECIPE) -> None:
+    """Both frameworks' weights after the steps, to the limit of float64."""
+    task = task_of(graph, recipe)
+    sides = []
+    for name in ("torch", "keras"):
+        sides.append(trained(name, task))
+        release()
+    difference = tensor_difference(*sides)
     assert difference.within, f"{graph.name}: {difference}"
-    moved = [key for key in weights if not np.array_equal(one[key], weights[key])]
-    assert moved == list(weights), "a tensor that no step moved is not compared"
+    moved = [key for key in task.weights if not np.array_equal(sides[0][key], task.weights[key])]
+    assert moved == list(task.weights), "a tensor that no step moved is not compared"
+    masks = [draw_masks(explicit_noise(graph), plan) for plan in task.plan(0).batches(task.batch_size)]
+    assert all(0 < mask.mean() < 1 for drawn in masks for mask in drawn.values() if mask.size > 50)
+    assert not masks[0] or any((mask == 0).any() for drawn in masks for mask in drawn.values())
 
 
-@pytest.mark.parametrize(("name", "form"), CASES)
-def test_three_steps(name: str, form: str) -> None:
-    hold(NETWORKS[name](), RECIPES[form], RATES)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=() if is_light(reduced(name)) else pytest.mark.long)
+        for family, name in ONE_OF_A_FAMILY.items()
+    ],
+)
+def test_every_family(family: str) -> None:
+    hold(with_noise(ONE_OF_A_FAMILY[family]))
 
 
-def test_one_step_of_googlenet_with_its_heads() -> None:
-    hold(reduced("googlenet", num_classes=10, aux_heads=True), RECIPES["nesterov"], RATES[:1])
+def test_auxiliary_heads() -> None:
+    hold(headed())
+
+
+@pytest.mark.long
+def test_googlenet_with_its_heads() -> None:
+    hold(reduced("googlenet", num_classes=10, aux_heads=True))
+
+
+def test_heavy_ball_with_everything_decayed() -> None:
+    hold(architecture("lenet5"), replace(RECIPE, optimizer=HEAVY_BALL))
+
+
+@pytest.mark.parametrize("seed", [0, 5_000_000_000, 2**63 - 1])
+def test_every_seed_is_taken(seed: int) -> None:
+    """Those of a recipe are below 2**63; a framework's own generators take fewer, and are not asked."""
+    graph = trace("small", (3, 8, 8), lambda x: f.linear(f.dropout(f.flatten(x), 0.5), 5, name="fc"))
+    assert first_apart(task_of(graph, replace(RECIPE, seed=seed))) is None
+
+
+def test_families_with_noise_are_there() -> None:
+    noisy = [family for family, name in ONE_OF_A_FAMILY.items() if explicit_noise(with_noise(name)).draws]
+    assert len(noisy) > 10

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -24,13 +24,15 @@ from netspec.options import path
 from netspec.reduce import least_image
 from netspec.registry import matching
 from trainspec.data import DataSet, digits
+from trainspec.pace import Pace
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
 from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
 from trainspec.runs.machine import describe_machine, describe_versions
 from trainspec.runs.sources import digest_of_sources
-from trainspec.schedules import learning_rate
+from trainspec.state import TrainState
 from trainspec.task import Task, network_for
-from trainspec.trainer import Epoch, Trainer
+from trainspec.trainer import Framework, Trainer
+from trainspec.training import steps_of_epoch
 
 STEPS = 20
 BATCH = 16
@@ -44,40 +46,23 @@ size that leaves no part of a window idle. `loss`: the mean of the first {JUDGED
 network passes when it falls. `seconds`: all of it, building and tracing included."""
 
 
-@dataclass(frozen=True)
-class Framework:
-    """What `train_all` needs of a framework that is loaded."""
-
-    device: str
-    make: Callable[[Task], Trainer]
-    forget: Callable[[], None]  # gives back the memory of networks that are done with
-
-
 class FewSteps:
     """The steps of a task: their losses, and when each was over."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.step = 0
         self.losses: list[float] = []
         self.times: list[float] = []
 
-    def rate(self) -> float | None:
-        """The recipe's whole schedule passes in these few steps."""
-        if self.step >= STEPS:
-            return None
-        return learning_rate(self.task.recipe.schedule, self.step, STEPS, self.task.steps_per_epoch)
-
-    def step_done(self, epoch: Epoch, loss: Any) -> None:
-        self.step = epoch.step
-        self.losses.append(float(loss))
-        self.times.append(time.monotonic())
-        epoch.mean_loss  # noqa: B018  raises where it is not finite
-
     def run(self, trainer: Trainer) -> None:
-        """Raises `TrainingError` once the loss is not finite."""
-        for number in range(self.task.recipe.epochs):
-            trainer.train_epoch(Epoch(number, self.task, self.step, self.rate, self.step_done))
+        """Epochs of a step each; the recipe's whole schedule passes. Raises `TrainingError` for a loss that is none."""
+        state, pace, batches = TrainState(), Pace(self.task), trainer.batches(self.task)
+        while state.step < pace.total_steps:
+            for step, now in steps_of_epoch(self.task, trainer, batches, state, pace):
+                self.losses.append(float(step.loss))
+                self.times.append(time.monotonic())
+                state.mean_loss(now)
+            state.end_epoch(0.0)
 
     @property
     def images_per_second(self) -> float | None:
@@ -150,10 +135,11 @@ class Job:
         begin = time.monotonic()
         weights = initial_weights(self.graph, self.recipe.seed, self.recipe.init)
         steps = FewSteps(Task(self.name, self.graph, weights, self.data, digits.NAME, self.recipe))
-        reason = failure(lambda: steps.run(framework.make(steps.task)))
+        machine = framework.choose_machine(self.recipe.precision, None)
+        reason = failure(lambda: steps.run(framework.trainer(self.graph, weights, self.recipe, machine)))
         seconds = time.monotonic() - begin
         framework.forget()
-        return self.row(steps.losses, reason, seconds, steps.images_per_second, framework.device)
+        return self.row(steps.losses, reason, seconds, steps.images_per_second, machine.label)
 
     def row(
         self, losses: Sequence[float], reason: str, seconds: float, speed: float | None = None, device: str = "unknown"

@@ -9,15 +9,9 @@ from netspec.errors import RecipeError, ShapeError, StorageError
 from netspec.limits import check_onnx_size
 from trainspec.recipes.recipe import Recipe
 
-FRAMEWORK_SEEDS = 2**32  # keras.utils.set_random_seed takes no larger ones
 STEPS = 2**31  # Keras counts them in int32
 LONGEST_FILE = 100  # bytes of the longest path in a run's folder, while it is written
 FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
-
-
-def framework_seed(seed: int) -> int:
-    """The seed of a framework's own generators (dropout), for a recipe's, which may be any below 2**63."""
-    return seed % FRAMEWORK_SEEDS
 
 
 def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from deploy.contract import Contract
 from deploy.shell import say
-from netspec import Graph, initial_weights, without_heads
+from netspec import Graph, explicit_noise, initial_weights, without_heads
 from netspec.errors import WeightsError
 from netspec.init import Weights
 from netspec.options import name_or_path
@@ -24,7 +25,8 @@ from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.data.images import RESIZE_RULE
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.limits import check_folder, check_limits
-from trainspec.plan import BatchPlan, EpochPlan, apply, draw_epoch, one_hot
+from trainspec.noise import draw_masks
+from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot
 from trainspec.recipes import Recipe, add_train_options, read_train_options
 
 
@@ -68,11 +70,20 @@ class Task:
         samples = len(self.data.train)
         return draw_epoch(self.recipe.seed, epoch, samples, padding=augmentation.pad, flip=augmentation.flip)
 
-    def batch(self, plan: BatchPlan) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Images float32 `(B, H, W, C)` and targets float64 `(B, classes)`, made by NumPy."""
+    @cached_property
+    def noisy(self) -> Graph:
+        """The graph that is trained: its noise comes with the batch."""
+        return explicit_noise(self.graph)
+
+    def batch(self, plan: BatchPlan) -> Batch:
+        """What `plan` says, made by NumPy."""
         mean, std = self.constants
         images = apply(self.data.train.images, plan, padding=self.recipe.augmentation.pad, mean=mean, std=std)
-        return images, self.targets(self.data.train.labels[plan.indices])
+        return Batch(images, self.targets(self.data.train.labels[plan.indices]), self.noise(plan))
+
+    def noise(self, plan: BatchPlan) -> dict[str, NDArray[np.uint8]]:
+        """The masks of the batch."""
+        return draw_masks(self.noisy, plan)
 
     def targets(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Soft targets `(B, classes)` of labels `(B,)`."""

@@ -1,29 +1,93 @@
-"""What a framework brings to a training, a `Trainer`, and what it is given, an `Epoch`.
+"""What a framework brings to a training: a machine, a `Trainer` that makes steps, and the network that is deployed.
 
-The loop over the batches of an epoch is the framework's own (`<framework>_impl/train.py`).
+The loop is `trainspec.training`; position, rates and everything random come from there. What parity compares is a
+trainer's step, the one that users run.
 """
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec import Graph
 from netspec.compare import Difference
 from netspec.errors import DiptychError
 from netspec.init import Weights
-from trainspec.plan import BatchPlan, EpochPlan
-from trainspec.task import Task
+from trainspec.optim import StepSettings
+from trainspec.plan import Batch, BatchPlan
+from trainspec.recipes import Recipe
 
-Rate = Callable[[], float | None]  # of the next step; None where there is none
-Done = Callable[["Epoch", Any], None]  # called after each step, with its loss
+if TYPE_CHECKING:
+    from trainspec.task import Task
 
 
 class TrainingError(DiptychError):
-    """A training that cannot go on: its loss is no number any more."""
+    """A training that cannot go on: its loss became NaN or infinite."""
+
+
+class Machine(Protocol):
+    """What a framework computes on. `label` and `precision` are for people, `notes` for readers of the run.
+
+    `threads` are those of the CPU: the bits of a result depend on their number.
+    """
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a step gives: its mean loss and its number of right answers, scalars that may still be on the device."""
+
+    loss: Any
+    correct: Any
+
+
+Batches = Callable[[Iterable[BatchPlan]], Generator[Batch, None, None]]
+
+
+class Trainer(Protocol):
+    """A network in training, made of (graph, weights, recipe, machine).
+
+    It trains the graph with explicit noise, whose masks come with the batch, over the same variables as those of the
+    network without noise, which it evaluates. It counts no steps.
+    """
+
+    def batches(self, task: "Task") -> Batches:
+        """What makes the batches of plans, placed and in order; made ahead on a CPU, on the device on a GPU."""
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch made by NumPy, as this trainer takes it."""
+
+    def step(self, batch: Batch, now: StepSettings) -> Step:
+        """Train on a placed batch: the gradients of the loss, and the update of all weights and statistics."""
+
+    def backward(self, batch: Batch) -> tuple[Step, Any]:
+        """The first stage of a step: the gradients, as the framework has them. Statistics are updated, too."""
+
+    def update(self, gradients: Any, now: StepSettings) -> None:
+        """The second stage of a step: apply the gradients."""
+
+    def canonical(self, gradients: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Gradients by canonical name and in the canonical layout, one after the other."""
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Those of `backward`, by canonical name."""
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+
+    def weights(self) -> Weights:
+        """Every tensor by canonical name."""
 
 
 class Deployed(Protocol):
@@ -39,89 +103,13 @@ class Deployed(Protocol):
         """Write what the framework's own exporter makes, verified likewise."""
 
 
-class Trainer(Protocol):
-    """A network in training. `device` and `precision` are for people; `packages` are those whose versions count.
+@dataclass(frozen=True)
+class Framework:
+    """A framework that is loaded. `packages` are the distributions whose versions count."""
 
-    `threads` are those of the CPU, on whose number the bits of a result depend.
-    """
-
-    framework: str
+    name: str
     packages: tuple[str, ...]
-    device: str
-    precision: str
-    threads: int
-    notes: tuple[str, ...]
-
-    def train_epoch(self, epoch: "Epoch") -> None:
-        """A step for each of `epoch.rates()`, on the batches of `epoch.plans`, handed to `epoch.record`."""
-
-    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """As `Deployed.logits`, in the precision of the training."""
-
-    def weights(self) -> Weights:
-        """Every tensor by canonical name."""
-
-    def deploy(self, weights: Weights) -> Deployed:
-        """A float32 copy of the network with these weights."""
-
-
-class Epoch:
-    """One epoch as a trainer sees it: a rate for each step, a plan for each batch, and where the results go."""
-
-    def __init__(self, number: int, task: Task, step: int, rate: Rate, done: Done) -> None:
-        self.number, self.task = number, task
-        self.plan: EpochPlan = task.plan(number)
-        self.step = step  # done so far, in the whole training
-        self.next_rate, self.done = rate, done
-        self.start = time.monotonic()
-        self.seconds: float | None = None
-        self.lr = 0.0
-        self.images = 0
-        self.loss: Any = 0.0  # sums over images, left on the device until they are read
-        self.correct: Any = 0.0
-
-    @property
-    def plans(self) -> Iterator[BatchPlan]:
-        """The batches, in order."""
-        return self.plan.batches(self.task.batch_size, drop_last=True)
-
-    def rates(self) -> Iterator[float]:
-        """The learning rate of each step, to the end of the epoch or of the schedule."""
-        for _ in range(self.task.steps_per_epoch):
-            rate = self.next_rate()
-            if rate is None:
-                return
-            self.lr = rate
-            yield rate
-
-    def record(self, loss: Any, correct: Any, images: int) -> None:
-        """A step is done: its mean loss and its number of right answers, as numbers or scalars on the device.
-
-        Raises `TrainingError` once the loss is not finite, a few steps late.
-        """
-        self.images += images
-        self.loss = self.loss + loss * images
-        self.correct = self.correct + correct
-        self.step += 1
-        self.done(self, loss)
-
-    def end(self) -> float:
-        """Seconds of training in this epoch, from its beginning to the first call."""
-        if self.seconds is None:
-            self.seconds = time.monotonic() - self.start
-        return self.seconds
-
-    @property
-    def mean_loss(self) -> float:
-        """Raises `TrainingError` when it is not finite."""
-        loss = float(self.loss) / max(self.images, 1)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is not finite any more at step {self.step} (epoch {self.number + 1}, "
-                f"rate {self.lr:.3g}); try a lower rate: --set schedule.peak=..."
-            )
-        return loss
-
-    @property
-    def top1(self) -> float:
-        return 100 * float(self.correct) / max(self.images, 1)
+    choose_machine: Callable[[str, int | None], Any]  # of a precision and a number of threads
+    trainer: Callable[[Graph, Mapping[str, np.ndarray], Recipe, Any], Trainer]
+    deploy: Callable[[Graph, Weights, int | None], Deployed]
+    forget: Callable[[], None]  # gives back the memory of networks that are done with

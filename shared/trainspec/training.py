@@ -1,143 +1,114 @@
-"""A training, whichever framework computes it: the run's folder around its steps, and what is kept in the end."""
+"""The loop of a training, whichever framework makes its steps, and the run's folder around it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from netspec import save_weights
-from netspec.errors import DiptychError
-from netspec.files import make_folder, write_bytes
-from netspec.init import Weights
+from netspec.files import write_bytes
 from netspec.stopping import check
-from trainspec.evaluation import save_predictions
 from trainspec.judging import data_facts
-from trainspec.runs import Budget, Run
-from trainspec.runs.run import PROOF
-from trainspec.steps import Training
+from trainspec.optim import StepSettings, step_settings
+from trainspec.outcome import finish, keep
+from trainspec.pace import Pace
+from trainspec.runs import Run
+from trainspec.state import TrainState
 from trainspec.task import Task
-from trainspec.trainer import Deployed, Trainer
+from trainspec.trainer import Batches, Framework, Step, Trainer
+from trainspec.watch import Watch
 
 
-def train(task: Task, make: Callable[[Task], Trainer]) -> Path:
+def train(task: Task, framework: Framework) -> Path:
     """Train, evaluate and export; returns the run's folder.
 
     Ctrl-C or another signal (`netspec.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
     run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
     """
     begin = time.monotonic()
-    trainer = make(task)
+    machine = framework.choose_machine(task.recipe.precision, task.threads)
+    trainer = framework.trainer(task.graph, task.weights, task.recipe, machine)
     build_seconds = time.monotonic() - begin
     check()
     run = Run.start(
         task.recipe,
         architecture=task.architecture,
-        framework=trainer.framework,
+        framework=framework.name,
         data_name=task.data.name,
         data_label=task.data.label,
         command=task.command,
-        device=trainer.device,
-        precision=trainer.precision,
-        threads=trainer.threads,
-        packages=trainer.packages,
-        notes=(*task.notes, *trainer.notes),
+        device=machine.label,
+        precision=machine.precision,
+        threads=machine.threads,
+        packages=framework.packages,
+        notes=(*task.notes, *machine.notes),
         out=task.out,
     )
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
     with run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
-        training = Training(task, trainer, run, build_seconds)
-        say = training.progress.say
-        for title, text in (
-            ("network", f"{task.graph.name}, {task.graph.num_trainable:,} parameters"),
-            ("device", trainer.device),
-            ("precision", trainer.precision),
-            ("recipe", f"{task.recipe_name}, kept in {run.folder / 'recipe.toml'}"),
-            ("run", f"{run.folder}"),
-        ):
-            say(f"{title:<10} {text}")
+        training = Training(task, trainer, run, Pace(task, build_seconds))
+        training.watch.begin(machine)
         try:
             training.train()
-            _finish(training)
+            finish(training, framework)
         except KeyboardInterrupt:
-            if not training.step:
+            if not training.state.step:
                 run.discard()
-                say("interrupted before the first step: there is nothing to keep")
+                training.watch.say("interrupted before the first step: there is nothing to keep")
                 raise
-            say("interrupted: keeping what there is")
-            _keep(training)
+            training.watch.say("interrupted: keeping what there is")
+            keep(training, framework)
             raise
     return run.folder
 
 
-def _finish(training: Training) -> None:
-    """Weights, the one look at the test split, the models."""
-    task, run, say = training.task, training.run, training.progress.say
-    weights, deployed = _save(training)
-    test = training.timed(deployed.logits, task.data.test)
-    save_predictions(test, run.folder / f"predictions-{training.trainer.framework}.npy")
-    images = training.step * task.batch_size
-    figures = {
-        "test_top1": round(test.top1, 3),
-        "test_loss": test.loss,
-        "test_images": len(task.data.test),
-        "images_per_second": round(images / training.seconds, 1),
-        "train_seconds": round(training.seconds, 2),
-        "epochs": len(run.metrics),
-        "steps": training.step,
-    }
-    if training.budget:
-        figures |= _budget_figures(training, training.budget)
-    run.facts |= figures  # kept even where an export fails
-    run.save()
-    say(f"test       {test}")
-    metadata = task.metadata(weights)
-    check()
-    differences = {"model.onnx": deployed.export(run.folder / "model.onnx", metadata)}
-    proof = f"{PROOF}/{training.trainer.framework}.onnx"
-    make_folder(run.folder / PROOF)
-    check()
-    differences[proof] = deployed.export_natively(run.folder / proof, metadata)
-    for name, difference in differences.items():
-        say(f"{name}: differs from {training.trainer.framework} by {difference}")
-    run.finish(exports={name: difference.value for name, difference in differences.items()})
-    say(f"done       {run.folder}: {images / training.seconds:,.0f} images/s, {training.seconds:.1f} s of training")
+def steps_of_epoch(
+    task: Task, trainer: Trainer, batches: Batches, state: TrainState, pace: Pace
+) -> Iterator[tuple[Step, StepSettings]]:
+    """Train through the epoch that `state` is in, from where it is; each step as it is done, with its settings."""
+    plans = task.plan(state.epoch).batches(task.batch_size, drop_last=True, skip=state.step_in_epoch)
+    with closing(batches(plans)) as made:
+        for batch in made:
+            check()
+            if pace.is_over(state.step):
+                return
+            now = step_settings(task.recipe, state.step, pace.total_steps, task.steps_per_epoch)
+            step = trainer.step(batch, now)
+            state.record(step, task.batch_size)
+            yield step, now
 
 
-def _budget_figures(training: Training, budget: Budget) -> dict[str, float | bool]:
-    """What was asked for and what was used. A schedule that did not fit is said aloud."""
-    used = budget.elapsed
-    if training.cut_short or budget.exceeded:
-        problem = "ended before its schedule did" if training.cut_short else "took longer"
-        training.progress.say(
-            f"budget     the training {problem}: it used {used:.1f} s of {budget.seconds:g} s "
-            f"for {training.step} steps; a step takes {budget.step_seconds:.2g} s here"
-        )
-    return {
-        "budget_seconds": budget.seconds,
-        "budget_used_seconds": round(used, 2),
-        "schedule_ended": not training.cut_short,
-    }
+class Training:
+    """A task in training: `state` is its position, `pace` its length, `watch` what people see of it."""
 
+    def __init__(self, task: Task, trainer: Trainer, run: Run, pace: Pace) -> None:
+        self.task, self.trainer, self.run, self.pace = task, trainer, run, pace
+        self.state = TrainState()
+        self.watch = Watch(task, run, pace)
 
-def _keep(training: Training) -> None:
-    """What an interrupted training can still give: no look at the test split, no native export."""
-    say = training.progress.say
-    model = training.run.folder / "model.onnx"
-    try:
-        training.close(validate=False)
-        if not model.exists():
-            weights, deployed = _save(training)
-            deployed.export(model, training.task.metadata(weights))
-        say(f"kept       {training.run.folder}: {training.step} of {training.total_steps} steps")
-    except DiptychError as error:  # untrained weights may not pass the export's checks
-        say(f"kept       {training.run.folder}, but not all: {error}")
+    def train(self) -> None:
+        """Every epoch, with a look at the validation split as often as the recipe says and after the last."""
+        task, state, pace = self.task, self.state, self.pace
+        batches = self.trainer.batches(task)
+        pace.try_evaluation(self.trainer.logits)
+        with self.watch:
+            while state.step < pace.total_steps:
+                self.watch.begin_epoch(task.plan(state.epoch))
+                for step, now in steps_of_epoch(task, self.trainer, batches, state, pace):
+                    self.watch.step(state, step, now)
+                last = state.step >= pace.total_steps
+                self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
 
-
-def _save(training: Training) -> tuple[Weights, Deployed]:
-    """The canonical weights, on the disk too, and the float32 network that has them."""
-    weights = {name: np.asarray(array, np.float32) for name, array in training.trainer.weights().items()}
-    save_weights(training.task.graph, weights, training.run.folder / "weights.safetensors")
-    return weights, training.trainer.deploy(weights)
+    def end_epoch(self, *, validate: bool) -> None:
+        """Keep the figures of the epoch, whole or broken off. A validation that is interrupted may be left out then."""
+        if not self.state.images:
+            return
+        figures = self.watch.figures(self.state)
+        if validate:
+            validation = self.pace.evaluate(self.trainer.logits, self.task.data.validation)
+            figures = replace(figures, val_loss=validation.loss, val_top1=validation.top1)
+        self.state.end_epoch(figures.seconds)
+        self.run.log(figures)
+        self.watch.show(figures)

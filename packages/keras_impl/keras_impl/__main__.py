@@ -46,10 +46,10 @@ def run_train(options: argparse.Namespace) -> None:
 
     task = read_task(options, "keras_impl")
     import_keras()
-    from keras_impl.train import Trainer
+    from keras_impl.trainer import KERAS
     from trainspec.training import train
 
-    train(task, Trainer)
+    train(task, KERAS)
 
 
 def run_train_all(options: argparse.Namespace) -> int:

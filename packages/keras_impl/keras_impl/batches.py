@@ -1,21 +1,18 @@
 """The batches of an epoch as Keras takes them: images `(B, H, W, C)`, targets `(B, classes)`.
 
 On a CPU NumPy makes them, ahead of the network. On a GPU the whole data set lies on the device as uint8 and
-`apply` is the twin of `trainspec.plan.apply`, step by step and bit by bit.
+`apply` is the twin of `trainspec.plan.apply`, step by step and bit by bit; the noise alone comes from NumPy.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Generator, Iterable
 
 import numpy as np
 from keras import ops
 
 from keras_impl.kernels import Tensor
 from keras_impl.machine import Machine
-from trainspec.plan import BatchPlan, ahead, normalisation
+from trainspec.plan import Batch, BatchPlan, ahead, normalisation
 from trainspec.task import Task
-
-Batch = tuple[Any, Any]
 
 
 class Batches:
@@ -25,17 +22,12 @@ class Batches:
         self.task, self.machine = task, machine
         self.resident = Resident(task) if machine.on_gpu else None
 
-    def __call__(self, plans: Iterable[BatchPlan]) -> Iterator[Batch]:
-        return ahead(map(self.from_host, plans)) if self.resident is None else map(self.from_device, plans)
-
-    def from_host(self, plan: BatchPlan) -> Batch:
-        images, targets = self.task.batch(plan)
-        return images.astype(self.machine.dtype, copy=False), targets.astype(self.machine.dtype, copy=False)
-
-    def from_device(self, plan: BatchPlan) -> Batch:
-        assert self.resident is not None
-        images, targets = self.resident.batch(plan)
-        return ops.cast(images, self.machine.dtype), ops.cast(targets, self.machine.dtype)
+    def __call__(self, plans: Iterable[BatchPlan]) -> Generator[Batch, None, None]:
+        if self.resident is None:
+            yield from ahead(self.machine.feed(self.task.batch(plan)) for plan in plans)
+        else:
+            for plan, noise in ahead((plan, self.task.noise(plan)) for plan in plans):
+                yield self.machine.feed(Batch(*self.resident.batch(plan), noise))
 
 
 class Resident:
@@ -47,7 +39,7 @@ class Resident:
         self.offset, self.scale = (ops.convert_to_tensor(part) for part in normalisation(*task.constants))
         self.padding = task.recipe.augmentation.pad
 
-    def batch(self, plan: BatchPlan) -> Batch:
+    def batch(self, plan: BatchPlan) -> tuple[Tensor, Tensor]:
         """Images float32 `(B, H, W, C)` and targets."""
         indices, crops = (ops.convert_to_tensor(part.astype(np.int32)) for part in (plan.indices, plan.crops))
         flips = ops.convert_to_tensor(plan.flips)

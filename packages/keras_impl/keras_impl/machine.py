@@ -6,7 +6,7 @@ import keras
 
 from keras_impl.kernels import on_tensorflow
 from netspec.errors import RecipeError
-from trainspec.limits import framework_seed
+from trainspec.plan import Batch
 from trainspec.precision import resolve_precision
 from trainspec.runs.machine import cores
 
@@ -17,13 +17,14 @@ POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"
 class Machine:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
 
-    `threads` are those of the framework on the CPU: its bits depend on their number.
+    `threads` are those of the framework on the CPU: its bits depend on their number. `notes` are for readers of a run.
     """
 
     on_gpu: bool
     label: str
     precision: str
     threads: int
+    notes: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -34,6 +35,11 @@ class Machine:
     def policy(self) -> str:
         """Keras's name for the precision of the layers."""
         return POLICIES.get(self.precision, "float32")
+
+    def feed(self, batch: Batch) -> Batch:
+        """A batch of arrays or tensors as a model takes it, in the precision of the loss."""
+        images, targets = (keras.ops.convert_to_tensor(part, self.dtype) for part in (batch.images, batch.targets))
+        return Batch(images, targets, {name: keras.ops.convert_to_tensor(mask) for name, mask in batch.noise.items()})
 
 
 def gpus() -> list[str]:
@@ -59,7 +65,8 @@ def choose_machine(precision: str, threads: int | None = None) -> Machine:
         tf.config.experimental.enable_tensor_float_32_execution(resolved == "tf32")
     used = set_threads(threads)
     device = found[0] if found else f"CPU, {used} threads"
-    return Machine(bool(found), f"{device} ({keras.backend.backend()})", resolved, used)
+    label = f"{device} ({keras.backend.backend()})"
+    return Machine(bool(found), label, resolved, used, make_deterministic(bool(found)))
 
 
 def set_threads(threads: int | None) -> int:
@@ -86,10 +93,9 @@ def set_threads(threads: int | None) -> int:
     return wanted
 
 
-def make_deterministic(seed: int) -> tuple[str, ...]:
+def make_deterministic(on_gpu: bool) -> tuple[str, ...]:
     """Equal runs, as far as the backend has it; returns what a reader of the run should know."""
-    keras.utils.set_random_seed(framework_seed(seed))
-    if not gpus():
+    if not on_gpu:
         return ()
     if on_tensorflow():
         import tensorflow as tf

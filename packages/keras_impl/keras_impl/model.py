@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from keras_impl.layers import Layer
-from keras_impl.network import Headed, Network
+from keras_impl.network import Headed, Network, deep_recursion
 from keras_impl.ops import HANDLERS
 from keras_impl.weights import set_weights
-from netspec import Graph
+from netspec import Graph, Node
 from netspec.graph import LOGITS
 from netspec.ops import Shape
 from netspec.registry import resolve
@@ -44,20 +44,48 @@ def build(
 
 def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
     """The model with whatever weights Keras gives it."""
+    layers = {node.name: layer_of(graph, node, dtype) for node in graph}
+    keeper = next((layer for layer in layers.values() if isinstance(layer, Layer)), None)
+    if keeper is not None:
+        keeper.network = graph
+    inputs, values = connect(graph, layers, dtype)
+    heads = heads_of(graph, values)
+    return Headed(inputs, heads) if len(heads) > 1 else Network(inputs, heads[LOGITS])
+
+
+def over_the_layers_of(model: keras.Model, graph: Graph, dtype: Any = None) -> keras.Model:
+    """The model of `graph` over the layers of `model` that it has, too; it gives every head by its name."""
+    known = {node.name: node for node in model.spec}
+    layers = {
+        node.name: model.get_layer(node.name) if known.get(node.name) == node else layer_of(graph, node, dtype)
+        for node in graph
+    }
+    inputs, values = connect(graph, layers, dtype)
+    with deep_recursion():
+        return keras.Model(inputs, heads_of(graph, values))
+
+
+def layer_of(graph: Graph, node: Node, dtype: Any) -> keras.layers.Layer:
+    """What the handler of a node's op makes."""
+    return HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
+
+
+def connect(graph: Graph, layers: Mapping[str, keras.layers.Layer], dtype: Any) -> tuple[Any, dict[str, Any]]:
+    """Call the layers in the graph's order: what they are fed, one input or a list of them, and all values by name."""
     precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
     inputs = {
         name: keras.Input(channels_last(shape), name=name, dtype=precision) for name, shape in graph.inputs.items()
     }
-    values, keeper = dict(inputs), None
+    values = dict(inputs)
     for node in graph:
-        layer = HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
-        if keeper is None and isinstance(layer, Layer):
-            keeper, layer.network = layer, graph
         sources = [values[source] for source in node.inputs]
-        values[node.name] = layer(sources[0] if len(sources) == 1 else sources)
-    fed = list(inputs.values()) if len(inputs) > 1 else inputs["image"]
-    outputs = {head: values[output] for head, output in zip(graph.heads, graph.outputs, strict=True)}
-    return Headed(fed, outputs) if len(outputs) > 1 else Network(fed, outputs[LOGITS])
+        values[node.name] = layers[node.name](sources[0] if len(sources) == 1 else sources)
+    return list(inputs.values()) if len(inputs) > 1 else inputs["image"], values
+
+
+def heads_of(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The logits and the auxiliary heads, by name."""
+    return {head: values[output] for head, output in zip(graph.heads, graph.outputs, strict=True)}
 
 
 def channels_last(shape: Shape) -> Shape:

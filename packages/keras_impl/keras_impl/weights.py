@@ -1,7 +1,7 @@
 """Canonical weights in and out of a Keras model."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -45,6 +45,14 @@ def get_weights(model: keras.Model) -> Weights:
         name: np.ascontiguousarray(from_channels_last(keras.ops.convert_to_numpy(variable), LAYOUTS[len(param.shape)]))
         for name, param, variable in variables(model)
     }
+
+
+def of_variables(model: keras.Model, values: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, np.ndarray]]:
+    """What belongs to each of some variables, as a gradient does, by canonical name and in the canonical layout."""
+    places = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(model)}
+    for variable, value in values:
+        name, layout = places[id(variable)]
+        yield name, from_channels_last(keras.ops.convert_to_numpy(value), layout)
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:

@@ -12,7 +12,7 @@ from netspec.init import Weights, stream
 from parity import locate
 from parity.counting import Counts, of_layers, of_models
 from parity.memory import release
-from parity.runners import KerasRunner, OnnxRunner, Runner, Sides, TorchRunner, TrainingStep, native_logits
+from parity.runners import KerasRunner, OnnxRunner, Runner, Sides, TorchRunner, TrainingStep, native_logits, train_once
 from parity.spool import Spool
 from trainspec.plan import one_hot
 
@@ -158,17 +158,12 @@ def in_float64(one: Subject) -> Iterator[Result]:
 
     One framework at a time holds its network: a VGG with its gradients and its momentum is a gigabyte.
     """
-    noisy = explicit_noise(one.graph)
     logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
     steps: dict[str, TrainingStep] = {}
     for name in FRAMEWORKS:
-        if noisy.nodes != one.graph.nodes:
-            logits[name] = framework(name, one, "float64").forward(one.images)
-            release()
-        runner = framework(name, one, "float64", noisy)
-        if name not in logits:
-            logits[name] = runner.forward(one.images)
-        steps[name] = runner.train_once(one.feeds, _targets(noisy))
+        runner = framework(name, one, "float64")
+        logits[name] = runner.forward(one.images)
+        steps[name] = train_once(runner, one.feeds, _targets(one.graph))
         del runner
         release()
     yield from judge_logits(one, logits)

@@ -42,10 +42,10 @@ def run_train(options: argparse.Namespace) -> None:
     from trainspec.task import read_task
 
     task = read_task(options, "torch_impl")
-    from torch_impl.train import Trainer
+    from torch_impl.trainer import TORCH
     from trainspec.training import train
 
-    train(task, Trainer)
+    train(task, TORCH)
 
 
 def run_train_all(options: argparse.Namespace) -> int:

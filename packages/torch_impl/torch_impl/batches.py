@@ -1,10 +1,10 @@
 """The batches of an epoch as PyTorch takes them: images `(B, C, H, W)`, targets `(B, classes)`.
 
 On a CPU NumPy makes them, ahead of the network. On a GPU the whole data set lies on the device as uint8 and
-`apply` is the twin of `trainspec.plan.apply`, step by step and bit by bit.
+`apply` is the twin of `trainspec.plan.apply`, step by step and bit by bit; the noise alone comes from NumPy.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import torch
@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torch_impl.machine import Machine
-from trainspec.plan import BatchPlan, ahead, normalisation
+from trainspec.plan import Batch, BatchPlan, ahead, normalisation
 from trainspec.task import Task
-
-Batch = tuple[Tensor, Tensor]
 
 
 class Batches:
@@ -25,20 +23,12 @@ class Batches:
         self.task, self.machine = task, machine
         self.resident = None if machine.device.type == "cpu" else Resident(task, machine.device)
 
-    def __call__(self, plans: Iterable[BatchPlan]) -> Iterator[Batch]:
-        return ahead(map(self.from_host, plans)) if self.resident is None else map(self.from_device, plans)
-
-    def from_host(self, plan: BatchPlan) -> Batch:
-        images, targets = self.task.batch(plan)
-        return self.as_fed(torch.from_numpy(images), torch.from_numpy(targets))
-
-    def from_device(self, plan: BatchPlan) -> Batch:
-        assert self.resident is not None
-        return self.as_fed(*self.resident.batch(plan))
-
-    def as_fed(self, images: Tensor, targets: Tensor) -> Batch:
-        """Channels-last memory seen as `(B, C, H, W)`, in the precision of the loss."""
-        return images.permute(0, 3, 1, 2).to(self.machine.dtype), targets.to(self.machine.dtype)
+    def __call__(self, plans: Iterable[BatchPlan]) -> Generator[Batch, None, None]:
+        if self.resident is None:
+            yield from ahead(self.machine.feed(self.task.batch(plan)) for plan in plans)
+        else:
+            for plan, noise in ahead((plan, self.task.noise(plan)) for plan in plans):
+                yield self.machine.feed(Batch(*self.resident.batch(plan), noise))
 
 
 class Resident:
@@ -51,7 +41,7 @@ class Resident:
         self.padding = task.recipe.augmentation.pad
         self.device = device
 
-    def batch(self, plan: BatchPlan) -> Batch:
+    def batch(self, plan: BatchPlan) -> tuple[Tensor, Tensor]:
         """Images float32 `(B, H, W, C)` and targets."""
         indices, crops, flips = (self.placed(part) for part in (plan.indices.astype(np.int64), plan.crops, plan.flips))
         images = apply(self.images, indices, crops.long(), flips, self.padding, self.offset, self.scale)

@@ -140,7 +140,7 @@ class Noise(nn.Module):
             if not self.training:
                 return x
             draw = torch.empty(x.shape[0], *self.shape, dtype=x.dtype, device=x.device).bernoulli_(self.keep)
-        return x * (draw / self.keep)
+        return x * (draw.to(x.dtype) / self.keep)
 
     def extra_repr(self) -> str:
         return f"keep={self.keep}"

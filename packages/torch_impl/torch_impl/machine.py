@@ -2,11 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-from trainspec.limits import framework_seed
+from trainspec.plan import Batch
 from trainspec.precision import resolve_precision
 from trainspec.runs.machine import cores
 
@@ -17,13 +18,14 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class Machine:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
 
-    `threads` are those of the framework on the CPU: its bits depend on their number.
+    `threads` are those of the framework on the CPU: its bits depend on their number. `notes` are for readers of a run.
     """
 
     device: torch.device
     label: str
     precision: str
     threads: int
+    notes: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -34,6 +36,16 @@ class Machine:
         """The module on this device, in the layout that is fastest there."""
         placed = model.to(self.device, self.dtype)
         return placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+
+    def feed(self, batch: Batch) -> Batch:
+        """A batch of arrays or tensors as a module takes it: channels-last memory seen as `(B, C, H, W)`."""
+        images = self._fed(batch.images).to(self.dtype)
+        targets = self._fed(batch.targets).to(self.dtype)
+        return Batch(images, targets, {name: self._fed(mask) for name, mask in batch.noise.items()})
+
+    def _fed(self, array: Any) -> torch.Tensor:
+        tensor = torch.as_tensor(array).to(self.device, non_blocking=True)
+        return tensor.permute(0, 3, 1, 2) if tensor.dim() == 4 else tensor
 
     def autocast(self) -> torch.autocast:
         """A context in which the forward pass is computed as `precision` says."""
@@ -56,12 +68,11 @@ def choose_machine(precision: str, threads: int | None = None) -> Machine:
     torch.set_num_threads(threads or cores())
     used = torch.get_num_threads()
     label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {used} threads"
-    return Machine(chosen, label, resolved, used)
+    return Machine(chosen, label, resolved, used, make_deterministic())
 
 
-def make_deterministic(seed: int) -> tuple[str, ...]:
+def make_deterministic() -> tuple[str, ...]:
     """Equal runs, as far as PyTorch has it; returns what a reader of the run should know."""
-    torch.manual_seed(framework_seed(seed))
     if not torch.cuda.is_available():
         return ()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

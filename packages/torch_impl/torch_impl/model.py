@@ -7,6 +7,7 @@ from keyword import iskeyword
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, fx, nn
 from torch.fx.graph_module import reduce_graph_module
 from torch.nn.modules.module import register_module_module_registration_hook
@@ -132,6 +133,17 @@ def assemble(graph: Graph) -> Network:
     plant(network, layers)
     network.graph = program
     return network
+
+
+def over_the_weights_of(model: nn.Module, graph: Graph) -> nn.Module:
+    """The module of `graph` over the parameters and buffers of `model`, which has the same ones."""
+    with torch.device("meta"):
+        twin = assemble(graph)
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        owner, _, leaf = name.rpartition(".")
+        if owner:  # the network's own buffer is its graph
+            setattr(twin.get_submodule(owner), leaf, tensor)
+    return twin
 
 
 def plant(network: Network, layers: Mapping[str, nn.Module]) -> None:

@@ -4,11 +4,12 @@ import json
 
 import pytest
 from changed import changed_source
-from dying import FakeTrainer
+from dying import falling
+from fake_framework import framework as fake_framework
 
 from netspec import architecture, list_architectures
 from netspec.errors import UnknownNameError
-from trainspec.few_steps import BATCH, STEPS, Framework, Job, small_recipe, train_all
+from trainspec.few_steps import BATCH, STEPS, Job, small_recipe, train_all
 from trainspec.recipes import Recipe
 from trainspec.runs.few_steps import append_row, read_rows, to_markdown
 from trainspec.worker import Worker
@@ -27,11 +28,11 @@ def run(tmp_path, trained):
     """`train_all` of these networks; keywords have losses that do not fall."""
 
     def run_in(*names, framework="torch", **losses):
-        def make(task):
-            trained.append(task.architecture)
-            return FakeTrainer(task, losses.get(task.architecture))
+        def make(graph, *parts):
+            trained.append(graph.name)
+            return falling(graph, *parts, loss=losses.get(graph.name))
 
-        fake = Framework("none", make, forget=lambda: None)
+        fake = fake_framework(make)
         return train_all(framework, ("numpy",), lambda job: job.train(fake), names, tmp_path)
 
     return run_in

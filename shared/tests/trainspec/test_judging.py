@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_framework import framework
 from samples import class_files, encoded, write_folder
 
 from netspec import architecture
 from netspec.errors import DataError, DiptychError, UnknownNameError
-from test_training import FakeTrainer
 from trainspec.evaluation import judge
 from trainspec.judging import Recorded
 from trainspec.task import add_task_options, read_task
@@ -24,7 +24,7 @@ def trained(*argv: str, out: Path) -> Path:
     parser = argparse.ArgumentParser()
     add_task_options(parser)
     task = read_task(parser.parse_args(["lenet5", *SMALL, "--out", str(out), *argv]), "test", argv)
-    return train(task, FakeTrainer)
+    return train(task, framework())
 
 
 def judged(folder: Path, data: str | None = None):

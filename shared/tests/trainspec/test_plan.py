@@ -40,7 +40,9 @@ def test_normalised_values_stand_for_their_pixels():
 
 def test_the_border_is_exactly_zero_and_no_plan_is_normalise():
     images = np.full((2, 4, 4, 3), 255, np.uint8)
-    corner = BatchPlan(np.array([1], np.int32), np.zeros((1, 2), np.int16), np.array([False]))
+    corner = BatchPlan(
+        0, 0, np.array([1], np.int32), np.zeros(1, np.int64), np.zeros((1, 2), np.int16), np.array([False])
+    )
     made = apply(images, corner, padding=2, mean=MEAN, std=STD)
     assert (made[0, :2] == 0).all()
     assert (made[0, :, :2] == 0).all()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_framework import Deployed, FakeTrainer, framework
 
 from netspec import Graph, architecture, functional as f, initial_weights, trace
 from netspec.errors import DataError, RecipeError
@@ -20,55 +21,6 @@ from trainspec.trainer import TrainingError
 from trainspec.training import train
 
 
-class Deployed:
-    def __init__(self, fake):
-        self.fake = fake
-
-    def logits(self, images):
-        return images.mean((1, 2))[:, :1] * np.linspace(-1, 1, 10)
-
-    def export(self, path, metadata):
-        path.write_text(json.dumps(metadata))
-        return Found(0.5)
-
-    export_natively = export
-
-
-class Found:
-    def __init__(self, value):
-        self.value = value
-
-
-class FakeTrainer:
-    """Walks through the epochs as a framework would, and does nothing to the weights."""
-
-    framework = "fake"
-    packages = ()
-    device = "none"
-    precision = "fp32"
-    threads = 1
-    notes = ()
-
-    def __init__(self, task, *, loss=lambda step: 1.0):
-        self.task, self.loss = task, loss
-        self.rates, self.sizes = [], []
-
-    def train_epoch(self, epoch):
-        for rate, plan in zip(epoch.rates(), epoch.plans, strict=False):
-            self.rates.append(rate)
-            self.sizes.append(len(plan))
-            epoch.record(self.loss(len(self.rates)), len(plan) / 2, len(plan))
-
-    def logits(self, images):
-        return Deployed(self).logits(images)
-
-    def weights(self):
-        return self.task.weights
-
-    def deploy(self, weights):
-        return Deployed(self)
-
-
 def task(out: Path, graph=None, **values) -> Task:
     recipe = override(Recipe(batch=200, epochs=3, evaluate_every=2), values)
     graph = graph or architecture("lenet5")
@@ -79,11 +31,11 @@ def task(out: Path, graph=None, **values) -> Task:
 def run(work: Task, **options) -> tuple[Path, FakeTrainer, dict]:
     made = []
 
-    def make(task):
-        made.append(FakeTrainer(task, **options))
+    def make(*parts):
+        made.append(FakeTrainer(*parts, **options))
         return made[0]
 
-    folder = train(work, make)
+    folder = train(work, framework(make))
     return folder, made[0], json.loads((folder / "run.json").read_text())
 
 
@@ -215,7 +167,7 @@ def test_a_budget_sets_the_length(tmp_path, monkeypatch):
 def test_nothing_to_evaluate(tmp_path):
     work = task(tmp_path)
     with pytest.raises(DataError, match="a split without images"):
-        evaluate(FakeTrainer(work).logits, work.data.test.take(np.arange(0)), work.constants)
+        evaluate(Deployed().logits, work.data.test.take(np.arange(0)), work.constants)
 
 
 def test_precisions(tmp_path):

@@ -2,6 +2,7 @@
 
 from trainspec.plan.ahead import ahead
 from trainspec.plan.apply import apply, normalisation, normalise, one_hot
+from trainspec.plan.batch import Batch
 from trainspec.plan.epoch import BatchPlan, EpochPlan, draw_epoch
 
-__all__ = ["BatchPlan", "EpochPlan", "ahead", "apply", "draw_epoch", "normalisation", "normalise", "one_hot"]
+__all__ = ["Batch", "BatchPlan", "EpochPlan", "ahead", "apply", "draw_epoch", "normalisation", "normalise", "one_hot"]

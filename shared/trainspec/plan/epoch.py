@@ -21,13 +21,21 @@ class Purpose(IntEnum):
     ORDER = 0
     CROP = 1
     FLIP = 2
+    NOISE = 3
 
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:
-    """How to make one batch of B: data-set `indices` int32 `(B,)`, `crops` int16 `(B, 2)`, `flips` bool `(B,)`."""
+    """How to make one batch of B: data-set `indices` int32 `(B,)`, `crops` int16 `(B, 2)`, `flips` bool `(B,)`.
 
+    `visits` int64 `(B,)`: how often each sample was visited before in the epoch. With it, `seed` and `epoch` decide the
+    noise of the batch (`trainspec.noise`).
+    """
+
+    seed: int
+    epoch: int
     indices: NDArray[np.int32]
+    visits: NDArray[np.int64]
     crops: NDArray[np.int16]
     flips: NDArray[np.bool_]
 
@@ -43,6 +51,8 @@ class EpochPlan:
     indexed by the sample: the row and column of the crop's corner in the padded image, and whether to mirror it.
     """
 
+    seed: int
+    epoch: int
     order: NDArray[np.int32]
     crops: NDArray[np.int16]
     flips: NDArray[np.bool_]
@@ -55,13 +65,27 @@ class EpochPlan:
             digest.update(array.astype(little_endian).tobytes())
         return digest.hexdigest()
 
-    def batches(self, batch_size: int, drop_last: bool = False) -> Iterator[BatchPlan]:
-        """The epoch in batches of `batch_size`; the last one may be smaller, unless it is dropped."""
+    @cached_property
+    def visits(self) -> NDArray[np.int64]:
+        """For each place in the order, how often its sample was visited before."""
+        places = np.argsort(self.order, kind="stable")
+        samples = self.order[places]
+        _, first = np.unique(samples, return_index=True)
+        visits = np.empty(len(places), np.int64)
+        visits[places] = np.arange(len(places)) - np.repeat(first, np.diff([*first, len(places)]))
+        return visits
+
+    def batches(self, batch_size: int, drop_last: bool = False, *, skip: int = 0) -> Iterator[BatchPlan]:
+        """The epoch in batches of `batch_size`, without the first `skip`.
+
+        The last one may be smaller, unless it is dropped.
+        """
         samples = len(self.order)
         stop = samples - samples % batch_size if drop_last else samples
-        for start in range(0, stop, batch_size):
-            indices = self.order[start : start + batch_size]
-            yield BatchPlan(indices, self.crops[indices], self.flips[indices])
+        for start in range(skip * batch_size, stop, batch_size):
+            here = slice(start, start + batch_size)
+            indices = self.order[here]
+            yield BatchPlan(self.seed, self.epoch, indices, self.visits[here], self.crops[indices], self.flips[indices])
 
 
 def draw_epoch(seed: int, epoch: int, samples: int, *, padding: int, flip: bool) -> EpochPlan:
@@ -78,11 +102,15 @@ def draw_epoch(seed: int, epoch: int, samples: int, *, padding: int, flip: bool)
     if flip:
         flips = _words(seed, epoch, Purpose.FLIP, samples) % np.uint64(2) == 1
     order = np.argsort(_words(seed, epoch, Purpose.ORDER, samples), kind="stable").astype(np.int32)
-    return EpochPlan(order, crops, flips)
+    return EpochPlan(seed, epoch, order, crops, flips)
+
+
+def stream_key(seed: int, epoch: int, purpose: Purpose) -> NDArray[np.uint64]:
+    """The key of the Philox stream of (seed, epoch, purpose), with 64 bits for each half."""
+    return np.array([seed, epoch << 8 | purpose], np.uint64)
 
 
 def _words(seed: int, epoch: int, purpose: Purpose, count: int) -> NDArray[np.uint64]:
-    """`count` random uint64 out of the stream of (seed, epoch, purpose); the key has 64 bits for each half."""
-    key = np.array([seed, epoch << 8 | purpose], np.uint64)
-    words: NDArray[np.uint64] = np.random.Philox(key=key).random_raw(count)
+    """`count` random uint64 of a stream."""
+    words: NDArray[np.uint64] = np.random.Philox(key=stream_key(seed, epoch, purpose)).random_raw(count)
     return words

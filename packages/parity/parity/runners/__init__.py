@@ -2,7 +2,17 @@
 
 from parity.runners.keras import KerasRunner
 from parity.runners.onnx import OnnxRunner, native_logits
-from parity.runners.runner import Feeds, Runner, Sides, TrainingStep
+from parity.runners.runner import Feeds, Runner, Sides, TrainingStep, train_once
 from parity.runners.torch import TorchRunner
 
-__all__ = ["Feeds", "KerasRunner", "OnnxRunner", "Runner", "Sides", "TorchRunner", "TrainingStep", "native_logits"]
+__all__ = [
+    "Feeds",
+    "KerasRunner",
+    "OnnxRunner",
+    "Runner",
+    "Sides",
+    "TorchRunner",
+    "TrainingStep",
+    "native_logits",
+    "train_once",
+]

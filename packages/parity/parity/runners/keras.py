@@ -1,16 +1,15 @@
 """A network in Keras."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from netspec import Graph, Node
 from netspec.init import Weights
-from netspec.layout import from_channels_last, to_channels_last
-from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, rows, sizes
-from parity.spool import Spool
+from netspec.layout import from_channels_last
+from parity.runners.runner import PRECISIONS, RECIPE, Feeds, channels_last, sizes
 
 MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value until its end
 
@@ -24,15 +23,17 @@ class KerasRunner:
         import_keras()
         import keras
 
-        import keras_impl
+        from keras_impl.machine import choose_machine
+        from keras_impl.trainer import Trainer
 
         self.keras = keras
         self.dtype = dtype
         self.graph = graph
-        self.model = keras_impl.build(graph, weights=weights, dtype=dtype)
+        self.trainer = Trainer(graph, weights, RECIPE, choose_machine(PRECISIONS[dtype]))
+        self.model = self.trainer.model
 
     def _tensors(self, feeds: Feeds) -> Any:
-        tensors = [_channels_last(feeds[name]).astype(self.dtype) for name in self.graph.inputs]
+        tensors = [channels_last(feeds[name]).astype(self.dtype) for name in self.graph.inputs]
         return tensors if len(tensors) > 1 else tensors[0]
 
     @staticmethod
@@ -40,13 +41,13 @@ class KerasRunner:
         """Trainable and total of one layer."""
         import keras
 
-        from keras_impl.model import channels_last
+        from keras_impl.model import channels_last as shape_of
         from keras_impl.ops import HANDLERS
 
         shapes = network.input_shapes(node)
         with keras.StatelessScope():  # its variables have shapes and no values
             layer = HANDLERS[node.op.kind](node.op, *shapes, name="layer", dtype="float32")
-            layer.build((None, *channels_last(shapes[0])))
+            layer.build((None, *shape_of(shapes[0])))
         return sizes(*([variable.shape for variable in group] for group in (layer.trainable_weights, layer.weights)))
 
     def num_params(self) -> tuple[int, int]:
@@ -66,57 +67,26 @@ class KerasRunner:
         return np.concatenate(logits)
 
     def values(self, feeds: Feeds, training: bool = False) -> Weights:
+        from keras_impl.model import connect
         from keras_impl.network import deep_recursion
 
-        outputs = {node.name: self.model.get_layer(node.name).output for node in self.graph}
+        layers = {node.name: self.model.get_layer(node.name) for node in self.graph}
+        inputs, values = connect(self.graph, layers, self.dtype)
         with deep_recursion():
-            every = self.keras.Model(self.model.input, outputs)
+            every = self.keras.Model(inputs, {name: values[name] for name in layers})
         return {
             name: _channels_first(np.asarray(v)) for name, v in every(self._tensors(feeds), training=training).items()
         }
 
-    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
-        import tensorflow as tf
+    def tensors(self) -> Iterator[tuple[str, np.ndarray]]:
+        from keras_impl.weights import of_variables, variables
 
-        from keras_impl.network import by_name
-        from keras_impl.optim import set_rate, sgd
-        from keras_impl.weights import LAYOUTS, variables
-
-        optimizer = sgd(self.model, STEP)
-        set_rate(optimizer, RATE)
-        loss = self.keras.losses.CategoricalCrossentropy(from_logits=True, dtype=self.dtype)
-        trained = self.model.trainable_variables
-        with tf.GradientTape() as tape:
-            heads = by_name(self.model(self._tensors(feeds), training=True))
-            weights = self.graph.heads
-            total = sum(weights[name] * loss(targets.astype(self.dtype), output) for name, output in heads.items())
-        gradients = tape.gradient(total, [variable.value for variable in trained])
-        names = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(self.model)}
-        del tape, heads, total
-        moved = Spool(
-            (names[id(variable)][0], from_channels_last(np.asarray(gradient), names[id(variable)][1]))
-            for variable, gradient in zip(trained, gradients, strict=True)
-        )
-        del gradients
-        optimizer.build(trained)
-        for variable in trained:  # one gradient at a time is in memory
-            name, layout = names[id(variable)]
-            optimizer.apply([tf.constant(to_channels_last(moved[name], layout))], [variable])
-        del optimizer
-        after = {
-            name: rows(from_channels_last(np.asarray(variable), LAYOUTS[len(param.shape)]))
-            for name, param, variable in variables(self.model)
-        }
-        return TrainingStep(moved, {name: after[name] for name in after if name not in moved}, after)
+        return of_variables(self.model, ((variable, variable) for _, _, variable in variables(self.model)))
 
     def native_onnx(self) -> Any:
         from keras_impl.export import convert
 
         return convert(self.model)
-
-
-def _channels_last(array: np.ndarray) -> np.ndarray:
-    return to_channels_last(array, "map") if array.ndim == 4 else array
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:

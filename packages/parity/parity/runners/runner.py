@@ -5,20 +5,26 @@ logits, every node's value, gradients by parameter name.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from netspec.init import Weights
+from netspec.layout import to_channels_last
 from netspec.ops import Param
-from trainspec.recipes import Optimizer
+from parity.spool import Spool
+from trainspec.optim import StepSettings
+from trainspec.plan import Batch
+from trainspec.recipes import Optimizer, Recipe
+from trainspec.trainer import Trainer
 
 Feeds = Mapping[str, np.ndarray]  # by input name, `image` first
 
-STEP = Optimizer(momentum=0.9, nesterov=True, weight_decay=5e-4)
-RATE = 0.1
+RECIPE = Recipe(optimizer=Optimizer(momentum=0.9, nesterov=True, weight_decay=5e-4))
+SETTINGS = StepSettings(rate=0.1)
+PRECISIONS = {"float32": "fp32", "float64": "fp64"}
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,36 @@ class Runner(Protocol):
     def values(self, feeds: Feeds, training: bool = False) -> Weights:
         """The value of every node, `(N, C, H, W)` or `(N, C)`."""
 
-    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
-        """One step of `STEP` on soft targets `(N, classes)`; auxiliary heads by the weights of their losses."""
+    def tensors(self) -> Iterator[tuple[str, np.ndarray]]:
+        """As `weights`, one after the other, and not copied where that can be."""
+
+    @property
+    def trainer(self) -> Trainer:
+        """The framework's own, of `RECIPE`: what users train with."""
 
     def native_onnx(self) -> Any:
         """The `ModelProto` that the framework's own exporter makes."""
 
 
 Sides = Mapping[str, Runner]  # by framework
+
+
+def train_once(runner: Runner, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
+    """One step of `RECIPE` on soft targets `(N, classes)`, the stages of the shipped trainer one by one."""
+    trainer = runner.trainer
+    images, *masks = (channels_last(array) for array in feeds.values())
+    noise = {name: mask.astype(np.uint8) for name, mask in zip(list(feeds)[1:], masks, strict=True)}
+    _, gradients = trainer.backward(trainer.place(Batch(images, targets, noise)))
+    spooled = Spool(trainer.canonical(gradients))
+    trainer.update(gradients, SETTINGS)
+    after = {name: rows(tensor) for name, tensor in runner.tensors()}
+    return TrainingStep(spooled, {name: after[name] for name in after if name not in spooled}, after)
+
+
+def channels_last(array: np.ndarray) -> np.ndarray:
+    """`(N, C, H, W)` as `(N, H, W, C)`; vectors as they are."""
+    return to_channels_last(array, "map") if array.ndim == 4 else array
+
 
 ROWS = 2**14  # values of a tensor, above which every second row will do, every third, and so on
 

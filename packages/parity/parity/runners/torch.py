@@ -1,6 +1,6 @@
 """A network in PyTorch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,8 +8,7 @@ import numpy as np
 
 from netspec import Graph, Node
 from netspec.init import Weights
-from parity.runners.runner import RATE, STEP, Feeds, TrainingStep, rows, sizes
-from parity.spool import Spool
+from parity.runners.runner import PRECISIONS, RECIPE, Feeds, sizes
 
 
 class TorchRunner:
@@ -18,18 +17,19 @@ class TorchRunner:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], dtype: str) -> None:
         import torch
 
-        import torch_impl
+        from torch_impl.machine import choose_machine
+        from torch_impl.trainer import Trainer
 
         # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
-        allowed = _threads()
-        torch.set_num_threads(1 if dtype == "float64" else allowed)
+        machine = choose_machine(PRECISIONS[dtype], 1 if dtype == "float64" else _threads())
         self.torch = torch
-        self.dtype = getattr(torch, dtype)
         self.graph = graph
-        self.model = torch_impl.build(graph, weights=weights).to(self.dtype)
+        self.trainer = Trainer(graph, weights, RECIPE, machine)
+        self.model = self.trainer.model
 
     def _tensors(self, feeds: Feeds) -> list[Any]:
-        return [self.torch.from_numpy(feeds[name]).to(self.dtype) for name in self.graph.inputs]
+        machine = self.trainer.machine
+        return [self.torch.from_numpy(feeds[name]).to(machine.device, machine.dtype) for name in self.graph.inputs]
 
     @staticmethod
     def count(network: Graph, node: Node) -> tuple[int, int]:
@@ -54,7 +54,7 @@ class TorchRunner:
 
     def forward(self, feeds: Feeds) -> np.ndarray:
         with self.torch.no_grad():
-            return self.model.eval()(*self._tensors(feeds)).numpy()
+            return self.model.eval()(*self._tensors(feeds)).cpu().numpy()
 
     def values(self, feeds: Feeds, training: bool = False) -> Weights:
         seen: Weights = {}
@@ -62,31 +62,17 @@ class TorchRunner:
         class Recorder(self.torch.fx.Interpreter):  # type: ignore[misc, name-defined]
             def call_module(self, target: str, args: Any, kwargs: Any) -> Any:
                 value = super().call_module(target, args, kwargs)
-                seen[target] = value.detach().numpy()
+                seen[target] = value.detach().cpu().numpy()
                 return value
 
         with self.torch.no_grad():
             Recorder(self.model.train(training)).run(*self._tensors(feeds))
         return seen
 
-    def train_once(self, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
-        from torch_impl.model import by_name
-        from torch_impl.optim import set_rate, sgd
-        from torch_impl.train import loss_of
+    def tensors(self) -> Iterator[tuple[str, np.ndarray]]:
         from torch_impl.weights import tensors_of
 
-        optimizer = sgd(self.model, STEP)
-        set_rate(optimizer, RATE)
-        expected = self.torch.from_numpy(targets).to(self.dtype)
-        heads = by_name(self.model.train()(*self._tensors(feeds)))
-        loss_of(heads, expected, self.graph.heads).backward()  # type: ignore[no-untyped-call]
-        parameters: dict[str, Any] = dict(self.model.named_parameters())
-        del heads
-        gradients = Spool((name, parameter.grad.numpy()) for name, parameter in parameters.items())
-        optimizer.step()
-        optimizer.zero_grad()
-        after = {name: rows(tensor.numpy()) for name, tensor in tensors_of(self.model).items()}
-        return TrainingStep(gradients, {name: after[name] for name in after if name not in parameters}, after)
+        return ((name, tensor.detach().cpu().numpy()) for name, tensor in tensors_of(self.model).items())
 
     def native_onnx(self) -> Any:
         from torch_impl.export import convert

@@ -1,0 +1,133 @@
+"""A network in training in Keras: one step, compiled as a whole. The loop is `trainspec.training`."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from keras_impl.batches import Batches
+from keras_impl.evaluate import Deployed
+from keras_impl.gradients import compiled, with_gradients
+from keras_impl.kernels import Tensor
+from keras_impl.machine import Machine, choose_machine
+from keras_impl.model import build, over_the_layers_of
+from keras_impl.network import by_name
+from keras_impl.optim import set_rate, sgd
+from keras_impl.weights import get_weights, of_variables
+from netspec import Graph, explicit_noise
+from netspec.graph import LOGITS
+from netspec.init import Weights
+from trainspec.optim import StepSettings
+from trainspec.plan import Batch
+from trainspec.recipes import Recipe
+from trainspec.task import Task
+from trainspec.trainer import Framework, Step
+
+
+class Trainer:
+    """`graph` is what is trained, its noise explicit; `model` is the network without, for evaluation."""
+
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, machine: Machine) -> None:
+        self.graph, self.machine = explicit_noise(graph), machine
+        self.model = build(graph, weights=weights, dtype=machine.policy)
+        self.optimizer = sgd(self.model, recipe.optimizer)
+        self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if machine.precision == "fp16" else None
+        self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=machine.dtype)
+
+    @cached_property
+    def noisy(self) -> keras.Model:
+        """The network that is trained, over the variables of `model`: its noise comes with the batch."""
+        return over_the_layers_of(self.model, self.graph, self.machine.policy)
+
+    @cached_property
+    def _compiled(self) -> Callable[..., tuple[Tensor, Tensor]]:
+        outer = self.scaler or self.optimizer
+        outer.build(self.model.trainable_variables)  # inside the first step they would make it be traced twice
+        return compiled(self._step, (*self.model.variables, *outer.variables))
+
+    def batches(self, task: Task) -> Batches:
+        """What makes the batches of plans."""
+        return Batches(task, self.machine)
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch made by NumPy, as the step takes it: `(B, H, W, C)`, in the precision of the loss."""
+        return self.machine.feed(batch)
+
+    def step(self, batch: Batch, now: StepSettings) -> Step:
+        """Train on a placed batch."""
+        set_rate(self.optimizer, now.rate)
+        return Step(*self._compiled(*self._parts(batch)))
+
+    def _step(self, *batch: Any) -> tuple[Tensor, Tensor]:
+        (loss, correct), gradients = self._backward(*batch)
+        self._update(gradients)
+        return loss, correct
+
+    def backward(self, batch: Batch) -> tuple[Step, Sequence[Tensor]]:
+        """The gradients of a batch; batch norm takes its statistics."""
+        step, gradients = self._backward(*self._parts(batch))
+        return Step(*step), gradients
+
+    def update(self, gradients: Sequence[Tensor], now: StepSettings) -> None:
+        """Apply the gradients."""
+        set_rate(self.optimizer, now.rate)
+        self._update(gradients)
+
+    def _parts(self, batch: Batch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+        return batch.images, batch.targets, tuple(batch.noise[name] for name in self.graph.draws)
+
+    def _backward(self, images: Tensor, targets: Tensor, noise: Sequence[Tensor]) -> tuple[Any, Sequence[Tensor]]:
+        def forward() -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            heads = by_name(self.noisy([images, *noise] if noise else images, training=True))
+            loss = loss_of(heads, targets, self.graph.heads, self.cross_entropy)
+            correct = ops.sum(ops.equal(ops.argmax(heads[LOGITS], -1), ops.argmax(targets, -1)))
+            return self.scaler.scale_loss(loss) if self.scaler else loss, (loss, correct)
+
+        return with_gradients(forward, self.model.trainable_variables, self.model.non_trainable_variables)
+
+    def _update(self, gradients: Sequence[Tensor]) -> None:
+        (self.scaler or self.optimizer).apply(gradients, self.model.trainable_variables)
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Of the loss over a placed batch, by canonical name. Statistics are updated as by a step."""
+        return dict(self.canonical(self.backward(batch)[1]))
+
+    def canonical(self, gradients: Sequence[Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Gradients by canonical name, one after the other."""
+        return of_variables(self.model, zip(self.model.trainable_variables, gradients, strict=True))
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+        return self.model.predict_on_batch(images.astype(self.machine.dtype, copy=False))
+
+    def weights(self) -> Weights:
+        """Every tensor by canonical name."""
+        return get_weights(self.model)
+
+
+def loss_of(
+    heads: Mapping[str, Tensor], targets: Tensor, weights: Mapping[str, float], cross_entropy: keras.losses.Loss
+) -> Tensor:
+    """Cross-entropy of the logits and of every auxiliary head, summed by their weights."""
+    return sum(weights[name] * cross_entropy(targets, output) for name, output in heads.items())
+
+
+def forget() -> None:
+    """Keras keeps names and states for the whole process, and models are full of cycles."""
+    keras.backend.clear_session()
+    gc.collect()
+
+
+KERAS = Framework(
+    "keras",
+    ("keras", "tensorflow", "jax", "onnx", "onnxruntime", "tf2onnx"),
+    choose_machine,
+    Trainer,
+    Deployed,
+    forget,
+)

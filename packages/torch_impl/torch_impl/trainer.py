@@ -1,0 +1,109 @@
+"""A network in training in PyTorch: one step, as everyone writes it. The loop is `trainspec.training`."""
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from netspec import Graph, explicit_noise
+from netspec.graph import LOGITS
+from netspec.init import Weights
+from torch_impl.batches import Batches
+from torch_impl.evaluate import Deployed
+from torch_impl.machine import Machine, choose_machine
+from torch_impl.model import build, by_name, over_the_weights_of
+from torch_impl.optim import set_rate, sgd
+from torch_impl.weights import get_weights
+from trainspec.optim import StepSettings
+from trainspec.plan import Batch
+from trainspec.recipes import Recipe
+from trainspec.task import Task
+from trainspec.trainer import Framework, Step
+
+
+class Trainer:
+    """`graph` is what is trained, its noise explicit; `model` is the network without, for evaluation."""
+
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, machine: Machine) -> None:
+        self.graph, self.machine = explicit_noise(graph), machine
+        self.model = machine.place(build(graph, weights=weights)).eval()
+        self.optimizer = sgd(self.model, recipe.optimizer)
+        self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
+
+    @cached_property
+    def noisy(self) -> nn.Module:
+        """The network that is trained, over the variables of `model`: its noise comes with the batch."""
+        return over_the_weights_of(self.model, self.graph).train()
+
+    def batches(self, task: Task) -> Batches:
+        """What makes the batches of plans."""
+        return Batches(task, self.machine)
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch made by NumPy, as the step takes it: `(B, C, H, W)`, in the precision of the loss."""
+        return self.machine.feed(batch)
+
+    def step(self, batch: Batch, now: StepSettings) -> Step:
+        """Train on a placed batch."""
+        step, gradients = self.backward(batch)
+        self.update(gradients, now)
+        return step
+
+    def backward(self, batch: Batch) -> tuple[Step, Sequence[torch.Tensor]]:
+        """The gradients of a batch; batch norm takes its statistics."""
+        with self.machine.autocast():
+            outputs = self.noisy(batch.images, *(batch.noise[name] for name in self.graph.draws))
+        heads = {name: output.to(self.machine.dtype) for name, output in by_name(outputs).items()}
+        loss = loss_of(heads, batch.targets, self.graph.heads)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        correct = (heads[LOGITS].argmax(1) == batch.targets.argmax(1)).sum()
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        self.optimizer.zero_grad()
+        return Step(loss.detach(), correct), gradients
+
+    def update(self, gradients: Sequence[torch.Tensor], now: StepSettings) -> None:
+        """Apply the gradients."""
+        set_rate(self.optimizer, now.rate)
+        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+
+    def gradients(self, batch: Batch) -> Weights:
+        """Of the loss over a placed batch, by canonical name. Statistics are updated as by a step."""
+        return dict(self.canonical(self.backward(batch)[1]))
+
+    def canonical(self, gradients: Sequence[torch.Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Gradients by canonical name, one after the other."""
+        for (name, _), gradient in zip(self.model.named_parameters(), gradients, strict=True):
+            yield name, gradient.cpu().numpy()
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+        fed = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.machine.device, self.machine.dtype)
+        with torch.no_grad(), self.machine.autocast():
+            return self.model(fed).to(self.machine.dtype).cpu().numpy()
+
+    def weights(self) -> Weights:
+        """Every tensor by canonical name."""
+        return get_weights(self.model)
+
+
+def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: Mapping[str, float]) -> torch.Tensor:
+    """Cross-entropy of the logits and of every auxiliary head, summed by their weights."""
+    return torch.stack([weights[name] * F.cross_entropy(output, targets) for name, output in heads.items()]).sum()
+
+
+def forget() -> None:
+    """Modules are full of cycles."""
+    gc.collect()
+
+
+TORCH = Framework("torch", ("torch", "onnx", "onnxruntime", "onnxscript"), choose_machine, Trainer, Deployed, forget)

@@ -1,0 +1,102 @@
+"""Faults planted in one shipped trainer are caught in float64, and the report names the step and the stage."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keras_impl.quiet import import_keras
+from netspec import functional as f, trace
+from training_sides import first_apart, task_of
+
+import_keras()
+
+import keras_impl.machine  # noqa: E402
+import keras_impl.optim  # noqa: E402
+import keras_impl.trainer  # noqa: E402
+import torch_impl.batches  # noqa: E402
+import torch_impl.machine  # noqa: E402
+import torch_impl.trainer  # noqa: E402
+
+
+@pytest.fixture
+def task():
+    """A network with a norm, a bias and dropout, for four steps in two epochs."""
+
+    def network(x):
+        x = f.max_pool(f.conv_bn(x, 6, 3, name="stem"), 2)
+        return f.linear(f.dropout(f.flatten(x), 0.5), 5, name="fc")
+
+    return task_of(trace("small", (3, 8, 8), network))
+
+
+def the_rate_after_the_update(patch):
+    def update(self, gradients, now):
+        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        torch_impl.trainer.set_rate(self.optimizer, now.rate)
+
+    patch.setattr(torch_impl.trainer.Trainer, "update", update)
+
+
+def no_label_smoothing(patch):
+    right = keras_impl.machine.Machine.feed
+
+    def feed(self, batch):
+        return right(self, replace(batch, targets=np.eye(batch.targets.shape[1])[batch.targets.argmax(1)]))
+
+    patch.setattr(keras_impl.machine.Machine, "feed", feed)
+
+
+def a_decay_on_biases(patch):
+    right = keras_impl.trainer.sgd
+    patch.setattr(
+        keras_impl.trainer, "sgd", lambda model, recipe: right(model, replace(recipe, decay_norms_and_biases=True))
+    )
+
+
+def the_last_step_skipped(patch):
+    right = torch_impl.batches.Batches.__call__
+    patch.setattr(torch_impl.batches.Batches, "__call__", lambda self, plans: right(self, list(plans)[:-1]))
+
+
+def a_noise_key_without_its_epoch(patch):
+    right = torch_impl.batches.Batches.__call__
+    patch.setattr(
+        torch_impl.batches.Batches,
+        "__call__",
+        lambda self, plans: right(self, (replace(plan, epoch=0) for plan in plans)),
+    )
+
+
+def a_head_without_its_weight(patch):
+    right = torch_impl.trainer.loss_of
+    patch.setattr(torch_impl.trainer, "loss_of", lambda heads, targets, weights: 2 * right(heads, targets, weights))
+
+
+def momentum_forgotten(patch):
+    right = torch_impl.trainer.sgd
+    patch.setattr(torch_impl.trainer, "sgd", lambda model, recipe: right(model, replace(recipe, momentum=0.5)))
+
+
+FAULTS = {  # fault -> the step and the stage that must be named
+    "the rate after the update, torch": (the_rate_after_the_update, "step 1, update"),
+    "no label smoothing, keras": (no_label_smoothing, "step 1, targets"),
+    "a decay on biases, keras": (a_decay_on_biases, "step 1, update"),
+    "the last step of an epoch skipped, torch": (the_last_step_skipped, "step 2, images"),
+    "a noise key without its epoch, torch": (a_noise_key_without_its_epoch, "step 3, noise"),
+    "a loss of another weight, torch": (a_head_without_its_weight, "step 1, loss"),
+    "another momentum, torch": (momentum_forgotten, "step 1, update"),
+}
+
+
+def test_without_a_fault_nothing_is_apart(task):
+    assert first_apart(task) is None
+
+
+@pytest.mark.parametrize(("plant", "where"), FAULTS.values(), ids=FAULTS)
+def test_caught_at_its_stage(task, monkeypatch, plant, where):
+    plant(monkeypatch)
+    assert str(first_apart(task)).startswith(where)

@@ -1,0 +1,126 @@
+"""Small tasks, trained in float64 by the trainers that users train with."""
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from netspec import Graph, initial_weights
+from netspec.compare import tensor_difference
+from netspec.init import Weights
+from netspec.layout import from_channels_last
+from trainspec.data import DataSet
+from trainspec.data.dataset import Split
+from trainspec.optim import step_settings
+from trainspec.pace import Pace
+from trainspec.recipes import Recipe, override
+from trainspec.state import TrainState
+from trainspec.task import Task
+from trainspec.trainer import Framework, Step, Trainer
+from trainspec.training import steps_of_epoch
+
+BATCH = 4
+RECIPE = override(
+    Recipe(batch=BATCH, epochs=2, precision="fp64"),
+    {
+        "schedule.kind": "step",
+        "schedule.peak": 0.05,
+        "schedule.milestones": [1.0],  # an epoch
+        "augmentation.pad": 2,
+        "regularisation.label_smoothing": 0.1,
+    },
+)
+STEPS = 3  # of two in an epoch: the rate changes with the epoch
+
+
+def framework(name: str) -> Framework:
+    """Loaded."""
+    if name == "torch":
+        from torch_impl.trainer import TORCH
+
+        return TORCH
+    from keras_impl.quiet import import_keras
+
+    import_keras()
+    from keras_impl.trainer import KERAS
+
+    return KERAS
+
+
+def task_of(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> Task:
+    """Images of noise at the graph's size, labelled at random; every split is the same."""
+    generator = np.random.default_rng(7)
+    channels, height, width = graph.input_shape
+    classes = graph.shapes[graph.outputs[0]][0]
+    count = epoch_steps * recipe.batch
+    images = generator.integers(0, 256, (count, height, width, channels), np.uint8)
+    split = Split(images, generator.integers(0, classes, count))
+    names = tuple(map(str, range(classes)))
+    data = DataSet("noise", "noise", names, split, split, split, (0.5,) * channels, (0.3,) * channels)
+    return Task(graph.name, graph, initial_weights(graph, seed=1), data, "noise", recipe)
+
+
+def steps_of(task: Task, trainer: Trainer) -> Iterator[Step]:
+    """The whole training, step by step."""
+    state, pace, batches = TrainState(), Pace(task), trainer.batches(task)
+    while state.step < pace.total_steps:
+        for step, _ in steps_of_epoch(task, trainer, batches, state, pace):
+            yield step
+        state.end_epoch(0.0)
+
+
+def trainer_of(name: str, task: Task) -> Trainer:
+    """The shipped one, in float64."""
+    one = framework(name)
+    machine = one.choose_machine("fp64", 1 if name == "torch" else None)
+    return one.trainer(task.graph, task.weights, task.recipe, machine)
+
+
+def trained(name: str, task: Task, steps: int = STEPS) -> Weights:
+    """The weights and statistics after the first `steps` steps."""
+    trainer = trainer_of(name, task)
+    for _ in zip(range(steps), steps_of(task, trainer), strict=False):
+        pass
+    return trainer.weights()
+
+
+def canonical(name: str, tensor: Any) -> np.ndarray:
+    """What a framework is fed, float64: maps as `(B, C, H, W)`."""
+    array = np.asarray(tensor, np.float64)
+    return from_channels_last(array, "map") if name == "keras" and array.ndim == 4 else array
+
+
+def stages_of(name: str, task: Task) -> Iterator[dict[str, Weights]]:
+    """The stages of every step, in their order, as canonical arrays; the shipped trainer's, one by one."""
+    trainer = trainer_of(name, task)
+    batches, step = trainer.batches(task), 0
+    statistics = {key for key, param in task.graph.params.items() if not param.trainable}
+    for epoch in range(task.recipe.epochs):
+        for batch in batches(task.plan(epoch).batches(task.batch_size, drop_last=True)):
+            now = step_settings(task.recipe, step, task.recipe.epochs * task.steps_per_epoch, task.steps_per_epoch)
+            done, gradients = trainer.backward(batch)
+            stages = {
+                "images": {"images": canonical(name, batch.images)},
+                "targets": {"targets": canonical(name, batch.targets)},
+                "noise": {key: canonical(name, mask) for key, mask in batch.noise.items()},
+                "loss": {"loss": np.float64(done.loss)[None], "correct": np.float64(done.correct)[None]},
+                "gradients": dict(trainer.canonical(gradients)),
+                "statistics": {key: tensor for key, tensor in trainer.weights().items() if key in statistics},
+            }
+            trainer.update(gradients, now)
+            yield {stage: tensors for stage, tensors in stages.items() if tensors} | {"update": trainer.weights()}
+            step += 1
+
+
+def first_apart(task: Task) -> str | None:
+    """The first step and the first of its stages at which the two frameworks differ, and by how much."""
+    sides = [stages_of(name, task) for name in ("torch", "keras")]
+    for number, (one, other) in enumerate(zip_longest(*sides), 1):
+        if one is None or other is None:
+            return f"step {number}, batch: only one of the two has it"
+        for stage in one | other:
+            difference = tensor_difference(one.get(stage, {}), other.get(stage, {}))
+            if not difference.within:
+                return f"step {number}, {stage}: {difference}"
+    return None

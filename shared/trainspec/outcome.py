@@ -1,0 +1,73 @@
+"""What is kept of a training when it ends: weights, the one look at the test split, the models."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netspec import save_weights
+from netspec.errors import DiptychError
+from netspec.files import make_folder
+from netspec.init import Weights
+from netspec.stopping import check
+from trainspec.evaluation import save_predictions
+from trainspec.runs.run import PROOF
+from trainspec.trainer import Deployed, Framework
+
+if TYPE_CHECKING:
+    from trainspec.training import Training
+
+
+def finish(training: "Training", framework: Framework) -> None:
+    """Everything of a training that reached its end."""
+    task, state, run, say = training.task, training.state, training.run, training.watch.say
+    weights, deployed = save(training, framework)
+    test = training.pace.evaluate(deployed.logits, task.data.test)
+    save_predictions(test, run.folder / f"predictions-{framework.name}.npy")
+    speed = state.step * task.batch_size / state.seconds
+    run.facts |= {
+        "test_top1": round(test.top1, 3),
+        "test_loss": test.loss,
+        "test_images": len(task.data.test),
+        "images_per_second": round(speed, 1),
+        "train_seconds": round(state.seconds, 2),
+        "epochs": len(run.metrics),
+        "steps": state.step,
+        **training.pace.figures(),
+    }
+    run.save()  # kept even where an export fails
+    if problem := training.pace.problem(state.step):
+        say(f"budget     {problem}")
+    say(f"test       {test}")
+    metadata = task.metadata(weights)
+    check()
+    differences = {"model.onnx": deployed.export(run.folder / "model.onnx", metadata)}
+    proof = f"{PROOF}/{framework.name}.onnx"
+    make_folder(run.folder / PROOF)
+    check()
+    differences[proof] = deployed.export_natively(run.folder / proof, metadata)
+    for name, difference in differences.items():
+        say(f"{name}: differs from {framework.name} by {difference}")
+    run.finish(exports={name: difference.value for name, difference in differences.items()})
+    say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training")
+
+
+def keep(training: "Training", framework: Framework) -> None:
+    """What an interrupted training can still give: no look at the test split, no native export."""
+    run, say = training.run, training.watch.say
+    model = run.folder / "model.onnx"
+    try:
+        training.end_epoch(validate=False)
+        if not model.exists():
+            weights, deployed = save(training, framework)
+            deployed.export(model, training.task.metadata(weights))
+        say(f"kept       {run.folder}: {training.state.step} of {training.pace.total_steps} steps")
+    except DiptychError as error:  # untrained weights may not pass the export's checks
+        say(f"kept       {run.folder}, but not all: {error}")
+
+
+def save(training: "Training", framework: Framework) -> tuple[Weights, Deployed]:
+    """The canonical weights, on the disk too, and the float32 network that has them."""
+    task = training.task
+    weights = {name: np.asarray(array, np.float32) for name, array in training.trainer.weights().items()}
+    save_weights(task.graph, weights, training.run.folder / "weights.safetensors")
+    return weights, framework.deploy(task.graph, weights, task.threads)

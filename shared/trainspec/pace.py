@@ -1,0 +1,77 @@
+"""How long a training is: what its recipe says, or what fits into its budget."""
+
+from contextlib import nullcontext
+
+import numpy as np
+
+from trainspec.data import Split
+from trainspec.evaluation import Evaluation, Forward, evaluate
+from trainspec.runs import Budget
+from trainspec.task import Task
+
+TRIED = 32  # images that are evaluated before a training with a budget, to know what an evaluation costs
+
+
+class Pace:
+    """`total_steps` of the whole training, which a budget changes; `cut_short`: it was over before the schedule."""
+
+    def __init__(self, task: Task, build_seconds: float = 0.0) -> None:
+        self.task = task
+        self.total_steps = task.recipe.epochs * task.steps_per_epoch
+        self.cut_short = False
+        self.budget = budget_of(task, build_seconds)
+
+    def is_over(self, step: int) -> bool:
+        """Whether there is no step `step`, from 0."""
+        if self.budget and (fitted := self.budget.fit(step)) is not None:
+            self.cut_short = fitted == step < self.total_steps
+            self.total_steps = fitted
+        return step >= self.total_steps
+
+    def try_evaluation(self, forward: Forward) -> None:
+        """Let the budget know what an evaluation costs."""
+        if self.budget:
+            validation = self.task.data.validation
+            few = validation.take(np.arange(min(TRIED, len(validation))))
+            self.budget.try_evaluation(lambda: evaluate(forward, few, self.task.constants), len(few))
+
+    def evaluate(self, forward: Forward, split: Split) -> Evaluation:
+        """An evaluation that the budget knows of."""
+        with self.budget.evaluating(len(split)) if self.budget else nullcontext():
+            return evaluate(forward, split, self.task.constants)
+
+    def figures(self) -> dict[str, float | bool]:
+        """What was asked for and what was used, where there is a budget."""
+        if not self.budget:
+            return {}
+        return {
+            "budget_seconds": self.budget.seconds,
+            "budget_used_seconds": round(self.budget.elapsed, 2),
+            "schedule_ended": not self.cut_short,
+        }
+
+    def problem(self, steps: int) -> str:
+        """Why the schedule of a training of `steps` steps did not end within the budget, if it did not."""
+        budget = self.budget
+        if not budget or not (self.cut_short or budget.exceeded):
+            return ""
+        what = "ended before its schedule did" if self.cut_short else "took longer"
+        return (
+            f"the training {what}: it used {budget.elapsed:.1f} s of {budget.seconds:g} s "
+            f"for {steps} steps; a step takes {budget.step_seconds:.2g} s here"
+        )
+
+
+def budget_of(task: Task, build_seconds: float) -> Budget | None:
+    """The time that the steps are fitted into, where there is a limit to it."""
+    if task.budget is None:
+        return None
+    return Budget(
+        task.budget,
+        task.batch_size,
+        task.steps_per_epoch,
+        task.recipe.evaluate_every,
+        len(task.data.validation),
+        len(task.data.test),
+        build_seconds,
+    )
