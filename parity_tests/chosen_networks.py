@@ -1,4 +1,4 @@
-"""The networks that stand for the others where a test of all 125 would take too long."""
+"""The networks that a test takes where all 125 would take too long."""
 
 from collections.abc import Callable
 

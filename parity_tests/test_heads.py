@@ -19,6 +19,7 @@ from netspec.tracer import Heads, Tensor
 from onnx_impl.measure import probe
 from onnx_impl.verify import random_images, run
 from torch_impl.trainer import loss_of
+from training_sides import framework as loaded
 from trainspec.data import find_data
 from trainspec.evaluation import read_run
 from trainspec.recipes import Recipe, override
@@ -186,7 +187,7 @@ def test_a_run_with_heads(framework, tmp_path, capsys):
     data = find_data("digits", notice=print).load(12, recipe.seed)
     graph = headed(classes=10)
     task = Task("headed", graph, initial_weights(graph), data, "digits", recipe, out=tmp_path)
-    folder = train(task, getattr(import_module(f"{framework}_impl.trainer"), framework.upper()))
+    folder = train(task, loaded(framework))
     _, read, trained = read_run(folder)
     assert read == graph
     assert not [name for name in graph.params if np.array_equal(trained[name], task.weights[name])]

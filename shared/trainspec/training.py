@@ -93,7 +93,7 @@ class Training:
         task, state, pace = self.task, self.state, self.pace
         batches = self.trainer.batches(task)
         pace.try_evaluation(self.trainer.logits)
-        with self.watch:
+        with self.watch.progress:
             while state.step < pace.total_steps:
                 self.watch.begin_epoch(task.plan(state.epoch))
                 for step, now in steps_of_epoch(task, self.trainer, batches, state, pace):

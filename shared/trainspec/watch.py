@@ -1,8 +1,7 @@
 """What people see of a training while it runs, and what is checked: its loss, its speed, its first losses."""
 
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from trainspec.estimate import in_words
 from trainspec.optim import StepSettings
@@ -20,22 +19,13 @@ CHECK = 20  # steps between two looks at whether the loss is still a number: eac
 
 
 class Watch:
-    """Told of every epoch and step. As a context manager it shows a live line."""
+    """Told of every epoch and step; `progress`, as a context manager, shows a live line."""
 
     def __init__(self, task: Task, run: Run, pace: Pace) -> None:
         self.task, self.run, self.pace = task, run, pace
         self.progress = TrainingProgress(pace.total_steps, task.steps_per_epoch)
         self.say = self.progress.say
         self.first_losses: list[Any] = []
-
-    def __enter__(self) -> Self:
-        self.progress.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.progress.__exit__(kind, error, traceback)
 
     def begin(self, machine: Machine) -> None:
         """What is trained, on what, and where it is kept."""

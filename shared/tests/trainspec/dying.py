@@ -14,10 +14,18 @@ def framework():
 def make(graph, *parts):
     if graph.name == "lenet5_wide":
         os.kill(os.getpid(), signal.SIGKILL)
-    return falling(graph, *parts)
+    return Falling(graph, *parts)
 
 
-def falling(*parts, loss=None):
-    """A trainer whose loss falls, unless it is given another for each step, from 0."""
-    given = loss or (lambda step: 3 - step / 10)
-    return FakeTrainer(*parts, loss=lambda step: given(step - 1))
+class Falling(FakeTrainer):
+    """Its loss falls, unless it is given another for each step, from 0. It holds steps to the recipe."""
+
+    def __init__(self, graph, weights, recipe, machine, *, loss=None):
+        given = loss or (lambda step: 3 - step / 10)
+        super().__init__(graph, weights, recipe, machine, loss=lambda step: given(step - 1))
+        self.recipe = recipe
+
+    def step(self, batch, now):
+        assert now.rate > 0
+        assert len(batch.images) == self.recipe.batch
+        return super().step(batch, now)

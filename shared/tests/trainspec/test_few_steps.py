@@ -4,7 +4,7 @@ import json
 
 import pytest
 from changed import changed_source
-from dying import falling
+from dying import Falling
 from fake_framework import framework as fake_framework
 
 from netspec import architecture, list_architectures
@@ -30,7 +30,7 @@ def run(tmp_path, trained):
     def run_in(*names, framework="torch", **losses):
         def make(graph, *parts):
             trained.append(graph.name)
-            return falling(graph, *parts, loss=losses.get(graph.name))
+            return Falling(graph, *parts, loss=losses.get(graph.name))
 
         fake = fake_framework(make)
         return train_all(framework, ("numpy",), lambda job: job.train(fake), names, tmp_path)
