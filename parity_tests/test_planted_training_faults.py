@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import training_sides
 from keras_impl.quiet import import_keras
 from netspec import functional as f, trace
 from training_sides import first_apart, task_of
@@ -14,7 +15,6 @@ import_keras()
 import keras_impl.machine  # noqa: E402
 import keras_impl.optim  # noqa: E402
 import keras_impl.trainer  # noqa: E402
-import torch_impl.batches  # noqa: E402
 import torch_impl.machine  # noqa: E402
 import torch_impl.trainer  # noqa: E402
 
@@ -57,18 +57,24 @@ def a_decay_on_biases(patch):
     )
 
 
+def in_torch_alone(patch, change):
+    """PyTorch's trainer is given the batches of changed plans."""
+    right = training_sides.batches_of
+
+    def batches_of(task, trainer):
+        made = right(task, trainer)
+        faulty = isinstance(trainer, torch_impl.trainer.Trainer)
+        return (lambda plans: made(change(plans))) if faulty else made
+
+    patch.setattr(training_sides, "batches_of", batches_of)
+
+
 def the_last_step_skipped(patch):
-    right = torch_impl.batches.Batches.__call__
-    patch.setattr(torch_impl.batches.Batches, "__call__", lambda self, plans: right(self, list(plans)[:-1]))
+    in_torch_alone(patch, lambda plans: list(plans)[:-1])
 
 
 def a_noise_key_without_its_epoch(patch):
-    right = torch_impl.batches.Batches.__call__
-    patch.setattr(
-        torch_impl.batches.Batches,
-        "__call__",
-        lambda self, plans: right(self, (replace(plan, epoch=0) for plan in plans)),
-    )
+    in_torch_alone(patch, lambda plans: (replace(plan, epoch=0) for plan in plans))
 
 
 def a_head_without_its_weight(patch):

@@ -10,6 +10,7 @@ from netspec import Graph, initial_weights
 from netspec.compare import tensor_difference
 from netspec.init import Weights
 from netspec.layout import from_channels_last
+from trainspec.batches import batches_of
 from trainspec.data import DataSet
 from trainspec.data.dataset import Split
 from trainspec.optim import step_settings
@@ -27,7 +28,8 @@ RECIPE = override(
         "schedule.kind": "step",
         "schedule.peak": 0.05,
         "schedule.milestones": [1.0],  # an epoch
-        "augmentation.pad": 2,
+        "augmentation.crop.pad": 2,
+        "augmentation.flip": True,
         "regularisation.label_smoothing": 0.1,
     },
 )
@@ -63,7 +65,7 @@ def task_of(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> Task
 
 def steps_of(task: Task, trainer: Trainer) -> Iterator[Step]:
     """The whole training, step by step."""
-    state, pace, batches = TrainState(), Pace(task), trainer.batches(task)
+    state, pace, batches = TrainState(), Pace(task), batches_of(task, trainer)
     while state.step < pace.total_steps:
         for step, _ in steps_of_epoch(task, trainer, batches, state, pace):
             yield step
@@ -94,7 +96,7 @@ def canonical(name: str, tensor: Any) -> np.ndarray:
 def stages_of(name: str, task: Task) -> Iterator[dict[str, Weights]]:
     """The stages of every step, in their order, as canonical arrays; the shipped trainer's, one by one."""
     trainer = trainer_of(name, task)
-    batches, step = trainer.batches(task), 0
+    batches, step = batches_of(task, trainer), 0
     statistics = {key for key, param in task.graph.params.items() if not param.trainable}
     for epoch in range(task.recipe.epochs):
         for batch in batches(task.plan(epoch).batches(task.batch_size, drop_last=True)):

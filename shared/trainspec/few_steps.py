@@ -1,7 +1,7 @@
 """`train_all`: a few steps of every network from its recipe, to see the loss fall.
 
 Both frameworks start from the same weights and see the same images: 16 of the embedded digits, the same in every step,
-at the smallest size that leaves no part of a network's windows idle. With more images, with crops, dropout or
+at the smallest size that leaves no part of a network's windows idle. With more images, with augmentation, dropout or
 stochastic depth, twenty steps of the deeper networks (EfficientNet, ResNeSt) end above their beginning as often as
 not. What is done is kept row by row, so that a run can be stopped, even killed, and goes on where it was.
 """
@@ -23,6 +23,8 @@ from netspec.files import write_bytes
 from netspec.options import path
 from netspec.reduce import least_image
 from netspec.registry import matching
+from trainspec.augment import VOCABULARY
+from trainspec.batches import batches_of
 from trainspec.data import DataSet, digits
 from trainspec.pace import Pace
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
@@ -39,7 +41,7 @@ BATCH = 16
 JUDGED = 5  # steps at either end whose mean losses are compared
 INTRO = f"""\
 Made by `nox -s train_all`: {STEPS} steps of each network from its modern recipe, on the first {BATCH} training images
-of the {digits.LABEL}, the same in every step and neither cropped nor mirrored, in fp32, without
+of the {digits.LABEL}, the same in every step and without augmentation, in fp32, without
 dropout and stochastic depth. Both frameworks start from the same weights; the recipe's rate is scaled with the
 batch. `image`: pixels, the smallest
 size that leaves no part of a window idle. `loss`: the mean of the first {JUDGED} steps and of the last {JUDGED}; a
@@ -56,7 +58,7 @@ class FewSteps:
 
     def run(self, trainer: Trainer) -> None:
         """Epochs of a step each; the recipe's whole schedule passes. Raises `TrainingError` for a loss that is none."""
-        state, pace, batches = TrainState(), Pace(self.task), trainer.batches(self.task)
+        state, pace, batches = TrainState(), Pace(self.task), batches_of(self.task, trainer)
         while state.step < pace.total_steps:
             for step, now in steps_of_epoch(self.task, trainer, batches, state, pace):
                 self.losses.append(float(step.loss))
@@ -82,8 +84,7 @@ def small_recipe(name: str) -> Recipe:
         "data.name": digits.NAME,
         "data.image_size": least_image(name, **recipe.network),
         "schedule.peak": recipe.schedule.peak * BATCH / recipe.batch,
-        "augmentation.pad": 0,
-        "augmentation.flip": False,
+        **{f"augmentation.{kind}": False for kind in VOCABULARY},
     }
     return override(recipe, values, name)
 

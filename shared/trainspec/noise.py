@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec import Graph
-from trainspec.plan.epoch import BatchPlan, Purpose, stream_key
+from trainspec.plan.epoch import BatchPlan
+from trainspec.stream import NOISE, Stream
 
 LANE = np.uint16  # a mask's value takes a lane of a random word, which says its probability to 1 part in 65,536
 LANES = np.dtype(np.uint64).itemsize // np.dtype(LANE).itemsize
@@ -20,7 +21,7 @@ def draw_masks(graph: Graph, plan: BatchPlan) -> dict[str, NDArray[np.uint8]]:
     """Masks of 0 and 1 for the draws of a graph with explicit noise, by input name: `(B, H, W, C)` or `(B, C)`."""
     if not graph.draws:
         return {}
-    stream = np.random.Philox(key=stream_key(plan.seed, plan.epoch, Purpose.NOISE))
+    stream = np.random.Philox(key=Stream(plan.seed, plan.epoch, NOISE).key)
     start = stream.state
     counter = start["state"]["counter"]  # a block of words, visit, sample, node
     masks = {}

@@ -66,9 +66,7 @@ class Task:
 
     def plan(self, epoch: int) -> EpochPlan:
         """What is random about epoch `epoch`, from 0."""
-        augmentation = self.recipe.augmentation
-        samples = len(self.data.train)
-        return draw_epoch(self.recipe.seed, epoch, samples, padding=augmentation.pad, flip=augmentation.flip)
+        return draw_epoch(self.recipe.seed, epoch, len(self.data.train), self.recipe.augmentation.transforms)
 
     @cached_property
     def noisy(self) -> Graph:
@@ -77,16 +75,16 @@ class Task:
 
     def batch(self, plan: BatchPlan) -> Batch:
         """What `plan` says, made by NumPy."""
-        mean, std = self.constants
-        images = apply(self.data.train.images, plan, padding=self.recipe.augmentation.pad, mean=mean, std=std)
-        return Batch(images, self.targets(self.data.train.labels[plan.indices]), self.noise(plan))
+        images = apply(self.data.train.images, plan, self.recipe.augmentation.transforms, *self.constants)
+        return Batch(images, self.targets(plan), self.noise(plan))
 
     def noise(self, plan: BatchPlan) -> dict[str, NDArray[np.uint8]]:
         """The masks of the batch."""
         return draw_masks(self.noisy, plan)
 
-    def targets(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Soft targets `(B, classes)` of labels `(B,)`."""
+    def targets(self, plan: BatchPlan) -> NDArray[np.float64]:
+        """The soft targets of the batch, `(B, classes)`."""
+        labels = self.data.train.labels[plan.indices]
         return one_hot(labels, len(self.data.classes), self.recipe.regularisation.label_smoothing)
 
     def metadata(self, weights: Weights) -> dict[str, str]:

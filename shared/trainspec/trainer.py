@@ -4,7 +4,7 @@ The loop is `trainspec.training`; position, rates and everything random come fro
 trainer's step, the one that users run.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,7 +52,11 @@ class Step:
     correct: Any
 
 
-Batches = Callable[[Iterable[BatchPlan]], Generator[Batch, None, None]]
+class Resident(Protocol):
+    """The training images of a task on a device."""
+
+    def batch(self, plan: BatchPlan) -> Any:
+        """The images of a batch there, as `trainspec.plan.apply` makes them: float32 `(B, H, W, C)`."""
 
 
 class Trainer(Protocol):
@@ -62,8 +66,8 @@ class Trainer(Protocol):
     network without noise, which it evaluates. It counts no steps.
     """
 
-    def batches(self, task: "Task") -> Batches:
-        """What makes the batches of plans, placed and in order; made ahead on a CPU, on the device on a GPU."""
+    def resident(self, task: "Task") -> Resident | None:
+        """The training images on this trainer's device; None on a CPU, where NumPy makes the batches."""
 
     def place(self, batch: Batch) -> Batch:
         """A batch made by NumPy, as this trainer takes it."""

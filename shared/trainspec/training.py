@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netspec.files import write_bytes
 from netspec.stopping import check
+from trainspec.batches import Batches, batches_of, host_notes
 from trainspec.judging import data_facts
 from trainspec.optim import StepSettings, step_settings
 from trainspec.outcome import finish, keep
@@ -15,7 +16,7 @@ from trainspec.pace import Pace
 from trainspec.runs import Run
 from trainspec.state import TrainState
 from trainspec.task import Task
-from trainspec.trainer import Batches, Framework, Step, Trainer
+from trainspec.trainer import Framework, Step, Trainer
 from trainspec.watch import Watch
 
 
@@ -41,7 +42,7 @@ def train(task: Task, framework: Framework) -> Path:
         precision=machine.precision,
         threads=machine.threads,
         packages=framework.packages,
-        notes=(*task.notes, *machine.notes),
+        notes=(*task.notes, *machine.notes, *host_notes(task)),
         out=task.out,
     )
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
@@ -91,7 +92,7 @@ class Training:
     def train(self) -> None:
         """Every epoch, with a look at the validation split as often as the recipe says and after the last."""
         task, state, pace = self.task, self.state, self.pace
-        batches = self.trainer.batches(task)
+        batches = batches_of(task, self.trainer)
         pace.try_evaluation(self.trainer.logits)
         with self.watch.progress:
             while state.step < pace.total_steps:

@@ -34,6 +34,7 @@ class Watch:
             ("device", machine.label),
             ("precision", machine.precision),
             ("recipe", f"{self.task.recipe_name}, kept in {self.run.folder / 'recipe.toml'}"),
+            ("augmented", f"{self.task.recipe.augmentation}"),
             ("run", f"{self.run.folder}"),
         ):
             self.say(f"{title:<10} {text}")

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_impl.batches import Batches
+from keras_impl.augment import Resident
 from keras_impl.evaluate import Deployed
 from keras_impl.gradients import compiled, with_gradients
 from keras_impl.kernels import Tensor
@@ -50,9 +50,9 @@ class Trainer:
         outer.build(self.model.trainable_variables)  # inside the first step they would make it be traced twice
         return compiled(self._step, (*self.model.variables, *outer.variables))
 
-    def batches(self, task: Task) -> Batches:
-        """What makes the batches of plans."""
-        return Batches(task, self.machine)
+    def resident(self, task: Task) -> Resident | None:
+        """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
+        return Resident(task) if self.machine.on_gpu else None
 
     def place(self, batch: Batch) -> Batch:
         """A batch made by NumPy, as the step takes it: `(B, H, W, C)`, in the precision of the loss."""

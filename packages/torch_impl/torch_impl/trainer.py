@@ -14,7 +14,7 @@ from torch import nn
 from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
-from torch_impl.batches import Batches
+from torch_impl.augment import Resident
 from torch_impl.evaluate import Deployed
 from torch_impl.machine import Machine, choose_machine
 from torch_impl.model import build, by_name, over_the_weights_of
@@ -41,9 +41,9 @@ class Trainer:
         """The network that is trained, over the variables of `model`: its noise comes with the batch."""
         return over_the_weights_of(self.model, self.graph).train()
 
-    def batches(self, task: Task) -> Batches:
-        """What makes the batches of plans."""
-        return Batches(task, self.machine)
+    def resident(self, task: Task) -> Resident | None:
+        """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
+        return None if self.machine.device.type == "cpu" else Resident(task, self.machine.device)
 
     def place(self, batch: Batch) -> Batch:
         """A batch made by NumPy, as the step takes it: `(B, C, H, W)`, in the precision of the loss."""

@@ -41,8 +41,11 @@ class FakeTrainer:
         self.given, self.loss = weights, loss
         self.rates, self.sizes = [], []
 
-    def batches(self, task):
-        return lambda plans: (task.batch(plan) for plan in plans)
+    def resident(self, task):
+        return None
+
+    def place(self, batch):
+        return batch
 
     def step(self, batch, now):
         self.rates.append(now.rate)

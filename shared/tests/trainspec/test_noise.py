@@ -24,7 +24,7 @@ def graph():
 
 def masks_of(graph, batch_size: int, seed: int = 3, epoch: int = 1) -> dict[str, np.ndarray]:
     """Of all samples, in their own order."""
-    plan = draw_epoch(seed, epoch, SAMPLES, padding=0, flip=False)
+    plan = draw_epoch(seed, epoch, SAMPLES)
     drawn = [draw_masks(graph, part) for part in plan.batches(batch_size)]
     return {name: np.concatenate([part[name] for part in drawn])[np.argsort(plan.order)] for name in graph.draws}
 
@@ -57,13 +57,12 @@ def test_seed_epoch_node_and_sample_matter(graph):
 
 def test_a_sample_that_comes_again_has_another_mask(graph):
     order = np.array([5, 7, 5, 5, 7, 1], np.int32)
-    crops, flips = np.zeros((8, 2), np.int16), np.zeros(8, bool)
-    plan = EpochPlan(3, 1, order, crops, flips)
+    plan = EpochPlan(3, 1, order, {})
     assert plan.visits.tolist() == [0, 0, 1, 2, 1, 0]
     (batch,) = plan.batches(6)
     flat = draw_masks(graph, batch)["noise.conv.dropout.add.flatten.dropout"]
     assert len(np.unique(flat, axis=0)) == 6
-    once = BatchPlan(3, 1, order[:1], np.zeros(1, np.int64), crops[:1], flips[:1])
+    once = BatchPlan(3, 1, order[:1], np.zeros(1, np.int64), {})
     assert np.array_equal(draw_masks(graph, once)["noise.conv.dropout.add.flatten.dropout"][0], flat[0])
 
 

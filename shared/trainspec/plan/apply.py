@@ -1,36 +1,34 @@
 """From a plan and the images to the numbers a network is fed.
 
-The frameworks' twins for images that stay on the device are ports of `apply`, step by step. All give the same bits:
-an image is normalised by one float32 subtraction and one multiplication, which no compiler may fuse into another
-rounding (a multiplication followed by an addition it may).
+The frameworks' `augment.py` do the same to images that stay on the device, and give the same bits: an image is
+normalised by one float32 subtraction and one multiplication, which no compiler may fuse into another rounding (a
+multiplication followed by an addition it may).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainspec.augment import Transform
 from trainspec.plan.epoch import BatchPlan
 
 
 def apply(
-    images: NDArray[np.uint8], plan: BatchPlan, *, padding: int, mean: Sequence[float], std: Sequence[float]
+    images: NDArray[np.uint8],
+    plan: BatchPlan,
+    transforms: Iterable[Transform],
+    mean: Sequence[float],
+    std: Sequence[float],
 ) -> NDArray[np.float32]:
     """The batch that `plan` makes of the data set's `images`, uint8 `(N, H, W, C)`: float32 `(B, H, W, C)`.
 
-    Each image is padded with `padding` pixels of the mean colour (zero after normalisation), cropped to its old size
-    at `plan.crops`, mirrored where `plan.flips`, normalised. `mean` and `std` are per channel on the 0..1 scale.
+    The images are normalised, then changed by the transforms one after the other. `mean` and `std` are per channel on
+    the 0..1 scale.
     """
-    samples, height, width, channels = images.shape
-    across = np.arange(width)
-    row = plan.crops[:, :1] - padding + np.arange(height)  # (B, H): where each output row comes from
-    column = plan.crops[:, 1:] - padding + np.where(plan.flips[:, None], across[::-1], across)  # (B, W)
-    valid = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
-
-    flat_row = plan.indices[:, None].astype(np.int64) * height + row.clip(0, height - 1)
-    pixel = flat_row[:, :, None] * width + column.clip(0, width - 1)[:, None, :]  # (B, H, W) into (N*H*W, C)
-    batch = normalise(images.reshape(samples * height * width, channels).take(pixel, axis=0), mean, std)
-    batch[~valid] = 0
+    batch = normalise(images.take(plan.indices, axis=0), mean, std)
+    for transform in transforms:
+        batch = transform.apply(batch, plan.draws[transform.kind])
     return batch
 
 

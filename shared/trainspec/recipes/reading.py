@@ -41,10 +41,8 @@ def from_table(section: type[Section], table: Mapping[str, Any], origin: str, *,
             name = f"{path}{key}"
             if key not in known:
                 raise RecipeError(f"{origin}: unknown key {name}; {_hint(name, path, root)}")
-            if is_dataclass(kinds[key]):
-                if not isinstance(value, Mapping):
-                    raise RecipeError(f"{origin}: {name} is a section, not a value; write [{name}]")
-                values[key] = read(kinds[key], value, f"{name}.")
+            if (inner := section_in(kinds[key])) is not None:
+                values[key] = read_section(inner, value, name, may_be_off=inner is not kinds[key])
             else:
                 values[key] = _value(value, kinds[key], known[key], f"{origin}: {name}")
         instance = section(**values)
@@ -53,15 +51,28 @@ def from_table(section: type[Section], table: Mapping[str, Any], origin: str, *,
             raise RecipeError(f"{origin}: {path}{problem}")
         return instance
 
+    def read_section(section: Any, value: Any, name: str, *, may_be_off: bool) -> Any:
+        if may_be_off and isinstance(value, bool):
+            return section() if value else None
+        if not isinstance(value, Mapping):
+            switch = ", or true or false" if may_be_off else ""
+            raise RecipeError(f"{origin}: {name} is a section, not a value; write [{name}]{switch}")
+        return read(section, value, f"{name}.")
+
     root = section
     found: Section = read(section, table, "")
     return found
 
 
-def to_table(section: Any) -> dict[str, Any]:
-    """The instance as nested dictionaries, as `from_table` takes them; None, which TOML has not, is left out.
+def section_in(kind: Any) -> Any:
+    """The dataclass of a field's type, `Section` or `Section | None`; None for the type of a plain value."""
+    return next((one for one in (kind, *get_args(kind)) if is_dataclass(one)), None)
 
-    So is a section of nothing.
+
+def to_table(section: Any) -> dict[str, Any]:
+    """The instance as nested dictionaries, as `from_table` takes them.
+
+    None, which TOML does not have, and an empty mapping are left out.
     """
     table: dict[str, Any] = {}
     for field in fields(section):
@@ -73,13 +84,13 @@ def to_table(section: Any) -> dict[str, Any]:
     return table
 
 
-def table_to_toml(table: Mapping[str, Any]) -> str:
-    """TOML text of a table whose values are plain or one level of sections."""
-    lines = [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
+    """TOML text of a table of plain values and tables; `path` is its own name with a dot behind it."""
+    text = "".join(f"{key} = {_toml(value)}\n" for key, value in table.items() if not isinstance(value, Mapping))
     for key, value in table.items():
         if isinstance(value, Mapping):
-            lines += ["", f"[{key}]", *(f"{name} = {_toml(item)}" for name, item in value.items())]
-    return "\n".join(lines) + "\n"
+            text += f"\n[{path}{key}]\n{table_to_toml(value, f'{path}{key}.')}"
+    return text
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,8 +119,8 @@ def _keys(section: Any, path: str = "") -> Iterator[tuple[str, Sequence[str]]]:
     for field in fields(section):
         name = f"{path}{field.name}"
         yield name, field.metadata.get("also", ())
-        if is_dataclass(kinds[field.name]):
-            yield from _keys(kinds[field.name], f"{name}.")
+        if (inner := section_in(kinds[field.name])) is not None:
+            yield from _keys(inner, f"{name}.")
 
 
 def _value(value: Any, kind: Any, field: Field[Any], where: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from trainspec.data.dataset import DataSet
+from trainspec.augment import Augmentation
 from trainspec.schedules import Schedule
 
 Init = Literal["he_normal", "he_normal_fan_out", "glorot_uniform"]
@@ -43,29 +43,6 @@ class Optimizer:
     nesterov: bool = True
     weight_decay: float = _limited(5e-4, also=("decay", "wd", "l2", "weight_decay_rate"), least=0.0)
     decay_norms_and_biases: bool = False
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """`pad`: pixels of mean colour around an image before the random crop. `flip`: mirror half of the images.
-
-    `normalise`: by the data set's own mean and deviation, to -1..1 ("half"), or to 0..1 ("unit").
-    """
-
-    pad: int = _limited(4, also=("padding", "crop", "random_crop"), least=0, most=1024)
-    flip: bool = _limited(True, also=("hflip", "mirror", "horizontal_flip"))
-    normalise: Literal["dataset", "half", "unit"] = "dataset"
-
-    def constants(self, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """`(mean, std)` per channel on the 0..1 scale, as `plan.apply` takes them."""
-        channels = len(data.mean)
-        match self.normalise:
-            case "dataset":
-                return data.mean, data.std
-            case "half":
-                return (0.5,) * channels, (0.5,) * channels
-            case "unit":
-                return (0.0,) * channels, (1.0,) * channels
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""The transforms of `trainspec.augment` for images that stay on the device, with the same bits as NumPy's."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from keras_impl.kernels import Tensor
+from trainspec.augment import Crop, Flip
+from trainspec.plan import BatchPlan, normalisation
+from trainspec.task import Task
+
+Draws = Mapping[str, Tensor]  # whole numbers are int32
+
+
+def crop(transform: Crop, images: Tensor, draws: Draws) -> Tensor:
+    batch, height, width, channels = images.shape
+    pad = transform.pad
+    padded = ops.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    row = draws["corner"][:, :1] + ops.arange(height, dtype="int32")  # (B, H)
+    column = draws["corner"][:, 1:] + ops.arange(width, dtype="int32")  # (B, W)
+    image = ops.arange(batch, dtype="int32")[:, None, None]
+    pixel = (image * (height + 2 * pad) + row[:, :, None]) * (width + 2 * pad) + column[:, None, :]
+    return ops.take(ops.reshape(padded, (-1, channels)), pixel, axis=0)
+
+
+def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:
+    return ops.where(draws["mirrored"][:, None, None, None], ops.flip(images, 2), images)
+
+
+HANDLERS: dict[str, Callable[..., Tensor]] = {"crop": crop, "flip": flip}
+
+
+class Resident:
+    """The training images of a task on the device, uint8."""
+
+    def __init__(self, task: Task) -> None:
+        self.transforms = task.recipe.augmentation.transforms
+        self.images = ops.convert_to_tensor(task.data.train.images)
+        self.offset, self.scale = map(ops.convert_to_tensor, normalisation(*task.constants))
+
+    def batch(self, plan: BatchPlan) -> Tensor:
+        """The images of a batch, as `trainspec.plan.apply` makes them: float32 `(B, H, W, C)`."""
+        images = ops.take(self.images, self._placed(plan.indices), axis=0)
+        images = (ops.cast(images, "float32") - self.offset) * self.scale
+        for transform in self.transforms:
+            draws = {name: self._placed(array) for name, array in plan.draws[transform.kind].items()}
+            images = HANDLERS[transform.kind](transform, images, draws)
+        return images
+
+    def _placed(self, array: NDArray[Any]) -> Tensor:
+        whole = np.issubdtype(array.dtype, np.signedinteger)
+        return ops.convert_to_tensor(array.astype(np.int32) if whole else array)

@@ -1,0 +1,68 @@
+"""Images that stay on the device are changed as NumPy changes them, to the bit, by the code that a GPU runs."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec import functional as f, trace
+from training_sides import task_of
+from trainspec.augment import VOCABULARY, Augmentation, Crop, Transform
+from trainspec.recipes import Recipe
+from trainspec.task import Task
+
+SETTINGS: dict[str, list[Transform]] = {"crop": [Crop(0), Crop(15)]}  # beside the defaults of every transform
+CHOICES = [
+    {},
+    *({kind: one} for kind, transform in VOCABULARY.items() for one in (transform(), *SETTINGS.get(kind, []))),
+    {kind: transform() for kind, transform in VOCABULARY.items()},
+]
+ON_DEVICE = [kind for kind, transform in VOCABULARY.items() if not transform.host_only]
+
+
+def by_torch(task: Task) -> Callable[[Any], np.ndarray]:
+    import torch
+
+    from torch_impl.augment import Resident
+
+    resident = Resident(task, torch.device("cpu"))
+    return lambda plan: resident.batch(plan).numpy()
+
+
+def by_keras(task: Task) -> Callable[[Any], np.ndarray]:
+    from keras_impl.quiet import import_keras
+
+    import_keras()
+    from keras import ops
+
+    from keras_impl.augment import Resident
+
+    resident = Resident(task)
+    return lambda plan: ops.convert_to_numpy(resident.batch(plan))
+
+
+@pytest.mark.parametrize("chosen", CHOICES, ids=lambda chosen: "+".join(map(str, chosen.values())) or "none")
+@pytest.mark.parametrize("framework", [by_torch, by_keras])
+def test_equal_bits(framework: Callable[[Task], Callable[[Any], np.ndarray]], chosen: dict[str, Transform]) -> None:
+    augmentation = Augmentation(**chosen)  # type: ignore[arg-type]  # of the kinds that they are
+    if augmentation.host_only:
+        pytest.skip("its images are made by NumPy")
+    graph = trace("oblong", (3, 12, 9), lambda x: f.linear(f.flatten(x), 5, name="fc"))
+    task = task_of(graph, Recipe(batch=16, augmentation=augmentation), epoch_steps=3)
+    made, compared = framework(task), 0
+    for plan in task.plan(3).batches(16):
+        expected, found = task.batch(plan).images, made(plan)
+        assert found.dtype == expected.dtype == np.float32
+        assert found.tobytes() == expected.tobytes()
+        compared += expected.size
+    assert compared
+
+
+@pytest.mark.parametrize("framework", ["torch_impl", "keras_impl"])
+def test_every_transform_has_its_handler(framework: str) -> None:
+    """Of its name, in the order of the vocabulary."""
+    handlers = importlib.import_module(f"{framework}.augment").HANDLERS
+    assert list(handlers) == ON_DEVICE
+    assert [handler.__name__ for handler in handlers.values()] == ON_DEVICE

@@ -1,0 +1,38 @@
+"""Random crops of a padded image."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainspec.augment.transform import Draws, Transform
+from trainspec.stream import Stream
+
+
+@dataclass(frozen=True)
+class Crop(Transform):
+    """Adds `pad` pixels of the mean colour on every side, then crops at random to the old size (1512.03385).
+
+    The mean colour is zero after normalisation.
+    """
+
+    kind = "crop"
+    purpose = 1
+
+    pad: int = field(default=4, metadata={"least": 0, "most": 1024, "also": ("padding",)})
+
+    def draw(self, stream: Stream, samples: int) -> dict[str, NDArray[Any]]:
+        """`corner`, int16 `(N, 2)`: the row and the column of the crop's first pixel in the padded image."""
+        words = stream.words(2 * samples).reshape(samples, 2)
+        return {"corner": (words % np.uint64(2 * self.pad + 1)).astype(np.int16)}
+
+    def apply(self, images: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
+        """Images cropped at `corner`."""
+        height, width = images.shape[1:3]
+        border = (self.pad, self.pad)
+        padded = np.pad(images, ((0, 0), border, border, (0, 0)))
+        cropped = np.empty_like(images)
+        for target, image, (row, column) in zip(cropped, padded, draws["corner"].tolist(), strict=True):
+            target[:] = image[row : row + height, column : column + width]
+        return cropped
