@@ -36,7 +36,7 @@ def the_rate_after_the_update(patch):
             parameter.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad()
-        torch_impl.trainer.set_rate(self.optimizer, now.rate)
+        torch_impl.trainer.apply_settings(self.optimizer, now)
 
     patch.setattr(torch_impl.trainer.Trainer, "update", update)
 
@@ -51,10 +51,8 @@ def no_label_smoothing(patch):
 
 
 def a_decay_on_biases(patch):
-    right = keras_impl.trainer.sgd
-    patch.setattr(
-        keras_impl.trainer, "sgd", lambda model, recipe: right(model, replace(recipe, decay_norms_and_biases=True))
-    )
+    right = keras_impl.optim.SGD.updated
+    patch.setattr(keras_impl.optim.SGD, "updated", lambda self, *given: right(self, *given[:-1], 5e-4))
 
 
 def in_torch_alone(patch, change):
@@ -83,8 +81,12 @@ def a_head_without_its_weight(patch):
 
 
 def momentum_forgotten(patch):
-    right = torch_impl.trainer.sgd
-    patch.setattr(torch_impl.trainer, "sgd", lambda model, recipe: right(model, replace(recipe, momentum=0.5)))
+    right = torch_impl.trainer.optimizer_of
+
+    def optimizer_of(model, recipe, groups):
+        return right(model, replace(recipe, momentum=0.5), groups)
+
+    patch.setattr(torch_impl.trainer, "optimizer_of", optimizer_of)
 
 
 FAULTS = {  # fault -> the step and the stage that must be named

@@ -17,10 +17,10 @@ from netspec.tracer import Heads, Tensor
 from parity.memory import release
 from training_sides import RECIPE, first_apart, task_of, trained
 from trainspec.noise import draw_masks
-from trainspec.recipes import Optimizer, Recipe
+from trainspec.recipes import SGD, Recipe
 
 NOISE = {"dropout": 0.4, "stochastic_depth": 0.6}  # of the networks that have them
-HEAVY_BALL = Optimizer(momentum=0.8, nesterov=False, weight_decay=1e-2, decay_norms_and_biases=True)
+HEAVY_BALL = SGD(momentum=0.8, nesterov=False, weight_decay=1e-2, decay_norms_and_biases=True)
 
 
 def with_noise(name: str) -> Graph:

@@ -16,6 +16,7 @@ from trainspec.data.dataset import Split
 from trainspec.optim import step_settings
 from trainspec.pace import Pace
 from trainspec.recipes import Recipe, override
+from trainspec.schedules import Place
 from trainspec.state import TrainState
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step, Trainer
@@ -100,7 +101,8 @@ def stages_of(name: str, task: Task) -> Iterator[dict[str, Weights]]:
     statistics = {key for key, param in task.graph.params.items() if not param.trainable}
     for epoch in range(task.recipe.epochs):
         for batch in batches(task.plan(epoch).batches(task.batch_size, drop_last=True)):
-            now = step_settings(task.recipe, step, task.recipe.epochs * task.steps_per_epoch, task.steps_per_epoch)
+            place = Place(step, task.recipe.epochs * task.steps_per_epoch, task.steps_per_epoch)
+            now = step_settings(task.recipe, task.groups, place)
             done, gradients = trainer.backward(batch)
             stages = {
                 "images": {"images": canonical(name, batch.images)},

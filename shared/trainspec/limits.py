@@ -1,13 +1,17 @@
 """What one framework takes and the other refuses: refused for both, in a sentence, before either is loaded."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from deploy.options import LONGEST_PATH, longest_name
 from netspec import Graph
 from netspec.errors import RecipeError, ShapeError, StorageError
 from netspec.limits import check_onnx_size
+from trainspec.optim import settings
 from trainspec.recipes.recipe import Recipe
+from trainspec.sections import to_table
 
 STEPS = 2**31  # Keras counts them in int32
 LONGEST_FILE = 100  # bytes of the longest path in a run's folder, while it is written
@@ -31,14 +35,25 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     steps = recipe.epochs * (images // batch)
     if steps >= STEPS:
         raise RecipeError(f"epochs = {recipe.epochs}: {steps:,} steps are more than can be counted; give fewer epochs")
-    for key, factor in (
-        ("schedule.peak", recipe.schedule.peak),
-        ("schedule.floor", recipe.schedule.floor),
-        *(("schedule.rates", rate) for rate in recipe.schedule.rates),
-        ("optimizer.weight_decay", recipe.optimizer.weight_decay),
-    ):
-        if factor > FLOAT32:
-            raise RecipeError(f"{key} = {factor:g} is beyond what float32 holds; give a smaller one")
+    changes = {0.0, *(table.until for table in recipe.parameters if table.until is not None)}  # in epochs
+    if all(group.at(0.0, epochs).frozen for group in settings(graph, recipe) for epochs in changes):
+        raise RecipeError(f"parameters: every parameter of {graph.name} is frozen from the beginning to the end")
+    for key, number in numbers(to_table(recipe)):
+        if number > FLOAT32:
+            raise RecipeError(f"{key} = {number:g} is beyond what float32 holds; give a smaller one")
+
+
+def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of a table and of those in it, by its whole key."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from numbers(item, f"{key}.{name}" if key else name)
+        case list():
+            for item in value:
+                yield from numbers(item, key)
+        case float():
+            yield key, value
 
 
 def check_folder(out: Path, *names: str) -> None:

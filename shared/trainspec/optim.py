@@ -1,18 +1,80 @@
 """What a step of a training does, worked out from its recipe and its place: trainers only apply it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
+from netspec import Graph
+from netspec.errors import RecipeError
+from trainspec.optimizers import ParameterTable
 from trainspec.recipes import Recipe
-from trainspec.schedules import learning_rate
+from trainspec.schedules import Place
+
+
+@dataclass(frozen=True)
+class GroupSettings:
+    """What a step does to a group of parameters. One that is frozen keeps its value and its optimizer's state."""
+
+    rate: float
+    decay: float
+    frozen: bool = False
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What a step takes beside its batch. `rate`: the learning rate."""
+    """What a step takes beside its batch: the learning rate of the schedule, and the settings of every group."""
 
     rate: float
+    groups: tuple[GroupSettings, ...]
 
 
-def step_settings(recipe: Recipe, step: int, total_steps: int, steps_per_epoch: int) -> StepSettings:
-    """The settings of step `step`, from 0, of a training of `total_steps`."""
-    return StepSettings(learning_rate(recipe.schedule, step, total_steps, steps_per_epoch))
+@dataclass(frozen=True)
+class Group:
+    """Parameters that an optimizer treats alike, by canonical name; `tables` are those of the recipe that match."""
+
+    names: tuple[str, ...]
+    decay: float
+    tables: tuple[ParameterTable, ...] = ()
+
+    @property
+    def freezes(self) -> bool:
+        """Whether there is a step at which it may be frozen."""
+        return any(table.freeze for table in self.tables)
+
+    def at(self, rate: float, epochs: float) -> GroupSettings:
+        """Its settings after `epochs` epochs, where the schedule's rate is `rate`."""
+        chosen: dict[str, float] = {}
+        for table in self.tables:
+            if table.until is None or epochs < table.until:
+                values = {"rate": table.rate_factor, "decay": table.decay_factor, "freeze": table.freeze}
+                chosen |= {key: value for key, value in values.items() if value is not None}
+        rate_factor, decay_factor = chosen.get("rate", 1.0), chosen.get("decay", 1.0)
+        return GroupSettings(rate * rate_factor, self.decay * decay_factor, bool(chosen.get("freeze", False)))
+
+
+def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
+    """The groups of a graph's trainable parameters, in the graph's order.
+
+    The decay reaches kernels, and norms and biases only where the optimizer says so. Raises `RecipeError` for a table
+    that matches nothing.
+    """
+    optimizer = recipe.optimizer
+    trainable = {name: param for name, param in graph.params.items() if param.trainable}
+    for table in recipe.parameters:
+        if not any(fnmatchcase(name, table.match) for name in trainable):
+            raise RecipeError(
+                f"parameters: '{table.match}' matches no trainable parameter of {graph.name}; "
+                f"its first one is {next(iter(trainable))}"
+            )
+    groups: dict[tuple[float, tuple[ParameterTable, ...]], list[str]] = {}
+    for name, param in trainable.items():
+        decayed = param.kind == "kernel" or optimizer.decay_norms_and_biases
+        tables = tuple(table for table in recipe.parameters if fnmatchcase(name, table.match))
+        groups.setdefault((optimizer.weight_decay if decayed else 0.0, tables), []).append(name)
+    return tuple(Group(tuple(names), decay, tables) for (decay, tables), names in groups.items())
+
+
+def step_settings(recipe: Recipe, groups: Sequence[Group], place: Place) -> StepSettings:
+    """The settings of a step."""
+    rate = recipe.schedule.rate(place)
+    return StepSettings(rate, tuple(group.at(rate, place.epochs) for group in groups))

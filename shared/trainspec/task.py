@@ -26,6 +26,7 @@ from trainspec.data.images import RESIZE_RULE
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.limits import check_folder, check_limits
 from trainspec.noise import draw_masks
+from trainspec.optim import Group, settings
 from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot
 from trainspec.recipes import Recipe, add_train_options, read_train_options
 
@@ -72,6 +73,11 @@ class Task:
     def noisy(self) -> Graph:
         """The graph that is trained: its noise comes with the batch."""
         return explicit_noise(self.graph)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The parameters in groups that the optimizer treats alike."""
+        return settings(self.graph, self.recipe)
 
     def batch(self, plan: BatchPlan) -> Batch:
         """What `plan` says, made by NumPy."""

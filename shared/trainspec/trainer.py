@@ -66,6 +66,10 @@ class Trainer(Protocol):
     network without noise, which it evaluates. It counts no steps.
     """
 
+    @property
+    def graph(self) -> Graph:
+        """What it trains, with explicit noise."""
+
     def resident(self, task: "Task") -> Resident | None:
         """The training images on this trainer's device; None on a CPU, where NumPy makes the batches."""
 

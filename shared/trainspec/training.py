@@ -14,6 +14,7 @@ from trainspec.optim import StepSettings, step_settings
 from trainspec.outcome import finish, keep
 from trainspec.pace import Pace
 from trainspec.runs import Run
+from trainspec.schedules import Place
 from trainspec.state import TrainState
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step, Trainer
@@ -75,7 +76,7 @@ def steps_of_epoch(
             check()
             if pace.is_over(state.step):
                 return
-            now = step_settings(task.recipe, state.step, pace.total_steps, task.steps_per_epoch)
+            now = step_settings(task.recipe, task.groups, Place(state.step, pace.total_steps, task.steps_per_epoch))
             step = trainer.step(batch, now)
             state.record(step, task.batch_size)
             yield step, now

@@ -1,29 +1,63 @@
-"""The optimizer of a recipe, in the form that the spec pins, PyTorch's: Keras's own has the rate inside the velocity.
+"""The optimizers of recipes, in the forms that the spec pins. Keras's own SGD has the rate inside the velocity.
 
-`b = momentum * b + g`, the step `b` or with Nesterov `g + momentum * b`, `p -= rate * step`; the decay is an L2
+SGD: `b = momentum * b + g`, the step `b` or with Nesterov `g + momentum * b`, `p -= rate * step`; the decay is an L2
 term in `g`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
+from keras_impl.kernels import Tensor
 from keras_impl.weights import variables
-from trainspec.recipes import Optimizer
+from trainspec import optimizers
+from trainspec.optim import Group, StepSettings
 
 
-class SGD(keras.optimizers.Optimizer):
-    """SGD with momentum. `decays` are by variable, in the order of the model's trainable variables.
+class Optimizer(keras.optimizers.Optimizer):
+    """An optimizer over groups of variables; `places` says the group of each, in the order of the variables.
 
-    The rate is a float64 variable, `rate`, where Keras's own is a float32 one whatever the model's precision.
+    The settings of the groups are variables, float64 where Keras's own rate is float32 whatever the model's precision.
     """
 
-    def __init__(self, decays: Sequence[float], momentum: float, nesterov: bool, **options: Any) -> None:
-        rate = keras.Variable(0.0, dtype="float64", trainable=False, name="rate")
-        super().__init__(learning_rate=lambda: rate.value, **options)
-        self.rate = rate
-        self.decays, self.momentum, self.nesterov = tuple(decays), momentum, nesterov
+    def __init__(self, groups: Sequence[Group], places: Sequence[int]) -> None:
+        super().__init__(learning_rate=0.0)  # never read
+        self.groups, self.places = tuple(groups), tuple(places)
+        self.rates, self.decays, self.active = (
+            keras.Variable([0.0] * len(groups), dtype="float64", trainable=False, name=name)
+            for name in ("rates", "decays", "active")
+        )
+
+    def apply_settings(self, now: StepSettings) -> None:
+        """What the next step does to each group."""
+        self.rates.assign([group.rate for group in now.groups])
+        self.decays.assign([group.decay for group in now.groups])
+        if any(group.freezes for group in self.groups):
+            self.active.assign([float(not group.frozen) for group in now.groups])
+
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        place = self.places[index]
+        group = self.groups[place]
+        rate, decay = (ops.cast(values[place], variable.dtype) for values in (self.rates, self.decays))
+        for target, value in self.updated(index, variable, gradient, rate, decay if group.decay else None):
+            self.assign(target, ops.where(self.active[place] > 0, value, target) if group.freezes else value)
+
+    def updated(
+        self, index: int, variable: Any, gradient: Tensor, rate: Tensor, decay: Tensor | None
+    ) -> list[tuple[Any, Tensor]]:
+        """The variable and the optimizer's state of it, each with its new value. `decay` is None where it is 0."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """SGD with momentum."""
+
+    def __init__(self, recipe: optimizers.SGD, groups: Sequence[Group], places: Sequence[int]) -> None:
+        super().__init__(groups, places)
+        self.momentum, self.nesterov = recipe.momentum, recipe.nesterov
 
     def build(self, variables: Sequence[Any]) -> None:
         if self.built:
@@ -31,26 +65,25 @@ class SGD(keras.optimizers.Optimizer):
         super().build(variables)
         self.buffers = self.add_optimizer_variables(variables, "buffer")
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        index = self._get_variable_index(variable)
-        if self.decays[index]:
-            gradient = gradient + self.decays[index] * variable
+    def updated(
+        self, index: int, variable: Any, gradient: Tensor, rate: Tensor, decay: Tensor | None
+    ) -> list[tuple[Any, Tensor]]:
+        if decay is not None:
+            gradient = gradient + decay * variable
         buffer = self.momentum * self.buffers[index] + gradient
-        self.assign(self.buffers[index], buffer)
         step = gradient + self.momentum * buffer if self.nesterov else buffer
-        self.assign_sub(variable, keras.ops.cast(learning_rate, variable.dtype) * step)
+        return [(self.buffers[index], buffer), (variable, variable - rate * step)]
 
 
-def sgd(model: keras.Model, recipe: Optimizer) -> SGD:
-    """SGD over a built model's variables. The rate is to be set before every step: it starts at 0."""
-    kinds = {id(variable): param.kind for _, param, variable in variables(model)}
-    decays = [
-        recipe.weight_decay if kinds[id(variable)] == "kernel" or recipe.decay_norms_and_biases else 0.0
-        for variable in model.trainable_variables
-    ]
-    return SGD(decays, recipe.momentum, recipe.nesterov)
+def sgd(recipe: optimizers.SGD, groups: Sequence[Group], places: Sequence[int]) -> Optimizer:
+    return SGD(recipe, groups, places)
 
 
-def set_rate(optimizer: SGD, rate: float) -> None:
-    """The learning rate of the next step."""
-    optimizer.rate.assign(rate)
+HANDLERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd}
+
+
+def optimizer_of(model: keras.Model, recipe: optimizers.Optimizer, groups: Sequence[Group]) -> Optimizer:
+    """The recipe's optimizer over a built model's variables; `apply_settings` is to be called before every step."""
+    groups_of = {name: place for place, group in enumerate(groups) for name in group.names}
+    places = {id(variable): groups_of[name] for name, _, variable in variables(model) if name in groups_of}
+    return HANDLERS[recipe.kind](recipe, groups, [places[id(variable)] for variable in model.trainable_variables])

@@ -17,12 +17,12 @@ from keras_impl.kernels import Tensor
 from keras_impl.machine import Machine, choose_machine
 from keras_impl.model import build, over_the_layers_of
 from keras_impl.network import by_name
-from keras_impl.optim import set_rate, sgd
+from keras_impl.optim import optimizer_of
 from keras_impl.weights import get_weights, of_variables
 from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
-from trainspec.optim import StepSettings
+from trainspec.optim import StepSettings, settings
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.task import Task
@@ -35,7 +35,7 @@ class Trainer:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, machine: Machine) -> None:
         self.graph, self.machine = explicit_noise(graph), machine
         self.model = build(graph, weights=weights, dtype=machine.policy)
-        self.optimizer = sgd(self.model, recipe.optimizer)
+        self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
         self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if machine.precision == "fp16" else None
         self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=machine.dtype)
 
@@ -60,7 +60,7 @@ class Trainer:
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
         """Train on a placed batch."""
-        set_rate(self.optimizer, now.rate)
+        self.optimizer.apply_settings(now)
         return Step(*self._compiled(*self._parts(batch)))
 
     def _step(self, *batch: Any) -> tuple[Tensor, Tensor]:
@@ -75,7 +75,7 @@ class Trainer:
 
     def update(self, gradients: Sequence[Tensor], now: StepSettings) -> None:
         """Apply the gradients."""
-        set_rate(self.optimizer, now.rate)
+        self.optimizer.apply_settings(now)
         self._update(gradients)
 
     def _parts(self, batch: Batch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:

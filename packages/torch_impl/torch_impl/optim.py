@@ -1,30 +1,22 @@
-"""The optimizer of a recipe, in the form that the spec pins; it is PyTorch's own.
+"""The optimizers of recipes, in the forms that the spec pins.
 
-`b = momentum * b + g`, the step `b` or with Nesterov `g + momentum * b`, `p -= rate * step`; the decay is an L2
-term in `g`.
+SGD is PyTorch's own: `b = momentum * b + g`, the step `b` or with Nesterov `g + momentum * b`, `p -= rate * step`; the
+decay is an L2 term in `g`.
 """
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
-from torch_impl.weights import spec_of
-from trainspec.recipes import Optimizer
+from trainspec import optimizers
+from trainspec.optim import Group, StepSettings
 
 
-def sgd(model: nn.Module, recipe: Optimizer) -> torch.optim.SGD:
-    """SGD over a built module's parameters. The rate is to be set before every step: it starts at 0."""
-    kinds = spec_of(model).params
-    decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        is_decayed = kinds[name].kind == "kernel" or recipe.decay_norms_and_biases
-        (decayed if is_decayed else spared).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": spared, "weight_decay": 0.0},
-    ]
+def sgd(recipe: optimizers.SGD, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.SGD(
-        [group for group in groups if group["params"]],
+        groups,
         lr=0.0,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,  # without momentum it is the same, and PyTorch refuses it
@@ -32,7 +24,19 @@ def sgd(model: nn.Module, recipe: Optimizer) -> torch.optim.SGD:
     )
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate of the next step."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+HANDLERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": sgd}
+
+
+def optimizer_of(model: nn.Module, recipe: optimizers.Optimizer, groups: Sequence[Group]) -> torch.optim.Optimizer:
+    """The recipe's optimizer over a built module's parameters; `apply_settings` is to be called before every step."""
+    parameters = dict(model.named_parameters())
+    return HANDLERS[recipe.kind](recipe, [{"params": [parameters[name] for name in group.names]} for group in groups])
+
+
+def apply_settings(optimizer: torch.optim.Optimizer, now: StepSettings) -> None:
+    """What the next step does to each group. The gradients of frozen ones are dropped."""
+    for group, settings in zip(optimizer.param_groups, now.groups, strict=True):
+        group["lr"], group["weight_decay"] = settings.rate, settings.decay
+        if settings.frozen:
+            for parameter in group["params"]:
+                parameter.grad = None

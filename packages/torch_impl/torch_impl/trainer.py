@@ -18,9 +18,9 @@ from torch_impl.augment import Resident
 from torch_impl.evaluate import Deployed
 from torch_impl.machine import Machine, choose_machine
 from torch_impl.model import build, by_name, over_the_weights_of
-from torch_impl.optim import set_rate, sgd
+from torch_impl.optim import apply_settings, optimizer_of
 from torch_impl.weights import get_weights
-from trainspec.optim import StepSettings
+from trainspec.optim import StepSettings, settings
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.task import Task
@@ -33,7 +33,7 @@ class Trainer:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, machine: Machine) -> None:
         self.graph, self.machine = explicit_noise(graph), machine
         self.model = machine.place(build(graph, weights=weights)).eval()
-        self.optimizer = sgd(self.model, recipe.optimizer)
+        self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
 
     @cached_property
@@ -69,9 +69,9 @@ class Trainer:
 
     def update(self, gradients: Sequence[torch.Tensor], now: StepSettings) -> None:
         """Apply the gradients."""
-        set_rate(self.optimizer, now.rate)
         for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
             parameter.grad = gradient
+        apply_settings(self.optimizer, now)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()

@@ -60,6 +60,8 @@ def test_every_seed_has_a_plan_of_its_own(seed):
             {"schedule.kind": "step", "schedule.milestones": [0.5], "schedule.rates": [1e39]},
             "schedule.rates = 1e+39 is beyond",
         ),
+        ({"parameters": [{"match": "*", "freeze": True}]}, "every parameter of normed is frozen"),
+        ({"parameters": [{"match": "x*", "freeze": True}]}, "'x*' matches no trainable parameter of normed"),
     ],
 )
 def test_numbers_that_are_too_large(values, words):

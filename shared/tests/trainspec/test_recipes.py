@@ -11,8 +11,10 @@ from netspec import architecture, find, list_architectures
 from netspec.errors import DiptychError, RecipeError, UnknownNameError
 from netspec.reduce import least_image
 from trainspec.data import open_data
+from trainspec.optim import settings as settings_of
 from trainspec.recipes import (
     COLLECTIONS,
+    ParameterTable,
     Recipe,
     add_train_options,
     find_recipe,
@@ -22,6 +24,7 @@ from trainspec.recipes import (
     to_toml,
 )
 from trainspec.recipes.options import parse_duration
+from trainspec.schedules import HTD, Cosine, OneCycle
 from trainspec.task import add_task_options, read_task
 
 DATA = ("cifar10", "cifar100", "digits", "cifar10-jpeg", "flowers5")
@@ -122,12 +125,24 @@ def test_no_recipe_and_no_such_collection(tmp_path):
         ("[optimizer]\nnesterov = 1", "optimizer.nesterov = 1 is not allowed; give true or false"),
         ("[optimizer]\nkind = 'adma'", 'optimizer.kind = "adma" is not allowed; choose sgd'),
         ("[schedule]\npeak = nan", "schedule.peak = nan is not allowed; must be above 0"),
-        ("[schedule]\nlower = inf", "schedule.lower = inf is not allowed; must be finite"),
-        ("[schedule]\nmilestones = 3", "schedule.milestones = 3 is not allowed; give a list of numbers"),
-        ("[schedule]\nmilestones = [0.5, 'x']", 'schedule.milestones = "x" is not allowed; give a number'),
+        ("[schedule]\nkind = 'htd'\nlower = inf", "schedule.lower = inf is not allowed; must be finite"),
+        ("[schedule]\nkind = 'step'\nmilestones = 3", "schedule.milestones = 3 is not allowed; give a list of numbers"),
+        ("[schedule]\nkind = 'step'\nmilestones = [0.5, 'x']", 'schedule.milestones = "x" is not allowed'),
         ("[schedule]\nkind = 'step'", "schedule.milestones: a step schedule needs at least one"),
-        ("[schedule]\nmilestones = [0.5, 0.2]", "schedule.milestones: must ascend"),
-        ("[schedule]\nkind = 'one_cycle'\nwarmup_epochs = 2", "schedule.warmup_epochs: must be 0"),
+        ("[schedule]\nkind = 'step'\nmilestones = [0.5, 0.2]", "schedule.milestones: must ascend"),
+        ("[schedule]\nmilestones = [0.5]", "schedule.milestones is of schedule.kind step, not of cosine"),
+        ("[schedule]\nkind = 'step'\nfloor = 0", "schedule.floor is of schedule.kind cosine or htd, not of step"),
+        ("[schedule]\nkind = 'cosin'", 'schedule.kind = "cosin" is not allowed; choose constant, step, cosine, htd, '),
+        ("[schedule]\nfloor = 1.0", "schedule.floor: must not be above peak"),
+        ("[parameters]\nmatch = '*'", "parameters is a list of sections; write [[parameters]]"),
+        ("parameters = 3", "parameters is a list of sections; write [[parameters]]"),
+        ("[[parameters]]\nfreeze = true", "parameters[1].match is missing"),
+        ("[[parameters]]\nmatch = '*'\nlr_factor = 2", "did you mean parameters.rate_factor?"),
+        ("[[parameters]]\nmatch = '*'\nuntil = 0", "parameters[1].until = 0 is not allowed; must be above 0"),
+        (
+            "[schedule]\nkind = 'one_cycle'\nwarmup_epochs = 2",
+            "schedule.warmup_epochs is of schedule.kind constant or step or cosine or htd, not of one_cycle",
+        ),
         ("schedule = 3", "schedule is a section, not a value; write [schedule]"),
         ("date = 2020-01-01", "unknown key date"),
         ("epochs = 2020-01-01", "epochs = 2020-01-01 is not allowed"),
@@ -158,7 +173,12 @@ def test_extends_one_level(tmp_path):
 @settings(max_examples=40)
 @given(st.floats(0, 0.99), st.floats(1e-300, 1e300), st.one_of(st.none(), st.floats(0, 0.99)), st.text())
 def test_toml_keeps_every_bit(tmp_path_factory, momentum, peak, dropout, name):
-    values = {"optimizer.momentum": momentum, "schedule.peak": peak, "schedule.milestones": [0.25, 0.5]}
+    values = {
+        "optimizer.momentum": momentum,
+        "schedule.peak": peak,
+        "schedule.kind": "step",
+        "schedule.milestones": [0.25, 0.5],
+    }
     recipe = override(Recipe(), values)
     recipe = replace(recipe, regularisation=replace(recipe.regularisation, dropout=dropout))
     recipe = replace(recipe, data=replace(recipe.data, name=name))
@@ -174,11 +194,11 @@ def options(arguments: str = ""):
 def test_options_override_single_values():
     asked = options(
         "--epochs 5 --seed 7 --precision fp32 --budget 10m --set optimizer.momentum=0.8 --set batch=64 "
-        "--set schedule.kind=htd --set schedule.milestones=[0.1,0.2] --out there --data digits"
+        "--set schedule.milestones=[0.1,0.2] --set schedule.kind=step --out there --data digits"
     )
     recipe = asked.recipe_for("vgg19", "vgg", "digits")
     assert (recipe.epochs, recipe.seed, recipe.precision, recipe.batch) == (5, 7, "fp32", 64)
-    assert (recipe.optimizer.momentum, recipe.schedule.kind, recipe.schedule.milestones) == (0.8, "htd", (0.1, 0.2))
+    assert (recipe.optimizer.momentum, recipe.schedule.kind, recipe.schedule.milestones) == (0.8, "step", (0.1, 0.2))
     assert recipe.optimizer.weight_decay == 5e-4
     assert recipe.data.name == "digits"
     assert (asked.budget, asked.out, asked.data, asked.weights) == (600, Path("there"), "digits", None)
@@ -245,6 +265,36 @@ def test_a_dropout_that_the_network_does_not_have_is_refused():
     add_task_options(parser)
     with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'"):
         read_task(parser.parse_args(["lenet5", "--data", "digits", "--set", "regularisation.dropout=0.5"]), "test")
+
+
+def test_another_kind_keeps_what_it_shares_and_drops_the_rest(tmp_path):
+    step = read(tmp_path, "[schedule]\nkind = 'step'\npeak = 0.3\nwarmup_epochs = 2\nmilestones = [0.5]")
+    assert override(step, {"schedule.kind": "htd"}).schedule == HTD(0.3, warmup_epochs=2)
+    assert override(step, {"schedule.kind": "one_cycle"}).schedule == OneCycle(0.3)
+    assert override(step, {"schedule.gamma": 0.5}).schedule == replace(step.schedule, gamma=0.5)
+    (tmp_path / "base.toml").write_text(to_toml(step))
+    child = read(tmp_path, "extends = 'base.toml'\n[schedule]\nkind = 'cosine'\nfloor = 0.01")
+    assert child.schedule == Cosine(0.3, warmup_epochs=2, floor=0.01)
+    for text in ("schedule.milestones=[0.5]", "schedule.kind=step"):
+        with pytest.raises(RecipeError, match=r"schedule\.milestones"):
+            options(f"--set {text}").recipe_for("vgg19", "vgg", "digits")
+
+
+def test_parameter_tables(tmp_path):
+    one, other = "match = '*.bias'\nrate_factor = 64", "match = 'conv1*'\nfreeze = true\nuntil = 2.5"
+    recipe = read(tmp_path, f"[[parameters]]\n{one}\n[[parameters]]\n{other}")
+    tables = (ParameterTable("*.bias", rate_factor=64), ParameterTable("conv1*", freeze=True, until=2.5))
+    assert recipe.parameters == tables
+    assert read(tmp_path, to_toml(recipe)) == recipe
+    assert "parameters" not in to_toml(Recipe())
+    asked = options("--set parameters=[{match='*.bias',freeze=true}]").recipe_for("lenet5", "lenet", "digits")
+    assert asked.parameters == (ParameterTable("*.bias", freeze=True),)
+    graph = architecture("lenet5")
+    biased, rest = sorted(settings_of(graph, asked), key=lambda group: not group.tables)
+    assert all(name.endswith(".bias") for name in biased.names)
+    assert not any(name.endswith(".bias") for name in rest.names)
+    with pytest.raises(RecipeError, match=r"'\*\.bn\.bias' matches no trainable parameter of lenet5"):
+        settings_of(graph, replace(asked, parameters=(ParameterTable("*.bn.bias", freeze=True),)))
 
 
 def test_durations():

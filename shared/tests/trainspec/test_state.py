@@ -16,7 +16,7 @@ def test_there_and_back():
         state.record(Step(np.float32(loss), np.int64(3)), 4)
     assert TrainState.from_json(json.loads(json.dumps(state.to_json()))) == state
     assert (state.step, state.step_in_epoch, state.images, state.top1) == (3, 3, 12, 75.0)
-    assert state.mean_loss(StepSettings(0.1)) == pytest.approx(3.5 / 3)
+    assert state.mean_loss(StepSettings(0.1, ())) == pytest.approx(3.5 / 3)
     state.end_epoch(1.5)
     assert state == TrainState(epoch=1, step=3, seconds=1.5)
 
@@ -25,4 +25,4 @@ def test_a_loss_that_is_no_number():
     state = TrainState()
     state.record(Step(float("inf"), 0), 4)
     with pytest.raises(TrainingError, match=r"at step 1 \(epoch 1, rate 0.1\); try a lower rate"):
-        state.mean_loss(StepSettings(0.1))
+        state.mean_loss(StepSettings(0.1, ()))

@@ -13,8 +13,8 @@ from typing import Any
 from deploy.options import closest
 from netspec.errors import RecipeError, UnknownNameError
 from netspec.reading import check_file, is_absent, read_bytes
-from trainspec.recipes.reading import from_table, merged, table_to_toml, to_table
 from trainspec.recipes.recipe import Recipe
+from trainspec.sections import from_table, merged, table_to_toml, to_table
 
 COLLECTIONS = ("modern", "seed")
 MOST, LINE = 1 << 16, 1 << 12  # bytes of a recipe and of a line in it: tomllib takes minutes for a key of 50,000 parts
@@ -75,21 +75,23 @@ def read_recipe(file: Traversable) -> Recipe:
         if "extends" in base:
             raise RecipeError(f"{file}: extends {parent.name}, which extends another; only one level is allowed")
         from_table(Recipe, base, str(parent))  # so that an error is told of the file that has it
-        table = merged(base, table)
+        table = merged(base, table, Recipe)
     return from_table(Recipe, table, str(file))
 
 
 def override(recipe: Recipe, values: Mapping[str, Any], origin: str = "--set") -> Recipe:
     """`recipe` with single values replaced: `{"batch": 64, "optimizer.weight_decay": 1e-4}`. Raises `RecipeError`."""
-    return from_table(Recipe, _with_values(to_table(recipe), values), origin)
+    return from_table(Recipe, merged(to_table(recipe), _nested(values), Recipe), origin)
 
 
 def check_values(values: Mapping[str, Any], origin: str = "--set") -> None:
     """Raise `RecipeError` for single values that no recipe can have, whichever the others are."""
-    from_table(Recipe, _with_values({}, values), origin, together=False)
+    from_table(Recipe, _nested(values), origin, together=False)
 
 
-def _with_values(table: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The table of values that are named by their whole keys."""
+    table: dict[str, Any] = {}
     for key, value in values.items():
         *section, name = key.split(".")
         over: dict[str, Any] = {name: value}

@@ -1,7 +1,7 @@
 """What a recipe says: frozen dataclasses, one for each section of its TOML file.
 
 The limits of a value stand beside it in the field's metadata: `least` and `most` include their number, `above` and
-`below` do not. Reading (`reading.py`), writing and the command line are all made from these fields.
+`below` do not. Reading (`sections.py`), writing and the command line are all made from these fields.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trainspec.augment import Augmentation
-from trainspec.schedules import Schedule
+from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
+from trainspec.schedules import AnySchedule, Cosine
 
 Init = Literal["he_normal", "he_normal_fan_out", "glorot_uniform"]
 Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
@@ -29,20 +30,6 @@ class Data:
 
     name: str | None = None
     image_size: int | None = _limited(None, also=("size", "img_size", "resolution", "input_size"), least=1)
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """SGD in PyTorch's form. `weight_decay` is the L2 term in the gradient (Keras's `l2(c)` is a decay of 2c).
-
-    It reaches every kernel, and norms and biases only where `decay_norms_and_biases` says so.
-    """
-
-    kind: Literal["sgd"] = "sgd"
-    momentum: float = _limited(0.9, also=("beta",), least=0.0, below=1.0)
-    nesterov: bool = True
-    weight_decay: float = _limited(5e-4, also=("decay", "wd", "l2", "weight_decay_rate"), least=0.0)
-    decay_norms_and_biases: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,10 +56,11 @@ class Recipe:
         0, "of the initial weights, the batches and the validation split", also=("random_seed",), least=0, below=2**63
     )
     data: Data = field(default_factory=Data)
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    schedule: Schedule = field(default_factory=Schedule)
+    optimizer: AnyOptimizer = field(default_factory=SGD)
+    schedule: AnySchedule = field(default_factory=Cosine)
     augmentation: Augmentation = field(default_factory=Augmentation)
     regularisation: Regularisation = field(default_factory=Regularisation)
+    parameters: tuple[ParameterTable, ...] = ()
     network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
 
     def problem(self) -> str | None:

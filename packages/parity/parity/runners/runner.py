@@ -15,15 +15,15 @@ from netspec.init import Weights
 from netspec.layout import to_channels_last
 from netspec.ops import Param
 from parity.spool import Spool
-from trainspec.optim import StepSettings
+from trainspec.optim import settings, step_settings
 from trainspec.plan import Batch
-from trainspec.recipes import Optimizer, Recipe
+from trainspec.recipes import SGD, Recipe
+from trainspec.schedules import Constant, Place
 from trainspec.trainer import Trainer
 
 Feeds = Mapping[str, np.ndarray]  # by input name, `image` first
 
-RECIPE = Recipe(optimizer=Optimizer(momentum=0.9, nesterov=True, weight_decay=5e-4))
-SETTINGS = StepSettings(rate=0.1)
+RECIPE = Recipe(optimizer=SGD(momentum=0.9, nesterov=True, weight_decay=5e-4), schedule=Constant(0.1))
 PRECISIONS = {"float32": "fp32", "float64": "fp64"}
 
 
@@ -77,7 +77,8 @@ def train_once(runner: Runner, feeds: Feeds, targets: np.ndarray) -> TrainingSte
     noise = {name: mask.astype(np.uint8) for name, mask in zip(list(feeds)[1:], masks, strict=True)}
     _, gradients = trainer.backward(trainer.place(Batch(images, targets, noise)))
     spooled = Spool(trainer.canonical(gradients))
-    trainer.update(gradients, SETTINGS)
+    groups = settings(trainer.graph, RECIPE)
+    trainer.update(gradients, step_settings(RECIPE, groups, Place(0, 1, 1)))
     after = {name: rows(tensor) for name, tensor in runner.tensors()}
     return TrainingStep(spooled, {name: after[name] for name in after if name not in spooled}, after)
 

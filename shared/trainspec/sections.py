@@ -1,0 +1,184 @@
+"""TOML tables to frozen dataclasses and back. What the dataclass does not know is refused.
+
+The type of a field says how its table is read: a dataclass is a section; `Section | None` may be switched on and off
+with true and false; a union of `Tagged` dataclasses is a section whose key `kind` chooses one of them;
+`tuple[Section, ...]` is a list of tables; everything else is a plain value.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+from deploy.options import closest
+from netspec.errors import RecipeError
+from trainspec.values import checked, one_of, to_toml
+
+Section = TypeVar("Section")
+KIND = "kind"
+
+
+class Tagged:
+    """A dataclass that is one of several forms of a section. Each has its own fields."""
+
+    kind: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads tables into sections. `origin` begins every message; `together`: check the values of a section together.
+
+    Without `together` a tagged section that does not say its kind takes the keys of all kinds.
+    """
+
+    root: Any
+    origin: str
+    together: bool
+
+    def read(self, section: Any, table: Mapping[str, Any], path: str) -> Any:
+        """An instance of the dataclass `section`, whose keys are named `path` and their own name."""
+        known = {field.name: field for field in fields(section)}
+        types = get_type_hints(section)
+        for key in table.keys() - known.keys():
+            raise RecipeError(f"{self.origin}: unknown key {path}{key}; {self._hint(f'{path}{key}', path)}")
+        for key, field in known.items():
+            if _required(field) and key not in table:
+                raise RecipeError(f"{self.origin}: {path}{key} is missing")
+        instance = section(**{key: self._field(known[key], types[key], value, path) for key, value in table.items()})
+        problem = getattr(instance, "problem", lambda: None)() if self.together else None
+        if problem:
+            raise RecipeError(f"{self.origin}: {path}{problem}")
+        return instance
+
+    def _field(self, field: Field[Any], type_: Any, value: Any, path: str) -> Any:
+        name = f"{path}{field.name}"
+        found = sections_in(type_)
+        if not found:
+            return checked(value, type_, field.metadata, f"{self.origin}: {name}")
+        if get_origin(type_) is tuple:
+            return self._list(found[0], value, name)
+        may_be_off = type(None) in get_args(type_)
+        if may_be_off and isinstance(value, bool):
+            return found[0]() if value else None
+        if not isinstance(value, Mapping):
+            switch = ", or true or false" if may_be_off else ""
+            raise RecipeError(f"{self.origin}: {name} is a section, not a value; write [{name}]{switch}")
+        if issubclass(found[0], Tagged):
+            return self._tagged({one.kind: one for one in found}, field, value, name)
+        return self.read(found[0], value, f"{name}.")
+
+    def _list(self, section: Any, value: Any, name: str) -> Any:
+        if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+            raise RecipeError(f"{self.origin}: {name} is a list of sections; write [[{name}]]")
+        return tuple(self.read(section, item, f"{name}[{place}].") for place, item in enumerate(value, 1))
+
+    def _tagged(self, kinds: Mapping[str, Any], field: Field[Any], table: Mapping[str, Any], name: str) -> Any:
+        own = {key: value for key, value in table.items() if key != KIND}
+        if KIND not in table and not self.together:
+            for key, value in own.items():
+                owners = [section for section in kinds.values() if key in {entry.name for entry in fields(section)}]
+                self.read((owners or list(kinds.values()))[0], {key: value}, f"{name}.")
+            return None
+        assert callable(field.default_factory)
+        kind = one_of(table.get(KIND, field.default_factory().kind), list(kinds), f"{self.origin}: {name}.{KIND}")
+        for key in own:
+            owners = [other for other, section in kinds.items() if key in {entry.name for entry in fields(section)}]
+            if owners and kind not in owners:
+                raise RecipeError(f"{self.origin}: {name}.{key} is of {name}.kind {' or '.join(owners)}, not of {kind}")
+        return self.read(kinds[kind], own, f"{name}.")
+
+    def _hint(self, name: str, path: str) -> str:
+        """What was meant by an unknown key: one of the same last name, or called so elsewhere, or that looks alike."""
+        names = dict(_keys(self.root))
+        last = name.rpartition(".")[2]
+        called = [key for key, also in names.items() if last.lower() in (key.rpartition(".")[2], *also)]
+        alike = [key for key in names if key.startswith(path)]
+        if close := called or closest(name, alike, 1) or closest(name, list(names), 1):
+            return f"did you mean {' or '.join(close)}?"
+        return f"known: {', '.join(key for key in alike if '.' not in key.removeprefix(path))}"
+
+
+def from_table(section: type[Section], table: Mapping[str, Any], origin: str, *, together: bool = True) -> Section:
+    """An instance of the dataclass `section` out of `table`, the rest by default.
+
+    `together` has the values of a section checked against one another, too.
+
+    Raises `RecipeError`, in one line that begins with `origin` (a file, an option), on an unknown key (with the nearest
+    known one), a value of the wrong type, and an impossible value.
+    """
+    found: Section = Reader(section, origin, together).read(section, table, "")
+    return found
+
+
+def sections_in(type_: Any) -> list[Any]:
+    """The dataclasses of a field's type; empty for the type of a plain value."""
+    return [one for one in (type_, *get_args(type_)) if is_dataclass(one)]
+
+
+def to_table(section: Any) -> dict[str, Any]:
+    """The instance as nested dictionaries, as `from_table` takes them.
+
+    None, which TOML does not have, an empty mapping and an empty list of sections are left out.
+    """
+    table: dict[str, Any] = {KIND: section.kind} if isinstance(section, Tagged) else {}
+    types = get_type_hints(type(section))
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if is_dataclass(value):
+            table[field.name] = to_table(value)
+        elif isinstance(value, tuple):
+            if value or not sections_in(types[field.name]):
+                table[field.name] = [to_table(item) if is_dataclass(item) else item for item in value]
+        elif value is not None and value != {}:
+            table[field.name] = value
+    return table
+
+
+def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
+    """TOML text of a table; `path` is its own name and a dot."""
+    text = "".join(f"{key} = {to_toml(value)}\n" for key, value in table.items() if not _tables(value))
+    for key, value in table.items():
+        opening, closing = ("[", "]") if isinstance(value, Mapping) else ("[[", "]]")
+        for inner in _tables(value):
+            text += f"\n{opening}{path}{key}{closing}\n{table_to_toml(inner, f'{path}{key}.')}"
+    return text
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any], section: Any = None) -> dict[str, Any]:
+    """`base` with the values of `over` in place of its own, section by section; both are tables of `section`.
+
+    Where `over` chooses another kind, the keys that this kind does not have are dropped from `base`.
+    """
+    result = dict(base)
+    types = get_type_hints(section) if section else {}
+    for key, value in over.items():
+        old = result.get(key)
+        if not (isinstance(old, Mapping) and isinstance(value, Mapping)):
+            result[key] = value
+            continue
+        found = sections_in(types.get(key))
+        chosen = next((one for one in found if issubclass(one, Tagged) and one.kind == value.get(KIND)), None)
+        if chosen:
+            old = {name: item for name, item in old.items() if name in {field.name for field in fields(chosen)}}
+        result[key] = merged(old, value, found[0] if found and not issubclass(found[0], Tagged) else None)
+    return result
+
+
+def _tables(value: Any) -> Sequence[Mapping[str, Any]]:
+    """The tables that a value is written as."""
+    if isinstance(value, Mapping):
+        return [value]
+    return value if isinstance(value, list) and value and isinstance(value[0], Mapping) else []
+
+
+def _required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _keys(section: Any, path: str = "") -> Iterator[tuple[str, Sequence[str]]]:
+    """Every key of a section and of those in it, by its whole name, with what else people call it."""
+    types = get_type_hints(section)
+    for field in fields(section):
+        name = f"{path}{field.name}"
+        yield name, field.metadata.get("also", ())
+        for inner in sections_in(types[field.name]):
+            yield from _keys(inner, f"{name}.")

@@ -1,0 +1,94 @@
+"""One value of a recipe: what its field's type and limits allow, and how it is written."""
+
+import json
+import math
+import operator
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+from deploy.options import closest
+from netspec.errors import RecipeError
+
+SHOWN = 60  # letters of a value that a message repeats
+LARGEST = 2**63  # whole numbers are below it: what files and frameworks keep them in
+
+LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's metadata: what holds, and its words
+    "least": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "most": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+
+
+def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any:
+    """`value` as a field of type `kind` has it. Raises `RecipeError`, which begins with `where`, for another type
+    and for a number outside the limits."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return one_of(value, arguments, where)
+    if origin in (types.UnionType, Union):  # `kind | None`: what is absent is None
+        return checked(value, next(kind for kind in arguments if kind is not types.NoneType), limits, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise RecipeError(f"{where} = {shown(value)} is not allowed; give a list of numbers")
+        return tuple(checked(item, arguments[0], limits, where) for item in value)
+    if origin is Mapping:
+        return _free(value, arguments[1], where)
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < 1 << 1023 else math.inf
+    if type(value) is not kind:
+        allowed = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
+        raise RecipeError(f"{where} = {shown(value)} is not allowed; give {allowed}")
+    if isinstance(value, int | float):
+        _check_limits(value, limits, where)
+    return value
+
+
+def one_of(value: Any, names: Any, where: str) -> Any:
+    """`value` where it is one of `names`. Raises `RecipeError` otherwise."""
+    if value not in names:
+        close = closest(value, names, 1) if isinstance(value, str) else []
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise RecipeError(f"{where} = {shown(value)} is not allowed; choose {', '.join(map(str, names))}{hint}")
+    return value
+
+
+def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
+    """A section whose keys others know, with plain values."""
+    if not isinstance(section, Mapping):
+        raise RecipeError(f"{where} is a section, not a value; write [{where.rpartition(' ')[2]}]")
+    for key, value in section.items():
+        if not isinstance(value, kind):
+            raise RecipeError(f"{where}.{key} = {shown(value)} is not allowed; give a number, a text, true or false")
+        if isinstance(value, float):
+            _check_limits(value, {}, f"{where}.{key}")
+    return dict(section)
+
+
+def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
+    present = [limit for limit in LIMITS if limit in limits]
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise RecipeError(f"{where} is not allowed; a whole number of {len(str(LARGEST))} digits at most")
+    if not math.isfinite(value) or not all(LIMITS[limit][0](value, limits[limit]) for limit in present):
+        allowed = " and ".join(f"{LIMITS[limit][1]} {limits[limit]:g}" for limit in present)
+        raise RecipeError(f"{where} = {value:g} is not allowed; must be {allowed or 'finite'}")
+
+
+def shown(value: Any) -> str:
+    """A value for a message."""
+    try:
+        text = to_toml(value)
+    except TypeError:
+        text = str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def to_toml(value: Any) -> str:
+    """A value in TOML, whose notation of texts, whole numbers and truth values is JSON's."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(to_toml, value))}]"
+    # Two exceptions: TOML has no surrogate pairs, and wants the delete character escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
