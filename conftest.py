@@ -19,7 +19,7 @@ if sys.platform == "linux":
 
 def pytest_xdist_auto_num_workers() -> int:
     """Of `-n auto`: a core and enough free memory for each process."""
-    from trainspec.runs.machine import processes
+    from diptych.machine import processes
 
     return processes(WORKER)
 

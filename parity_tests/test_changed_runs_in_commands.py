@@ -16,7 +16,7 @@ import onnx_impl.__main__
 import torch_impl.__main__
 import trainspec.__main__
 from deploy.errors import DeployError
-from netspec.errors import DiptychError
+from diptych.errors import DiptychError
 
 COUNT = 200
 SECONDS = 300  # in which a command ends, on a busy machine

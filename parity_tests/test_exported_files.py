@@ -15,9 +15,9 @@ import torch_impl.__main__
 from deploy import Classifier, ModelError
 from deploy.contract import PROBE_WEIGHTS, Contract
 from deploy.inspection import inspect
+from diptych.errors import DataError, DiptychError, ExportError, GraphError
 from netspec import architecture, functional as f, initial_weights, save_weights, trace
 from netspec.compare import forward_difference
-from netspec.errors import DataError, DiptychError, ExportError, GraphError
 from netspec.init import probe_weights
 from netspec.limits import ONNX_BYTES, check_onnx_size, onnx_size
 from netspec.reduce import reduced

@@ -12,8 +12,8 @@ from torch import nn
 import keras_impl
 import onnx_impl
 import torch_impl
+from diptych.errors import WeightsError
 from netspec import architecture, initial_weights, load_weights, save_weights
-from netspec.errors import WeightsError
 from netspec.weights import fit_weights
 from resnet20_weights import GRAPH, WEIGHTS, prefixed, same, state
 

@@ -12,9 +12,9 @@ import torch
 import keras_impl
 import onnx_impl
 import torch_impl
+from diptych.errors import WeightsError
 from netspec import Graph, architecture, functional as f, initial_weights, trace, without_heads, without_noise
 from netspec.compare import Difference, limits, tensor_difference
-from netspec.errors import WeightsError
 from netspec.tracer import Heads, Tensor
 from onnx_impl.measure import probe
 from onnx_impl.verify import random_images, run

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import keras_impl
+from diptych.errors import DiptychError
 from keras_idioms import from_json
 from keras_samples import feeds, plain
-from netspec.errors import DiptychError
 from netspec.init import probe_weights
 from parity.examples import EXAMPLES, example
 

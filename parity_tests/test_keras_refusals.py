@@ -7,8 +7,8 @@ import keras
 import pytest
 
 import keras_impl
+from diptych.errors import DiptychError
 from keras_samples import Own, plain
-from netspec.errors import DiptychError
 
 pytestmark = pytest.mark.usefixtures("fresh_keras")
 

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from changed import changed_source
 
-from netspec.errors import ExportError
+from diptych.errors import ExportError
 from parity import report
 from parity.check import Plan, Result
 from parity.log import Log, Row

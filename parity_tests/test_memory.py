@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainspec.runs import machine
+from diptych import machine
 
 ROOT = Path(__file__).parents[1]
 LARGEST = ("senet154", "vgg19_bn", "resnext29_16x64d", "efficientnet_b7", "alexnet_grouped")  # of one process's peaks

@@ -11,17 +11,20 @@ from netspec.ops import VOCABULARY
 ROOT = Path(__file__).parents[1]
 BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "onnx", "onnxruntime", "tf2onnx", "onnxscript"}
-OURS = {"netspec", "trainspec", *BUILDERS, "parity", "deploy"}
+OURS = {"diptych", "netspec", "trainspec", *BUILDERS, "parity", "deploy"}
+SHARED = {"diptych", "netspec", "trainspec", "deploy"}
 MAY_IMPORT = {  # package -> the other packages of ours
-    "netspec": {"deploy"},
-    "trainspec": {"netspec", "deploy"},
-    "torch_impl": {"netspec", "trainspec", "deploy"},
-    "keras_impl": {"netspec", "trainspec", "deploy"},
-    "onnx_impl": {"netspec", "trainspec", "deploy"},
-    "parity": {"netspec", "trainspec", "deploy", *BUILDERS},
+    "diptych": {"deploy"},
+    "netspec": {"diptych", "deploy"},
+    "trainspec": SHARED,
+    "torch_impl": SHARED,
+    "keras_impl": SHARED,
+    "onnx_impl": SHARED,
+    "parity": {*SHARED, *BUILDERS},
     "deploy": set(),
 }
 OWN_FRAMEWORK = {  # package -> the frameworks it may import
+    "diptych": set(),
     "netspec": set(),
     "trainspec": set(),
     "torch_impl": {"torch", "onnx"},
@@ -33,7 +36,11 @@ EXPORTERS = {"export", "__main__"}  # the modules of a framework that may import
 
 
 def folder(package: str) -> Path:
-    return ROOT / "shared" / package if package in ("netspec", "trainspec") else ROOT / "packages" / package / package
+    return (
+        ROOT / "shared" / package
+        if package in ("diptych", "netspec", "trainspec")
+        else ROOT / "packages" / package / package
+    )
 
 
 PACKAGES = [package for package in MAY_IMPORT if folder(package).is_dir()]

@@ -12,9 +12,9 @@ import onnx_impl
 import onnx_impl.export
 import torch_impl
 from chosen_networks import ONE_OF_A_FAMILY, cover
+from diptych.errors import ExportError, WeightsError
 from netspec import Graph, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
-from netspec.errors import ExportError, WeightsError
 from netspec.init import probe_weights
 from netspec.reduce import reduced
 from netspec.weights import weights_hash

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 import torch_impl
+from diptych.errors import WeightsError
 from netspec import load_weights
-from netspec.errors import WeightsError
 from netspec.weights import fit_weights
 from resnet20_weights import GRAPH, WEIGHTS, prefixed, same, state
 

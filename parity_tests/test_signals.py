@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from diptych.errors import DataError
 from netspec import from_json, load_weights
-from netspec.errors import DataError
 from trainspec.evaluation import read_run
 from trainspec.runs import Run
 
@@ -133,7 +133,7 @@ def test_a_second_signal_ends_at_once(tmp_path):
     """While a run keeps what there is, which takes long here: its evaluation never ends."""
     program = (
         "import os, signal, time\n"
-        "from netspec.stopping import between_steps, check\n"
+        "from diptych.stopping import between_steps, check\n"
         "with between_steps():\n"
         "    print('begun', flush=True)\n"
         "    try:\n"

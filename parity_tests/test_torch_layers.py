@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import torch_impl
+from diptych.errors import GraphError, WeightsError
 from netspec import functional as f, list_architectures, load_weights, trace
-from netspec.errors import GraphError, WeightsError
 from netspec.reduce import reduced
 from onnx_impl.measure import probe
 from torch_impl.model import assemble

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import torch_impl
-from netspec.errors import DiptychError, GraphError, WeightsError
+from diptych.errors import DiptychError, GraphError, WeightsError
 from netspec.reduce import reduced
 from onnx_impl.measure import probe
 

@@ -13,7 +13,7 @@ from samples import class_files, write_folder
 import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
-from netspec.errors import DataError, DiptychError, GraphError, UnknownNameError
+from diptych.errors import DataError, DiptychError, GraphError, UnknownNameError
 from trainspec.agreement import compare_runs
 
 EXPORTERS = {

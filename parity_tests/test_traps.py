@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from chosen_networks import ONE_OF_A_FAMILY
+from diptych.errors import ParityError, ShapeError
 from netspec import Graph, architecture, find
-from netspec.errors import ParityError, ShapeError
 from netspec.reduce import least_image
 from netspec.registry import drawing
 from onnx_impl.measure import probe

@@ -13,9 +13,9 @@ from torch import nn
 import keras_impl
 import onnx_impl
 import torch_impl
+from diptych.errors import WeightsError
 from netspec import architecture, initial_weights, list_architectures, load_weights, ops, save_weights
 from netspec.compare import forward_difference, tensor_difference
-from netspec.errors import WeightsError
 from netspec.init import probe_weights
 from onnx_impl.measure import probe
 from onnx_impl.verify import random_images

@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from deploy.shell import say
-from netspec import cli, table
-from netspec.errors import UnknownNameError
+from diptych import cli
+from diptych.cli import Parser
+from diptych.errors import UnknownNameError
+from netspec import table
 from netspec.graph import Graph
-from netspec.options import Parser, add_form_options, form_of, image_size, name_or_path, path
+from netspec.options import add_form_options, form_of, image_size, name_or_path, path
 from netspec.registry import Architecture, architecture, find, list_architectures, matching, resolve
 
 
@@ -106,8 +108,8 @@ def show(network: str, graph: Graph, *, as_json: bool) -> None:
 
 def draw(graph: Graph, file: Path) -> None:
     """Write the picture and say where it is."""
+    from diptych.files import write_bytes
     from netspec.diagram import as_svg
-    from netspec.files import write_bytes
 
     write_bytes(file, as_svg(graph).encode())
     say(file)

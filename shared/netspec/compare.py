@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.errors import ParityError
+from diptych.errors import ParityError
 
 TOLERANCES = Path(__file__).with_name("tolerances.toml")
 

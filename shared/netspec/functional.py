@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from diptych.errors import GraphError
 from netspec import ops
-from netspec.errors import GraphError
 from netspec.ops import Padding
 from netspec.tracer import Tensor, block
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from netspec.errors import GraphError, ShapeError
+from diptych.errors import GraphError, ShapeError
 from netspec.ops import NoisyOp, Op, Param, Shape, StochasticDepth
 
 IMAGE = "image"

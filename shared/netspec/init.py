@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from netspec.errors import UnknownNameError
+from diptych.errors import UnknownNameError
 from netspec.graph import Graph
 from netspec.ops import Activation, Param, Shape
 

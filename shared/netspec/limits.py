@@ -1,6 +1,6 @@
 """Limits of formats that a network can be held to before it is trained or built."""
 
-from netspec.errors import ExportError
+from diptych.errors import ExportError
 from netspec.graph import Graph
 from netspec.passes import inference
 

@@ -3,17 +3,10 @@
 import argparse
 from typing import Any
 
-from deploy import options
 from deploy.options import name_or_path as name_or_path, path as path
-from netspec.errors import UnknownNameError
+from diptych.errors import UsageError
 from netspec.graph import Graph
 from netspec.registry import resolve
-
-
-class Parser(options.Parser):
-    """An argument parser whose mistakes are a user's like any other: one line, no usage text."""
-
-    mistake = UnknownNameError
 
 
 def add_form_options(parser: Any) -> None:
@@ -56,7 +49,7 @@ def form_of(options: argparse.Namespace) -> dict[str, Any]:
 def _pair(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise UnknownNameError(f"--option takes KEY=VALUE, not '{text}'")
+        raise UsageError(f"--option takes KEY=VALUE, not '{text}'")
     for read in (int, float):
         try:
             return key, read(value)

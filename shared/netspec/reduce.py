@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from netspec.errors import ShapeError
+from diptych.errors import ShapeError
 from netspec.graph import Graph, Node
 from netspec.ops import AvgPool, Conv, MaxPool
 from netspec.registry import architecture, drawing, find, smallest_image

@@ -15,10 +15,10 @@ from sys import float_info
 from typing import Any
 
 from deploy.options import nearest as nearest
-from netspec.errors import GraphError, ShapeError, UnknownNameError
+from diptych.errors import GraphError, ShapeError, UnknownNameError
+from diptych.reading import is_absent, read_bytes
 from netspec.graph import Graph
 from netspec.ops import Shape
-from netspec.reading import is_absent, read_bytes
 from netspec.serialize import from_json
 from netspec.tracer import Heads, Tensor, trace
 

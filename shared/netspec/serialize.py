@@ -6,7 +6,7 @@ from dataclasses import fields
 from math import isfinite
 from typing import Any, get_args, get_origin
 
-from netspec.errors import DiptychError, GraphError
+from diptych.errors import DiptychError, GraphError
 from netspec.graph import Graph, Node, attributes_of
 from netspec.ops import VOCABULARY, Op
 

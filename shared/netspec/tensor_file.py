@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import safe_open
 
 from deploy.errors import first_line
-from netspec.errors import WeightsError
+from diptych.errors import WeightsError
 from netspec.torch_file import read_state_dict
 
 ZIP = b"PK\x03\x04"

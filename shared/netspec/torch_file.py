@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.errors import WeightsError
+from diptych.errors import WeightsError
 from netspec.pickled import Named, PickleError, Unpickler
 
 LARGEST_PICKLE = 64 * 2**20  # bytes; that of a thousand tensors has about a hundred thousand

@@ -7,7 +7,7 @@ from functools import wraps
 from inspect import signature
 from typing import Any
 
-from netspec.errors import GraphError, ShapeError
+from diptych.errors import GraphError, ShapeError
 from netspec.graph import IMAGE, BlockCall, Graph, Node, Structure, structure
 from netspec.ops import Op, Shape
 

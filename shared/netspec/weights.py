@@ -16,8 +16,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from netspec.errors import StorageError, WeightsError
-from netspec.files import written_whole
+from diptych.errors import StorageError, WeightsError
+from diptych.files import written_whole
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights
 from netspec.ops import Conv, Linear

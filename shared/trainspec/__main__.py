@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from deploy.shell import say
-from netspec import cli
-from netspec.options import Parser, path
+from diptych import cli
+from diptych.cli import Parser
+from netspec.options import path
 
 
 def main(argv: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 from netspec.init import Weights
 from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from diptych.errors import RecipeError, ShapeError, UnknownNameError
 from netspec import Graph, architecture, find, list_architectures
-from netspec.errors import RecipeError, ShapeError, UnknownNameError
 from netspec.registry import resolve
 from trainspec.data import DataSet
 from trainspec.recipes import COLLECTIONS, Recipe

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from diptych.machine import cores
 from netspec import architecture
 from trainspec.recipes import Recipe
-from trainspec.runs.machine import cores
 
 MACS_PER_SECOND = 430 * 41e6 / 2  # a core's: ResNet-20 of 41 million trains 430 images/s in PyTorch on 2 cores
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

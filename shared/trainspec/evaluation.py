@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from deploy.errors import first_line
 from deploy.shell import say
+from diptych.errors import DataError
+from diptych.files import replacing
+from diptych.reading import read_bytes
+from diptych.stopping import until_stopped
 from netspec import Graph
-from netspec.errors import DataError
-from netspec.files import replacing
 from netspec.init import Weights
 from netspec.options import name_or_path, path
-from netspec.reading import read_bytes
-from netspec.stopping import until_stopped
 from trainspec.data import Split
 from trainspec.judging import Recorded, constants_of, read_run as read_run
 from trainspec.plan import ahead, normalise

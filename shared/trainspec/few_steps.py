@@ -17,9 +17,11 @@ from typing import Self
 
 import numpy as np
 
+from diptych.errors import failure
+from diptych.files import write_bytes
+from diptych.machine import describe_machine, describe_versions
+from diptych.sources import digest_of_sources
 from netspec import Graph, find, initial_weights, list_architectures, without_noise
-from netspec.errors import failure
-from netspec.files import write_bytes
 from netspec.options import path
 from netspec.reduce import least_image
 from netspec.registry import matching
@@ -29,8 +31,6 @@ from trainspec.data import DataSet, digits
 from trainspec.pace import Pace
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
 from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
-from trainspec.runs.machine import describe_machine, describe_versions
-from trainspec.runs.sources import digest_of_sources
 from trainspec.state import TrainState
 from trainspec.task import Task, network_for
 from trainspec.trainer import Framework, Trainer

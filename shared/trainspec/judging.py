@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from deploy.shell import say
+from diptych.errors import DataError, DiptychError, GraphError, WeightsError
+from diptych.reading import check_file, read_bytes
 from netspec import Graph, from_json, load_weights
-from netspec.errors import DataError, DiptychError, GraphError, WeightsError
 from netspec.init import Weights
-from netspec.reading import check_file, read_bytes
 from trainspec.data import CHOICES, PUBLISHED, DataSet, FoundData, digits, find_data
 from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED

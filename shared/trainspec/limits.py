@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.options import LONGEST_PATH, longest_name
+from diptych.errors import RecipeError, ShapeError, StorageError
 from netspec import Graph
-from netspec.errors import RecipeError, ShapeError, StorageError
 from netspec.limits import check_onnx_size
 from trainspec.optim import settings
 from trainspec.recipes.recipe import Recipe

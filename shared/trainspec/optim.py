@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from diptych.errors import RecipeError
 from netspec import Graph
-from netspec.errors import RecipeError
 from trainspec.optimizers import ParameterTable
 from trainspec.recipes import Recipe
 from trainspec.schedules import Place

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diptych.errors import DiptychError
+from diptych.files import make_folder
+from diptych.stopping import check
 from netspec import save_weights
-from netspec.errors import DiptychError
-from netspec.files import make_folder
 from netspec.init import Weights
-from netspec.stopping import check
 from trainspec.evaluation import save_predictions
 from trainspec.runs.run import PROOF
 from trainspec.trainer import Deployed, Framework

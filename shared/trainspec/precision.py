@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from netspec.errors import RecipeError
+from diptych.errors import RecipeError
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # as /proc/cpuinfo calls what makes bfloat16 fast on a CPU
 

@@ -10,7 +10,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from deploy.options import closest
-from netspec.errors import RecipeError
+from diptych.errors import RecipeError
 from trainspec.values import checked, one_of, to_toml
 
 Section = TypeVar("Section")

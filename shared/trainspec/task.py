@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from deploy.contract import Contract
 from deploy.shell import say
+from diptych.errors import WeightsError
+from diptych.reading import check_file
 from netspec import Graph, explicit_noise, initial_weights, without_heads
-from netspec.errors import WeightsError
 from netspec.init import Weights
 from netspec.options import name_or_path
-from netspec.reading import check_file
 from netspec.weights import fit_weights, weights_hash
 from trainspec.chosen import Network, network_for as network_for
 from trainspec.data import DataSet, find_data

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych.errors import DiptychError
 from netspec import Graph
 from netspec.compare import Difference
-from netspec.errors import DiptychError
 from netspec.init import Weights
 from trainspec.optim import StepSettings
 from trainspec.plan import Batch, BatchPlan

@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from netspec.files import write_bytes
-from netspec.stopping import check
+from diptych.files import write_bytes
+from diptych.stopping import check
 from trainspec.batches import Batches, batches_of, host_notes
 from trainspec.judging import data_facts
 from trainspec.optim import StepSettings, step_settings
@@ -24,7 +24,7 @@ from trainspec.watch import Watch
 def train(task: Task, framework: Framework) -> Path:
     """Train, evaluate and export; returns the run's folder.
 
-    Ctrl-C or another signal (`netspec.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
+    Ctrl-C or another signal (`diptych.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
     run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
     """
     begin = time.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from deploy.options import closest
-from netspec.errors import RecipeError
+from diptych.errors import RecipeError
 
 SHOWN = 60  # letters of a value that a message repeats
 LARGEST = 2**63  # whole numbers are below it: what files and frameworks keep them in

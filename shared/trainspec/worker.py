@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Self
 
+from diptych.machine import used_bytes
 from trainspec.few_steps import Job
 from trainspec.runs.few_steps import Row
-from trainspec.runs.machine import used_bytes
 
 GROWN = 3 * 2**30  # bytes
 

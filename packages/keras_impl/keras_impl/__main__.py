@@ -5,15 +5,16 @@ import os
 from collections.abc import Sequence
 
 from deploy.shell import say
+from diptych import cli
+from diptych.stopping import between_steps
 from keras_impl.quiet import check_backend, import_keras
-from netspec import cli
-from netspec.stopping import between_steps
 
 # What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
 
 
 def main(argv: Sequence[str]) -> int | None:
-    from netspec.options import Parser, add_export_options
+    from diptych.cli import Parser
+    from netspec.options import add_export_options
     from trainspec.evaluation import add_run_options
     from trainspec.few_steps import add_train_all_options
     from trainspec.task import add_task_options

@@ -12,13 +12,13 @@ import numpy as np
 from onnx import ModelProto
 
 import onnx_impl
+from diptych.errors import ExportError
 from keras_impl.kernels import exporting, on_tensorflow
 from keras_impl.model import assemble, channels_last
 from keras_impl.network import Network, network_of, spec_of
 from keras_impl.weights import get_weights, set_weights
 from netspec import without_noise
 from netspec.compare import Difference
-from netspec.errors import ExportError
 from netspec.graph import IMAGE
 from netspec.layout import to_channels_last
 from onnx_impl.model import check_opset

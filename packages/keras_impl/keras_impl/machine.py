@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import keras
 
+from diptych.errors import RecipeError
+from diptych.machine import cores
 from keras_impl.kernels import on_tensorflow
-from netspec.errors import RecipeError
 from trainspec.plan import Batch
 from trainspec.precision import resolve_precision
-from trainspec.runs.machine import cores
 
 POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 

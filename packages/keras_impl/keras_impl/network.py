@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 
+from diptych.errors import GraphError
 from keras_impl.layers import Layer, registered
 from netspec import Graph, without_heads
-from netspec.errors import GraphError
 from netspec.graph import LOGITS
 from netspec.ops import Op
 

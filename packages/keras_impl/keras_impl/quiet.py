@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from deploy.errors import first_line
-from netspec.errors import DiptychError
+from diptych.errors import DiptychError
 
 BACKENDS = ("tensorflow", "jax")
 LOG = re.compile(  # what TensorFlow writes below fatal, before it knows of any log level

@@ -4,14 +4,15 @@ import argparse
 from collections.abc import Sequence
 
 from deploy.shell import say
-from netspec import cli
-from netspec.stopping import between_steps
+from diptych import cli
+from diptych.stopping import between_steps
 
 # What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
 
 
 def main(argv: Sequence[str]) -> None:
-    from netspec.options import Parser, add_export_options, name_or_path, path
+    from diptych.cli import Parser
+    from netspec.options import add_export_options, name_or_path, path
     from trainspec.evaluation import add_evaluate_options
 
     parser = Parser(prog="onnx_impl", description="Networks as ONNX models, with no framework.")

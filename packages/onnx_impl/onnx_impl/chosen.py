@@ -8,8 +8,8 @@ from pathlib import Path
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError
 from deploy.inspection import inspect, read_model
+from diptych.errors import DataError, UsageError
 from netspec import Graph, inference, list_architectures, load_weights
-from netspec.errors import DataError, UnknownNameError
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
 from netspec.options import form_of, network_of
@@ -56,9 +56,9 @@ def _of_run(folder: Path, options: argparse.Namespace, framework: str) -> Chosen
     """With the metadata of the model that the run shipped: its classes, and how images are prepared."""
     _, graph, weights = read_run(folder, unfinished=options.unfinished)
     if options.weights:
-        raise UnknownNameError(f"{folder} has weights of its own: leave --weights out, or name the architecture")
+        raise UsageError(f"{folder} has weights of its own: leave --weights out, or name the architecture")
     if given := [f"--{key}" for key in DESCRIPTION if getattr(options, key) is not None]:
-        raise UnknownNameError(f"{folder} says itself what its images are: leave {', '.join(given)} out")
+        raise UsageError(f"{folder} says itself what its images are: leave {', '.join(given)} out")
     graph = resolve(graph, **form_of(options))
     try:
         shipped = inspect(read_model(folder, unfinished=options.unfinished), folder / "model.onnx").contract

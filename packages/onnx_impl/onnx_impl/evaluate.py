@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import DeployError
 from deploy.model import load_model
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.evaluation import Evaluation, evaluate, report
 from trainspec.judging import Recorded
 

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
+from diptych.errors import ExportError
 from netspec import Graph, inference
-from netspec.errors import ExportError
 from netspec.fold import fold_batch_norm as fold
 from netspec.graph import LOGITS
 from netspec.limits import check_onnx_size

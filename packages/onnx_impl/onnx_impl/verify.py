@@ -16,12 +16,12 @@ from deploy import runtime
 from deploy.contract import CONTENT_HASH
 from deploy.errors import DeployError, first_line
 from deploy.inspection import inspect, with_content_hash
+from diptych.errors import DiptychError, ExportError
+from diptych.files import written_whole
+from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
-from netspec.errors import DiptychError, ExportError
-from netspec.files import written_whole
 from netspec.init import stream
-from netspec.stopping import until_stopped
 from onnx_impl.shapes import fill_in_shapes
 
 Forward = Callable[[np.ndarray], np.ndarray]

@@ -5,10 +5,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from netspec import cli
-from netspec.errors import WeightsError
-from netspec.options import Parser, path
-from trainspec.runs.machine import processes
+from diptych import cli
+from diptych.cli import Parser
+from diptych.errors import UsageError
+from diptych.machine import processes
+from netspec.options import path
 
 # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
 # else's. On a GPU parity switches TF32 off for the same reason.
@@ -56,9 +57,9 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
     if options.jobs is not None and options.jobs < 1:
-        raise WeightsError(f"--jobs {options.jobs}: at least 1")
+        raise UsageError(f"--jobs {options.jobs}: at least 1")
     if options.all and (options.patterns or options.weights):
-        raise WeightsError("--all is every network with probe weights: leave names and --weights out")
+        raise UsageError("--all is every network with probe weights: leave names and --weights out")
 
     from parity.plans import default_plans, full_plans, named_plans
 
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         plans = default_plans(native=options.native)
     if options.weights and (len(plans) > 1 or len(options.weights) > 2):
-        raise WeightsError("--weights takes one or two files, for one network")
+        raise UsageError("--weights takes one or two files, for one network")
 
     from parity.report import run
 

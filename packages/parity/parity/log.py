@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from netspec.files import write_bytes
+from diptych.files import write_bytes
+from diptych.lines import append_line, read_lines
+from diptych.machine import describe_machine, describe_versions
+from diptych.sources import digest_of_sources
+from diptych.tables import markdown_table
 from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
-from trainspec.runs.lines import append_line, read_lines
-from trainspec.runs.machine import describe_machine, describe_versions
-from trainspec.runs.sources import digest_of_sources
-from trainspec.runs.tables import markdown_table
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
 SOURCES = ("netspec", "torch_impl", "keras_impl", "onnx_impl", "parity")  # what decides a comparison's figures

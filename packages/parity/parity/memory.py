@@ -4,7 +4,7 @@ import ctypes
 import gc
 import sys
 
-from trainspec.runs.machine import used_bytes
+from diptych.machine import used_bytes
 
 KEPT = 2**27  # bytes by which a process may grow before what it no longer uses is given back
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from deploy.shell import printable
-from netspec.errors import failure
+from diptych.errors import failure
+from diptych.machine import cores
 from netspec.weights import load_weights
 from parity.check import CHECKS, Done, Plan, Result, check
 from parity.goldens import expected
 from parity.log import Log, Row
 from parity.memory import release
-from trainspec.runs.machine import cores
 
 
 def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None = None, jobs: int = 1) -> int:

@@ -13,8 +13,8 @@ from torch import nn
 
 import onnx_impl
 from deploy.errors import first_line
+from diptych.errors import ExportError
 from netspec.compare import Difference
-from netspec.errors import ExportError
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from torch_impl.model import Network, build

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from diptych.machine import cores
 from trainspec.plan import Batch
 from trainspec.precision import resolve_precision
-from trainspec.runs.machine import cores
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -12,8 +12,8 @@ from torch import Tensor, fx, nn
 from torch.fx.graph_module import reduce_graph_module
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from diptych.errors import DiptychError, GraphError
 from netspec import Graph
-from netspec.errors import DiptychError, GraphError
 from netspec.graph import LOGITS
 from netspec.registry import resolve
 from netspec.weights import weights_of

@@ -11,8 +11,8 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 import netspec
+from diptych.errors import GraphError
 from netspec import Graph, from_json, to_json
-from netspec.errors import GraphError
 from netspec.init import Weights
 from netspec.weights import canonical_names, check_names, check_weights
 

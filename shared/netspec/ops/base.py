@@ -11,7 +11,7 @@ from functools import cache
 from math import prod
 from typing import ClassVar, Literal
 
-from netspec.errors import ShapeError
+from diptych.errors import ShapeError
 
 Shape = tuple[int, ...]
 Padding = tuple[int, int, int, int]  # top, bottom, left, right

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from netspec.errors import ShapeError
+from diptych.errors import ShapeError
 from netspec.ops.base import Op, Shape, need_map, need_positive
 
 

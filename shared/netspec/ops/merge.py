@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netspec.errors import ShapeError
+from diptych.errors import ShapeError
 from netspec.ops.base import Op, Shape, need_map, need_positive
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from netspec.errors import GraphError
+from diptych.errors import GraphError
 from netspec.ops.base import NoisyOp, Shape
 
 

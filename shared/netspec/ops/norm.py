@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from netspec.errors import GraphError, ShapeError
+from diptych.errors import GraphError, ShapeError
 from netspec.ops.base import Op, Param, Shape, need_map, need_positive
 
 

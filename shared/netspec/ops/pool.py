@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netspec.errors import ShapeError
+from diptych.errors import ShapeError
 from netspec.ops.base import Op, Padding, Shape, need_map, windows
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from diptych.errors import ParityError
 from netspec.compare import forward_difference, limits, spread, tensor_difference
-from netspec.errors import ParityError
 
 IMAGES = limits().least_images
 

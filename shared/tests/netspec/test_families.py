@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from diptych.errors import GraphError, ShapeError, UnknownNameError
 from netspec import architecture, architectures, list_architectures
-from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.ops import Activation, Dropout, StochasticDepth
 from netspec.registry import find
 

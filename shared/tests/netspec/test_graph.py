@@ -2,8 +2,8 @@
 
 import pytest
 
+from diptych.errors import GraphError, ShapeError
 from netspec import Graph, Node, explicit_noise, ops
-from netspec.errors import GraphError, ShapeError
 
 relu = ops.Activation("relu")
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from diptych.errors import GraphError, WeightsError
 from netspec import architecture, functional as f, inference, initial_weights, load_weights, save_weights, trace
-from netspec.errors import GraphError, WeightsError
 from netspec.graph import Graph
 from netspec.passes import explicit_noise, without_heads, without_noise
 from netspec.reduce import reduced

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from diptych.errors import UnknownNameError
 from netspec import architecture, draw_noise, explicit_noise, functional as f, initial_weights
-from netspec.errors import UnknownNameError
 from netspec.init import SCHEMES, probe_weights, stream
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 
+from diptych.errors import GraphError, ShapeError
 from netspec import Node, ops
-from netspec.errors import GraphError, ShapeError
 from netspec.ops import VOCABULARY
 
 CASES = {  # op, shapes of its inputs -> shape of its output, parameters, MACs

@@ -9,9 +9,9 @@ import netspec.__main__
 import trainspec.__main__
 from deploy.errors import DeployError
 from deploy.options import closest, nearest, path
+from diptych.cli import Parser
+from diptych.errors import DiptychError, UnknownNameError
 from netspec import list_architectures
-from netspec.errors import DiptychError, UnknownNameError
-from netspec.options import Parser
 from netspec.registry import find
 from trainspec.evaluation import add_evaluate_options
 from trainspec.few_steps import add_train_all_options

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import netspec
+from diptych.errors import DiptychError, GraphError, ShapeError, UnknownNameError
 from netspec import architecture, functional as f, list_architectures, registry
-from netspec.errors import GraphError, ShapeError, UnknownNameError
 from netspec.registry import family, resolve, smallest_image
 
 FAMILIES = {"lenet": 2, "nin": 2, "vgg": 9, "resnet_cifar": 6}  # and those that were added since
@@ -224,5 +224,5 @@ def test_an_architecture_is_registered_once():
 
 
 def test_user_errors_are_one_family():
-    assert issubclass(GraphError, netspec.errors.DiptychError)
-    assert issubclass(UnknownNameError, netspec.errors.DiptychError)
+    assert issubclass(GraphError, DiptychError)
+    assert issubclass(UnknownNameError, DiptychError)

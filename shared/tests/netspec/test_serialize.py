@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from diptych.errors import GraphError
 from netspec import architecture, explicit_noise, from_json, list_architectures
-from netspec.errors import GraphError
 
 
 @pytest.mark.parametrize("name", list_architectures())

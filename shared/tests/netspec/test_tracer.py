@@ -2,8 +2,8 @@
 
 import pytest
 
+from diptych.errors import GraphError, ShapeError
 from netspec import block, functional as f, trace
-from netspec.errors import GraphError, ShapeError
 
 
 def names(graph):

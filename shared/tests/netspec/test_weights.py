@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import netspec.weights
+from diptych.errors import StorageError, WeightsError
 from netspec import Graph, Node, architecture, initial_weights, load_weights, ops, save_weights
-from netspec.errors import StorageError, WeightsError
 from netspec.init import probe_weights
 from netspec.weights import weights_hash
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from rich.console import Console
 
+from diptych.errors import DiptychError
 from netspec import __main__ as zoo, architecture, list_architectures, table
-from netspec.errors import UnknownNameError
 from netspec.layers import counts_of
 from netspec.registry import find, resolve, seed_rows
 
@@ -76,7 +76,7 @@ def test_sums_tell_parameters_from_running_statistics(capsys):
     ],
 )
 def test_refused(argv, message):
-    with pytest.raises(UnknownNameError, match=message):
+    with pytest.raises(DiptychError, match=message):
         zoo.main(argv)
 
 

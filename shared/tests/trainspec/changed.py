@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
-from trainspec.runs.sources import digest_of_sources
+from diptych.sources import digest_of_sources
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data import open_data
 
 

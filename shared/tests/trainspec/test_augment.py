@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from diptych.errors import RecipeError
 from netspec import functional as f, initial_weights, trace
-from netspec.errors import RecipeError
 from trainspec import stream
 from trainspec.augment import VOCABULARY, Augmentation, Crop, Flip
 from trainspec.batches import batches_of, host_notes

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from netspec.errors import DataError, DiptychError
+from diptych.errors import DataError, DiptychError
 from test_training import run, task
 from trainspec.agreement import compare_runs
 from trainspec.evaluation import judge, read_predictions

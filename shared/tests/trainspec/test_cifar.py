@@ -9,7 +9,7 @@ import pytest
 from samples import write_tar
 from served import Server, serving
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data import cifar as cifar_module
 from trainspec.data.cifar import CIFAR10, load_cifar
 

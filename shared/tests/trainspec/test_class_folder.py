@@ -7,7 +7,7 @@ import pytest
 from samples import class_files, encoded, split_files, write_folder, write_tar, write_zip
 from silent_loading import assert_one_line, load, silent
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data import open_data
 
 JPEG_ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "flowers5-160px.tar.gz"  # beside the checkout

@@ -6,7 +6,7 @@ import pytest
 from samples import class_files, encoded, write_folder, write_tar, write_zip
 from silent_loading import assert_one_line, load
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 
 ODD_NAMES = [
     *("line\nbreak", "tab\t", "\x1b[31mred", "\u202e", "space ", " space"),

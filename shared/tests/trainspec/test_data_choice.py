@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from netspec.errors import DataError, UnknownNameError
+from diptych import machine
+from diptych.errors import DataError, UnknownNameError
 from trainspec.data import CHOICES, digits, find_data, open_data
 from trainspec.data.cifar import CIFAR10
 from trainspec.data.dataset import hold_out, hold_out_tenth
-from trainspec.runs import machine
 
 
 def test_digits():

@@ -4,7 +4,7 @@ import pytest
 from samples import class_files, write_folder, write_zip
 from silent_loading import assert_one_line, silent
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data import open_data
 from trainspec.data.cifar import CIFAR10, load_cifar
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from served import CONTENT, Server, serving
 
-from netspec.errors import DataError, StorageError
+from diptych.errors import DataError, StorageError
 from trainspec.data import cifar as cifar_module, find_data, open_data
 from trainspec.data.download import Source, fetch
 
 FETCH = """
 import sys
 from pathlib import Path
-from netspec.errors import DiptychError
+from diptych.errors import DiptychError
 from trainspec.data.download import Source, fetch
 try:
     print(fetch(Source(sys.argv[1], sys.argv[2]), Path(sys.argv[3])), flush=True)

@@ -7,8 +7,8 @@ from changed import changed_source
 from dying import Falling
 from fake_framework import framework as fake_framework
 
+from diptych.errors import UnknownNameError
 from netspec import architecture, list_architectures
-from netspec.errors import UnknownNameError
 from trainspec.few_steps import BATCH, STEPS, Job, small_recipe, train_all
 from trainspec.recipes import Recipe
 from trainspec.runs.few_steps import append_row, read_rows, to_markdown

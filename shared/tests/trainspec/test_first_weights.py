@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from diptych.errors import WeightsError
 from netspec import architecture, initial_weights, save_weights
-from netspec.errors import WeightsError
 from netspec.init import probe_weights
 from trainspec.task import add_task_options, read_task
 

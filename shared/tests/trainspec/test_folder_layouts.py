@@ -6,7 +6,7 @@ import pytest
 from samples import class_files, encoded, split_files, write_folder, write_tar
 from silent_loading import assert_one_line, load
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 
 
 @pytest.mark.parametrize("depth", [1, 3, 4, 5, 6, 40, 400])

@@ -7,7 +7,7 @@ from measured import measured
 READ = """
 import os
 import sys
-from netspec.errors import DiptychError
+from diptych.errors import DiptychError
 from trainspec.data import open_data
 def notice(text):
     raise AssertionError(text)

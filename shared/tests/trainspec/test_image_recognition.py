@@ -6,7 +6,7 @@ import pytest
 from samples import class_files, encoded, write_folder, write_tar, write_zip
 from silent_loading import assert_one_line, load, silent
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data import open_data
 
 

@@ -15,7 +15,7 @@ import deploy.images
 import trainspec.data.images as training
 from deploy.errors import ImageError
 from deploy.images import read_image
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data.images import resize_arrays
 
 REFUSED = {"deep.png", "old.gif", "plain.bmp", "plain.tif", "plain.ppm"}

@@ -10,8 +10,8 @@ import pytest
 from fake_framework import framework
 from samples import class_files, encoded, write_folder
 
+from diptych.errors import DataError, DiptychError, UnknownNameError
 from netspec import architecture
-from netspec.errors import DataError, DiptychError, UnknownNameError
 from trainspec.evaluation import judge
 from trainspec.judging import Recorded
 from trainspec.task import add_task_options, read_task

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from diptych.errors import DiptychError, RecipeError, ShapeError, StorageError
 from netspec import architecture, functional as f, list_architectures, trace
-from netspec.errors import DiptychError, RecipeError, ShapeError, StorageError
 from trainspec.limits import check_folder, check_limits
 from trainspec.plan import draw_epoch
 from trainspec.recipes import Recipe, override
@@ -118,7 +118,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("given", REFUSED, ids=lambda given: given[:40])
 def test_what_no_training_takes(given):
-    from netspec.options import Parser
+    from diptych.cli import Parser
 
     parser = Parser(prog="train")
     add_task_options(parser)

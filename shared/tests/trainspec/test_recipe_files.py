@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from diptych.errors import RecipeError
 from netspec import find, list_architectures
-from netspec.errors import RecipeError
 from trainspec.recipes import read_recipe
 from trainspec.recipes.find import COLLECTIONS, has_recipe, recipe_file, recipe_name
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from diptych.errors import DiptychError, RecipeError, UnknownNameError
 from netspec import architecture, find, list_architectures
-from netspec.errors import DiptychError, RecipeError, UnknownNameError
 from netspec.reduce import least_image
 from trainspec.data import open_data
 from trainspec.optim import settings as settings_of

@@ -8,7 +8,7 @@ import pytest
 from samples import class_files, encoded, write_tar, write_zip
 from silent_loading import assert_one_line, load
 
-from netspec.errors import DataError
+from diptych.errors import DataError
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".zip"])

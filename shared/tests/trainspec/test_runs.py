@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from netspec.errors import DataError, StorageError
-from netspec.files import write_bytes
+from diptych import machine
+from diptych.errors import DataError, StorageError
+from diptych.files import write_bytes
 from trainspec.recipes import Recipe
-from trainspec.runs import EpochMetrics, Run, TrainingProgress, machine
+from trainspec.runs import EpochMetrics, Run, TrainingProgress
 
 
 @pytest.mark.parametrize(("free", "at_a_time"), [(1.0, 1), (7.0, 2), (1000.0, 4)])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fake_framework import Deployed, FakeTrainer, framework
 
+from diptych.errors import DataError, RecipeError
 from netspec import Graph, architecture, functional as f, initial_weights, trace
-from netspec.errors import DataError, RecipeError
 from trainspec.agreement import compare_runs
 from trainspec.data import find_data
 from trainspec.evaluation import evaluate

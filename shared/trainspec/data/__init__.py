@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.options import closest
 from deploy.shell import printable
-from netspec.errors import DataError, DiptychError, UnknownNameError
+from diptych.errors import DataError, DiptychError, UnknownNameError
 from trainspec.data import digits
 from trainspec.data.archives import SUFFIXES, is_archive
 from trainspec.data.cache import Notice, cache_folder
@@ -52,7 +52,7 @@ def find_data(
     with the nearest names when it means nothing.
     """
     if choice is None:
-        from trainspec.runs.machine import has_gpu  # runs import recipes, which import data
+        from diptych.machine import has_gpu  # runs import recipes, which import data
 
         if not (has_gpu() if on_gpu is None else on_gpu):
             took = estimate(CIFAR10.name)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from deploy.errors import first_line
 from deploy.shell import printable
-from netspec.errors import DataError
+from diptych.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBERS = 500_000

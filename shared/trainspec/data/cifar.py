@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import first_line
 from deploy.shell import printable
-from netspec.errors import DataError
+from diptych.errors import DataError
 from netspec.pickled import PickleError
 from trainspec.data.archives import read_archive
 from trainspec.data.cache import cache_folder

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from deploy.errors import ImageError
 from deploy.images import MAX_BYTES, read_file
 from deploy.shell import printable
-from netspec.errors import DataError
-from netspec.stopping import until_stopped
+from diptych.errors import DataError
+from diptych.stopping import until_stopped
 from trainspec.data.archives import is_archive, read_archive, stem
 from trainspec.data.cache import Arrays, Notice, cached
 from trainspec.data.dataset import (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.shell import printable
-from netspec.errors import DataError
+from diptych.errors import DataError
 
 HELD_OUT = 0.1  # of the training split for validation: 5,000 images of CIFAR's 50,000
 

@@ -25,9 +25,9 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from netspec.errors import DataError, StorageError
-from netspec.files import cannot_write, clear_abandoned, make_folder
-from netspec.stopping import check
+from diptych.errors import DataError, StorageError
+from diptych.files import cannot_write, clear_abandoned, make_folder
+from diptych.stopping import check
 
 CONNECT_SECONDS = 5.0  # name resolution included, so that a machine without network hears of it soon
 STALL_SECONDS = 20.0

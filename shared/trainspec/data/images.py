@@ -13,8 +13,8 @@ from PIL import Image
 
 from deploy.errors import ImageError
 from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
-from netspec.errors import DataError
-from netspec.stopping import until_stopped
+from diptych.errors import DataError
+from diptych.stopping import until_stopped
 
 __all__ = ["RESIZE_RULE", "decode", "decode_all", "resize", "resize_arrays"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deploy.shell import printable
-from netspec.errors import DataError
+from diptych.errors import DataError
 from trainspec.data.listing import Listing
 
 SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}

@@ -14,8 +14,8 @@ from deploy.encoded import HEAD, READ, format_of
 from deploy.errors import ImageError
 from deploy.images import SUFFIXES, file_format
 from deploy.shell import printable
-from netspec.errors import DataError
-from netspec.stopping import until_stopped
+from diptych.errors import DataError
+from diptych.stopping import until_stopped
 from trainspec.data.archives import open_archive
 from trainspec.data.dataset import LeftOut
 

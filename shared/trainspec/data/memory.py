@@ -1,14 +1,14 @@
 """Whether a data set fits into memory, worked out before any of it is asked for."""
 
 from deploy.shell import printable
-from netspec.errors import DataError
+from diptych.errors import DataError
 
 COPIES = 3  # of a data set while its splits are drawn
 
 
 def require_memory(label: str, images: int, image_size: int) -> None:
     """Raise `DataError` where so many images `(image_size, image_size, 3)` cannot be in memory."""
-    from trainspec.runs.machine import free_bytes  # runs import recipes, which import data
+    from diptych.machine import free_bytes  # runs import recipes, which import data
 
     needed = COPIES * images * image_size * image_size * 3
     free = free_bytes()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.options import closest
-from netspec.errors import RecipeError, UnknownNameError
-from netspec.reading import check_file, is_absent, read_bytes
+from diptych.errors import RecipeError, UnknownNameError
+from diptych.reading import check_file, is_absent, read_bytes
 from trainspec.recipes.recipe import Recipe
 from trainspec.sections import from_table, merged, table_to_toml, to_table
 

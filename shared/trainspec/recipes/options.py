@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from netspec.errors import RecipeError
+from diptych.errors import UsageError
 from netspec.options import name_or_path, path
 from trainspec.recipes.find import (
     COLLECTIONS,
@@ -93,7 +93,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
-    """The options out of what argparse read. Raises `RecipeError` where one means nothing."""
+    """The options out of what argparse read. Raises `DiptychError` where one means nothing."""
     overrides = _assignments(arguments.set)
     check_values(overrides)  # refused here, before any data is looked for
     for name in SHORTCUTS:
@@ -112,17 +112,17 @@ def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `90s`, `10m`, `1h`, `1.5h`. Raises `RecipeError`."""
+    """Seconds of `90s`, `10m`, `1h`, `1.5h`. Raises `UsageError`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if match is None or not 0 < (seconds := float(match[1]) * SECONDS[match[2]]) < math.inf:
-        raise RecipeError(f"--budget {text}: not a time; give 90s, 10m or 1h")
+        raise UsageError(f"--budget {text}: not a time; give 90s, 10m or 1h")
     return seconds
 
 
 def parse_threads(text: str) -> int:
-    """A number of threads. Raises `RecipeError`."""
+    """A number of threads. Raises `UsageError`."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_THREADS:
-        raise RecipeError(f"--threads {text}: give a whole number from 1 to {MOST_THREADS}")
+        raise UsageError(f"--threads {text}: give a whole number from 1 to {MOST_THREADS}")
     return int(text)
 
 
@@ -131,7 +131,7 @@ def _assignments(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise RecipeError(f"--set {text}: give section.key=value, as in --set optimizer.momentum=0.8")
+            raise UsageError(f"--set {text}: give section.key=value, as in --set optimizer.momentum=0.8")
         values[key.strip()] = _toml_value(value.strip())
     return values
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.shell import OutputError, printable
-from trainspec.runs.lines import append_line, read_lines
+from diptych.lines import append_line, read_lines
+from diptych.tables import markdown_table
 from trainspec.runs.reading import NUMBER, OPTIONAL, TABLE, TEXT, WHOLE, Kinds, fits
-from trainspec.runs.tables import markdown_table
 
 LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, where a network failed
     lambda value: isinstance(value, list) and all(isinstance(loss, int | float) for loss in value),

@@ -11,8 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from netspec.errors import DataError
-from netspec.reading import is_absent, read_bytes
+from diptych.errors import DataError
+from diptych.reading import is_absent, read_bytes
 from trainspec.runs.metrics import EpochMetrics
 
 SCHEMA = 1

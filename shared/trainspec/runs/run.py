@@ -11,14 +11,14 @@ from typing import Any, Self
 
 from deploy.runs import is_running, state_of
 from deploy.shell import printable
-from netspec.errors import StorageError
-from netspec.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
-from netspec.stopping import check
+from diptych.errors import StorageError
+from diptych.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
+from diptych.machine import describe_machine, describe_versions
+from diptych.stopping import check
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import draw_curves
 from trainspec.runs.lock import RunLock
-from trainspec.runs.machine import describe_machine, describe_versions
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from deploy.errors import first_line
+from diptych.errors import ExportError
 from netspec import Graph, Node
-from netspec.errors import ExportError
 from netspec.init import Weights
 from parity.runners.runner import Feeds, Runner, sizes, sizes_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from trainspec.runs import cgroups
+from diptych import cgroups
 
 
 def describe_machine() -> dict[str, str | int | float]:

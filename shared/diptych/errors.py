@@ -1,6 +1,6 @@
 """What people do wrong, as one family of exceptions.
 
-Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`netspec.cli.run`);
+Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`diptych.cli.run`);
 anything else that escapes is a bug of ours and keeps its traceback. A message says what was wrong,
 where, and what to do.
 """
@@ -10,6 +10,10 @@ from collections.abc import Callable
 
 class DiptychError(Exception):
     """Something the user gave cannot be used as it is."""
+
+
+class UsageError(DiptychError):
+    """A command line that means nothing."""
 
 
 class UnknownNameError(DiptychError):

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from filelock import lock_descriptor
 
-from netspec.errors import StorageError
+from diptych.errors import StorageError
 
 _PREFIX = ".diptych-"
 _TEMPORARY = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from netspec.files import cannot_write, make_folder
+from diptych.files import cannot_write, make_folder
 
 
 def append_line(path: Path, entry: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from netspec.errors import DataError, DiptychError
+from diptych.errors import DataError, DiptychError
 
 MOST = 64 << 20  # bytes of a text that a person or this project wrote
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from deploy.shell import printable
+from diptych.errors import GraphError
 from netspec import architecture, from_json
-from netspec.errors import GraphError
 
 ZOO = f"{sys.executable} -m netspec"
 SHELLS = {  # what the shell is given -> exit status, and what stderr says

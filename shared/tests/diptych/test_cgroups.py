@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainspec.runs import cgroups, machine
+from diptych import cgroups, machine
 
 GIB = 2**30
 V2 = {

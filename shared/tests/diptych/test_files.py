@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from netspec.errors import StorageError
-from netspec.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes, written_whole
+from diptych.errors import StorageError
+from diptych.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes, written_whole
 
 WRITER = """
 import sys, time
-from netspec.files import written_whole
+from diptych.files import written_whole
 with written_whole(sys.argv[1]) as temporary:
     temporary.write_text("half")
     print(temporary, flush=True)
@@ -91,7 +91,7 @@ def test_clearing_a_folder_that_is_not_there(tmp_path):
 def test_writers_of_one_name_side_by_side(tmp_path):
     path = tmp_path / "one"
     program = (
-        "import sys; from netspec.files import write_bytes\n"
+        "import sys; from diptych.files import write_bytes\n"
         "for _ in range(60): write_bytes(sys.argv[1], sys.argv[2].encode() * 10000)"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, path, letter]) for letter in "abcd"]
