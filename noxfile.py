@@ -27,13 +27,13 @@ RUNTIME = "gpu" if GPU else "cpu"  # of onnxruntime
 # The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN: one framework an environment, and
 # both together only as CPU builds. Beside TensorFlow's GPU build onnxruntime stays on the CPU too.
 DEPLOY, SHARED, ONNX = "./packages/deploy", "./shared", "./packages/onnx_impl"
-TORCH, KERAS = "./packages/torch_impl", "./packages/keras_impl"
+TORCH, KERAS, PARITY = "./packages/torch_impl", "./packages/keras_impl", "./packages/parity"
 KINDS = {
     "lint": ["ruff"],
     "zoo": [DEPLOY, SHARED],
     "onnx": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]"],
-    "torch": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]", TORCH],
-    "keras": [DEPLOY, SHARED, f"{ONNX}[cpu]", KERAS, *(["tensorflow[and-cuda]"] if GPU else [])],
+    "torch": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]", TORCH, PARITY],
+    "keras": [DEPLOY, SHARED, f"{ONNX}[cpu]", KERAS, PARITY, *(["tensorflow[and-cuda]"] if GPU else [])],
     "deploy": [f"{DEPLOY}[{RUNTIME}]"],
     "parity": [
         f"{DEPLOY}[cpu]",
@@ -41,7 +41,7 @@ KINDS = {
         f"{ONNX}[cpu]",
         TORCH,
         KERAS,
-        "./packages/parity",
+        PARITY,
         "hypothesis",
         "mypy",
         "nox",
@@ -208,7 +208,7 @@ def train_all(session: nox.Session) -> None:
     failed = []
     for kind in ("torch", "keras"):  # a network that fails in one has its turn in the other
         try:
-            run(session, kind, f"{kind}_impl", "train_all", *session.posargs)
+            run(session, kind, "parity.train_all", kind, *session.posargs)
         except nox.command.CommandFailed:
             failed.append(kind)
     if failed:

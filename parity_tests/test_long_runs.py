@@ -78,25 +78,66 @@ def test_what_failed_is_compared_again(tmp_path):
     assert Log(tmp_path).find(plan) == row(plan)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        *("netspec/compare.py", "netspec/passes.py", "netspec/tolerances.toml", "netspec/ops/conv.py"),
-        *(
-            f"{package}/{name}.py"
-            for package in ("torch_impl", "keras_impl")
-            for name in ("model", "weights", "export")
-        ),
-        *("onnx_impl/model.py", "parity/check.py", "parity/runners/keras.py", "parity/counts.json"),
-    ],
-)
+CODE = {  # a change of code that decides what a comparison of a convolution gives
+    "netspec/compare.py": ("float(outputs.std(0).mean())", "float(outputs.std(0).max())"),
+    "netspec/passes.py": ("def explicit_noise(", "def explicit_noise(_extra=0, *, "),
+    "netspec/tolerances.toml": ("[limits]", "[limits]\n# another"),
+    "torch_impl/layers.py": ("class Conv2d(", "class Conv2d(object, "),
+    "torch_impl/ops.py": ("groups=op.groups, bias=op.bias", "groups=op.groups, bias=False"),
+    "torch_impl/weights.py": ("def get_weights(", "def get_weights(_extra=0, *, "),
+    "torch_impl/export.py": ("dynamo=True", "dynamo=False"),
+    "keras_impl/kernels.py": ("def on_tensorflow(", "def on_tensorflow(_extra=0, *, "),
+    "keras_impl/trainer.py": ("from_logits=True", "from_logits=False"),
+    "onnx_impl/model.py": ("def build(", "def build(_extra=0, *, "),
+    "parity/check.py": ("IMAGES = 8", "IMAGES = 9"),
+    "parity/runners/keras.py": ("MEMORY = 2**30", "MEMORY = 2**20"),
+    "parity/counts.json": ("[", "[ "),
+}
+
+
+@pytest.mark.parametrize("changed", CODE)
 def test_a_row_belongs_to_the_code_that_made_it(tmp_path, changed):
-    (plan,) = named_plans([OPS[0]])
+    (plan,) = named_plans(["op.conv.stride"])
     Log(tmp_path).add(plan, row(plan))
     assert Log(tmp_path).find(plan)
-    with changed_source(tmp_path, changed):
+    with changed_source(tmp_path, changed, *CODE[changed]):
         assert Log(tmp_path).find(plan) is None
     assert Log(tmp_path).find(plan)
+
+
+WORDS = {  # changes that no figure depends on
+    "netspec/compare.py": ("Raises `ParityError` for", "`ParityError` is raised for"),
+    "netspec/options.py": ("an architecture's name", "the name of an architecture"),
+    "torch_impl/layers.py": ('"""\n\n', 'Other words."""\n\n'),
+    "torch_impl/ops.py": ("@builds(ops.MaxPool)", "# a comment\n@builds(ops.MaxPool)"),
+    "keras_impl/ops.py": ("One handler an op", "A handler for each op"),
+    "trainspec/recipes/modern/alexnet.toml": ("epochs", "# a comment\nepochs"),
+    "parity/__main__.py": ("networks by wildcard", "networks, by wildcard"),
+    "parity/report.py": ("FAILED", "failed"),
+}
+
+
+@pytest.mark.parametrize("changed", WORDS)
+def test_changed_words_keep_every_row(tmp_path, changed):
+    plans = named_plans(["op.*", "resnet20"])
+    for plan in plans:
+        Log(tmp_path).add(plan, row(plan))
+    with changed_source(tmp_path, changed, *WORDS[changed]):
+        log = Log(tmp_path)
+        assert all(log.find(plan) for plan in plans)
+
+
+@pytest.mark.parametrize("builder", ["torch", "keras", "onnx"])
+def test_a_changed_handler_drops_the_rows_that_use_it(tmp_path, builder):
+    plans = named_plans(["op.*"])
+    for plan in plans:
+        Log(tmp_path).add(plan, row(plan))
+    with changed_source(tmp_path, f"{builder}_impl/ops.py", "def max_pool(op", "def max_pool(op, _extra=0, *, __"):
+        log = Log(tmp_path)
+        dropped = {plan.network.name for plan in plans if not log.find(plan)}
+    using = {plan.network.name for plan in plans if "max_pool" in {node.op.kind for node in plan.network}}
+    assert dropped == using
+    assert 2 < len(using) < len(plans)
 
 
 def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):

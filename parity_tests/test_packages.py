@@ -16,7 +16,7 @@ import deploy
 ROOT = Path(__file__).parents[1]
 PACKAGES = {  # folder -> what can be imported of it
     "packages/deploy": ["deploy"],
-    "shared": ["netspec", "trainspec"],
+    "shared": ["diptych", "netspec", "trainspec"],
     "packages/onnx_impl": ["onnx_impl"],
     "packages/torch_impl": ["torch_impl"],
     "packages/keras_impl": ["keras_impl"],
@@ -101,8 +101,8 @@ def test_wheels_are_complete(wheels):
 WORK = """
 import json, sys
 from pathlib import Path
-import deploy, keras_impl, netspec, onnx_impl, parity, torch_impl, trainspec
-for package in (deploy, keras_impl, netspec, onnx_impl, parity, torch_impl, trainspec):
+import deploy, diptych, keras_impl, netspec, onnx_impl, parity, torch_impl, trainspec
+for package in (deploy, diptych, keras_impl, netspec, onnx_impl, parity, torch_impl, trainspec):
     assert Path(package.__file__).is_relative_to(sys.argv[1]), package.__file__
 from netspec.compare import limits
 from parity.goldens import goldens

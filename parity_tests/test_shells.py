@@ -10,10 +10,11 @@ import pytest
 COMMANDS = {  # module -> its commands
     "netspec": [""],
     "trainspec": ["", "agreement"],
-    "torch_impl": ["", "train", "train_all", "evaluate", "export"],
+    "torch_impl": ["", "train", "evaluate", "export"],
     "keras_impl": ["train", "evaluate", "export"],
     "onnx_impl": ["", "evaluate", "export"],
     "parity": [""],
+    "parity.train_all": [""],
     "deploy": ["", "predict"],
 }
 MODULES = [(module, command) for module, commands in COMMANDS.items() for command in commands]
@@ -31,6 +32,7 @@ PATHS = {  # arguments that name files which are not there
     "keras_impl": ["evaluate", NAME],
     "onnx_impl": ["evaluate", NAME],
     "parity": ["lenet5", "--weights", NAME],
+    "parity.train_all": ["torch", NAME],
     "deploy": ["predict", NAME, NAME],
 }
 

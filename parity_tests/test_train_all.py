@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from netspec.compare import limits
-from trainspec.runs.few_steps import read_rows
+from parity.train_all.rows import ledger, newest
 
 NAMES = ["lenet5", "lenet5_wide", "resnet20", "resnet32", "resnet44", "resnet56"]  # in the order of the zoo
 
 
 def start(folder: Path, framework: str, *names: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", f"{framework}_impl", "train_all", *names, "--out", str(folder)],
+        [sys.executable, "-m", "parity.train_all", framework, *names, "--out", str(folder)],
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -31,7 +31,7 @@ def test_a_stopped_run_goes_on(tmp_path, end):
     assert process.stdout.readline().startswith(NAMES[0])
     process.send_signal(end)
     said = process.communicate()[0]
-    done = read_rows(tmp_path / "train_all.jsonl")
+    done = newest(ledger(tmp_path))
     assert process.returncode == (130 if end == signal.SIGINT else -end)
     assert 1 <= len(done) < len(NAMES), "stopped too late to prove anything"
     assert ("the same command goes on from there" in said) == (end == signal.SIGINT)
@@ -41,7 +41,7 @@ def test_a_stopped_run_goes_on(tmp_path, end):
     said = process.communicate()[0]
     assert process.returncode == 0, said
     assert [line.split()[0] for line in said.splitlines()[:-1]] == NAMES[len(done) :]
-    rows = read_rows(tmp_path / "train_all.jsonl")
+    rows = newest(ledger(tmp_path))
     assert {name for name, _ in rows} == set(NAMES)
     assert all(rows[key] == row for key, row in done.items())
 
@@ -51,7 +51,7 @@ def test_both_frameworks_in_one_table(tmp_path):
         process = start(tmp_path, framework, "lenet5", "lenet5_wide")
         said = process.communicate()[0]
         assert process.returncode == 0, said
-    rows = read_rows(tmp_path / "train_all.jsonl")
+    rows = newest(ledger(tmp_path))
     assert len(rows) == 4
     torch, keras = (rows["lenet5", framework].losses[0] for framework in ("torch", "keras"))
     assert abs(torch - keras) < limits().float32_forward, "not the same weights and images"

@@ -1,24 +1,206 @@
-"""What code made a figure."""
+"""The source that a figure depends on: no more, so that kept rows outlive a changed help text.
 
+Source is read, never imported. A definition at the top of a module depends on the names in it: definitions of its own
+module, imported ones, attributes of imported modules, and data files that it names. What is looked up while a program
+runs is not seen (handlers in a table, modules by `import_module`): whoever asks names those himself. Comments,
+docstrings and layout do not count.
+"""
+
+import ast
 import hashlib
-from functools import cache
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-SUFFIXES = (".py", ".toml", ".json")
-RECIPES = "recipes"  # their TOML files: a figure that depends on one says so itself
+DATA = (".toml", ".json")
+BODY = ""  # the name of what a module does beside its definitions
+
+Place = tuple[str, str]  # a module and a name in it
+
+
+@dataclass
+class Module:
+    """A module's statements by the names that they define."""
+
+    name: str
+    path: Path
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, Place] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for statement in ast.parse(self.path.read_bytes()).body:
+            self._sort(statement)
+
+    def _sort(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Import() | ast.ImportFrom():
+                self.imports |= imported(statement)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body):  # how a lazy package says where its names are
+                for inner in body:
+                    self._sort(inner)
+            case _:
+                for name in defined(statement) or [BODY]:
+                    self.definitions.setdefault(name, []).append(statement)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The modules of import packages."""
+
+    packages: tuple[str, ...]
+
+    def digest(self, *roots: Place) -> str:
+        """SHA-256 (hex) over the definitions `roots` and all that they depend on. Raises `LookupError` for no root."""
+        for module, name in roots:
+            found = self._module(module)
+            if found is None or name not in found.definitions:
+                raise LookupError(f"there is no {name} in {module}")
+        reached = sorted(set().union(*(self.reached(root) for root in roots)))
+        text = repr([(place, self._contents(place)) for place in reached])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def reached(self, root: Place) -> frozenset[Place]:
+        """A definition and all that it depends on."""
+        if root not in self._closures:
+            found, waiting = {root}, [root]
+            while waiting:
+                new = self._references(waiting.pop()) - found
+                found |= new
+                waiting += new
+            self._closures[root] = frozenset(found)
+        return self._closures[root]
+
+    @cached_property
+    def _closures(self) -> dict[Place, frozenset[Place]]:
+        return {}
+
+    @cached_property
+    def _modules(self) -> dict[str, Module | None]:
+        return {}
+
+    @cached_property
+    def _read(self) -> dict[Place, tuple[frozenset[Place], str]]:
+        return {}
+
+    def _references(self, place: Place) -> frozenset[Place]:
+        return self._inspected(place)[0]
+
+    def _contents(self, place: Place) -> str:
+        return self._inspected(place)[1]
+
+    def _inspected(self, place: Place) -> tuple[frozenset[Place], str]:
+        """What a definition refers to, and its text without what does not count."""
+        if place not in self._read:
+            module = self._module(place[0])
+            assert module is not None
+            statements = module.definitions.get(place[1], [])
+            files = [path.read_text() for one in statements for path in data_files(module, one)]
+            text = "".join([*map(bare, statements), *files])
+            found = {reached for one in statements for reached in self._named(module, one)}
+            if BODY in module.definitions:
+                found.add((module.name, BODY))
+            self._read[place] = frozenset(found), text
+        return self._read[place]
+
+    def _named(self, module: Module, statement: ast.stmt) -> Iterator[Place]:
+        """The definitions that a statement names, in whichever module they are."""
+        local: dict[str, Place] = {}
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                local |= imported(node)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name):
+                yield from self._resolved(module, (node.id,), local)
+            elif isinstance(node, ast.Attribute) and (chain := dotted(node)):
+                yield from self._resolved(module, chain, local)
+
+    def _resolved(self, module: Module, chain: tuple[str, ...], local: dict[str, Place]) -> Iterator[Place]:
+        name, *rest = chain
+        if name in local:
+            yield from self._found(local[name], rest)
+        elif name in module.definitions:
+            yield module.name, name
+        elif name in module.imports:
+            yield from self._found(module.imports[name], rest)
+
+    def _found(self, place: Place, rest: list[str]) -> Iterator[Place]:
+        """Where an imported name leads; of a module the attribute that is asked for."""
+        owner, name = place
+        if self._module(inner := f"{owner}.{name}".rstrip(".")):
+            if rest:
+                yield from self._found((inner, rest[0]), rest[1:])
+        elif (module := self._module(owner)) and name:
+            yield from self._resolved(module, (name, *rest), {})
+
+    def _module(self, name: str) -> Module | None:
+        if name not in self._modules:
+            path = self._path(name)
+            self._modules[name] = Module(name, path) if path else None
+        return self._modules[name]
+
+    def _path(self, name: str) -> Path | None:
+        package, *inner = name.split(".")
+        spec = find_spec(package) if package in self.packages else None
+        for folder in map(Path, (spec and spec.submodule_search_locations) or ()):
+            place = folder.joinpath(*inner)
+            for path in (place / "__init__.py", place.with_suffix(".py")):
+                if path.is_file():
+                    return path
+        return None
 
 
 @cache
-def digest_of_sources(*packages: str) -> str:
-    """SHA-256 over the modules and tables of import packages, none of which is imported for it."""
-    digest = hashlib.sha256()
-    for package in packages:
-        spec = find_spec(package)
-        assert spec is not None, f"no package {package}"
-        for folder in map(Path, spec.submodule_search_locations or ()):
-            for path in sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES):
-                place = path.relative_to(folder)
-                if path.suffix != ".toml" or RECIPES not in place.parts:
-                    digest.update(repr((package, place.as_posix(), path.read_bytes())).encode())
-    return digest.hexdigest()
+def sources(*packages: str) -> Sources:
+    """The sources of these packages, read once."""
+    return Sources(packages)
+
+
+def imported(statement: ast.Import | ast.ImportFrom) -> dict[str, Place]:
+    """The names that an import gives, with the module and the name there; without a name, a module."""
+    if isinstance(statement, ast.ImportFrom):
+        return {one.asname or one.name: (statement.module or "", one.name) for one in statement.names}
+    return {one.asname or one.name.partition(".")[0]: _module_of(one) for one in statement.names}
+
+
+def _module_of(one: ast.alias) -> Place:
+    return (one.name if one.asname else one.name.partition(".")[0], BODY)
+
+
+def defined(statement: ast.stmt) -> list[str]:
+    """The names that a statement gives a value."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        return []
+    return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def dotted(node: ast.Attribute) -> tuple[str, ...]:
+    """The names of `a.b.c`; none where it begins with anything else."""
+    names: list[str] = []
+    inner: ast.expr = node
+    while isinstance(inner, ast.Attribute):
+        names.append(inner.attr)
+        inner = inner.value
+    return (inner.id, *reversed(names)) if isinstance(inner, ast.Name) else ()
+
+
+def data_files(module: Module, statement: ast.stmt) -> Iterable[Path]:
+    """Files beside a module that a statement names."""
+    values = (node.value for node in ast.walk(statement) if isinstance(node, ast.Constant))
+    names = {Path(value).name for value in values if isinstance(value, str) and value.endswith(DATA)}
+    return [path for name in sorted(names) if (path := module.path.with_name(name)).is_file()]
+
+
+def bare(statement: ast.stmt) -> str:
+    """A statement's structure: without docstrings, comments and layout."""
+    copy = ast.parse(ast.unparse(statement))
+    for node in ast.walk(copy):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                    node.body = rest
+    return ast.dump(copy)

@@ -1,4 +1,4 @@
-"""`python -m keras_impl train | train_all | evaluate | export`: networks in Keras."""
+"""`python -m keras_impl train | evaluate | export`: networks in Keras."""
 
 import argparse
 import os
@@ -16,7 +16,6 @@ def main(argv: Sequence[str]) -> int | None:
     from diptych.cli import Parser
     from netspec.options import add_export_options
     from trainspec.evaluation import add_run_options
-    from trainspec.few_steps import add_train_all_options
     from trainspec.task import add_task_options
 
     parser = Parser(prog="keras_impl", description="Networks in Keras.")
@@ -24,11 +23,6 @@ def main(argv: Sequence[str]) -> int | None:
     train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
     add_task_options(train)
     train.set_defaults(run=run_train)
-    train_all = commands.add_parser(
-        "train_all", help="a few steps of every network from its recipe, to see the loss fall"
-    )
-    add_train_all_options(train_all)
-    train_all.set_defaults(run=run_train_all)
     evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
     add_run_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
@@ -51,15 +45,6 @@ def run_train(options: argparse.Namespace) -> None:
     from trainspec.training import train
 
     train(task, KERAS)
-
-
-def run_train_all(options: argparse.Namespace) -> int:
-    from keras_impl.few_steps import PACKAGES
-    from trainspec.few_steps import train_all
-    from trainspec.worker import Worker
-
-    with Worker("keras_impl.few_steps") as train:
-        return train_all("keras", PACKAGES, train, options.patterns, options.out)
 
 
 @between_steps()

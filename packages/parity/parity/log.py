@@ -1,22 +1,23 @@
 """Rows of a long run, kept line by line so that it goes on where it was interrupted, and the table made of them."""
 
-import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from diptych.files import write_bytes
-from diptych.lines import append_line, read_lines
+from diptych.ledger import Ledger, fingerprint, markdown_table
 from diptych.machine import describe_machine, describe_versions
-from diptych.sources import digest_of_sources
-from diptych.tables import markdown_table
+from diptych.sources import sources
+from netspec import explicit_noise
 from netspec.labels import size_of
 from parity.check import CHECKS, Plan, Result
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
-SOURCES = ("netspec", "torch_impl", "keras_impl", "onnx_impl", "parity")  # what decides a comparison's figures
+BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
+SOURCES = ("deploy", "diptych", "netspec", "trainspec", *BUILDERS, "parity")
+ROOTS = (("parity.check", "check"), ("parity.goldens", "expected"))  # what makes the results
 HEAD = """# Parity of all networks
 
 Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.
@@ -60,8 +61,12 @@ class Row:
         )
 
     @classmethod
-    def read(cls, table: dict[str, Any]) -> "Row":
-        return cls(**table | {"results": tuple(Result(**result) for result in table["results"])})
+    def read(cls, table: dict[str, Any]) -> "Row | None":
+        """The row of a line of the ledger; None for what is no row."""
+        try:
+            return cls(**table | {"results": tuple(Result(**result) for result in table["results"])})
+        except (TypeError, KeyError):
+            return None
 
     @property
     def failures(self) -> list[Result]:
@@ -86,33 +91,29 @@ class Row:
 
 
 class Log:
-    """`parity.jsonl` in a folder: a line a network, with a fingerprint of all that the row depends on."""
+    """The ledger `parity.jsonl` in a folder, and the table made of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / "parity.jsonl"
         self.versions = describe_versions(PACKAGES)
-        self.sources = digest_of_sources(*SOURCES)
-        self.rows: dict[str, Row] = {}
-        for entry in read_lines(self.path):
-            fingerprint = entry.pop("fingerprint", "")
-            try:
-                self.rows[fingerprint] = Row.read(entry)
-            except (TypeError, KeyError):
-                continue  # no row
+        self.ledger = Ledger(folder / "parity.jsonl", Row.read)
+        self.rows = self.ledger.rows()
 
     def find(self, plan: Plan) -> Row | None:
         """The row of an earlier run in which nothing was different, and nothing failed."""
-        row = self.rows.get(self._fingerprint(plan))
+        row = self.rows.get(self.fingerprint(plan))
         return row if row and not row.failures else None
 
     def add(self, plan: Plan, row: Row) -> None:
         """Keep a row."""
-        append_line(self.path, {**asdict(row), "fingerprint": self._fingerprint(plan)})
+        self.ledger.add(self.fingerprint(plan), row)
 
-    def _fingerprint(self, plan: Plan) -> str:
-        text = repr((plan, self.versions, self.sources))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def fingerprint(self, plan: Plan) -> str:
+        """Changes with everything that a row depends on: a handler counts where one of the graphs uses it."""
+        graphs = [graph for graph in (plan.network, plan.in_float32, plan.in_float64) if graph]
+        kinds = {node.op.kind for graph in graphs for node in explicit_noise(graph)}
+        handlers = [(f"{package}.ops", kind) for package in BUILDERS for kind in sorted(kinds)]
+        return fingerprint(plan, self.versions, sources(*SOURCES).digest(*ROOTS, *handlers))
 
     def write_table(self, rows: Sequence[Row]) -> Path:
         """`parity.md`, the rows for people; then what failed, and where."""

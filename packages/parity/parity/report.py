@@ -1,19 +1,15 @@
 """A run of comparisons as a person follows it: a line a network, then what was worst and what failed."""
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 from deploy.shell import printable
 from diptych.errors import failure
-from diptych.machine import cores
+from diptych.pool import Pool, ProcessEndedError
 from netspec.weights import load_weights
 from parity.check import CHECKS, Done, Plan, Result, check
 from parity.goldens import expected
@@ -63,21 +59,12 @@ def _compared(groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], Iter
     if jobs == 1:
         yield from chain.from_iterable(map(compare, groups))
         return
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores() // jobs),))
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit: Ctrl-C is for this process
-    try:
-        found = pool.map(partial(_listed, compare), groups)
-        signal.signal(signal.SIGINT, handler)
-        yield from chain.from_iterable(found)
-    finally:  # at once, whatever they are at
-        for process in active_children():
-            process.kill()
-        pool.shutdown(cancel_futures=True)
-
-
-def _limit_threads(threads: int) -> None:
-    """Before the frameworks are imported: processes that all use every core wait for one another."""
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(threads))
+    with Pool(partial(_listed, compare), jobs) as pool:
+        for group, done in pool.each(groups):
+            try:
+                yield from done.result()
+            except ProcessEndedError as error:
+                yield from (Row.of(plan, [Result("compared", False, "-", str(error))], 0.0) for plan in group)
 
 
 def _listed(compare: Callable[[list[Plan]], Iterable[Row]], group: list[Plan]) -> list[Row]:

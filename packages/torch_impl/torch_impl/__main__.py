@@ -1,4 +1,4 @@
-"""`python -m torch_impl train | train_all | evaluate | export`: networks in PyTorch."""
+"""`python -m torch_impl train | evaluate | export`: networks in PyTorch."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,7 +14,6 @@ def main(argv: Sequence[str]) -> int | None:
     from diptych.cli import Parser
     from netspec.options import add_export_options
     from trainspec.evaluation import add_run_options
-    from trainspec.few_steps import add_train_all_options
     from trainspec.task import add_task_options
 
     parser = Parser(prog="torch_impl", description="Networks in PyTorch.")
@@ -22,11 +21,6 @@ def main(argv: Sequence[str]) -> int | None:
     train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
     add_task_options(train)
     train.set_defaults(run=run_train)
-    train_all = commands.add_parser(
-        "train_all", help="a few steps of every network from its recipe, to see the loss fall"
-    )
-    add_train_all_options(train_all)
-    train_all.set_defaults(run=run_train_all)
     evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
     add_run_options(evaluate)
     evaluate.set_defaults(run=run_evaluate)
@@ -47,15 +41,6 @@ def run_train(options: argparse.Namespace) -> None:
     from trainspec.training import train
 
     train(task, TORCH)
-
-
-def run_train_all(options: argparse.Namespace) -> int:
-    from torch_impl.few_steps import PACKAGES
-    from trainspec.few_steps import train_all
-    from trainspec.worker import Worker
-
-    with Worker("torch_impl.few_steps") as train:
-        return train_all("torch", PACKAGES, train, options.patterns, options.out)
 
 
 @between_steps()

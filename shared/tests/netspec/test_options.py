@@ -14,7 +14,6 @@ from diptych.errors import DiptychError, UnknownNameError
 from netspec import list_architectures
 from netspec.registry import find
 from trainspec.evaluation import add_evaluate_options
-from trainspec.few_steps import add_train_all_options
 from trainspec.task import add_task_options
 
 WRITTEN = {  # what people write -> what they mean
@@ -119,7 +118,7 @@ def test_no_home_folder_at_all(monkeypatch):
 def parsers():
     """Every parser of a command whose module loads no framework; those of the others are made of these options."""
     yield netspec.__main__.parser()
-    for add in (add_task_options, add_train_all_options, add_evaluate_options, netspec.options.add_export_options):
+    for add in (add_task_options, add_evaluate_options, netspec.options.add_export_options):
         parser = Parser(prog=add.__name__)
         add(parser)
         yield parser

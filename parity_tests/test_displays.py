@@ -7,8 +7,8 @@ import sys
 import pytest
 from rich.console import Console
 
+from parity.train_all.display import Display
 from trainspec.runs import TrainingProgress
-from trainspec.runs.few_steps import Display
 
 EVIL = "caf\udce9 \x1b[31m[bold]x[/y]\nnext \u202e"
 SHOWN = r"caf\xe9 \x1b[31m[bold]x[/y]\nnext \u202e"
@@ -30,7 +30,7 @@ PROGRAM = """
 import sys
 from deploy import shell
 from trainspec.runs import TrainingProgress
-from trainspec.runs.few_steps import Display
+from parity.train_all.display import Display
 def main(argv):
     with TrainingProgress(10, 5) as progress, Display("torch", 1) as few:
         for step in range(3):

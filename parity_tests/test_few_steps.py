@@ -1,20 +1,41 @@
 """`train_all` with a framework that computes nothing: what is kept, what is skipped, what is told."""
 
 import json
+from concurrent.futures import Future
 
 import pytest
 from changed import changed_source
-from dying import Falling
 from fake_framework import framework as fake_framework
 
+import dying
 from diptych.errors import UnknownNameError
+from diptych.pool import Pool
+from dying import Falling
 from netspec import architecture, list_architectures
-from trainspec.few_steps import BATCH, STEPS, Job, small_recipe, train_all
+from parity.train_all.job import BATCH, STEPS, Job, small_recipe
+from parity.train_all.rows import Row, ledger, newest, to_markdown
+from parity.train_all.run import train_all
 from trainspec.recipes import Recipe
-from trainspec.runs.few_steps import append_row, read_rows, to_markdown
-from trainspec.worker import Worker
 
 NAMES = ["lenet5", "lenet5_wide"]
+
+
+class InThisProcess:
+    """A pool without processes."""
+
+    def __init__(self, framework):
+        self.framework = framework
+
+    def each(self, jobs):
+        for job in jobs:
+            done = Future()
+            done.set_result(job.train(self.framework))
+            yield job, done
+
+
+def read_rows(file):
+    """The newest rows of the folder that the file is in."""
+    return newest(ledger(file.parent))
 
 
 @pytest.fixture
@@ -33,7 +54,7 @@ def run(tmp_path, trained):
             return Falling(graph, *parts, loss=losses.get(graph.name))
 
         fake = fake_framework(make)
-        return train_all(framework, ("numpy",), lambda job: job.train(fake), names, tmp_path)
+        return train_all(framework, InThisProcess(fake), names, tmp_path)
 
     return run_in
 
@@ -62,9 +83,9 @@ def test_what_passed_is_not_trained_again(tmp_path, run, trained):
 
 def test_another_version_or_recipe_is_trained_again(tmp_path, run, trained, monkeypatch):
     run("lenet5")
-    monkeypatch.setattr("trainspec.few_steps.describe_versions", lambda packages: {"python": "4"})
+    monkeypatch.setattr("parity.train_all.run.describe_versions", lambda packages: {"python": "4"})
     run("lenet5")
-    monkeypatch.setattr("trainspec.few_steps.find_recipe", lambda *names: Recipe())
+    monkeypatch.setattr("parity.train_all.job.find_recipe", lambda *names: Recipe())
     run("lenet5")
     run("lenet5")
     assert len(trained) == 3
@@ -108,7 +129,7 @@ def test_a_torn_line_costs_its_own_row_only(tmp_path, run):
     file.write_text(whole[:-40])
     rows = read_rows(file)
     assert set(rows) == {("lenet5", "torch")}
-    append_row(file, rows["lenet5", "torch"])
+    ledger(tmp_path).add("another", rows["lenet5", "torch"])
     assert set(read_rows(file)) == set(rows)
     assert json.loads(file.read_text().splitlines()[-1])["network"] == "lenet5"
 
@@ -149,24 +170,45 @@ def test_every_network_has_few_steps(name):
 def test_a_job_knows_what_it_depends_on():
     job = Job.of("vgg19", "torch", {"torch": "2"})
     assert job.recipe.schedule.peak == 0.005 * BATCH / 32
-    assert job.key == Job.of("vgg19", "torch", {"torch": "2"}).key
-    assert job.key not in {Job.of("vgg16", "torch", {"torch": "2"}).key, Job.of("vgg19", "torch", {"torch": "3"}).key}
+    assert job.fingerprint == Job.of("vgg19", "torch", {"torch": "2"}).fingerprint
+    assert job.fingerprint not in {
+        Job.of("vgg16", "torch", {"torch": "2"}).fingerprint,
+        Job.of("vgg19", "torch", {"torch": "3"}).fingerprint,
+    }
 
 
-@pytest.mark.parametrize("changed", ["netspec/passes.py", "trainspec/few_steps.py", "torch_impl/optim.py"])
+CODE = {
+    "netspec/passes.py": ("def without_noise(", "def without_noise(_extra=0, *, "),
+    "trainspec/optim.py": ("self.decay * decay_factor", "self.decay + decay_factor"),
+    "parity/train_all/job.py": ("JUDGED = 5", "JUDGED = 4"),
+    "torch_impl/optim.py": ("fused=True", "fused=False"),
+    "torch_impl/ops.py": ("bias=op.bias)", "bias=False)"),
+}
+
+
+@pytest.mark.parametrize("changed", CODE)
 def test_a_changed_source_is_trained_again(tmp_path, run, trained, changed):
     run("lenet5")
-    with changed_source(tmp_path, changed):
+    with changed_source(tmp_path, changed, *CODE[changed]):
         run("lenet5")
         run("lenet5")
     assert len(trained) == 2
 
 
-def test_a_recipe_is_no_source(tmp_path):
-    """A row has its own recipe in its key, and another network's is none of its business."""
-    key = Job.of("lenet5", "torch", {}).key
-    with changed_source(tmp_path, "trainspec/recipes/modern/alexnet.toml"):
-        assert Job.of("lenet5", "torch", {}).key == key
+WORDS = {
+    "trainspec/recipes/modern/alexnet.toml": ("epochs", "# a comment\nepochs"),
+    "trainspec/recipes/options.py": ("fit the schedule", "fit the whole schedule"),
+    "trainspec/training.py": ("Train, evaluate and export; returns", "Trains, and returns"),
+    "keras_impl/optim.py": ("self.momentum *", "2 * self.momentum *"),
+}
+
+
+@pytest.mark.parametrize("changed", WORDS)
+def test_what_no_figure_depends_on_keeps_the_row(tmp_path, changed):
+    """A row has its own recipe in its fingerprint, and another network's recipe does not count."""
+    before = Job.of("lenet5", "torch", {}).fingerprint
+    with changed_source(tmp_path, changed, *WORDS[changed]):
+        assert Job.of("lenet5", "torch", {}).fingerprint == before
 
 
 def test_steps_that_were_not_made_are_a_failure():
@@ -174,9 +216,9 @@ def test_steps_that_were_not_made_are_a_failure():
     assert (row.passed, row.reason) == (False, "3 of 20 steps were made")
 
 
-def test_a_process_that_dies_is_the_networks_failure_only():
-    jobs = [Job.of(name, "torch", {}) for name in ("lenet5", "lenet5_wide", "lenet5")]
-    with Worker("dying") as train:
-        rows = [train(job) for job in jobs]
-    assert [row.passed for row in rows] == [True, False, True]
-    assert rows[1].reason == "the process ended (killed, as for want of memory)"
+def test_a_process_that_dies_is_the_networks_failure_only(tmp_path, capsys):
+    with Pool(dying.train) as pool:
+        assert train_all("torch", pool, ["lenet5", "lenet5_wide", "resnet20"], tmp_path) == 1
+    rows: dict[str, Row] = {name: row for (name, _), row in newest(ledger(tmp_path)).items()}
+    assert [rows[name].passed for name in ("lenet5", "lenet5_wide", "resnet20")] == [True, False, True]
+    assert rows["lenet5_wide"].reason == "the process ended (killed, as for want of memory)"

@@ -1,36 +1,31 @@
-"""`train_all`: a few steps of every network from its recipe, to see the loss fall.
+"""A few steps of a network from its recipe, to see the loss fall.
 
 Both frameworks start from the same weights and see the same images: 16 of the embedded digits, the same in every step,
 at the smallest size that leaves no part of a network's windows idle. With more images, with augmentation, dropout or
 stochastic depth, twenty steps of the deeper networks (EfficientNet, ResNeSt) end above their beginning as often as
-not. What is done is kept row by row, so that a run can be stopped, even killed, and goes on where it was.
+not.
 """
 
-import argparse
-import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from diptych.errors import failure
-from diptych.files import write_bytes
-from diptych.machine import describe_machine, describe_versions
-from diptych.sources import digest_of_sources
-from netspec import Graph, find, initial_weights, list_architectures, without_noise
-from netspec.options import path
+from diptych.ledger import fingerprint
+from diptych.machine import describe_machine
+from diptych.sources import sources
+from netspec import Graph, explicit_noise, find, initial_weights, without_noise
 from netspec.reduce import least_image
-from netspec.registry import matching
+from parity.train_all.rows import Row
 from trainspec.augment import VOCABULARY
 from trainspec.batches import batches_of
 from trainspec.data import DataSet, digits
 from trainspec.pace import Pace
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
-from trainspec.runs.few_steps import Display, Row, append_row, described, read_rows, to_markdown
 from trainspec.state import TrainState
 from trainspec.task import Task, network_for
 from trainspec.trainer import Framework, Trainer
@@ -106,13 +101,12 @@ def few_images(size: int) -> DataSet:
 class Job:
     """A network to train in a framework, before its weights are drawn.
 
-    `versions` and `sources`, a digest, are those of the code that decides the figures.
+    `versions` are those of the packages that decide the figures.
     """
 
     name: str
     framework: str
     versions: dict[str, str]
-    sources: str
     recipe: Recipe
     data: DataSet
     graph: Graph
@@ -121,15 +115,18 @@ class Job:
     def of(cls, name: str, framework: str, versions: dict[str, str]) -> Self:
         recipe = small_recipe(name)
         data = few_images(least_image(name, **recipe.network))
-        sources = digest_of_sources("netspec", "trainspec", f"{framework}_impl")
         graph = without_noise(network_for(name, data, recipe))
-        return cls(name, framework, versions, sources, recipe, data, graph)
+        return cls(name, framework, versions, recipe, data, graph)
 
     @property
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Changes with everything that a row depends on."""
-        parts = (self.graph, to_toml(self.recipe), sorted(self.versions.items()), self.sources)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        package = f"{self.framework}_impl"
+        handlers = ((f"{package}.ops", kind) for kind in sorted({node.op.kind for node in explicit_noise(self.graph)}))
+        code = sources("diptych", "netspec", "trainspec", package, "parity").digest(
+            ("parity.train_all.job", "Job"), (f"{package}.trainer", self.framework.upper()), *handlers
+        )
+        return fingerprint(self.graph, to_toml(self.recipe), sorted(self.versions.items()), code)
 
     def train(self, framework: Framework) -> Row:
         """Whatever goes wrong is in the row, as the reason why the network did not pass."""
@@ -154,7 +151,6 @@ class Job:
         return Row(
             network=self.name,
             framework=self.framework,
-            key=self.key,
             image_size=self.graph.input_shape[1],
             batch=self.recipe.batch,
             losses=tuple(losses),
@@ -168,40 +164,3 @@ class Job:
             machine=describe_machine() | {"device": device},
             versions=self.versions,
         )
-
-
-def train_all(
-    framework: str, packages: Sequence[str], train: Callable[[Job], Row], patterns: Sequence[str], out: Path
-) -> int:
-    """Train what matches (all, without a pattern) and has no good row yet; rows and table are kept in `out`.
-
-    Returns an exit status. Raises `UnknownNameError` for a pattern that nothing matches.
-    """
-    names = matching(patterns or ["*"], list_architectures())
-    file, table = out / "train_all.jsonl", out / "train_all.md"
-    rows, versions, display = read_rows(file), describe_versions(packages), Display(framework, len(names))
-    try:
-        with display:
-            for name in names:
-                display.turn_of(name)
-                job, old = Job.of(name, framework, versions), rows.get((name, framework))
-                if old is None or not old.passed or old.key != job.key:
-                    row = rows[name, framework] = train(job)
-                    append_row(file, row)
-                    display.say(described(row))
-    except KeyboardInterrupt:
-        display.say(f"stopped at {display.place}; the same command goes on from there")
-        raise
-    finally:  # from the file: another command may have added to it
-        write_bytes(table, to_markdown(read_rows(file), list_architectures(), INTRO).encode())
-    passed = sum(rows[name, framework].passed for name in names)
-    display.say(f"{framework}: {passed} of {len(names)} networks passed; the table is {table}")
-    return 0 if passed == len(names) else 1
-
-
-def add_train_all_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the two `train_all` commands."""
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard; default: all")
-    parser.add_argument(
-        "--out", type=path, default=Path("results"), metavar="FOLDER", help="of train_all.jsonl and train_all.md"
-    )

@@ -1,17 +1,11 @@
-"""What `train_all` found: a row for each network and framework in a JSON-lines file, a table of them, a display."""
+"""What `train_all` found: a row for each network and framework, and the table of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-from deploy.shell import OutputError, printable
-from diptych.lines import append_line, read_lines
-from diptych.tables import markdown_table
+from diptych.ledger import Ledger, markdown_table
 from trainspec.runs.reading import NUMBER, OPTIONAL, TABLE, TEXT, WHOLE, Kinds, fits
 
 LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, where a network failed
@@ -19,7 +13,7 @@ LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, where a network faile
     "a list of numbers",
 )
 KINDS: Kinds = {
-    **dict.fromkeys(("network", "framework", "key", "reason", "date"), TEXT),
+    **dict.fromkeys(("network", "framework", "reason", "date"), TEXT),
     **dict.fromkeys(("image_size", "batch"), WHOLE),
     **dict.fromkeys(("machine", "versions"), TABLE),
     "losses": LOSSES,
@@ -36,14 +30,13 @@ Rows = dict[tuple[str, str], "Row"]  # by network and framework, the newest of e
 class Row:
     """A network's few steps in one framework.
 
-    `key` tells of everything that the row depends on. `losses` are those of the steps, in nats; `first` and `last` the
+    `losses` are those of the steps, in nats; `first` and `last` the
     means by which it is judged. `seconds` are of the whole, building and tracing included; `images_per_second` of
     the steps after the first. `reason`: why it is not `passed`.
     """
 
     network: str
     framework: str
-    key: str
     image_size: int
     batch: int
     losses: tuple[float, ...]
@@ -58,23 +51,20 @@ class Row:
     versions: Mapping[str, str]
 
 
-def read_rows(path: Path) -> Rows:
-    """The rows of a file, or none; what is no row is passed over."""
-    rows: Rows = {}
-    for entry in read_lines(path):
-        if (
-            entry.keys() == {field.name for field in fields(Row)}
-            and fits(entry, KINDS)
-            and fits(entry["machine"], PLACE)
-        ):
-            row = Row(**entry)
-            rows[row.network, row.framework] = row
-    return rows
+def read_row(entry: Mapping[str, Any]) -> Row | None:
+    """The row of a line of the ledger; None for what is no row."""
+    named = entry.keys() == {field.name for field in fields(Row)}
+    return Row(**entry) if named and fits(entry, KINDS) and fits(entry["machine"], PLACE) else None
 
 
-def append_row(path: Path, row: Row) -> None:
-    """Add a row. Raises `StorageError`."""
-    append_line(path, asdict(row))
+def ledger(folder: Path) -> Ledger[Row]:
+    """The ledger in a folder of results."""
+    return Ledger(folder / "train_all.jsonl", read_row)
+
+
+def newest(rows: Ledger[Row]) -> Rows:
+    """The newest row of each network and framework."""
+    return rows.newest(lambda row: (row.network, row.framework))
 
 
 def to_markdown(rows: Rows, names: Sequence[str], intro: str) -> str:
@@ -129,41 +119,3 @@ def described(row: Row) -> str:
     losses = "" if row.first is None else f"loss {row.first:.3f} to {row.last:.3f}"
     outcome = losses if row.passed else f"{losses}  FAILED: {row.reason}"
     return f"{row.network:<28} {row.image_size:>3} px  {row.seconds:>6.1f} s  {outcome}"
-
-
-class Display:
-    """A live line on a terminal that says whose turn it is, and a printed one for each network."""
-
-    def __init__(self, framework: str, networks: int) -> None:
-        self.console = Console()
-        self.turn, self.networks = 0, networks
-        self._live = Progress(
-            TextColumn(f"{framework} {{task.fields[place]}}"),
-            BarColumn(),
-            TextColumn("{task.fields[network]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._live.add_task("networks", total=networks, network="", place="")
-
-    @property
-    def place(self) -> str:
-        return f"{self.turn} of {self.networks}"
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._live.stop()
-
-    def turn_of(self, name: str) -> None:
-        self.turn += 1
-        self._live.update(self._task, completed=self.turn - 1, network=name, place=self.place)
-
-    def say(self, text: str) -> None:
-        """Print a line (above the live one). What nobody can read any more ends no training."""
-        with suppress(OutputError):
-            self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,28 @@
+"""The frameworks by name, each loaded in the process that computes."""
+
+import os
+from functools import cache
+
+from trainspec.trainer import Framework
+
+PACKAGES = {  # distributions that decide the figures
+    "torch": ("torch", "numpy"),
+    "keras": ("keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "numpy"),
+}
+
+
+@cache
+def load(name: str) -> Framework:
+    """The framework of this name."""
+    if name == "torch":
+        # Its threads spin while they wait for one another: beside another program EfficientNet-B0 took 117 s, and so 8.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from torch_impl.trainer import TORCH
+
+        return TORCH
+    from keras_impl.quiet import import_keras
+
+    import_keras()
+    from keras_impl.trainer import KERAS
+
+    return KERAS

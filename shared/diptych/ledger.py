@@ -1,0 +1,65 @@
+"""The rows of a long run, kept one by one, so that a run that was stopped or killed goes on where it was."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from diptych.files import cannot_write, make_folder
+
+Row = TypeVar("Row")
+FINGERPRINT = "fingerprint"
+
+
+class Ledger(Generic[Row]):
+    """A file of JSON lines: a row each, with the fingerprint of what it depends on.
+
+    `read` makes a row, which is a dataclass, of its table, and returns None for what is no row. Several processes may
+    add to one file.
+    """
+
+    def __init__(self, path: Path, read: Callable[[dict[str, Any]], Row | None]) -> None:
+        self.path, self.read = path, read
+
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        """The fingerprints and rows in the file, the oldest first. A line that is no row is passed over."""
+        for line in self.path.read_bytes().splitlines() if self.path.is_file() else ():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # torn when a process was killed, or bytes that are no text
+                continue
+            found = entry.pop(FINGERPRINT, None) if isinstance(entry, dict) else None
+            if isinstance(found, str) and (row := self.read(entry)) is not None:
+                yield found, row
+
+    def rows(self) -> dict[str, Row]:
+        """The newest row of each fingerprint."""
+        return dict(self)
+
+    def newest(self, key: Callable[[Row], Hashable]) -> dict[Any, Row]:
+        """The newest row of each key, whatever its fingerprint."""
+        return {key(row): row for _, row in self}
+
+    def add(self, fingerprint: str, row: Row) -> None:
+        """Keep a row: in one write, on a line of its own whatever is before it. Raises `StorageError`."""
+        entry: Mapping[str, Any] = {**asdict(row), FINGERPRINT: fingerprint}  # type: ignore[call-overload]
+        make_folder(self.path.parent)
+        try:
+            with self.path.open("ab+") as file:
+                torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+                file.write(b"\n" * torn + json.dumps(entry).encode() + b"\n")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+
+def fingerprint(*parts: object) -> str:
+    """16 hexadecimal digits that change with what a row depends on."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: names on the left, in the first column, and figures on the right."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, [":--", *["--:"] * (len(head) - 1)], *rows))

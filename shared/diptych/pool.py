@@ -1,0 +1,147 @@
+"""Processes that work through a list, each replaced when it has grown.
+
+TensorFlow keeps about 0.2 MB for every node of every graph that was traced, and far more of what XLA compiled: over
+all networks that is more than a machine has. A process that the operating system ends for want of memory takes only
+the piece of work with it that it was at.
+"""
+
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
+from typing import Any, Generic, Self, TypeVar
+
+from diptych.errors import DiptychError
+from diptych.machine import cores, used_bytes
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+GROWN = 3 * 2**30  # bytes
+
+
+class ProcessEndedError(DiptychError):
+    """The process of a piece of work ended before its result was there."""
+
+
+class Pool(Generic[Item, Result]):
+    """`jobs` processes that call `function`, which other processes can import, with one item after the other."""
+
+    def __init__(self, function: Callable[[Item], Result], jobs: int = 1) -> None:
+        self.function, self.jobs = function, jobs
+        self._threads = ThreadPoolExecutor(jobs)
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        self._workers = [Worker(max(1, cores() // jobs) if jobs > 1 else None) for _ in range(jobs)]
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """At once, whatever they are at."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.stop()
+        self._threads.shutdown()
+
+    def each(self, items: Iterable[Item]) -> Iterator[tuple[Item, Future[Result]]]:
+        """The items in their order, each when its work is over; `result()` gives it or raises what went wrong.
+
+        What the function raises is raised again; `ProcessEndedError` where its process ended.
+        """
+        futures = [(item, self._threads.submit(self._call, item)) for item in items]
+        for item, future in futures:
+            future.exception()  # waits
+            yield item, future
+
+    def _call(self, item: Item) -> Result:
+        worker = self._idle.get()
+        try:
+            return worker.call(self.function, item)
+        finally:
+            self._idle.put(worker)
+
+
+class Worker:
+    """One process, started when it is first called. `threads`: how many the libraries in it may use; None: all."""
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads
+        self._process: SpawnProcess | None = None
+
+    def call(self, function: Callable[[Any], Any], item: Any) -> Any:
+        """`function(item)` in the process."""
+        if self._process is None:
+            self._process, self._connection = self._start()
+        process = self._process
+        try:
+            self._connection.send((function, item))
+            result, error, memory = self._connection.recv()
+        except (EOFError, OSError):
+            process.join()
+            status = describe_exit(process.exitcode)
+            self._process = None
+            raise ProcessEndedError(f"the process ended ({status})") from None
+        if memory >= GROWN:
+            self.stop()
+        if error is not None:
+            raise error
+        return result
+
+    def _start(self) -> tuple[SpawnProcess, Connection]:
+        context = get_context("spawn")  # a fork would share threads and locks with this process
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self.threads), daemon=True)
+        # The process inherits the mask, until it can ignore Ctrl-C.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()  # so that the end of the process is the end of the pipe
+        return process, ours
+
+    def stop(self) -> None:
+        """End the process, whatever it is at."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+
+
+def serve(connection: Connection, threads: int | None) -> None:
+    """Answer calls with their results and the memory in use, until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that shows something
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if threads is not None:  # before the libraries are imported: processes that all use every core wait for one another
+        limited = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+        os.environ |= dict.fromkeys(limited, str(threads))
+    while True:
+        try:
+            function, item = connection.recv()
+            connection.send((*_outcome(function, item), used_bytes() or 0))
+        except (EOFError, OSError):
+            return
+
+
+def _outcome(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
+    try:
+        return function(item), None
+    except Exception as error:
+        try:
+            return None, pickle.loads(pickle.dumps(error))  # as the other side will see it
+        except Exception:  # many exceptions of others cannot travel
+            return None, RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def describe_exit(status: int | None) -> str:
+    """How a process ended, in words."""
+    if status == -signal.SIGKILL:
+        return "killed, as for want of memory"
+    return signal.strsignal(-status) or "a signal" if status and status < 0 else f"status {status}"
