@@ -64,6 +64,7 @@ for key, texts in {
         "100000x100000", "0x0", "-8x8", "8", "8x", "8x8x8", "9x8", "8.0x8.0", "٨x٨", " 8x8 ", "9" * 5000 + "x8", "axb",
     ],
     "resize_rule": ["squash", RESIZE_RULE + " ", RESIZE_RULE.upper()],
+    "schema": ["2", "", "1.0", "one " * 50_000],
     "weights_sha256": ["0" * 64, "x", "A" * 64, "0" * 10_000],
     "graph_digest": ["not a digest"],
     "architecture": ["x" * 100_000],

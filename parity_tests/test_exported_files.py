@@ -83,6 +83,12 @@ def test_an_export_can_be_asked(exported):
     assert {each.name for each in classifier(np.zeros((50, 40, 3), np.uint8))[0]} == set(NAMES)
 
 
+def test_every_file_says_the_schema_of_its_metadata(exported):
+    metadata = {entry.key: entry.value for entry in onnx.load(exported[1]).metadata_props}
+    assert metadata["schema"] == "1"
+    assert metadata["image_size"] == "32x32"
+
+
 def test_a_file_says_its_shapes_and_nothing_of_the_machine(exported):
     content = exported[1].read_bytes()
     assert inspect(content, exported[1]).hashed
@@ -151,6 +157,21 @@ def test_what_a_file_cannot_say_is_refused(argv, message, tmp_path, monkeypatch)
     with pytest.raises(DiptychError, match=message):
         onnx_impl.__main__.main(["export", "lenet5", *argv])
     assert not (tmp_path / "exports").exists()
+
+
+def test_another_schema_is_refused_before_its_values_are_read(of_digits, tmp_path):
+    other = changed(of_digits, tmp_path / "m.onnx", schema="2", mean="of a later version")
+    with pytest.raises(ModelError, match=r"m\.onnx: its metadata have schema '2'; this version .* reads schema 1$"):
+        Classifier(other)
+
+
+def test_a_file_without_a_schema_is_read(of_digits, tmp_path):
+    """It comes from elsewhere, or from an earlier version."""
+    model = onnx.load(of_digits)
+    known = {entry.key: entry.value for entry in model.metadata_props if entry.key != "content_sha256"}
+    del known["schema"]
+    helper.set_model_props(model, known)
+    assert inspect(model.SerializeToString(), "m").contract.classes == tuple("0123456789")
 
 
 def test_names_that_are_not_utf8_survive():

@@ -97,6 +97,7 @@ def test_the_contract(mixed, tmp_path):
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert re.fullmatch("[0-9a-f]{64}", metadata.pop("content_sha256"))
     assert metadata == {
+        "schema": "1",
         "architecture": "mixed",
         "graph_digest": mixed.digest,
         "weights_sha256": weights_hash(weights),

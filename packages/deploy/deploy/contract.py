@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.errors import ModelError
 
+SCHEMA = "1"  # of the keys below: it changes when one of them changes its meaning
 RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the one that is implemented
 PROBE_WEIGHTS = "random probe weights, not trained"  # the value of `weights` where an export was given none
 NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")  # to answer with names
@@ -54,9 +55,10 @@ class Contract:
         return [key for key in NEEDED if not getattr(self, key) or (key == "image_size" and not all(self.image_size))]
 
     def properties(self) -> dict[str, str]:
-        """The metadata as they are written, what is empty left out; lists are JSON."""
+        """The metadata as they are written, with the schema's number, what is empty left out; lists are JSON."""
         height, width = self.image_size
         values = {
+            "schema": SCHEMA,
             "classes": _json(self.classes) if self.classes else "",
             "mean": _json(self.mean) if self.mean else "",
             "std": _json(self.std) if self.std else "",
@@ -79,21 +81,20 @@ class Contract:
     def read(cls, entries: Iterable[tuple[str, str]], source: object = "the model") -> "Contract":
         """The metadata out of their entries, in any order; keys of other people are passed over.
 
-        Raises `ModelError` with `source`, the key and the problem for the first value that means nothing.
+        A file without a schema's number is read as one of schema 1: it may come from elsewhere. Raises `ModelError`
+        with `source` for another schema, and with the key and the problem for the first value that means nothing.
         """
-        found: dict[str, Any] = {}
+        texts: dict[str, str] = {}
         for key, text in entries:
-            if key not in _READERS:
+            if key != "schema" and key not in _READERS:
                 continue
-            if key in found:
+            if key in texts:
                 raise ModelError(f"{source}: its metadata have '{key}' twice")
-            try:
-                if len(text) > MOST_TEXT:
-                    raise ValueError(f"{len(text):,} characters")
-                found[key] = _READERS[key](text)
-            except (ValueError, RecursionError) as error:
-                raise ModelError(f"{source}: its metadata cannot be used: {key}: {_reason(error)}") from None
-        contract = cls(**found)
+            texts[key] = text
+        if (schema := texts.pop("schema", SCHEMA)) != SCHEMA:
+            has = f"its metadata have schema {schema[:80]!r}"
+            raise ModelError(f"{source}: {has}; this version of Diptych reads schema {SCHEMA}")
+        contract = cls(**{key: _value(key, text, source) for key, text in texts.items()})
         if contract.mean and contract.std and len(contract.mean) != len(contract.std):
             counts = f"{len(contract.mean)} means and {len(contract.std)} deviations"
             raise ModelError(f"{source}: its metadata do not fit one another: {counts}")
@@ -114,6 +115,15 @@ class Contract:
 def _json(values: Sequence[Any]) -> str:
     """JSON that UTF-8 can hold: names of files that are not UTF-8 are lone surrogates, and written as escapes."""
     return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def _value(key: str, text: str, source: object) -> Any:
+    try:
+        if len(text) > MOST_TEXT:
+            raise ValueError(f"{len(text):,} characters")
+        return _READERS[key](text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{source}: its metadata cannot be used: {key}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:

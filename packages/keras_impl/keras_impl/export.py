@@ -40,8 +40,7 @@ def export_onnx(
     model = deployed(model)
     graph = spec_of(model)
     proto = convert(model, opset)
-    properties = {"architecture": graph.name, "graph_digest": graph.digest, **(metadata or {})}
-    return write_verified(proto, graph, lambda images: forward(model, images), path, properties)
+    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata or {})
 
 
 def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
+from deploy.contract import Contract
 from diptych.errors import ExportError
 from netspec import Graph, inference
 from netspec.fold import fold_batch_norm as fold
@@ -56,17 +58,19 @@ def build(
     if len(graph.inputs) == 1:
         graph = inference(graph)
         weights = {name: weights[name] for name in graph.params}
-    properties = {
-        "architecture": given.name,
-        "graph_digest": given.digest,
-        "weights_sha256": weights_hash(weights),  # of those that are in the file, auxiliary heads left out
-        "image_size": "x".join(map(str, graph.input_shape[1:])),
-        **(metadata or {}),
-    }
+    # the hash is that of the weights in the file, auxiliary heads left out
+    contract = replace(contract_of(given), weights_sha256=weights_hash(weights))
+    properties = {**contract.properties(), **(metadata or {})}
     if fold_batch_norm:
         graph, weights = fold(graph, weights)
     canonical = not fold_batch_norm and np.dtype(dtype) == np.float32
     return assemble(graph, weights, opset, np.dtype(dtype), every_node, properties, canonical)
+
+
+def contract_of(graph: Graph) -> Contract:
+    """What every file says about its network, whoever wrote it."""
+    height, width = graph.input_shape[1:]
+    return Contract(image_size=(height, width), architecture=graph.name, graph_digest=graph.digest)
 
 
 def check_opset(opset: int, newest: int = NEWEST_OPSET) -> None:

@@ -9,6 +9,7 @@ from deploy.errors import ModelError
 from diptych.errors import DataError, UnknownNameError, UsageError
 from netspec import Graph
 from netspec.registry import nearest
+from onnx_impl.model import contract_of
 from trainspec.data.cifar import CIFAR10
 
 MOST_BYTES = 1 << 24  # of a file of names
@@ -48,8 +49,7 @@ def describe(
     """
     if preset is not None and preset not in PRESETS:
         raise UnknownNameError(f"no preset '{preset}'{nearest(preset, PRESETS)}")
-    height, width = graph.input_shape[1:]
-    contract = Contract(image_size=(height, width), architecture=graph.name, graph_digest=graph.digest)
+    contract = contract_of(graph)
     if preset is None and classes is None and mean is None and std is None:
         return contract
     chosen = PRESETS[preset] if preset else Preset((), ())
@@ -61,7 +61,7 @@ def describe(
     contract = replace(contract, classes=names, mean=means, std=deviations, resize_rule=RESIZE_RULE)
     try:
         contract = Contract.read(contract.properties().items(), graph.name)
-        contract.check_graph(graph.input_shape[0], (height, width), count, graph.name)
+        contract.check_graph(graph.input_shape[0], contract.image_size, count, graph.name)
     except ModelError as error:
         raise DataError(str(error)) from None
     return contract

@@ -22,6 +22,7 @@ from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
 from netspec.init import stream
+from onnx_impl.model import contract_of
 from onnx_impl.shapes import fill_in_shapes
 
 Forward = Callable[[np.ndarray], np.ndarray]
@@ -64,12 +65,12 @@ def write_verified(
     """Write a model, once it is valid, keeps the contract and computes what `forward` does, and say how closely.
 
     `forward` takes float32 `(N, C, H, W)` and gives logits; it is compared at batch 1 and 7. The file says the shapes
-    of its values and carries a hash over all of its bytes; equal models make equal files. Raises `ExportError`
-    otherwise, and then there is no file.
+    of its values and which network it is, and carries a hash over all of its bytes; equal models make equal files.
+    `metadata` are further entries. Raises `ExportError` otherwise, and then there is no file.
     """
     _forget_where_it_was_made(model)
     known = {entry.key: entry.value for entry in model.metadata_props}
-    helper.set_model_props(model, {**known, **metadata, CONTENT_HASH: "0" * 64})
+    helper.set_model_props(model, {**contract_of(graph).properties(), **known, **metadata, CONTENT_HASH: "0" * 64})
     try:
         fill_in_shapes(model)
         content = with_content_hash(model.SerializeToString(deterministic=True))
