@@ -23,6 +23,7 @@ from trainspec.data import Split
 from trainspec.judging import Recorded, constants_of, read_run as read_run
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run
+from trainspec.trainer import Framework
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]  # (N, H, W, C) to logits (N, classes)
 Constants = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel
@@ -92,6 +93,13 @@ def judge(arguments: argparse.Namespace) -> Judged:
         )
     read_against(arguments.against, len(data.test))
     return Judged(run, graph, weights, data.test, constants_of(run, data))
+
+
+def evaluate_run(judged: Judged, arguments: argparse.Namespace, framework: Framework) -> None:
+    """Top-1 of a run's weights, in float32 in `framework`, over the images that it is judged on."""
+    deployed = framework.deploy(judged.graph, judged.weights, None)
+    evaluation = evaluate(deployed.logits, judged.split, judged.constants)
+    report(evaluation, arguments, arguments.folder / f"predictions-{framework.name}.npy")
 
 
 def report(evaluation: Evaluation, arguments: argparse.Namespace, default: Path) -> None:

@@ -49,13 +49,13 @@ def run_train(options: argparse.Namespace) -> None:
 
 @between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
-    from trainspec.evaluation import judge
+    from trainspec.evaluation import evaluate_run, judge
 
     judged = judge(options)
     import_keras()
-    from keras_impl.evaluate import evaluate_run
+    from keras_impl.trainer import KERAS
 
-    evaluate_run(judged, options)
+    evaluate_run(judged, options, KERAS)
 
 
 @between_steps()

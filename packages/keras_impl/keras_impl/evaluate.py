@@ -1,6 +1,5 @@
 """A trained network in Keras, as it is deployed: float32, evaluation mode."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from keras_impl.model import build
 from netspec import Graph, without_heads
 from netspec.compare import Difference
 from netspec.init import Weights
-from trainspec.evaluation import Judged, evaluate, report
 
 
 class Deployed:
@@ -36,9 +34,3 @@ class Deployed:
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write what TensorFlow's own exporter makes, verified likewise. Raises `ExportError`."""
         return export_onnx(self.model, path, metadata=metadata)
-
-
-def evaluate_run(judged: Judged, options: argparse.Namespace) -> None:
-    """Top-1 of a run's weights over the images that it is judged on."""
-    evaluation = evaluate(Deployed(judged.graph, judged.weights).logits, judged.split, judged.constants)
-    report(evaluation, options, options.folder / "predictions-keras.npy")

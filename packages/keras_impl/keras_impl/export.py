@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -37,10 +38,8 @@ def export_onnx(
     against the model at batch 1 and 7; returns the difference that was found. Raises `GraphError` for a model
     that is not a network alone, and `ExportError`, and then leaves no file.
     """
-    model = deployed(model)
-    graph = spec_of(model)
-    proto = convert(model, opset)
-    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata or {})
+    network = deployed(model)
+    return write_verified(convert(network, opset), spec_of(network), partial(forward, network), path, metadata or {})
 
 
 def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
@@ -48,14 +47,13 @@ def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mappin
 
     Raises `ExportError`, and then leaves no file.
     """
-    model = deployed(model)
-    graph = spec_of(model)
-    proto = onnx_impl.build(graph, weights=get_weights(model))
-    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata)
+    network = deployed(model)
+    judge = partial(forward, network)
+    return onnx_impl.export_onnx(spec_of(network), get_weights(network), path, forward=judge, metadata=metadata)
 
 
-def convert(model: keras.Model, opset: int = OPSET) -> ModelProto:
-    """What tf2onnx makes of the model's inference pass, with the contract's names. TensorFlow's alone."""
+def convert(network: keras.Model, opset: int = OPSET) -> ModelProto:
+    """What tf2onnx makes of a `deployed` model's inference pass, with the contract's names. Raises `ExportError`."""
     if not on_tensorflow():
         raise ExportError(
             f"Keras on {keras.backend.backend()} has no road to ONNX of its own; use KERAS_BACKEND=tensorflow"
@@ -66,13 +64,11 @@ def convert(model: keras.Model, opset: int = OPSET) -> ModelProto:
     os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # it would copy the whole graph before each of its passes
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     check_opset(opset, newest=max(tf2onnx.constants.OPSET_TO_IR_VERSION))
-    model = deployed(model)
-    graph = spec_of(model)
-    signature = [tf.TensorSpec((None, *channels_last(graph.input_shape)), tf.float32, name="image")]
+    signature = [tf.TensorSpec((None, *channels_last(spec_of(network).input_shape)), tf.float32, name="image")]
 
     @tf.function(input_signature=signature, autograph=False)
     def infer(image: Any) -> dict[str, Any]:
-        return {"logits": model(image, training=False)}
+        return {"logits": network(image, training=False)}
 
     with exporting(), _constants_kept_once():
         proto, _ = tf2onnx.convert.from_function(infer, signature, opset=opset, inputs_as_nchw=["image"])
@@ -131,6 +127,6 @@ def deployed(model: keras.Model) -> keras.Model:
     return copy
 
 
-def forward(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Logits `(N, classes)` for canonical images `(N, C, H, W)`."""
-    return keras.ops.convert_to_numpy(model(to_channels_last(images, "map"), training=False))
+def forward(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Logits `(N, classes)` of a `deployed` model for canonical images `(N, C, H, W)`."""
+    return keras.ops.convert_to_numpy(network(to_channels_last(images, "map"), training=False))

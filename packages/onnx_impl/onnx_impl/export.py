@@ -1,14 +1,15 @@
-"""The ONNX builder's own road: graph and canonical weights to a verified file."""
+"""From a graph and canonical weights to a verified file: what a run ships, and what `onnx_impl export` writes."""
 
 import os
 from collections.abc import Mapping
+from functools import partial
 
 from netspec import Graph
 from netspec.compare import Difference
 from netspec.init import Weights
 from onnx_impl.judge import reference_forward
 from onnx_impl.model import DEFAULT_OPSET, build
-from onnx_impl.verify import write_verified
+from onnx_impl.verify import Forward, write_verified
 
 
 def export_onnx(
@@ -18,12 +19,15 @@ def export_onnx(
     *,
     opset: int = DEFAULT_OPSET,
     fold_batch_norm: bool = False,
+    forward: Forward | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Difference:
-    """Build, verify against ONNX's own NumPy evaluator on the unfolded float32 graph, and write.
+    """Build, verify against `forward`, and write.
 
-    Returns the difference that was found. Raises `ExportError`, and then leaves no file.
+    `forward` takes float32 `(N, C, H, W)` and gives logits `(N, classes)`; without one it is ONNX's own NumPy evaluator
+    on the unfolded float32 graph. Returns the difference that was found. Raises `ExportError`, and then leaves no file.
     """
     model = build(graph, weights=weights, opset=opset, fold_batch_norm=fold_batch_norm)
-    judge = build(graph, weights=weights) if fold_batch_norm else model
-    return write_verified(model, graph, lambda images: reference_forward(judge, images), path, metadata or {})
+    if forward is None:
+        forward = partial(reference_forward, build(graph, weights=weights) if fold_batch_norm else model)
+    return write_verified(model, graph, forward, path, metadata or {})

@@ -45,12 +45,12 @@ def run_train(options: argparse.Namespace) -> None:
 
 @between_steps()
 def run_evaluate(options: argparse.Namespace) -> None:
-    from trainspec.evaluation import judge
+    from trainspec.evaluation import evaluate_run, judge
 
     judged = judge(options)
-    from torch_impl.evaluate import evaluate_run
+    from torch_impl.trainer import TORCH
 
-    evaluate_run(judged, options)
+    evaluate_run(judged, options, TORCH)
 
 
 @between_steps()

@@ -1,6 +1,5 @@
 """A trained network in PyTorch, as it is deployed: float32, evaluation mode."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from netspec.init import Weights
 from torch_impl.export import export_onnx, ship_onnx
 from torch_impl.machine import choose_machine
 from torch_impl.model import build
-from trainspec.evaluation import Judged, evaluate, report
 
 
 class Deployed:
@@ -38,9 +36,3 @@ class Deployed:
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write what PyTorch's own exporter makes, verified likewise. Raises `ExportError`."""
         return export_onnx(build(self.graph, weights=self.weights), path, metadata=metadata)
-
-
-def evaluate_run(judged: Judged, options: argparse.Namespace) -> None:
-    """Top-1 of a run's weights over the images that it is judged on."""
-    evaluation = evaluate(Deployed(judged.graph, judged.weights).logits, judged.split, judged.constants)
-    report(evaluation, options, options.folder / "predictions-torch.npy")

@@ -5,6 +5,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -32,9 +33,8 @@ def export_onnx(
     against the module at batch 1 and 7; returns the difference that was found. Raises `ExportError`, and
     then leaves no file.
     """
-    graph = spec_of(model)
-    proto = convert(model, opset)
-    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata or {})
+    network = deployed(model)
+    return write_verified(convert(network, opset), spec_of(network), partial(forward, network), path, metadata or {})
 
 
 def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
@@ -42,23 +42,23 @@ def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[
 
     Raises `ExportError`, and then leaves no file.
     """
-    graph = spec_of(model)
-    proto = onnx_impl.build(graph, weights=get_weights(model))
-    return write_verified(proto, graph, lambda images: forward(model, images), path, metadata)
+    network = deployed(model)
+    judge = partial(forward, network)
+    return onnx_impl.export_onnx(spec_of(network), get_weights(network), path, forward=judge, metadata=metadata)
 
 
-def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
-    """What `torch.onnx.export` makes of the module's inference pass, with the contract's names."""
+def convert(network: nn.Module, opset: int = OPSET) -> ModelProto:
+    """What `torch.onnx.export` makes of a `deployed` module's pass, with the contract's names. Raises `ExportError`."""
     check_opset(opset)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # where it cannot convert it says so in a traceback ...
-    spec = spec_of(model)
+    spec = spec_of(network)
     example = torch.zeros(2, *spec.input_shape)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                deployed(model),
+                network,
                 (example,),
                 dynamo=True,
                 verbose=False,
@@ -77,10 +77,11 @@ def convert(model: nn.Module, opset: int = OPSET) -> ModelProto:
     return proto
 
 
-def forward(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Logits `(N, classes)` of the module's inference pass."""
+def forward(network: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Logits `(N, classes)` of a `deployed` module for canonical images `(N, C, H, W)`."""
     with torch.no_grad():
-        return deployed(model)(torch.from_numpy(images)).numpy()
+        logits: np.ndarray = network(torch.from_numpy(images)).numpy()
+    return logits
 
 
 def deployed(model: nn.Module) -> nn.Module:

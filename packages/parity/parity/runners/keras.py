@@ -84,9 +84,9 @@ class KerasRunner:
         return of_variables(self.model, ((variable, variable) for _, _, variable in variables(self.model)))
 
     def native_onnx(self) -> Any:
-        from keras_impl.export import convert
+        from keras_impl.export import convert, deployed
 
-        return convert(self.model)
+        return convert(deployed(self.model))
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray:

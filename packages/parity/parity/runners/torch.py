@@ -75,9 +75,9 @@ class TorchRunner:
         return ((name, tensor.detach().cpu().numpy()) for name, tensor in tensors_of(self.model).items())
 
     def native_onnx(self) -> Any:
-        from torch_impl.export import convert
+        from torch_impl.export import convert, deployed
 
-        return convert(self.model)
+        return convert(deployed(self.model))
 
 
 @cache
