@@ -58,33 +58,44 @@ def seed_rows() -> dict[str, str]:
     return tomllib.loads(Path(__file__).with_name("seed_rows.toml").read_text())
 
 
+class Variant:
+    """A row of a family's table: the function's `arguments`, and what it has other than its family or the function.
+
+    `image_size` is pixels of a side, `classes` a number, and `defaults` are those of options.
+    """
+
+    def __init__(
+        self, *arguments: Any, image_size: int | None = None, classes: int | None = None, **defaults: Any
+    ) -> None:
+        self.arguments = arguments
+        self.image_size = image_size
+        self.classes = classes
+        self.defaults = defaults
+
+
 def family(
-    variants: Mapping[str, tuple[Any, ...]],
+    title: str,
+    function: Callable[..., Heads],
+    variants: Mapping[str, Variant | tuple[Any, ...]],
     *,
     paper: str,
     input_shape: Shape,
     classes: int,
-    name: str | None = None,
-    **defaults: Any,
-) -> Callable[[Callable[..., Heads]], Callable[..., Heads]]:
-    """Register a function under each name of `variants`, whose values are its arguments behind the classes.
+) -> None:
+    """Register a paper's table: each row is a network by its name, drawn by `function(image, classes, *arguments)`.
 
-    `input_shape` and `classes` are the paper's own, and `defaults` are those of options that have others than
-    the function says. The family is called after the function's module, unless it has a `name`: then the function
-    is another family's, and the variants say what is different.
+    A row is a tuple of arguments, or a `Variant` where a row of the table has more to say. `input_shape` and `classes`
+    are the paper's own. The family `title` has a file of its name; the function may be that of another family.
+    Raises `ValueError` for a name that another network has.
     """
-
-    def register(function: Callable[..., Heads]) -> Callable[..., Heads]:
-        title = name or function.__module__.rpartition(".")[2]
-        for variant, arguments in variants.items():
-            if variant in _ARCHITECTURES:
-                raise ValueError(f"two architectures are named '{variant}'")
-            _ARCHITECTURES[variant] = Architecture(
-                variant, title, paper, input_shape, classes, function, arguments, defaults
-            )
-        return function
-
-    return register
+    for name, row in variants.items():
+        if name in _ARCHITECTURES:
+            raise ValueError(f"two architectures are named '{name}'")
+        variant = row if isinstance(row, Variant) else Variant(*row)
+        shape = (input_shape[0], *(variant.image_size or size for size in input_shape[1:]))
+        _ARCHITECTURES[name] = Architecture(
+            name, title, paper, shape, variant.classes or classes, function, variant.arguments, variant.defaults
+        )
 
 
 def _all() -> dict[str, Architecture]:

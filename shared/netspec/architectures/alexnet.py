@@ -19,6 +19,11 @@ from netspec.functional import (
 from netspec.registry import family
 from netspec.tracer import Tensor
 
+# channels of the five convolutions, of the dense layers
+ONE_COLUMN = {"alexnet": ((64, 192, 384, 256, 256), 4096)}
+HALF = {"alexnet_half": ((48, 128, 192, 192, 128), 2048)}
+GROUPED = {"alexnet_grouped": ()}
+
 
 def features(
     x: Tensor, channels: tuple[int, ...], padding: int = 2, groups: int = 1, norm: Function = identity
@@ -33,10 +38,6 @@ def features(
     return flatten(max_pool(x, 3, 2))
 
 
-@family(
-    {"alexnet_half": ((48, 128, 192, 192, 128), 2048)}, paper="Krizhevsky 2012", input_shape=(3, 224, 224), classes=5
-)
-@family({"alexnet": ((64, 192, 384, 256, 256), 4096)}, paper="1404.5997", input_shape=(3, 224, 224), classes=1000)
 def alexnet(x: Tensor, classes: int, channels: tuple[int, ...], hidden: int, *, dropout: float = 0.5) -> Tensor:
     """Dropout in front of the first two dense layers."""
     x = drop(features(x, channels), dropout)
@@ -45,10 +46,16 @@ def alexnet(x: Tensor, classes: int, channels: tuple[int, ...], hidden: int, *, 
     return linear(x, classes, name="fc8")
 
 
-@family({"alexnet_grouped": ()}, paper="Krizhevsky 2012", input_shape=(3, 227, 227), classes=1000)
+family("alexnet", alexnet, ONE_COLUMN, paper="1404.5997", input_shape=(3, 224, 224), classes=1000)
+family("alexnet", alexnet, HALF, paper="Krizhevsky 2012", input_shape=(3, 224, 224), classes=5)
+
+
 def alexnet_grouped(x: Tensor, classes: int, *, dropout: float = 0.5) -> Tensor:
     """Dropout behind the first two dense layers."""
     x = features(x, (96, 256, 384, 384, 256), padding=0, groups=2, norm=local_response_norm)
     x = drop(relu(linear(x, 4096, name="fc6")), dropout)
     x = drop(relu(linear(x, 4096, name="fc7")), dropout)
     return linear(x, classes, name="fc8")
+
+
+family("alexnet", alexnet_grouped, GROUPED, paper="Krizhevsky 2012", input_shape=(3, 227, 227), classes=1000)

@@ -13,7 +13,6 @@ VARIANTS = {  # layers in each block, growth rate
 }
 
 
-@family(VARIANTS, paper="1608.06993", input_shape=(3, 224, 224), classes=1000)
 def densenet(
     x: Tensor,
     classes: int,
@@ -26,3 +25,6 @@ def densenet(
     act = activation_of(activation)
     x = max_pool(conv_bn(x, 2 * growth_rate, 7, 2, activation=act, name="stem"), 3, 2, padding=1)
     return classify(dense_blocks(x, depths, growth_rate, True, act, dropout), classes)
+
+
+family("densenet", densenet, VARIANTS, paper="1608.06993", input_shape=(3, 224, 224), classes=1000)

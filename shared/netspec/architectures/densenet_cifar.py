@@ -70,7 +70,6 @@ VARIANTS = {  # depth, growth rate, BC form
 }
 
 
-@family(VARIANTS, paper="1608.06993", input_shape=(3, 32, 32), classes=10)
 def densenet_cifar(
     x: Tensor,
     classes: int,
@@ -86,3 +85,6 @@ def densenet_cifar(
     x = conv(x, 2 * growth_rate if with_bottleneck else 16, 3, bias=False, name="stem")
     x = dense_blocks(x, (layers,) * 3, growth_rate, with_bottleneck, activation_of(activation), dropout)
     return classify(x, classes)
+
+
+family("densenet_cifar", densenet_cifar, VARIANTS, paper="1608.06993", input_shape=(3, 32, 32), classes=10)

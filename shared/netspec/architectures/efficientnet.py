@@ -18,7 +18,7 @@ from netspec.functional import (
     make_divisible,
     squeeze_excite,
 )
-from netspec.registry import family
+from netspec.registry import Variant, family
 from netspec.tracer import Tensor
 
 STAGES = (  # expansion, kernel, channels, blocks, stride of the first
@@ -33,15 +33,15 @@ STAGES = (  # expansion, kernel, channels, blocks, stride of the first
 
 SMALL, LARGE = (1e-5, 0.1), (1e-3, 0.01)  # epsilon and fraction of batch norm
 
-VARIANTS = {  # width, depth, batch norm, image size, dropout
-    "efficientnet_b0": (1.0, 1.0, SMALL, 224, 0.2),
-    "efficientnet_b1": (1.0, 1.1, SMALL, 240, 0.2),
-    "efficientnet_b2": (1.1, 1.2, SMALL, 260, 0.3),
-    "efficientnet_b3": (1.2, 1.4, SMALL, 300, 0.3),
-    "efficientnet_b4": (1.4, 1.8, SMALL, 380, 0.4),
-    "efficientnet_b5": (1.6, 2.2, LARGE, 456, 0.4),
-    "efficientnet_b6": (1.8, 2.6, LARGE, 528, 0.5),
-    "efficientnet_b7": (2.0, 3.1, LARGE, 600, 0.5),
+VARIANTS = {  # width, depth, batch norm
+    "efficientnet_b0": Variant(1.0, 1.0, SMALL, image_size=224, dropout=0.2),
+    "efficientnet_b1": Variant(1.0, 1.1, SMALL, image_size=240, dropout=0.2),
+    "efficientnet_b2": Variant(1.1, 1.2, SMALL, image_size=260, dropout=0.3),
+    "efficientnet_b3": Variant(1.2, 1.4, SMALL, image_size=300, dropout=0.3),
+    "efficientnet_b4": Variant(1.4, 1.8, SMALL, image_size=380, dropout=0.4),
+    "efficientnet_b5": Variant(1.6, 2.2, LARGE, image_size=456, dropout=0.4),
+    "efficientnet_b6": Variant(1.8, 2.6, LARGE, image_size=528, dropout=0.5),
+    "efficientnet_b7": Variant(2.0, 3.1, LARGE, image_size=600, dropout=0.5),
 }
 
 
@@ -71,8 +71,4 @@ def efficientnet(
     return classify(x, classes, dropout)
 
 
-for name, (*arguments, size, dropout) in VARIANTS.items():
-    register = family(
-        {name: tuple(arguments)}, paper="1905.11946", input_shape=(3, size, size), classes=1000, dropout=dropout
-    )
-    register(efficientnet)
+family("efficientnet", efficientnet, VARIANTS, paper="1905.11946", input_shape=(3, 224, 224), classes=1000)

@@ -86,11 +86,15 @@ def network(
     return {logits: 1.0, **heads} if heads else logits
 
 
-@family({"googlenet": ()}, paper="1409.4842", input_shape=(3, 224, 224), classes=1000)
 def googlenet(x: Tensor, classes: int, *, dropout: float = 0.4, aux_heads: bool = False) -> Heads:
     return network(x, classes, conv_relu, 5, local_response_norm, 3, dropout, aux_heads)
 
 
-@family({"googlenet_bn": ()}, paper="1409.4842", input_shape=(3, 224, 224), classes=1000)
+family("googlenet", googlenet, {"googlenet": ()}, paper="1409.4842", input_shape=(3, 224, 224), classes=1000)
+
+
 def googlenet_bn(x: Tensor, classes: int, *, dropout: float = 0.2, aux_heads: bool = False) -> Heads:
     return network(x, classes, conv_bn_relu, 3, identity, 2, dropout, aux_heads)
+
+
+family("googlenet", googlenet_bn, {"googlenet_bn": ()}, paper="1409.4842", input_shape=(3, 224, 224), classes=1000)

@@ -54,4 +54,4 @@ VARIANTS = {  # bottlenecks in each stage, what they are made of, stem
     "resnext101_32x4d_ibn_a": ((3, 4, 23, 3), partial(ibn_a, groups=32, base_width=4)),
 }
 
-family(VARIANTS, name="ibnnet", paper="1807.09441", input_shape=(3, 224, 224), classes=1000)(resnet)
+family("ibnnet", resnet, VARIANTS, paper="1807.09441", input_shape=(3, 224, 224), classes=1000)

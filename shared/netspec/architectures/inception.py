@@ -96,7 +96,6 @@ def auxiliary(x: Tensor, classes: int) -> Tensor:
     return linear(mean(x), classes, name="fc")
 
 
-@family({"inception_v3": ()}, paper="1512.00567", input_shape=(3, 299, 299), classes=1000)
 def inception_v3(x: Tensor, classes: int, *, dropout: float = 0.5, aux_heads: bool = False) -> Heads:
     branches: Branches = ((64, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))
     x = pooled_stem(x)
@@ -116,6 +115,9 @@ def inception_v3(x: Tensor, classes: int, *, dropout: float = 0.5, aux_heads: bo
     return {logits: 1.0, **heads} if heads else logits
 
 
+family("inception", inception_v3, {"inception_v3": ()}, paper="1512.00567", input_shape=(3, 299, 299), classes=1000)
+
+
 @block
 def stem_v4(x: Tensor) -> Tensor:
     """Max-pools and convolutions side by side."""
@@ -126,7 +128,6 @@ def stem_v4(x: Tensor) -> Tensor:
     return concat(unit(x, 192, 3, 2, padding=0, name="conv5"), max_pool(x, 3, 2), name="concat3")
 
 
-@family({"inception_v4": ()}, paper="1602.07261", input_shape=(3, 299, 299), classes=1000)
 def inception_v4(x: Tensor, classes: int, *, dropout: float = 0.2) -> Tensor:
     x = stem_v4(stem(x), name="stem")
     branches: Branches = ((96, 1),), ((64, 1), (96, 3)), ((64, 1), (96, 3), (96, 3))
@@ -144,7 +145,9 @@ def inception_v4(x: Tensor, classes: int, *, dropout: float = 0.2) -> Tensor:
     return classify(x, classes, dropout)
 
 
-@family({"inception_resnet_v2": ()}, paper="1602.07261", input_shape=(3, 299, 299), classes=1000)
+family("inception", inception_v4, {"inception_v4": ()}, paper="1602.07261", input_shape=(3, 299, 299), classes=1000)
+
+
 def inception_resnet_v2(x: Tensor, classes: int, *, dropout: float = 0.2) -> Tensor:
     """The last block is neither scaled nor activated."""
     branches: Branches = ((96, 1),), ((48, 1), (64, 5)), ((64, 1), (96, 3), (96, 3))
@@ -163,3 +166,13 @@ def inception_resnet_v2(x: Tensor, classes: int, *, dropout: float = 0.2) -> Ten
         x = residual(x, branches, 0.2, name=f"block8_{i}")
     x = residual(x, branches, 1.0, None, name="block8_10")
     return classify(unit(x, 1536, 1, name="head"), classes, dropout)
+
+
+family(
+    "inception",
+    inception_resnet_v2,
+    {"inception_resnet_v2": ()},
+    paper="1602.07261",
+    input_shape=(3, 299, 299),
+    classes=1000,
+)

@@ -13,10 +13,12 @@ VARIANTS = {  # channels of the two convolutions
 }
 
 
-@family(VARIANTS, paper="LeCun 1998", input_shape=(3, 32, 32), classes=10)
 def lenet(x: Tensor, classes: int, first: int, second: int) -> Tensor:
     x = max_pool(relu(conv(x, first, 5, padding=0, name="conv1")), 2)
     x = max_pool(relu(conv(x, second, 5, padding=0, name="conv2")), 2)
     x = relu(linear(flatten(x), 120, name="fc1"))
     x = relu(linear(x, 84, name="fc2"))
     return linear(x, classes, name="fc3")
+
+
+family("lenet", lenet, VARIANTS, paper="LeCun 1998", input_shape=(3, 32, 32), classes=10)

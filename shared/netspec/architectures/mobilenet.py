@@ -62,7 +62,6 @@ V2 = (  # expansion, channels, blocks, stride of the first
 )
 
 
-@family({"mobilenet_v2": ()}, paper="1801.04381", input_shape=(3, 224, 224), classes=1000)
 def mobilenet_v2(
     x: Tensor,
     classes: int,
@@ -82,6 +81,9 @@ def mobilenet_v2(
             x = inverted_residual(x, row, unit, survival=next(survivals), name=f"stage{stage}.block{i}")
     x = unit(x, make_divisible(1280 * max(1.0, width)), 1, name="head")
     return classify(x, classes, dropout)
+
+
+family("mobilenet", mobilenet_v2, {"mobilenet_v2": ()}, paper="1801.04381", input_shape=(3, 224, 224), classes=1000)
 
 
 SE, NO = True, False
@@ -132,7 +134,6 @@ def quarter(x: Tensor) -> Tensor:
     return squeeze_excite(x, make_divisible(x.channels / 4), gate=activation_of("hard_sigmoid"), name="se")
 
 
-@family(V3, paper="1905.02244", input_shape=(3, 224, 224), classes=1000)
 def mobilenet_v3(
     x: Tensor,
     classes: int,
@@ -153,3 +154,6 @@ def mobilenet_v3(
     x = unit(x, 6 * x.channels, 1, activation=HS, name="head")
     x = HS(linear(global_avg_pool(x), make_divisible(hidden * width), name="fc"))
     return linear(drop(x, dropout), classes, name="classifier")
+
+
+family("mobilenet", mobilenet_v3, V3, paper="1905.02244", input_shape=(3, 224, 224), classes=1000)

@@ -20,7 +20,7 @@ from netspec.functional import (
     linear_survival,
     make_divisible,
 )
-from netspec.registry import family
+from netspec.registry import Variant, family
 from netspec.tracer import Tensor
 
 STAGES = (  # channels, stride of the first block, squeeze and excitation
@@ -34,58 +34,57 @@ STAGES = (  # channels, stride of the first block, squeeze and excitation
 MISH = ("mish", "mish")
 RELU_HARD_SWISH = ("relu", "hard_swish")
 
-SEARCHED = {  # (kernel, expansion) of each block, stage by stage
-    "nat_m1": (
-        ((3, 3), (3, 3)),
-        ((3, 3), (3, 4), (3, 4)),
-        ((5, 4), (5, 4), (3, 3)),
-        ((5, 4), (5, 3), (5, 3)),
-        ((5, 6), (5, 6), (3, 6), (3, 6)),
-    ),
-    "nat_m2": (
-        ((3, 3), (3, 3)),
-        ((7, 3), (3, 3)),
-        ((7, 4), (7, 3), (5, 3)),
-        ((3, 6), (7, 4)),
-        ((7, 6), (3, 6), (3, 6), (3, 3)),
-    ),
-    "nat_m3": (
-        ((5, 3), (3, 3), (3, 3)),
-        ((5, 4), (3, 4), (5, 4), (3, 3)),
-        ((5, 4), (5, 6), (3, 3), (3, 3)),
-        ((5, 6), (7, 6), (3, 6), (5, 4)),
-        ((7, 6), (3, 6), (3, 6), (3, 3)),
-    ),
-    "nat_m4": (
-        ((3, 3), (5, 4), (3, 3)),
-        ((5, 4), (5, 4), (3, 6), (5, 3)),
-        ((7, 6), (5, 6), (3, 3), (5, 4)),
-        ((3, 6), (5, 6), (7, 6), (3, 4)),
-        ((3, 6), (3, 6), (5, 6), (3, 3)),
-    ),
-    "nat_m3_cifar10": (
-        ((3, 3), (3, 3)),
-        ((7, 4), (7, 6)),
-        ((7, 4), (7, 4), (7, 4), (7, 3)),
-        ((7, 6), (7, 4), (7, 6)),
-        ((7, 3), (7, 4), (7, 6), (7, 3)),
-    ),
-    "nat_m4_cifar10": (
-        ((7, 3), (7, 3)),
-        ((7, 6), (7, 4)),
-        ((7, 6), (3, 4), (7, 3), (5, 3)),
-        ((7, 6), (7, 4), (7, 6), (3, 6)),
-        ((7, 6), (7, 6), (7, 3), (3, 3)),
-    ),
-}
+# (kernel, expansion) of each block, stage by stage
+M1 = (
+    ((3, 3), (3, 3)),
+    ((3, 3), (3, 4), (3, 4)),
+    ((5, 4), (5, 4), (3, 3)),
+    ((5, 4), (5, 3), (5, 3)),
+    ((5, 6), (5, 6), (3, 6), (3, 6)),
+)
+M2 = (
+    ((3, 3), (3, 3)),
+    ((7, 3), (3, 3)),
+    ((7, 4), (7, 3), (5, 3)),
+    ((3, 6), (7, 4)),
+    ((7, 6), (3, 6), (3, 6), (3, 3)),
+)
+M3 = (
+    ((5, 3), (3, 3), (3, 3)),
+    ((5, 4), (3, 4), (5, 4), (3, 3)),
+    ((5, 4), (5, 6), (3, 3), (3, 3)),
+    ((5, 6), (7, 6), (3, 6), (5, 4)),
+    ((7, 6), (3, 6), (3, 6), (3, 3)),
+)
+M4 = (
+    ((3, 3), (5, 4), (3, 3)),
+    ((5, 4), (5, 4), (3, 6), (5, 3)),
+    ((7, 6), (5, 6), (3, 3), (5, 4)),
+    ((3, 6), (5, 6), (7, 6), (3, 4)),
+    ((3, 6), (3, 6), (5, 6), (3, 3)),
+)
+M3_CIFAR10 = (
+    ((3, 3), (3, 3)),
+    ((7, 4), (7, 6)),
+    ((7, 4), (7, 4), (7, 4), (7, 3)),
+    ((7, 6), (7, 4), (7, 6)),
+    ((7, 3), (7, 4), (7, 6), (7, 3)),
+)
+M4_CIFAR10 = (
+    ((7, 3), (7, 3)),
+    ((7, 6), (7, 4)),
+    ((7, 6), (3, 4), (7, 3), (5, 3)),
+    ((7, 6), (7, 4), (7, 6), (3, 6)),
+    ((7, 6), (7, 6), (7, 3), (3, 3)),
+)
 
-VARIANTS = {  # width, activations, image size, classes, dropout
-    "nat_m1": (1.0, MISH, 224, 1000, 0.0),
-    "nat_m2": (1.2, MISH, 224, 1000, 0.0),
-    "nat_m3": (1.2, MISH, 224, 1000, 0.2),
-    "nat_m4": (1.2, MISH, 240, 1000, 0.2),
-    "nat_m3_cifar10": (1.2, RELU_HARD_SWISH, 224, 10, 0.2),
-    "nat_m4_cifar10": (1.2, RELU_HARD_SWISH, 224, 10, 0.2),
+VARIANTS = {  # what was searched, width, activations
+    "nat_m1": Variant(M1, 1.0, MISH, dropout=0.0),
+    "nat_m2": Variant(M2, 1.2, MISH, dropout=0.0),
+    "nat_m3": Variant(M3, 1.2, MISH, dropout=0.2),
+    "nat_m4": Variant(M4, 1.2, MISH, image_size=240, dropout=0.2),
+    "nat_m3_cifar10": Variant(M3_CIFAR10, 1.2, RELU_HARD_SWISH, classes=10, dropout=0.2),
+    "nat_m4_cifar10": Variant(M4_CIFAR10, 1.2, RELU_HARD_SWISH, classes=10, dropout=0.2),
 }
 
 
@@ -114,9 +113,4 @@ def nat(
     return linear(drop(flatten(x), dropout), classes, name="classifier")
 
 
-for name, (width, activations, size, classes, dropout) in VARIANTS.items():
-    arguments = SEARCHED[name], width, activations
-    register = family(
-        {name: arguments}, paper="2005.05859", input_shape=(3, size, size), classes=classes, dropout=dropout
-    )
-    register(nat)
+family("nat", nat, VARIANTS, paper="2005.05859", input_shape=(3, 224, 224), classes=1000)

@@ -25,7 +25,6 @@ def mlpconv(x: Tensor, channels: tuple[int, int, int], kernel: int, batch_norm: 
     return x
 
 
-@family(VARIANTS, paper="1312.4400", input_shape=(3, 32, 32), classes=10)
 def nin(x: Tensor, classes: int, batch_norm: bool, *, dropout: float = 0.5) -> Tensor:
     x = mlpconv(x, (192, 160, 96), 5, batch_norm, name="block1")
     x = drop(max_pool(x, 3, 2, padding=1), dropout)
@@ -33,3 +32,6 @@ def nin(x: Tensor, classes: int, batch_norm: bool, *, dropout: float = 0.5) -> T
     x = drop(max_pool(x, 3, 2, padding=1), dropout)
     x = mlpconv(x, (192, 192, classes), 3, batch_norm, name="block3")
     return global_avg_pool(x)
+
+
+family("nin", nin, VARIANTS, paper="1312.4400", input_shape=(3, 32, 32), classes=10)

@@ -102,7 +102,6 @@ VARIANTS = {  # branch, its channels in the first stage, blocks in each of the t
 }
 
 
-@family(VARIANTS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)
 def preresnet_cifar(
     x: Tensor,
     classes: int,
@@ -118,3 +117,6 @@ def preresnet_cifar(
     x = conv(x, 16, 3, bias=False, name="stem")
     x = stages(x, branch, channels, (blocks,) * 3, partial(preactivated, activation=act), stochastic_depth)
     return classify(norm_act(x, act, name="norm"), classes, dropout)
+
+
+family("preresnet_cifar", preresnet_cifar, VARIANTS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)

@@ -60,7 +60,6 @@ IMAGENET = {  # alpha, bottlenecks in each of the four stages
 }
 
 
-@family(CIFAR, paper="1610.02915", input_shape=(3, 32, 32), classes=10)
 def pyramidnet_cifar(
     x: Tensor,
     classes: int,
@@ -77,7 +76,9 @@ def pyramidnet_cifar(
     return classify(x, classes, dropout)
 
 
-@family(IMAGENET, paper="1610.02915", input_shape=(3, 224, 224), classes=1000)
+family("pyramidnet", pyramidnet_cifar, CIFAR, paper="1610.02915", input_shape=(3, 32, 32), classes=10)
+
+
 def pyramidnet(
     x: Tensor,
     classes: int,
@@ -91,3 +92,6 @@ def pyramidnet(
     act = activation_of(activation)
     x = max_pool(conv_bn(x, 64, 7, 2, activation=act, name="stem"), 3, 2, padding=1)
     return classify(pyramid(x, bottleneck, alpha, depths, act, stochastic_depth), classes, dropout)
+
+
+family("pyramidnet", pyramidnet, IMAGENET, paper="1610.02915", input_shape=(3, 224, 224), classes=1000)

@@ -19,7 +19,7 @@ from netspec.functional import (
     radix_softmax,
     slice_channels,
 )
-from netspec.registry import family
+from netspec.registry import Variant, family
 from netspec.tracer import Tensor, block
 
 RADIX = 2
@@ -59,16 +59,14 @@ BEHIND = Parts(spatial=pooled_behind, shortcut=average_projection)
 BEFORE = Parts(spatial=pooled_before, shortcut=average_projection)
 NARROW, WIDE = (partial(deep_stem, channels=channels) for channels in (32, 64))
 
-VARIANTS = {  # image size; bottlenecks in each stage, where their average pool stands, stem
-    "resnest14d": (224, (1, 1, 1, 1), BEHIND, NARROW),
-    "resnest26d": (224, (2, 2, 2, 2), BEHIND, NARROW),
-    "resnest50d": (224, (3, 4, 6, 3), BEHIND, NARROW),
-    "resnest101e": (256, (3, 4, 23, 3), BEHIND, WIDE),
-    "resnest200e": (320, (3, 24, 36, 3), BEHIND, WIDE),
-    "resnest269e": (416, (3, 30, 48, 8), BEHIND, WIDE),
-    "resnest50_fast_2s1x64d": (224, (3, 4, 6, 3), BEFORE, NARROW),
+VARIANTS = {  # bottlenecks in each stage, where their average pool is, stem
+    "resnest14d": Variant((1, 1, 1, 1), BEHIND, NARROW),
+    "resnest26d": Variant((2, 2, 2, 2), BEHIND, NARROW),
+    "resnest50d": Variant((3, 4, 6, 3), BEHIND, NARROW),
+    "resnest101e": Variant((3, 4, 23, 3), BEHIND, WIDE, image_size=256),
+    "resnest200e": Variant((3, 24, 36, 3), BEHIND, WIDE, image_size=320),
+    "resnest269e": Variant((3, 30, 48, 8), BEHIND, WIDE, image_size=416),
+    "resnest50_fast_2s1x64d": Variant((3, 4, 6, 3), BEFORE, NARROW),
 }
 
-for variant, (size, *arguments) in VARIANTS.items():
-    row = {variant: tuple(arguments)}
-    family(row, name="resnest", paper="2004.08955", input_shape=(3, size, size), classes=1000)(resnet)
+family("resnest", resnet, VARIANTS, paper="2004.08955", input_shape=(3, 224, 224), classes=1000)

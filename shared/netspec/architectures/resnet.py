@@ -98,7 +98,6 @@ VARIANTS = {  # blocks in each stage, what they are made of, stem, block, channe
 }
 
 
-@family(VARIANTS, paper="1512.03385", input_shape=(3, 224, 224), classes=1000)
 def resnet(
     x: Tensor,
     classes: int,
@@ -126,3 +125,6 @@ def resnet(
             x = unit(x, channels, stride, chosen, next(survivals), name=f"stage{stage}.block{i}")
         channels *= 2
     return classify(x, classes, dropout)
+
+
+family("resnet", resnet, VARIANTS, paper="1512.03385", input_shape=(3, 224, 224), classes=1000)

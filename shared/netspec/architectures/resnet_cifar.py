@@ -30,4 +30,4 @@ BLOCKS = {  # in each of the three stages
 }
 VARIANTS = {name: ((n,) * 3, Parts(shortcut=option_a), stem, basic_block, 16) for name, n in BLOCKS.items()}
 
-family(VARIANTS, name="resnet_cifar", paper="1512.03385", input_shape=(3, 32, 32), classes=10)(resnet)
+family("resnet_cifar", resnet, VARIANTS, paper="1512.03385", input_shape=(3, 32, 32), classes=10)

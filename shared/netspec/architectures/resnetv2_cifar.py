@@ -67,10 +67,6 @@ SENETS = {
 }
 
 
-@family(SENETS, paper="1709.01507", input_shape=(3, 32, 32), classes=10)
-@family(RESNEXTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
-@family(WIDE_RESNETS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)
-@family(RESNETS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)
 def resnetv2_cifar(
     x: Tensor,
     classes: int,
@@ -90,3 +86,9 @@ def resnetv2_cifar(
     x = conv(x, make_divisible(stem * width), 3, bias=False, name="stem")
     x = stages(x, branch, make_divisible(channels * width), depths, unit, stochastic_depth)
     return classify(norm_act(x, act, name="norm"), classes, dropout)
+
+
+family("resnetv2_cifar", resnetv2_cifar, RESNETS, paper="1603.05027", input_shape=(3, 32, 32), classes=10)
+family("resnetv2_cifar", resnetv2_cifar, WIDE_RESNETS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)
+family("resnetv2_cifar", resnetv2_cifar, RESNEXTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
+family("resnetv2_cifar", resnetv2_cifar, SENETS, paper="1709.01507", input_shape=(3, 32, 32), classes=10)

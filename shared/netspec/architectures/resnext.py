@@ -12,4 +12,4 @@ VARIANTS = {  # bottlenecks in each stage, what they are made of
     "resnext101_32x8d": ((3, 4, 23, 3), Parts(groups=32, base_width=8)),
 }
 
-family(VARIANTS, name="resnext", paper="1611.05431", input_shape=(3, 224, 224), classes=1000)(resnet)
+family("resnext", resnet, VARIANTS, paper="1611.05431", input_shape=(3, 224, 224), classes=1000)

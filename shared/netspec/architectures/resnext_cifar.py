@@ -25,5 +25,5 @@ SENETS = {
     "seresnext29_4x64d": (DEPTHS, Parts(groups=4, base_width=64, attention=sixteenth), stem),
 }
 
-family(RESNEXTS, name="resnext_cifar", paper="1611.05431", input_shape=(3, 32, 32), classes=10)(resnet)
-family(SENETS, name="resnext_cifar", paper="1709.01507", input_shape=(3, 32, 32), classes=10)(resnet)
+family("resnext_cifar", resnet, RESNEXTS, paper="1611.05431", input_shape=(3, 32, 32), classes=10)
+family("resnext_cifar", resnet, SENETS, paper="1709.01507", input_shape=(3, 32, 32), classes=10)

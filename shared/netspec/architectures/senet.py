@@ -10,27 +10,13 @@ from functools import partial
 
 from netspec.architectures.resnet import Parts, deep_stem, resnet
 from netspec.functional import Pair, conv_bn, make_divisible, squeeze_excite
-from netspec.registry import family
+from netspec.registry import Variant, family
 from netspec.tracer import Tensor
 
 
 def sixteenth(x: Tensor) -> Tensor:
     """Squeeze and excitation with a sixteenth of the channels in between, in steps of 8."""
     return squeeze_excite(x, make_divisible(x.channels / 16), name="se")
-
-
-RESNET = Parts(attention=sixteenth)
-RESNEXT = Parts(groups=32, base_width=4, attention=sixteenth)
-
-VARIANTS = {  # bottlenecks in each stage, what they are made of
-    "seresnet50": ((3, 4, 6, 3), RESNET),
-    "seresnet101": ((3, 4, 23, 3), RESNET),
-    "seresnet152": ((3, 8, 36, 3), RESNET),
-    "seresnext50_32x4d": ((3, 4, 6, 3), RESNEXT),
-    "seresnext101_32x4d": ((3, 4, 23, 3), RESNEXT),
-}
-
-family(VARIANTS, name="senet", paper="1709.01507", input_shape=(3, 224, 224), classes=1000)(resnet)
 
 
 def doubling(x: Tensor, channels: int, kernel: Pair, stride: int, **settings: object) -> Tensor:
@@ -44,15 +30,19 @@ def wide_projection(x: Tensor, channels: int, stride: int) -> Tensor:
     return conv_bn(x, channels, 3 if stride > 1 else 1, stride, activation=None, name="shortcut")
 
 
+RESNET = Parts(attention=sixteenth)
+RESNEXT = Parts(groups=32, base_width=4, attention=sixteenth)
 SENET = Parts(  # 64 groups of 4 channels in stage 1, from a 1x1 convolution onto half of them
     groups=64, base_width=2, spatial=doubling, attention=sixteenth, shortcut=wide_projection
 )
 
-family(
-    {"senet154": ((3, 8, 36, 3), SENET, partial(deep_stem, channels=64))},
-    name="senet",
-    paper="1709.01507",
-    input_shape=(3, 224, 224),
-    classes=1000,
-    dropout=0.2,
-)(resnet)
+VARIANTS = {  # bottlenecks in each stage, what they are made of, stem
+    "seresnet50": Variant((3, 4, 6, 3), RESNET),
+    "seresnet101": Variant((3, 4, 23, 3), RESNET),
+    "seresnet152": Variant((3, 8, 36, 3), RESNET),
+    "seresnext50_32x4d": Variant((3, 4, 6, 3), RESNEXT),
+    "seresnext101_32x4d": Variant((3, 4, 23, 3), RESNEXT),
+    "senet154": Variant((3, 8, 36, 3), SENET, partial(deep_stem, channels=64), dropout=0.2),
+}
+
+family("senet", resnet, VARIANTS, paper="1709.01507", input_shape=(3, 224, 224), classes=1000)

@@ -65,7 +65,6 @@ VARIANTS = {  # channels of the stem, blocks in each stage
 }
 
 
-@family(VARIANTS, paper="2003.13630", input_shape=(3, 224, 224), classes=1000)
 def tresnet(
     x: Tensor,
     classes: int,
@@ -88,3 +87,6 @@ def tresnet(
             stride = 2 if stage > 1 and i == 0 else 1
             x = unit(x, width, stride, attention, next(survivals), name=f"stage{stage}.block{i}")
     return classify(x, classes, dropout)
+
+
+family("tresnet", tresnet, VARIANTS, paper="2003.13630", input_shape=(3, 224, 224), classes=1000)

@@ -46,12 +46,16 @@ def classifier(x: Tensor, classes: int, dropout: float, norm: Callable[..., Tens
     return dense(x, classes, "fc8")
 
 
-@family(VARIANTS, paper="1409.1556", input_shape=(3, 224, 224), classes=1000)
 def vgg(x: Tensor, classes: int, depths: tuple[int, ...], with_norm: bool, *, dropout: float = 0.5) -> Tensor:
     return classifier(features(x, depths, with_norm), classes, dropout)
 
 
-@family({"vgg19_cifar": ((2, 2, 4, 4, 4),)}, paper="1409.1556", input_shape=(3, 32, 32), classes=10)
+family("vgg", vgg, VARIANTS, paper="1409.1556", input_shape=(3, 224, 224), classes=1000)
+
+
 def vgg_cifar(x: Tensor, classes: int, depths: tuple[int, ...], *, dropout: float = 0.5) -> Tensor:
     """Seed 1's: batch norm after every layer, the last dense one included."""
     return classifier(features(x, depths, with_norm=True), classes, dropout, norm=batch_norm)
+
+
+family("vgg", vgg_cifar, {"vgg19_cifar": ((2, 2, 4, 4, 4),)}, paper="1409.1556", input_shape=(3, 32, 32), classes=10)

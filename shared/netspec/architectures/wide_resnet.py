@@ -18,7 +18,6 @@ VARIANTS = {  # depth, width
 }
 
 
-@family(VARIANTS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)
 def wide_resnet(
     x: Tensor,
     classes: int,
@@ -38,3 +37,6 @@ def wide_resnet(
     depths = ((depth - 4) // 6,) * 3
     x = stages(x, branch, 16 * width, depths, partial(preactivated, activation=act), stochastic_depth)
     return classify(norm_act(x, act, name="norm"), classes)
+
+
+family("wide_resnet", wide_resnet, VARIANTS, paper="1605.07146", input_shape=(3, 32, 32), classes=10)

@@ -41,7 +41,6 @@ def xception_block(
     return add(y, x)
 
 
-@family({"xception": ()}, paper="1610.02357", input_shape=(3, 299, 299), classes=1000)
 def xception(x: Tensor, classes: int, *, activation: str = "relu", dropout: float = 0.0) -> Tensor:
     act = activation_of(activation)
     x = conv_bn(x, 32, 3, 2, padding=0, activation=act, name="stem.conv1")
@@ -54,3 +53,6 @@ def xception(x: Tensor, classes: int, *, activation: str = "relu", dropout: floa
     x = act(separable_conv(x, 1536, name="head.conv1"))
     x = act(separable_conv(x, 2048, name="head.conv2"))
     return classify(x, classes, dropout)
+
+
+family("xception", xception, {"xception": ()}, paper="1610.02357", input_shape=(3, 299, 299), classes=1000)

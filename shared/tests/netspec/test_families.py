@@ -103,6 +103,12 @@ def test_a_family_has_a_file_of_its_name():
     assert set(FAMILIES) == {file.stem for file in FILES} - {"__init__"}
 
 
+def test_a_row_has_a_size_and_classes_of_its_own():
+    assert find("nat_m4").input_shape == (3, 240, 240)
+    assert (find("nat_m3").classes, find("nat_m3_cifar10").classes) == (1000, 10)
+    assert find("resnest101e").input_shape == (3, 256, 256)
+
+
 def test_variants_have_defaults_of_their_own():
     assert find("efficientnet_b0").options["dropout"] == 0.2
     assert find("efficientnet_b7").options["dropout"] == 0.5

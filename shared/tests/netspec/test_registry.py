@@ -220,7 +220,7 @@ def test_no_file_but_a_folder(tmp_path):
 
 def test_an_architecture_is_registered_once():
     with pytest.raises(ValueError, match="two architectures are named 'lenet5'"):
-        family({"lenet5": ()}, paper="-", input_shape=(3, 8, 8), classes=1)(lambda x, classes: x)
+        family("odds", lambda x, classes: x, {"lenet5": ()}, paper="-", input_shape=(3, 8, 8), classes=1)
 
 
 def test_user_errors_are_one_family():
