@@ -22,7 +22,7 @@ from netspec.init import probe_weights
 from netspec.limits import ONNX_BYTES, check_onnx_size, onnx_size
 from netspec.reduce import reduced
 from onnx_impl import build, export_onnx
-from onnx_impl.evaluate import evaluate_onnx
+from onnx_impl.evaluation import evaluate
 from onnx_impl.judge import reference_forward
 from onnx_impl.measure import probe
 from onnx_impl.model import NEWEST_OPSET, OLDEST_OPSET
@@ -241,18 +241,18 @@ def changed(path, target, **properties):
 
 
 def test_an_evaluation_takes_the_data_that_the_file_names(of_digits, tmp_path):
-    assert evaluate_onnx(of_digits).top1 == evaluate_onnx(of_digits, "digits").top1
+    assert evaluate(of_digits).top1 == evaluate(of_digits, "digits").top1
     other = changed(of_digits, tmp_path / "other.onnx", data="flowers")
     with pytest.raises(DataError, match="flowers.*give --data"):
-        evaluate_onnx(other, isolate=False)
-    assert evaluate_onnx(other, "digits", isolate=False).top1 == evaluate_onnx(of_digits).top1
+        evaluate(other, isolate=False)
+    assert evaluate(other, "digits", isolate=False).top1 == evaluate(of_digits).top1
 
 
 def test_an_evaluation_compares_classes_and_their_order(of_digits, tmp_path):
     for names, message in (("9876543210", "in another order"), ("abcdefghij", "not those of|other ones")):
         other = changed(of_digits, tmp_path / "other.onnx", classes=json.dumps(list(names)))
         with pytest.raises(DataError, match=message):
-            evaluate_onnx(other, isolate=False)
+            evaluate(other, isolate=False)
 
 
 def test_an_evaluation_has_the_guards_of_a_prediction(of_digits, tmp_path):
@@ -260,7 +260,7 @@ def test_an_evaluation_has_the_guards_of_a_prediction(of_digits, tmp_path):
     content[len(content) // 2] ^= 1
     (tmp_path / "flipped.onnx").write_bytes(content)
     with pytest.raises(DataError, match="content_sha256"):
-        evaluate_onnx(tmp_path / "flipped.onnx")
+        evaluate(tmp_path / "flipped.onnx")
     with pytest.raises(ModelError, match="content_sha256"):
         Classifier(tmp_path / "flipped.onnx")
 

@@ -23,7 +23,7 @@ from training_sides import framework as loaded
 from trainspec.data import find_data
 from trainspec.evaluation import read_run
 from trainspec.recipes import Recipe, override
-from trainspec.task import Task
+from trainspec.task import Asked, Task
 from trainspec.training import train
 
 HEADS = {"logits": 1.0, "aux1": 0.3, "side.aux2": 0.5}
@@ -186,8 +186,8 @@ def test_a_run_with_heads(framework, tmp_path, capsys):
     recipe = override(Recipe(batch=200, epochs=1, precision="fp64"), {"data.image_size": 12, "schedule.peak": 0.01})
     data = find_data("digits", notice=print).load(12, recipe.seed)
     graph = headed(classes=10)
-    task = Task("headed", graph, initial_weights(graph), data, "digits", recipe, out=tmp_path)
-    folder = train(task, loaded(framework))
+    task = Task("headed", graph, initial_weights(graph), data, "digits", recipe)
+    folder = train(task, loaded(framework), Asked(out=tmp_path)).folder
     _, read, trained = read_run(folder)
     assert read == graph
     assert not [name for name in graph.params if np.array_equal(trained[name], task.weights[name])]

@@ -32,7 +32,7 @@ OWN_FRAMEWORK = {  # package -> the frameworks it may import
     "onnx_impl": {"onnx", "onnxruntime"},
 }
 MODULES_OF_ONE_BUILDER = {"keras_impl": {"gradients", "kernels", "network", "quiet"}}
-EXPORTERS = {"export", "__main__"}  # the modules of a framework that may import the ONNX builder
+EXPORTERS = {"export", "commands"}  # the modules of a framework that may import the ONNX builder
 
 
 def folder(package: str) -> Path:
@@ -120,6 +120,16 @@ def test_nobody_imports_anothers_framework(package):
     for name, tree in modules(package).items():
         odd = imports(tree) & FRAMEWORKS - OWN_FRAMEWORK[package]
         assert not odd, f"{package}.{name} imports {odd}"
+
+
+COMMAND_LINES = {"deploy.options", "deploy.__main__", "netspec.__main__", "parity.__main__"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_command_line_is_seen_by_commands_alone(package):
+    """Everything else takes values, so that a notebook can do it too."""
+    seen = {f"{package}.{name}" for name, tree in modules(package).items() if "argparse" in imports(tree)}
+    assert seen <= COMMAND_LINES
 
 
 def test_parity_imports_frameworks_only_in_its_runners():

@@ -13,7 +13,7 @@ from samples import class_files, write_folder
 import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
-from diptych.errors import DataError, DiptychError, GraphError, UnknownNameError
+from diptych.errors import DataError, DiptychError, GraphError
 from trainspec.agreement import compare_runs
 
 EXPORTERS = {
@@ -100,7 +100,7 @@ def test_a_run_has_weights_and_a_form_of_its_own(runs, tmp_path):
         (["--weights", "w.safetensors"], "weights of its own"),
         (["--num-classes", "3"], "cannot be chosen"),
     ):
-        with pytest.raises(UnknownNameError, match=message):
+        with pytest.raises(DiptychError, match=message):
             onnx_impl.__main__.main(["export", run, *argv])
     with pytest.raises(DataError, match="not the folder of a run"):
         onnx_impl.__main__.main(["export", str(tmp_path)])

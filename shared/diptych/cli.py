@@ -1,16 +1,63 @@
 """Where a command line is read, and where a user's mistake becomes one line and an exit status."""
 
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from deploy import options, shell
 from diptych.errors import DiptychError, UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """An argument of a command, as `argparse` takes it: its names or its place, and what is said of it."""
+
+    names: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def option(*names: str, **settings: Any) -> Option:
+    """An argument of a command."""
+    return Option(names, settings)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a program; `run` takes the values of the options by their names."""
+
+    name: str
+    help: str
+    options: tuple[Option, ...]
+    run: Callable[..., int | None]
 
 
 class Parser(options.Parser):
     """An argument parser whose mistakes are a user's like any other: one line, no usage text."""
 
     mistake = UsageError
+
+
+def values_of(options: Sequence[Option], argv: Sequence[str], program: str = "") -> dict[str, Any]:
+    """The values of a command line by name. Raises `UsageError`."""
+    parser = Parser(prog=program)
+    _add(parser, options)
+    return vars(parser.parse_args(argv))
+
+
+def run_command(program: str, description: str, commands: Sequence[Command], argv: Sequence[str]) -> int | None:
+    """Run the command that a command line names; its exit status. Raises `UsageError`."""
+    parser = Parser(prog=program, description=description)
+    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in commands:
+        _add(choices.add_parser(command.name, help=command.help), command.options)
+    values = vars(parser.parse_args(argv))
+    chosen = {command.name: command for command in commands}[values.pop("command")]
+    return chosen.run(**values)
+
+
+def _add(parser: Parser, options: Sequence[Option]) -> None:
+    for one in options:
+        parser.add_argument(*one.names, **one.settings)
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from deploy.shell import say
 from diptych import cli
@@ -11,16 +12,16 @@ from diptych.cli import Parser
 from diptych.errors import UnknownNameError
 from netspec import table
 from netspec.graph import Graph
-from netspec.options import add_form_options, form_of, image_size, name_or_path, path
+from netspec.options import FORM_OPTIONS, form_of, image_size, name_or_path, path
 from netspec.registry import Architecture, architecture, find, list_architectures, matching, resolve
 
 
 def main(argv: Sequence[str]) -> None:
     options = read(argv)
     if options.diagram:
-        draw(resolve(options.diagram, **form_of(options)), options.out or Path(f"{Path(options.diagram).stem}.svg"))
+        draw(resolve(options.diagram, **form(options)), options.out or Path(f"{Path(options.diagram).stem}.svg"))
     elif options.show:
-        show(options.show, resolve(options.show, **form_of(options)), as_json=options.json)
+        show(options.show, resolve(options.show, **form(options)), as_json=options.json)
     else:
         entries = [(entry, architecture(entry.name)) for entry in selected(options)]
         if options.json:
@@ -38,11 +39,16 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
         reader.error("--out says where --diagram goes, and there is none")
     if options.json and options.diagram:
         reader.error("--json is for the list or --show; --diagram draws SVG")
-    if form_of(options) and not (options.show or options.diagram):
+    if form(options) and not (options.show or options.diagram):
         reader.error("--num-classes, --in-channels, --image-size and --option are for --show and --diagram")
     if (options.show or options.diagram) and any(value is not None for value in filters):
         reader.error("PATTERN, --family, --size and --seed-row are for the list; --show and --diagram take one ARCH")
     return options
+
+
+def form(options: argparse.Namespace) -> dict[str, Any]:
+    """Which form of a network is meant."""
+    return form_of(options.num_classes, options.in_channels, options.image_size, options.option)
 
 
 def parser() -> Parser:
@@ -62,7 +68,8 @@ def parser() -> Parser:
     )
     only.add_argument("--diagram", type=name_or_path, metavar="ARCH", help="its blocks, drawn into an SVG file")
     one.add_argument("--out", type=path, metavar="FILE", help="of --diagram; default: ARCH.svg")
-    add_form_options(one)
+    for option in FORM_OPTIONS:
+        one.add_argument(*option.names, **option.settings)
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
     return parser
 

@@ -30,25 +30,33 @@ class Network:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """What ARCH means. Raises `UnknownNameError`, and `GraphError` or `ShapeError` for a graph that will not do."""
+    def read(cls, text: str | Graph) -> Self:
+        """What ARCH means, or a graph.
+
+        Raises `UnknownNameError`, and `GraphError` or `ShapeError` for a graph that cannot be used.
+        """
+        if isinstance(text, Graph):
+            return cls._finished(text, text.name, ())
         if text in list_architectures() or not (text.endswith(".json") or Path(text).is_dir()):
             entry = find(text)
             return cls(text, entry.family, max(entry.input_shape[1:]))
         is_run = Path(text).is_dir()
         file = str(Path(text) / "graph.json") if is_run else text
-        graph = resolve(file)
+        notes = (f"only the network of {text} is used: its data, recipe and weights are not",) if is_run else ()
+        return cls._finished(resolve(file), file, notes)
+
+    @classmethod
+    def _finished(cls, graph: Graph, file: str, notes: tuple[str, ...]) -> Self:
         if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
             raise ShapeError(f"{file} takes images of the shape {graph.input_shape}; data sets are read as squares")
         base = graph.name.partition("(")[0]  # without its options
         family = find(base).family if base in list_architectures() else ""
         slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"
-        notes = (f"only the network of {text} is used: its data, recipe and weights are not",) if is_run else ()
         return cls(slug, family, graph.input_shape[1], graph, file, notes)
 
-    def check_recipe(self, which: str) -> None:
+    def check_recipe(self, which: str | Recipe) -> None:
         """Raise `RecipeError` where no collection can have a recipe for it."""
-        if not self.family and which in COLLECTIONS:
+        if not self.family and isinstance(which, str) and which in COLLECTIONS:
             raise RecipeError(
                 f"{self.source}: {self.name} is not in the zoo, so there is no recipe; give --recipe FILE"
             )

@@ -1,6 +1,5 @@
 """How good a network is: its predictions over a split, in no framework's terms."""
 
-import argparse
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import first_line
 from deploy.shell import say
+from diptych.cli import option
 from diptych.errors import DataError
 from diptych.files import replacing
 from diptych.reading import read_bytes
@@ -67,48 +67,41 @@ class Judged:
     constants: Constants
 
 
-def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the three evaluation commands."""
-    parser.add_argument("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy")
-    parser.add_argument("--unfinished", action="store_true", help="take a run that did not reach its end, too")
-    parser.add_argument("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree")
+EVALUATE_OPTIONS = (  # of the three evaluation commands
+    option("--data", type=name_or_path, metavar="D", help="as for training; default: what the run or the file names"),
+    option("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy"),
+    option("--unfinished", action="store_true", help="take a run that did not reach its end, too"),
+    option("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree"),
+)
+RUN_OPTIONS = (option("run", type=path, metavar="RUN"), *EVALUATE_OPTIONS)
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the commands that evaluate a run."""
-    parser.add_argument("folder", type=path, metavar="RUN")
-    parser.add_argument("--data", type=name_or_path, metavar="D", help="as for training; default: the run's own")
-    add_evaluate_options(parser)
-
-
-def judge(arguments: argparse.Namespace) -> Judged:
-    """The run that the options name, and its images. Raises the `DiptychError` of whatever cannot be used."""
-    run, graph, weights = read_run(arguments.folder, unfinished=arguments.unfinished)
-    data = Recorded.of(run).load(arguments.data, graph.input_shape[1], run.recipe.seed)
+def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) -> Judged:
+    """The run in a folder, and its images. Raises the `DiptychError` of whatever cannot be used."""
+    run, graph, weights = read_run(folder, unfinished=unfinished)
+    found = Recorded.of(run).load(data, graph.input_shape[1], run.recipe.seed)
     outputs = graph.shapes[graph.outputs[0]]
-    if outputs != (len(data.classes),) or graph.input_shape[0] != data.image_shape[2]:
+    if outputs != (len(found.classes),) or graph.input_shape[0] != found.image_shape[2]:
         raise DataError(
-            f"{arguments.folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
-            f"{data.label} has {data.image_shape[2]} and {len(data.classes)}; give --data D"
+            f"{folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
+            f"{found.label} has {found.image_shape[2]} and {len(found.classes)}; give --data D"
         )
-    read_against(arguments.against, len(data.test))
-    return Judged(run, graph, weights, data.test, constants_of(run, data))
+    return Judged(run, graph, weights, found.test, constants_of(run, found))
 
 
-def evaluate_run(judged: Judged, arguments: argparse.Namespace, framework: Framework) -> None:
+def evaluate_run(judged: Judged, framework: Framework) -> Evaluation:
     """Top-1 of a run's weights, in float32 in `framework`, over the images that it is judged on."""
     deployed = framework.deploy(judged.graph, judged.weights, None)
-    evaluation = evaluate(deployed.logits, judged.split, judged.constants)
-    report(evaluation, arguments, arguments.folder / f"predictions-{framework.name}.npy")
+    return evaluate(deployed.logits, judged.split, judged.constants)
 
 
-def report(evaluation: Evaluation, arguments: argparse.Namespace, default: Path) -> None:
-    """Keep an evaluation's predictions, print it, and compare it with `--against`."""
-    other = read_against(arguments.against, len(evaluation.predictions))
-    save_predictions(evaluation, arguments.predictions or default)  # first: a pipe that has ended may end the command
+def report(evaluation: Evaluation, predictions: Path, against: Path | None) -> None:
+    """Keep an evaluation's predictions, print it, and compare it with those in the file `against`."""
+    other = read_against(against, len(evaluation.predictions))
+    save_predictions(evaluation, predictions)  # first: a pipe that has ended may end the command
     say(evaluation)
     if other is not None:
-        say(f"agrees with {arguments.against} on {agreement(evaluation.predictions, other):.3f} % of the images")
+        say(f"agrees with {against} on {agreement(evaluation.predictions, other):.3f} % of the images")
 
 
 def read_against(file: Path | None, images: int) -> NDArray[np.int64] | None:

@@ -1,9 +1,5 @@
-"""What a training command was asked to do, worked out before any framework is loaded."""
+"""What is trained, on what and how: worked out before any framework is loaded."""
 
-import argparse
-import shlex
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +9,7 @@ from numpy.typing import NDArray
 
 from deploy.contract import Contract
 from deploy.shell import say
+from diptych.cli import option
 from diptych.errors import WeightsError
 from diptych.reading import check_file
 from netspec import Graph, explicit_noise, initial_weights, without_heads
@@ -28,7 +25,8 @@ from trainspec.limits import check_folder, check_limits
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
 from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot
-from trainspec.recipes import Recipe, add_train_options, read_train_options
+from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
+from trainspec.recipes.options import OWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +44,7 @@ class Task:
     recipe: Recipe
     budget: float | None = None
     threads: int | None = None
-    out: Path = Path("runs")
-    command: str = ""
-    notes: tuple[str, ...] = ()
-    recipe_name: str = "of its own"
+    recipe_name: str = OWN
 
     @property
     def batch_size(self) -> int:
@@ -111,21 +106,31 @@ class Task:
         ).properties()
 
 
-def add_task_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the training commands."""
-    parser.add_argument(
-        "architecture",
+@dataclass(frozen=True)
+class Asked:
+    """How a run was asked for: `command` as a person typed it, `notes` for its readers, and where its folder goes."""
+
+    command: str = ""
+    notes: tuple[str, ...] = ()
+    out: Path = Path("runs")
+
+
+TASK_OPTIONS = (
+    option(
+        "network",
         type=name_or_path,
         metavar="ARCH",
         help="an architecture's name; or a .json file of a graph, or a RUN, to train its network anew",
-    )
-    add_train_options(parser)
+    ),
+    *TRAIN_OPTIONS,
+)
 
 
-def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] | None = None) -> Task:
+def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
     """Find the data and the recipe, draw or read the first weights; what happens to the data is printed at once.
 
-    Raises the `DiptychError` of whatever cannot be used, before anything is written.
+    `source` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. Raises the `DiptychError`
+    of whatever cannot be used, before anything is written.
     """
     notes: list[str] = []
 
@@ -133,8 +138,7 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
         notes.append(text)
         say(f"*** {text} ***")
 
-    network = Network.read(arguments.architecture)
-    options = read_train_options(arguments)
+    network = Network.read(source)
     network.check_recipe(options.recipe)
     options.check(network.name, network.family)
     if options.weights:
@@ -160,7 +164,7 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
     weights = initial_weights(graph, recipe.seed, recipe.init)
     if options.weights:
         weights = fit_weights(graph, options.weights, weights, notice)
-    return Task(
+    task = Task(
         architecture=network.name,
         graph=graph,
         weights=weights,
@@ -169,8 +173,6 @@ def read_task(arguments: argparse.Namespace, program: str, argv: Sequence[str] |
         recipe=recipe,
         budget=options.budget,
         threads=options.threads,
-        out=options.out,
-        command=shlex.join(["python", "-m", program, *(sys.argv[1:] if argv is None else argv)]),
-        notes=(*notes, *data.notes),
         recipe_name=options.recipe_name(network.name, network.family, found.name),
     )
+    return task, Asked(command, (*notes, *data.notes), options.out)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from diptych.files import write_bytes
 from diptych.stopping import check
@@ -16,13 +15,13 @@ from trainspec.pace import Pace
 from trainspec.runs import Run
 from trainspec.schedules import Place
 from trainspec.state import TrainState
-from trainspec.task import Task
+from trainspec.task import Asked, Task
 from trainspec.trainer import Framework, Step, Trainer
 from trainspec.watch import Watch
 
 
-def train(task: Task, framework: Framework) -> Path:
-    """Train, evaluate and export; returns the run's folder.
+def train(task: Task, framework: Framework, asked: Asked) -> Run:
+    """Train, evaluate and export.
 
     Ctrl-C or another signal (`diptych.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
     run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
@@ -38,13 +37,13 @@ def train(task: Task, framework: Framework) -> Path:
         framework=framework.name,
         data_name=task.data.name,
         data_label=task.data.label,
-        command=task.command,
+        command=asked.command,
         device=machine.label,
         precision=machine.precision,
         threads=machine.threads,
         packages=framework.packages,
-        notes=(*task.notes, *machine.notes, *host_notes(task)),
-        out=task.out,
+        notes=(*asked.notes, *machine.notes, *host_notes(task)),
+        out=asked.out,
     )
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
@@ -63,7 +62,7 @@ def train(task: Task, framework: Framework) -> Path:
             training.watch.say("interrupted: keeping what there is")
             keep(training, framework)
             raise
-    return run.folder
+    return run
 
 
 def steps_of_epoch(

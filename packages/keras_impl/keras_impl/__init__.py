@@ -10,6 +10,7 @@ from deploy.lazy import lazy
 from keras_impl.quiet import import_keras, watch_for_keras
 
 if TYPE_CHECKING:
+    from keras_impl.commands import evaluate as evaluate, train as train
     from keras_impl.export import export_onnx as export_onnx
     from keras_impl.model import build as build
     from keras_impl.weights import (
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
         set_weights as set_weights,
     )
 
-__all__ = ["build", "export_onnx", "get_weights", "load_weights", "save_weights", "set_weights"]
+__all__ = [
+    "build",
+    "evaluate",
+    "export_onnx",
+    "get_weights",
+    "load_weights",
+    "save_weights",
+    "set_weights",
+    "train",
+]
 
 _find, __dir__ = lazy(
     __name__,
+    commands=("evaluate", "train"),
     export=("export_onnx",),
     model=("build",),
     weights=("get_weights", "load_weights", "save_weights", "set_weights"),

@@ -1,76 +1,14 @@
 """`python -m keras_impl train | evaluate | export`: networks in Keras."""
 
-import argparse
-import os
 from collections.abc import Sequence
 
-from deploy.shell import say
 from diptych import cli
-from diptych.stopping import between_steps
-from keras_impl.quiet import check_backend, import_keras
-
-# What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
 
 
 def main(argv: Sequence[str]) -> int | None:
-    from diptych.cli import Parser
-    from netspec.options import add_export_options
-    from trainspec.evaluation import add_run_options
-    from trainspec.task import add_task_options
+    from keras_impl.commands import LIBRARY  # here, so that Ctrl-C is answered while it is imported
 
-    parser = Parser(prog="keras_impl", description="Networks in Keras.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train, evaluate and export a network into a run's folder")
-    add_task_options(train)
-    train.set_defaults(run=run_train)
-    evaluate = commands.add_parser("evaluate", help="the accuracy of a run's weights over its test split")
-    add_run_options(evaluate)
-    evaluate.set_defaults(run=run_evaluate)
-    export = commands.add_parser("export", help="write an ONNX file by tf2onnx and verify it against the model")
-    add_export_options(export)
-    export.set_defaults(run=run_export)
-    options = parser.parse_args(argv)
-    check_backend()
-    status: int | None = options.run(options)
-    return status
-
-
-@between_steps()
-def run_train(options: argparse.Namespace) -> None:
-    from trainspec.task import read_task
-
-    task = read_task(options, "keras_impl")
-    import_keras()
-    from keras_impl.trainer import KERAS
-    from trainspec.training import train
-
-    train(task, KERAS)
-
-
-@between_steps()
-def run_evaluate(options: argparse.Namespace) -> None:
-    from trainspec.evaluation import evaluate_run, judge
-
-    judged = judge(options)
-    import_keras()
-    from keras_impl.trainer import KERAS
-
-    evaluate_run(judged, options, KERAS)
-
-
-@between_steps()
-def run_export(options: argparse.Namespace) -> None:
-    from onnx_impl.chosen import chosen
-
-    what = chosen(options, "keras")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its Winograd convolutions round too coarsely to judge by
-    import_keras()
-    import keras_impl
-    from keras_impl.export import OPSET
-
-    model, opset = keras_impl.build(what.graph, weights=what.weights), options.opset or OPSET
-    difference = keras_impl.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
-    say(f"{what.path}: opset {opset}, differs from Keras by {difference}")
+    return LIBRARY.main(argv)
 
 
 if __name__ == "__main__":

@@ -15,29 +15,39 @@ from onnx import ModelProto
 import onnx_impl
 from diptych.errors import ExportError
 from keras_impl.kernels import exporting, on_tensorflow
-from keras_impl.model import assemble, channels_last
+from keras_impl.model import assemble, build, channels_last
 from keras_impl.network import Network, network_of, spec_of
 from keras_impl.weights import get_weights, set_weights
 from netspec import without_noise
 from netspec.compare import Difference
 from netspec.graph import IMAGE
 from netspec.layout import to_channels_last
+from onnx_impl.chosen import of_run
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
+from trainspec.runs import Run
 
 OPSET = 17
 COUNTED = re.compile(r"__\d+$")  # how tf2onnx makes names that are its own
 
 
 def export_onnx(
-    model: keras.Model, path: str | os.PathLike[str], *, opset: int = OPSET, metadata: Mapping[str, str] | None = None
+    model: keras.Model | Run,
+    path: str | os.PathLike[str],
+    *,
+    opset: int = OPSET,
+    metadata: Mapping[str, str] | None = None,
 ) -> Difference:
     """Export a built model with tf2onnx from a frozen function, verify and write it; in float32, whatever it is in.
 
-    Input `image` `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
+    A run has its trained weights exported, with what its own `model.onnx` says of itself. Input `image`
+    `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
     against the model at batch 1 and 7; returns the difference that was found. Raises `GraphError` for a model
     that is not a network alone, and `ExportError`, and then leaves no file.
     """
+    if isinstance(model, Run):
+        what = of_run(model.folder, "keras")
+        model, metadata = build(what.graph, weights=what.weights), {**what.metadata, **(metadata or {})}
     network = deployed(model)
     return write_verified(convert(network, opset), spec_of(network), partial(forward, network), path, metadata or {})
 

@@ -11,7 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_impl.augment import Resident
-from keras_impl.evaluate import Deployed
+from keras_impl.deployed import Deployed
 from keras_impl.gradients import compiled, with_gradients
 from keras_impl.kernels import Tensor
 from keras_impl.machine import Machine, choose_machine

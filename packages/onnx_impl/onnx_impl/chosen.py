@@ -1,9 +1,9 @@
 """What an export command is to write: a network by its name, a graph from a file, or what a run has trained."""
 
-import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError
@@ -12,7 +12,6 @@ from diptych.errors import DataError, UsageError
 from netspec import Graph, inference, list_architectures, load_weights
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
-from netspec.options import form_of, network_of
 from netspec.registry import resolve
 from netspec.weights import weights_hash
 from onnx_impl.measure import probe
@@ -32,38 +31,59 @@ class Chosen:
     path: Path
 
 
-def chosen(options: argparse.Namespace, framework: str, notice: Callable[[str], None] = print) -> Chosen:
-    """What the options of an export name; `notice` is told what the user may not expect.
+def chosen(
+    network: str,
+    framework: str,
+    *,
+    form: Mapping[str, Any],
+    description: Mapping[str, Any],
+    weights: Path | None = None,
+    out: Path | None = None,
+    unfinished: bool = False,
+    notice: Callable[[str], None] = print,
+) -> Chosen:
+    """What an export is asked for: `form` as `netspec.options.form_of` gives it, `description` by `DESCRIPTION`.
 
-    Raises the `DiptychError` of whatever cannot be used, before weights are made.
+    `notice` is told what the user may not expect. Raises the `DiptychError` of whatever cannot be used, before weights
+    are made.
     """
-    named = options.network.endswith(".json") or options.network in list_architectures()
-    if Path(options.network).is_dir() and not named:
-        return _of_run(Path(options.network), options, framework)
-    graph = network_of(options)
+    named = network.endswith(".json") or network in list_architectures()
+    if Path(network).is_dir() and not named:
+        if weights:
+            raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
+        if given := [f"--{key}" for key, value in description.items() if value is not None]:
+            raise UsageError(f"{network} says itself what its images are: leave {', '.join(given)} out")
+        return of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
+    graph = resolve(network, **form)
     check_onnx_size(graph)
-    contract = describe(graph, **{key: getattr(options, key) for key in DESCRIPTION})
-    if not options.weights:
+    contract = describe(graph, **description)
+    if not weights:
         notice(f"no --weights: the file will have {PROBE_WEIGHTS}")
         contract = replace(contract, weights=PROBE_WEIGHTS)
-    weights = load_weights(graph, options.weights, notice=notice) if options.weights else probe(graph)
-    deployed = {name: weights[name] for name in inference(graph).params}
+    given_weights = load_weights(graph, weights, notice=notice) if weights else probe(graph)
+    deployed = {name: given_weights[name] for name in inference(graph).params}
     metadata = replace(contract, weights_sha256=weights_hash(deployed)).properties()
-    return Chosen(graph, weights, metadata, options.out or Path("exports") / f"{graph.name}-{framework}.onnx")
+    return Chosen(graph, given_weights, metadata, out or Path("exports") / f"{graph.name}-{framework}.onnx")
 
 
-def _of_run(folder: Path, options: argparse.Namespace, framework: str) -> Chosen:
-    """With the metadata of the model that the run shipped: its classes, and how images are prepared."""
-    _, graph, weights = read_run(folder, unfinished=options.unfinished)
-    if options.weights:
-        raise UsageError(f"{folder} has weights of its own: leave --weights out, or name the architecture")
-    if given := [f"--{key}" for key in DESCRIPTION if getattr(options, key) is not None]:
-        raise UsageError(f"{folder} says itself what its images are: leave {', '.join(given)} out")
-    graph = resolve(graph, **form_of(options))
+def of_run(
+    folder: Path,
+    framework: str,
+    *,
+    form: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    unfinished: bool = False,
+) -> Chosen:
+    """The network of a run, with the metadata of the model that it shipped: its classes, and how images are prepared.
+
+    Raises the `DiptychError` of what cannot be used.
+    """
+    _, graph, weights = read_run(folder, unfinished=unfinished)
+    graph = resolve(graph, **(form or {}))
     try:
-        shipped = inspect(read_model(folder, unfinished=options.unfinished), folder / "model.onnx").contract
+        shipped = inspect(read_model(folder, unfinished=unfinished), folder / "model.onnx").contract
     except DeployError as error:
         network = f"{folder / 'graph.json'} with --weights {folder / 'weights.safetensors'}"
         raise DataError(f"{folder}: model.onnx cannot be used ({error}); or export {network}") from None
     metadata = replace(shipped, content_sha256="").properties()
-    return Chosen(graph, weights, metadata, options.out or folder / "proof" / f"{framework}.onnx")
+    return Chosen(graph, weights, metadata, out or folder / "proof" / f"{framework}.onnx")

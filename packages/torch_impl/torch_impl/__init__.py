@@ -6,6 +6,7 @@ from deploy import __version__ as __version__
 from deploy.lazy import lazy
 
 if TYPE_CHECKING:
+    from torch_impl.commands import evaluate as evaluate, train as train
     from torch_impl.export import export_onnx as export_onnx
     from torch_impl.model import build as build
     from torch_impl.weights import (
@@ -15,10 +16,20 @@ if TYPE_CHECKING:
         set_weights as set_weights,
     )
 
-__all__ = ["build", "export_onnx", "get_weights", "load_weights", "save_weights", "set_weights"]
+__all__ = [
+    "build",
+    "evaluate",
+    "export_onnx",
+    "get_weights",
+    "load_weights",
+    "save_weights",
+    "set_weights",
+    "train",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
+    commands=("evaluate", "train"),
     export=("export_onnx",),
     model=("build",),
     weights=("get_weights", "load_weights", "save_weights", "set_weights"),

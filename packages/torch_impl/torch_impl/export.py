@@ -16,23 +16,33 @@ import onnx_impl
 from deploy.errors import first_line
 from diptych.errors import ExportError
 from netspec.compare import Difference
+from onnx_impl.chosen import of_run
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from torch_impl.model import Network, build
 from torch_impl.weights import SPEC, constants_of, get_weights, spec_of, unwrapped
+from trainspec.runs import Run
 
 OPSET = 18  # what the exporter writes without converting afterwards
 
 
 def export_onnx(
-    model: nn.Module, path: str | os.PathLike[str], *, opset: int = OPSET, metadata: Mapping[str, str] | None = None
+    model: nn.Module | Run,
+    path: str | os.PathLike[str],
+    *,
+    opset: int = OPSET,
+    metadata: Mapping[str, str] | None = None,
 ) -> Difference:
     """Export a built module with `torch.onnx.export(dynamo=True)`, verify and write it.
 
-    Input `image` `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
+    A run has its trained weights exported, with what its own `model.onnx` says of itself. Input `image`
+    `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
     against the module at batch 1 and 7; returns the difference that was found. Raises `ExportError`, and
     then leaves no file.
     """
+    if isinstance(model, Run):
+        what = of_run(model.folder, "torch")
+        model, metadata = build(what.graph, weights=what.weights), {**what.metadata, **(metadata or {})}
     network = deployed(model)
     return write_verified(convert(network, opset), spec_of(network), partial(forward, network), path, metadata or {})
 

@@ -15,7 +15,7 @@ from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
 from torch_impl.augment import Resident
-from torch_impl.evaluate import Deployed
+from torch_impl.deployed import Deployed
 from torch_impl.machine import Machine, choose_machine
 from torch_impl.model import build, by_name, over_the_weights_of
 from torch_impl.optim import apply_settings, optimizer_of

@@ -13,8 +13,8 @@ from diptych.cli import Parser
 from diptych.errors import DiptychError, UnknownNameError
 from netspec import list_architectures
 from netspec.registry import find
-from trainspec.evaluation import add_evaluate_options
-from trainspec.task import add_task_options
+from trainspec.evaluation import RUN_OPTIONS
+from trainspec.task import TASK_OPTIONS
 
 WRITTEN = {  # what people write -> what they mean
     "VGG19": "vgg19",
@@ -118,9 +118,10 @@ def test_no_home_folder_at_all(monkeypatch):
 def parsers():
     """Every parser of a command whose module loads no framework; those of the others are made of these options."""
     yield netspec.__main__.parser()
-    for add in (add_task_options, add_evaluate_options, netspec.options.add_export_options):
-        parser = Parser(prog=add.__name__)
-        add(parser)
+    for options in (TASK_OPTIONS, RUN_OPTIONS, netspec.options.EXPORT_OPTIONS):
+        parser = Parser(prog=options[0].names[0])
+        for option in options:
+            parser.add_argument(*option.names, **option.settings)
         yield parser
 
 

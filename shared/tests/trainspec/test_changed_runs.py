@@ -1,6 +1,5 @@
 """Run folders that something has happened to: one line that names the folder, or the right answer."""
 
-import argparse
 import errno
 import json
 import os
@@ -15,27 +14,30 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from diptych.errors import DataError, DiptychError
 from test_training import run, task
 from trainspec.agreement import compare_runs
-from trainspec.evaluation import judge, read_predictions
+from trainspec.evaluation import Judged, judge, read_against, read_predictions
 from trainspec.runs import Run
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the digits."""
-    folder, _, _ = run(task(tmp_path_factory.mktemp("runs"), epochs=1))
+    folder, _, _ = run(task(epochs=1), tmp_path_factory.mktemp("runs"))
     (folder / "predictions-fake.npy").rename(folder / "predictions.npy")
     return folder
 
 
-def arguments(folder: Path, **values) -> argparse.Namespace:
-    return argparse.Namespace(**{"folder": folder, "data": None, "unfinished": False, "against": None} | values)
+def judged(folder: Path) -> Judged:
+    """A run and its predictions, as an evaluation reads them."""
+    found = judge(folder)
+    read_against(folder / "predictions.npy", len(found.split))
+    return found
 
 
 def answers(folder: Path, whole: Path) -> str:
     """What the readers of runs make of a folder: nothing if all is right, else what they say."""
     said = []
     for read in (
-        lambda: judge(arguments(folder, against=folder / "predictions.npy")),
+        lambda: judged(folder),
         lambda: list(compare_runs(whole, folder)),
     ):
         try:
@@ -43,7 +45,7 @@ def answers(folder: Path, whole: Path) -> str:
         except DiptychError as error:
             said.append(str(error))
         else:
-            assert isinstance(found, list) or np.array_equal(found.split.labels, judge(arguments(whole)).split.labels)
+            assert isinstance(found, list) or np.array_equal(found.split.labels, judge(whole).split.labels)
     assert all(text and len(text) < 700 for text in said), said
     return " | ".join(said)
 
@@ -117,7 +119,7 @@ def test_what_may_not_be_read_says_so(whole, monkeypatch, name):
     for function in ("stat", "lstat", "open"):
         monkeypatch.setattr(os, function, refuse(getattr(os, function)))
     with pytest.raises(DiptychError, match=rf"{name} cannot be read: Permission denied"):
-        judge(arguments(whole))
+        judge(whole)
 
 
 def test_what_is_not_the_folder_of_a_run_says_what_it_is(whole, tmp_path):
@@ -161,6 +163,6 @@ def test_an_unfinished_run_is_taken_only_when_asked_for(whole, tmp_path, status,
     facts = json.loads((folder / "run.json").read_text()) | {"status": status}
     (folder / "run.json").write_text(json.dumps(facts))
     with pytest.raises(DataError, match="--unfinished"):
-        judge(arguments(folder))
-    judge(arguments(folder, unfinished=True))
+        judge(folder)
+    judge(folder, unfinished=True)
     assert "not the weights of a finished training" in capsys.readouterr().out

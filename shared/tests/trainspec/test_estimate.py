@@ -1,12 +1,11 @@
-import argparse
 from dataclasses import replace
 
 import pytest
+from asked import task_of
 
 from trainspec import estimate
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.recipes import Recipe
-from trainspec.task import add_task_options, read_task
 
 
 @pytest.mark.parametrize(
@@ -25,9 +24,7 @@ def test_the_network_it_was_measured_on_takes_what_was_measured(monkeypatch):
 
 def test_a_training_says_what_it_trains_on(capsys, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
-    read_task(parser.parse_args(["lenet5"]), "torch_impl train", ["lenet5"])
+    task_of("lenet5")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("*** no GPU: training on the UCI optical digits (embedded); --data cifar10 trains on ")
     assert lines[0].endswith(" here ***")

@@ -1,12 +1,12 @@
 """What a run is judged on: its own data, found again from anywhere, or other data only where someone asks for them."""
 
-import argparse
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from asked import prepared, task_of
 from fake_framework import framework
 from samples import class_files, encoded, write_folder
 
@@ -14,21 +14,18 @@ from diptych.errors import DataError, DiptychError, UnknownNameError
 from netspec import architecture
 from trainspec.evaluation import judge
 from trainspec.judging import Recorded
-from trainspec.task import add_task_options, read_task
 from trainspec.training import train
 
 SMALL = ["--epochs", "1", "--set", "batch=4", "--recipe", "small.toml"]
 
 
 def trained(*argv: str, out: Path) -> Path:
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
-    task = read_task(parser.parse_args(["lenet5", *SMALL, "--out", str(out), *argv]), "test", argv)
-    return train(task, framework())
+    task, asked = prepared("lenet5", *SMALL, "--out", str(out), *argv)
+    return train(task, framework(), asked).folder
 
 
 def judged(folder: Path, data: str | None = None):
-    return judge(argparse.Namespace(folder=folder, data=data, unfinished=False, against=None))
+    return judge(folder, data)
 
 
 @pytest.fixture(scope="module")
@@ -168,13 +165,11 @@ def test_an_onnx_file_is_held_to_the_run_beside_it(work):
 def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
     again = trained("--data", "pets", out=Path("again"))
     argv = ["--data", "pets", *SMALL, "--out", str(tmp_path / "third")]
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
     for source in (str(again), str(again / "graph.json")):
-        task = read_task(parser.parse_args([source, *argv]), "test", [])
+        task, asked = prepared(source, *argv)
         assert task.graph == architecture("lenet5", num_classes=2)
         assert (task.architecture, task.recipe.data.image_size) == ("lenet5", 32)
-        told = f"only the network of {source} is used: its data, recipe and weights are not" in task.notes
+        told = f"only the network of {source} is used: its data, recipe and weights are not" in asked.notes
         assert told == Path(source).is_dir()
     (tmp_path / "mine.json").write_text(architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "Mine"'))
     for given, words in (
@@ -184,23 +179,21 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
         (["--recipe", "modern"], "Mine is not in the zoo, so there is no recipe; give --recipe FILE"),
     ):
         with pytest.raises(DiptychError) as error:
-            read_task(parser.parse_args(["mine.json", *argv, *given]), "test", [])
+            task_of("mine.json", *argv, *given)
         assert words in str(error.value)
-    digits = read_task(parser.parse_args(["mine.json", "--data", "digits", *SMALL]), "test", [])
+    digits = task_of("mine.json", "--data", "digits", *SMALL)
     assert digits.architecture == "Mine"
     (tmp_path / "grey.json").write_text(architecture("lenet5", in_channels=1).to_json())
     with pytest.raises(DiptychError, match="takes images of 1 channels; UCI optical digits"):
-        read_task(parser.parse_args(["grey.json", "--data", "digits"]), "test", [])
+        task_of("grey.json", "--data", "digits")
 
 
 def test_a_folder_of_an_architectures_name_is_not_in_its_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lenet5").mkdir()
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
-    assert read_task(parser.parse_args(["lenet5", "--data", "digits"]), "test", []).architecture == "lenet5"
+    assert task_of("lenet5", "--data", "digits").architecture == "lenet5"
     with pytest.raises(UnknownNameError, match="did you mean lenet5"):
-        read_task(parser.parse_args(["LeNet-5", "--data", "digits"]), "test", [])
+        task_of("LeNet-5", "--data", "digits")
 
 
 def test_the_recipe_is_named(work):

@@ -1,17 +1,16 @@
 """What one framework takes and the other refuses is refused for both, before either is loaded."""
 
-import argparse
 import subprocess
 import sys
 
 import pytest
+from asked import task_of
 
 from diptych.errors import DiptychError, RecipeError, ShapeError, StorageError
 from netspec import architecture, functional as f, list_architectures, trace
 from trainspec.limits import check_folder, check_limits
 from trainspec.plan import draw_epoch
 from trainspec.recipes import Recipe, override
-from trainspec.task import add_task_options, read_task
 
 
 def normed(size: int):
@@ -118,12 +117,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("given", REFUSED, ids=lambda given: given[:40])
 def test_what_no_training_takes(given):
-    from diptych.cli import Parser
-
-    parser = Parser(prog="train")
-    add_task_options(parser)
     with pytest.raises(DiptychError) as error:
-        read_task(parser.parse_args(["resnet20", "--data", "digits", *given.split()]), "test", [])
+        task_of("resnet20", "--data", "digits", *given.split())
     assert REFUSED[given] in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 700
@@ -134,19 +129,15 @@ def test_what_no_training_takes(given):
 )
 def test_a_bad_option_is_refused_before_any_data_are_looked_for(given, monkeypatch):
     monkeypatch.setattr("trainspec.task.find_data", lambda *_, **__: pytest.fail("data were looked for"))
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
     with pytest.raises(DiptychError):
-        read_task(parser.parse_args(["vgg19", *given.split()]), "test", [])
+        task_of("vgg19", *given.split())
 
 
 def test_a_bad_recipe_file_is_refused_before_any_data_are_looked_for(monkeypatch, tmp_path):
     monkeypatch.setattr("trainspec.task.find_data", lambda *_, **__: pytest.fail("data were looked for"))
     (tmp_path / "mine.toml").write_text("epoch = 3")
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
     with pytest.raises(RecipeError, match="did you mean epochs"):
-        read_task(parser.parse_args(["vgg19", "--recipe", str(tmp_path / "mine.toml")]), "test", [])
+        task_of("vgg19", "--recipe", str(tmp_path / "mine.toml"))
 
 
 def test_a_runs_folder_of_a_name_that_the_file_system_does_not_take(tmp_path):

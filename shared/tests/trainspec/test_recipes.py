@@ -1,10 +1,10 @@
-import argparse
 import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from asked import options, task_of
 from hypothesis import given, settings, strategies as st
 
 from diptych.errors import DiptychError, RecipeError, UnknownNameError
@@ -16,16 +16,13 @@ from trainspec.recipes import (
     COLLECTIONS,
     ParameterTable,
     Recipe,
-    add_train_options,
     find_recipe,
     override,
     read_recipe,
-    read_train_options,
     to_toml,
 )
 from trainspec.recipes.options import parse_duration
 from trainspec.schedules import HTD, Cosine, OneCycle
-from trainspec.task import add_task_options, read_task
 
 DATA = ("cifar10", "cifar100", "digits", "cifar10-jpeg", "flowers5")
 SHIPPED = [
@@ -77,11 +74,9 @@ def test_every_network_has_a_modern_recipe_of_a_size_that_it_takes(name):
 def test_a_recipe_without_an_image_size_is_for_the_networks_own():
     recipes = {name: find_recipe(name, "efficientnet", "flowers5") for name in ("efficientnet_b0", "efficientnet_b7")}
     assert {recipe.data.image_size for recipe in recipes.values()} == {None}
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
-    task = read_task(parser.parse_args(["resnet20", "--data", "digits"]), "test")
+    task = task_of("resnet20", "--data", "digits")
     assert (task.graph.input_shape, task.recipe.data.image_size) == ((3, 32, 32), 32)
-    task = read_task(parser.parse_args(["resnet20", "--data", "digits", "--set", "data.image_size=17"]), "test")
+    task = task_of("resnet20", "--data", "digits", "--set", "data.image_size=17")
     assert (task.graph.input_shape, task.recipe.data.image_size) == ((3, 17, 17), 17)
     assert task.data.train.images.shape[1:] == (17, 17, 3)
 
@@ -185,12 +180,6 @@ def test_toml_keeps_every_bit(tmp_path_factory, momentum, peak, dropout, name):
     assert read(tmp_path_factory.getbasetemp(), to_toml(recipe)) == recipe
 
 
-def options(arguments: str = ""):
-    parser = argparse.ArgumentParser()
-    add_train_options(parser)
-    return read_train_options(parser.parse_args(arguments.split()))
-
-
 def test_options_override_single_values():
     asked = options(
         "--epochs 5 --seed 7 --precision fp32 --budget 10m --set optimizer.momentum=0.8 --set batch=64 "
@@ -245,12 +234,10 @@ def test_options_of_the_network(tmp_path):
 def test_the_networks_options_reach_it(tmp_path):
     def graph(*chosen):
         sets = [part for option in chosen for part in ("--set", option)]
-        return read_task(parser.parse_args(["googlenet", "--data", "digits", "--recipe", str(path), *sets]), "-").graph
+        return task_of("googlenet", "--data", "digits", "--recipe", str(path), *sets).graph
 
     path = tmp_path / "mine.toml"
     path.write_text("[data]\nimage_size = 80\n[regularisation]\ndropout = 0.1\n[network]\naux_heads = true")
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
     assert graph().heads == {"logits": 1.0, "aux1": 0.3, "aux2": 0.3}
     assert graph().name == "googlenet(dropout=0.1, aux_heads=True)"
     assert graph("network.aux_heads=false").heads == {"logits": 1.0}
@@ -261,10 +248,8 @@ def test_the_networks_options_reach_it(tmp_path):
 
 
 def test_a_dropout_that_the_network_does_not_have_is_refused():
-    parser = argparse.ArgumentParser()
-    add_task_options(parser)
     with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'"):
-        read_task(parser.parse_args(["lenet5", "--data", "digits", "--set", "regularisation.dropout=0.5"]), "test")
+        task_of("lenet5", "--data", "digits", "--set", "regularisation.dropout=0.5")
 
 
 def test_another_kind_keeps_what_it_shares_and_drops_the_rest(tmp_path):

@@ -16,32 +16,32 @@ from trainspec.evaluation import evaluate
 from trainspec.precision import cpu_has_bfloat16, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
-from trainspec.task import Task
+from trainspec.task import Asked, Task
 from trainspec.trainer import TrainingError
 from trainspec.training import train
 
 
-def task(out: Path, graph=None, **values) -> Task:
+def task(graph=None, **values) -> Task:
     recipe = override(Recipe(batch=200, epochs=3, evaluate_every=2), values)
     graph = graph or architecture("lenet5")
     data = find_data("digits", notice=print).load(graph.input_shape[1], recipe.seed)
-    return Task("lenet5", graph, initial_weights(graph), data, "digits", recipe, out=out)
+    return Task("lenet5", graph, initial_weights(graph), data, "digits", recipe)
 
 
-def run(work: Task, **options) -> tuple[Path, FakeTrainer, dict]:
+def run(work: Task, out: Path, **options) -> tuple[Path, FakeTrainer, dict]:
     made = []
 
     def make(*parts):
         made.append(FakeTrainer(*parts, **options))
         return made[0]
 
-    folder = train(work, framework(make))
+    folder = train(work, framework(make), Asked(out=out)).folder
     return folder, made[0], json.loads((folder / "run.json").read_text())
 
 
 def test_a_whole_training(tmp_path):
-    work = task(tmp_path)
-    folder, trainer, facts = run(work)
+    work = task()
+    folder, trainer, facts = run(work, tmp_path)
     assert work.steps_per_epoch == len(work.data.train) // 200
     steps = 3 * work.steps_per_epoch
     assert trainer.sizes == [200] * steps
@@ -67,13 +67,13 @@ def test_a_whole_training(tmp_path):
 
 
 def test_a_run_tells_the_options_of_its_network(tmp_path):
-    folder, _, facts = run(task(tmp_path, architecture("resnet20", activation="mish"), epochs=1))
+    folder, _, facts = run(task(architecture("resnet20", activation="mish"), epochs=1), tmp_path)
     assert facts["architecture"] == "resnet20(activation=mish)"
     assert folder.name.startswith("lenet5-fake-")
 
 
 def test_two_runs_that_agree(tmp_path):
-    folders = [run(task(tmp_path))[0] for _ in range(2)]
+    folders = [run(task(), tmp_path)[0] for _ in range(2)]
     report = "\n".join(compare_runs(*folders))
     assert "equal plan digests in 3 of 3 epochs" in report
     assert "agree on 100.000 % of 360 test images" in report
@@ -96,7 +96,7 @@ def headed(size: int, aux_head: bool) -> Graph:
     ],
 )
 def test_runs_whose_weights_differ_in_shape(tmp_path, other, message):
-    folders = [run(task(tmp_path, graph, epochs=1))[0] for graph in (headed(8, False), other)]
+    folders = [run(task(graph, epochs=1), tmp_path)[0] for graph in (headed(8, False), other)]
     with pytest.raises(DataError, match=message):
         list(compare_runs(*folders))
 
@@ -112,14 +112,14 @@ def interrupted_at(last: int):
 
 def test_a_run_interrupted_before_its_first_step_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(task(tmp_path), loss=interrupted_at(1))
+        run(task(), tmp_path, loss=interrupted_at(1))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_agreement_of_a_run_interrupted_in_its_first_epoch(tmp_path):
-    whole, _, _ = run(task(tmp_path / "whole"))
+    whole, _, _ = run(task(), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(task(tmp_path / "part"), loss=interrupted_at(3))
+        run(task(), tmp_path / "part", loss=interrupted_at(3))
     (part,) = (tmp_path / "part").iterdir()
     report = list(compare_runs(whole, part))
     assert report == [
@@ -131,7 +131,7 @@ def test_agreement_of_a_run_interrupted_in_its_first_epoch(tmp_path):
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     with pytest.raises(TrainingError, match="not finite"):
-        run(task(tmp_path), loss=lambda step: float("nan") if step > 7 else 1.0)
+        run(task(), tmp_path, loss=lambda step: float("nan") if step > 7 else 1.0)
     (folder,) = tmp_path.iterdir()
     assert json.loads((folder / "run.json").read_text())["status"] == "failed"
     assert not (folder / "model.onnx").exists()
@@ -139,7 +139,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
 
 def test_ctrl_c_keeps_what_there_is(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(task(tmp_path), loss=interrupted_at(9))
+        run(task(), tmp_path, loss=interrupted_at(9))
     (folder,) = tmp_path.iterdir()
     facts = json.loads((folder / "run.json").read_text())
     assert facts["status"] == "interrupted"
@@ -157,15 +157,15 @@ def test_a_budget_sets_the_length(tmp_path, monkeypatch):
         now[0] += 0.01
         return 1.0
 
-    work = Task(**{**vars(task(tmp_path, epochs=10_000)), "budget": 2.0})
-    _, trainer, facts = run(work, loss=slow)
+    work = Task(**{**vars(task(epochs=10_000)), "budget": 2.0})
+    _, trainer, facts = run(work, tmp_path, loss=slow)
     assert facts["status"] == "finished"
     assert 1.5 < facts["budget_used_seconds"] < 2.2
     assert trainer.rates[-1] < work.recipe.schedule.peak / 100  # the schedule ran to its end
 
 
 def test_nothing_to_evaluate(tmp_path):
-    work = task(tmp_path)
+    work = task()
     with pytest.raises(DataError, match="a split without images"):
         evaluate(Deployed().logits, work.data.test.take(np.arange(0)), work.constants)
 

@@ -3,12 +3,13 @@
 from trainspec.augment import Augmentation
 from trainspec.optimizers import SGD, Optimizer, ParameterTable
 from trainspec.recipes.find import COLLECTIONS, find_recipe, override, read_recipe, to_toml, with_data, with_image_size
-from trainspec.recipes.options import TrainOptions, add_train_options, read_train_options
+from trainspec.recipes.options import TRAIN_OPTIONS, TrainOptions
 from trainspec.recipes.recipe import Data, Recipe, Regularisation
 
 __all__ = [
     "COLLECTIONS",
     "SGD",
+    "TRAIN_OPTIONS",
     "Augmentation",
     "Data",
     "Optimizer",
@@ -16,11 +17,9 @@ __all__ = [
     "Recipe",
     "Regularisation",
     "TrainOptions",
-    "add_train_options",
     "find_recipe",
     "override",
     "read_recipe",
-    "read_train_options",
     "to_toml",
     "with_data",
     "with_image_size",

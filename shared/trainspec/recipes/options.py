@@ -3,15 +3,15 @@
 `--set section.key=value` reaches every value of a recipe; the ones that are changed often have options of their own.
 """
 
-import argparse
 import math
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Self, get_args, get_type_hints
 
+from diptych.cli import Option, option
 from diptych.errors import UsageError
 from netspec.options import name_or_path, path
 from trainspec.recipes.find import (
@@ -27,31 +27,68 @@ from trainspec.recipes.find import (
 from trainspec.recipes.recipe import Recipe
 
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
+OWN = "of its own"  # the name of a recipe that is not in a file
 MOST_THREADS = 1024
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What the user asked for. `data` as `--data` has it, `budget` in seconds, `overrides` by `section.key`."""
+    """What a person asks of a training.
 
-    data: str | None
-    recipe: str
-    overrides: dict[str, Any]
-    budget: float | None
-    threads: int | None
-    weights: Path | None
-    out: Path
+    `data` is as `--data` has it; `recipe` a collection, a file or a recipe; `overrides` single values of the recipe by
+    `section.key`; `budget` in seconds.
+    """
+
+    data: str | None = None
+    recipe: str | Recipe = COLLECTIONS[0]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    budget: float | None = None
+    threads: int | None = None
+    weights: Path | None = None
+    out: Path = Path("runs")
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        data: str | None,
+        recipe: str,
+        budget: str | None,
+        threads: str | None,
+        weights: Path | None,
+        out: Path,
+        set: Sequence[str],
+        **shortcuts: str | None,
+    ) -> Self:
+        """Out of the texts of a command line. Raises the `DiptychError` of one that means nothing."""
+        overrides = _assignments(set)
+        check_values(overrides)  # refused here, before any data is looked for
+        for name, text in shortcuts.items():
+            if text is not None:
+                overrides[name] = _toml_value(text)
+                check_values({name: overrides[name]}, f"--{name}")
+        return cls(
+            data=data,
+            recipe=recipe,
+            overrides=overrides,
+            budget=None if budget is None else parse_duration(budget),
+            threads=None if threads is None else parse_threads(threads),
+            weights=weights,
+            out=out,
+        )
 
     def check(self, architecture: str, family: str) -> None:
         """Refuse what is wrong whatever the data are, before any is looked for. Raises `RecipeError`."""
-        if self.recipe not in COLLECTIONS:
-            override(find_recipe(architecture, family, "", self.recipe), self.overrides)
+        if isinstance(self.recipe, Recipe) or self.recipe not in COLLECTIONS:
+            self.recipe_for(architecture, family, "")
         elif not has_recipe(architecture, family, self.recipe):
             find_recipe(architecture, family, "", self.recipe)  # which says where there is one
 
     def recipe_name(self, architecture: str, family: str, data_name: str) -> str:
         """The name of the recipe's file, for people."""
+        if isinstance(self.recipe, Recipe):
+            return OWN
         return recipe_name(recipe_file(architecture, family, data_name, self.recipe))
 
     def recipe_for(self, architecture: str, family: str, data_name: str) -> Recipe:
@@ -59,56 +96,40 @@ class TrainOptions:
 
         `data_name` is the name of the data set found, which the returned recipe carries. Raises `RecipeError`.
         """
-        found = find_recipe(architecture, family, data_name, self.recipe)
+        if isinstance(self.recipe, Recipe):
+            found = self.recipe
+        else:
+            found = find_recipe(architecture, family, data_name, self.recipe)
         return with_data(override(found, self.overrides), data_name)
 
 
-def add_train_options(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the options of a training."""
-    parser.add_argument(
+def _shortcuts() -> Iterator[Option]:
+    kinds = get_type_hints(Recipe)
+    for entry in fields(Recipe):
+        if entry.name in SHORTCUTS:
+            choices = f" ({', '.join(get_args(kinds[entry.name]))})" if get_args(kinds[entry.name]) else ""
+            yield option(f"--{entry.name}", metavar=entry.name[0].upper(), help=entry.metadata["help"] + choices)
+
+
+TRAIN_OPTIONS = (
+    option(
         "--data",
         metavar="D",
         type=name_or_path,
         help="cifar10, cifar100, digits, or a folder or archive of class folders",
-    )
-    parser.add_argument(
+    ),
+    option(
         "--recipe", metavar="R", type=name_or_path, default=COLLECTIONS[0], help="modern (the default), seed, or a file"
-    )
-    kinds = get_type_hints(Recipe)
-    for field in fields(Recipe):
-        if field.name in SHORTCUTS:
-            choices = f" ({', '.join(get_args(kinds[field.name]))})" if get_args(kinds[field.name]) else ""
-            parser.add_argument(f"--{field.name}", metavar=field.name[0].upper(), help=field.metadata["help"] + choices)
-    parser.add_argument("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h")
-    parser.add_argument("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use")
-    parser.add_argument(
-        "--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file"
-    )
-    parser.add_argument(
-        "--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"
-    )
-    parser.add_argument(
+    ),
+    *_shortcuts(),
+    option("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h"),
+    option("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use"),
+    option("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file"),
+    option("--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"),
+    option(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
-    )
-
-
-def read_train_options(arguments: argparse.Namespace) -> TrainOptions:
-    """The options out of what argparse read. Raises `DiptychError` where one means nothing."""
-    overrides = _assignments(arguments.set)
-    check_values(overrides)  # refused here, before any data is looked for
-    for name in SHORTCUTS:
-        if (text := getattr(arguments, name)) is not None:
-            overrides[name] = _toml_value(text)
-            check_values({name: overrides[name]}, f"--{name}")
-    return TrainOptions(
-        data=arguments.data,
-        recipe=arguments.recipe,
-        overrides=overrides,
-        budget=None if arguments.budget is None else parse_duration(arguments.budget),
-        threads=None if arguments.threads is None else parse_threads(arguments.threads),
-        weights=arguments.weights,
-        out=arguments.out,
-    )
+    ),
+)
 
 
 def parse_duration(text: str) -> float:

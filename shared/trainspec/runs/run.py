@@ -115,6 +115,11 @@ class Run:
         return self._state
 
     @property
+    def figures(self) -> dict[str, float]:
+        """The numbers that it recorded: `test_top1` (percent), `images_per_second`, `train_seconds`, ..."""
+        return {key: value for key, value in self.facts.items() if type(value) in (int, float)}
+
+    @property
     def title(self) -> str:
         """Architecture, framework and data set, for people."""
         return f"{self.facts['architecture']} · {self.facts['framework']} · {self.facts['data_label']}"

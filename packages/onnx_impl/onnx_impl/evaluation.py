@@ -1,0 +1,51 @@
+"""The accuracy of an ONNX file, by what it says about itself: no framework, only onnxruntime."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy.errors import DeployError
+from deploy.model import load_model
+from diptych.errors import DataError
+from trainspec.evaluation import Evaluation, evaluate as evaluate_split
+from trainspec.judging import Recorded
+
+
+def evaluate(
+    model: str | os.PathLike[str], data: str | None = None, *, isolate: bool = True, unfinished: bool = False
+) -> Evaluation:
+    """Evaluate an ONNX file, or the one in the folder of a run, over the test split of a data set.
+
+    `data` is as `--data` has it; None means the data set that the file names. Raises `DataError` for a file that
+    cannot be used or answers NaN, for data of other classes, and for data that cannot be found.
+    """
+    path = Path(model)
+    try:
+        loaded = load_model(path, isolate=isolate, unfinished=unfinished)
+    except DeployError as error:
+        raise DataError(str(error)) from None
+    contract = loaded.contract
+    if contract.missing:
+        raise DataError(
+            f"{path}: its metadata do not say how images are prepared (no {', '.join(contract.missing)}); give the "
+            "model.onnx of a run, or export with --preset"
+        )
+    height, width = contract.image_size
+    if height != width:
+        raise DataError(f"{path}: takes images of {height}x{width}; data sets are read as squares")
+    recorded = Recorded.of_model(
+        path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
+    )
+    found = recorded.load(data, height, 0)  # the seed draws the validation split, not the test split
+    if loaded.input_shape[0] != found.image_shape[2]:
+        raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, and {found.label} has {found.image_shape[2]}")
+
+    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return loaded.logits(images.transpose(0, 3, 1, 2))
+
+    try:
+        return evaluate_split(logits, found.test, (contract.mean, contract.std))
+    except DeployError as error:
+        raise DataError(str(error)) from None

@@ -1,0 +1,162 @@
+"""What both framework packages offer, defined once: their commands, and the same as functions with values."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.shell import say
+from diptych.cli import Command, run_command
+from diptych.stopping import between_steps
+from netspec import Graph
+from netspec.options import EXPORT_OPTIONS, form_of
+from trainspec.evaluation import (
+    RUN_OPTIONS,
+    Evaluation,
+    evaluate_run,
+    judge,
+    read_against,
+    report,
+)
+from trainspec.recipes import Recipe, TrainOptions
+from trainspec.recipes.options import parse_duration
+from trainspec.runs import Run
+from trainspec.task import TASK_OPTIONS, prepare
+from trainspec.trainer import Framework
+from trainspec.training import train
+
+if TYPE_CHECKING:
+    from onnx_impl.chosen import Chosen
+
+
+@dataclass(frozen=True)
+class Library:
+    """A framework's package. `load` imports the framework, which takes seconds: whatever can be refused comes before.
+
+    `exporter`: what its own road to ONNX is called. `while_exporting`: environment variables that are set before the
+    framework is imported for an export.
+    """
+
+    package: str
+    title: str
+    exporter: str
+    load: Callable[[], Framework]
+    check: Callable[[], None] = lambda: None
+    while_exporting: Mapping[str, str] = field(default_factory=dict)
+
+    def train(
+        self,
+        network: str | Graph,
+        *,
+        data: str | None = None,
+        recipe: str | Recipe = "modern",
+        epochs: int | None = None,
+        seed: int | None = None,
+        precision: str | None = None,
+        budget: str | float | None = None,
+        threads: int | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        out: str | os.PathLike[str] = "runs",
+        settings: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Train, evaluate and export a network into a run's folder.
+
+        `network` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. `data` is a name
+        (`cifar10`, `cifar100`, `digits`) or a folder or archive of class folders; None chooses one that fits the
+        machine. `recipe` is a collection's name, a TOML file or a `Recipe`; `settings` changes single values of it, as
+        `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds. `weights` is a file to start from.
+
+        Raises the `DiptychError` of whatever cannot be used, before anything is written.
+        """
+        given = {"epochs": epochs, "seed": seed, "precision": precision}
+        overrides = {**(settings or {}), **{key: value for key, value in given.items() if value is not None}}
+        options = TrainOptions(
+            data=data,
+            recipe=recipe,
+            overrides=overrides,
+            budget=parse_duration(budget) if isinstance(budget, str) else budget,
+            threads=threads,
+            weights=None if weights is None else Path(weights),
+            out=Path(out),
+        )
+        return self._train(network, options, command=f"{self.package}.train({_shown(network)})")
+
+    def evaluate(
+        self, run: Run | str | os.PathLike[str], data: str | None = None, *, unfinished: bool = False
+    ) -> Evaluation:
+        """The accuracy of a run's weights over its test split, or over that of `data`, in float32.
+
+        `unfinished` takes a run that did not reach its end, too. Raises the `DiptychError` of what cannot be used.
+        """
+        folder = run.folder if isinstance(run, Run) else Path(run)
+        judged = judge(folder, data, unfinished=unfinished)
+        return evaluate_run(judged, self.load())
+
+    def main(self, argv: Sequence[str]) -> int | None:
+        """The package's command line."""
+        commands = (
+            Command("train", "train, evaluate and export a network into a run's folder", TASK_OPTIONS, self._run_train),
+            Command("evaluate", "the accuracy of a run's weights over its test split", RUN_OPTIONS, self._run_evaluate),
+            Command(
+                "export",
+                f"write an ONNX file by {self.exporter} and verify it against {self.title}",
+                EXPORT_OPTIONS,
+                self._run_export,
+            ),
+        )
+        self.check()
+        return run_command(self.package, f"Networks in {self.title}.", commands, argv)
+
+    def _train(self, network: str | Graph, options: TrainOptions, command: str) -> Run:
+        task, asked = prepare(network, options, command)
+        return train(task, self.load(), asked)
+
+    def _run_train(self, network: str, **values: Any) -> None:
+        command = shlex.join(["python", "-m", self.package, *sys.argv[1:]])
+        with between_steps():
+            self._train(network, TrainOptions.read(**values), command)
+
+    def _run_evaluate(
+        self, run: Path, data: str | None, predictions: Path | None, unfinished: bool, against: Path | None
+    ) -> None:
+        with between_steps():
+            judged = judge(run, data, unfinished=unfinished)
+            read_against(against, len(judged.split))  # refused here, before the framework is loaded
+            framework = self.load()
+            evaluation = evaluate_run(judged, framework)
+            report(evaluation, predictions or run / f"predictions-{framework.name}.npy", against)
+
+    def _run_export(self, network: str, opset: int | None, **values: Any) -> None:
+        with between_steps():
+            what = asked_for(network, self.package.removesuffix("_impl"), values)
+            for name, value in self.while_exporting.items():
+                os.environ.setdefault(name, value)
+            self.load()
+            package, export = import_module(self.package), import_module(f"{self.package}.export")
+            model, opset = package.build(what.graph, weights=what.weights), opset or export.OPSET
+            difference = package.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
+            say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")
+
+
+def asked_for(network: str, framework: str, values: Mapping[str, Any]) -> "Chosen":
+    """What the options of an export command ask for."""
+    from onnx_impl.chosen import DESCRIPTION, chosen
+
+    form = {key: values[key] for key in ("num_classes", "in_channels", "image_size", "option")}
+    return chosen(
+        network,
+        framework,
+        form=form_of(**form),
+        description={key: values[key] for key in DESCRIPTION},
+        weights=values["weights"],
+        out=values["out"],
+        unfinished=values["unfinished"],
+    )
+
+
+def _shown(network: str | Graph) -> str:
+    return repr(network) if isinstance(network, str) else network.name
