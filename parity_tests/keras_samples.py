@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from netspec import Graph, explicit_noise, functional as f, trace
+from netspec.probes import probe_images
 from netspec.tracer import Heads, Tensor
-from onnx_impl.verify import random_images
 
 BATCH = 4
 
@@ -41,7 +41,7 @@ def feeds(graph: Graph, batch: int = BATCH) -> Any:
     """What the model takes: images `(N, H, W, C)`, and draws where it has inputs for them."""
     generator = np.random.default_rng(0)
     draws = [generator.random((batch, *shape[1:], shape[0])) < 0.5 for shape in list(graph.inputs.values())[1:]]
-    values = [random_images(graph, batch).transpose(0, 2, 3, 1), *(draw.astype(np.float32) for draw in draws)]
+    values = [probe_images(graph, batch).transpose(0, 2, 3, 1), *(draw.astype(np.float32) for draw in draws)]
     return values if len(values) > 1 else values[0]
 
 

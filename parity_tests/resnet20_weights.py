@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from netspec import architecture
-from netspec.init import probe_weights
+from netspec.probes import probe_weights
 
 GRAPH = architecture("resnet20", distinct_blocks=True, image_size=16)
 WEIGHTS = probe_weights(GRAPH)

@@ -18,8 +18,8 @@ from deploy.inspection import inspect
 from diptych.errors import DataError, DiptychError, ExportError, GraphError
 from netspec import architecture, functional as f, initial_weights, save_weights, trace
 from netspec.compare import forward_difference
-from netspec.init import probe_weights
 from netspec.limits import ONNX_BYTES, check_onnx_size, onnx_size
+from netspec.probes import probe_images, probe_weights
 from netspec.reduce import reduced
 from onnx_impl import build, export_onnx
 from onnx_impl.evaluation import evaluate
@@ -27,7 +27,7 @@ from onnx_impl.judge import reference_forward
 from onnx_impl.measure import probe
 from onnx_impl.model import NEWEST_OPSET, OLDEST_OPSET
 from onnx_impl.presets import describe
-from onnx_impl.verify import random_images, session
+from onnx_impl.verify import session
 from parity.examples import EXAMPLES, example
 from trainspec.data import digits
 
@@ -50,7 +50,7 @@ def test_the_judge_agrees_at_every_opset(opset, tmp_path):
 def test_our_operators_of_the_judge_are_the_evaluators(name):
     """At an opset where the evaluator's own are right; LRN it has wrong at every one."""
     graph = example(name)
-    model, images = build(graph, weights=probe_weights(graph)), random_images(graph, 2)
+    model, images = build(graph, weights=probe_weights(graph)), probe_images(graph, 2)
     if name.startswith("local_response_norm"):
         pytest.skip("onnx's own is wrong")
     expected = onnx.reference.ReferenceEvaluator(model).run(["logits"], {"image": images})[0]
@@ -116,7 +116,7 @@ def test_shapes_are_those_that_run(mixed):
     model.graph.output.extend(helper.make_tensor_value_info(name, 1, None) for name in said)
     running = session(model)
     names = [output.name for output in running.get_outputs()]
-    outputs = dict(zip(names, running.run(None, {"image": random_images(mixed, 2)}), strict=True))
+    outputs = dict(zip(names, running.run(None, {"image": probe_images(mixed, 2)}), strict=True))
     assert all(list(outputs[name].shape[1:]) == shape[1:] for name, shape in said.items())
 
 

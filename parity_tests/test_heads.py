@@ -15,9 +15,10 @@ import torch_impl
 from diptych.errors import WeightsError
 from netspec import Graph, architecture, functional as f, initial_weights, trace, without_heads, without_noise
 from netspec.compare import Difference, limits, tensor_difference
+from netspec.probes import probe_images
 from netspec.tracer import Heads, Tensor
 from onnx_impl.measure import probe
-from onnx_impl.verify import random_images, run
+from onnx_impl.verify import run
 from torch_impl.trainer import loss_of
 from training_sides import framework as loaded
 from trainspec.data import find_data
@@ -55,7 +56,7 @@ def weights(graph):
 @pytest.fixture(scope="module")
 def images(graph):
     """`(8, 3, 12, 12)`, float64."""
-    return random_images(graph, 8).astype(np.float64)
+    return probe_images(graph, 8).astype(np.float64)
 
 
 @pytest.fixture(scope="module")

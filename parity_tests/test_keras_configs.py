@@ -10,7 +10,7 @@ import keras_impl
 from diptych.errors import DiptychError
 from keras_idioms import from_json
 from keras_samples import feeds, plain
-from netspec.init import probe_weights
+from netspec.probes import probe_weights
 from parity.examples import EXAMPLES, example
 
 pytestmark = pytest.mark.usefixtures("fresh_keras")

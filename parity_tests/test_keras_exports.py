@@ -8,7 +8,7 @@ import keras_impl
 from keras_idioms import IDIOMS, saved
 from keras_samples import GRAPHS, feeds, plain
 from netspec.compare import forward_difference
-from netspec.init import probe_weights
+from netspec.probes import probe_weights
 
 pytestmark = pytest.mark.usefixtures("fresh_keras")
 

@@ -13,7 +13,7 @@ from keras_idioms import IDIOMS, OF_ONE_INPUT, Idiom, saved
 from keras_impl.network import Network, spec_of
 from keras_samples import GRAPHS, compiled, feeds, labels
 from netspec import Graph, without_heads
-from netspec.init import probe_weights
+from netspec.probes import probe_weights
 from netspec.reduce import reduced
 
 pytestmark = pytest.mark.usefixtures("fresh_keras")

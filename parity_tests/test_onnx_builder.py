@@ -15,12 +15,12 @@ from chosen_networks import ONE_OF_A_FAMILY, cover
 from diptych.errors import ExportError, WeightsError
 from netspec import Graph, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
-from netspec.init import probe_weights
+from netspec.probes import probe_images, probe_weights
 from netspec.reduce import reduced
 from netspec.weights import weights_hash
 from onnx_impl.measure import probe
 from onnx_impl.model import DEFAULT_OPSET, NEWEST_OPSET, OLDEST_OPSET, build
-from onnx_impl.verify import random_images, run, session, write_verified
+from onnx_impl.verify import run, session, write_verified
 from parity.examples import EXAMPLES, example
 
 OPSETS = (OLDEST_OPSET, NEWEST_OPSET)
@@ -114,7 +114,7 @@ def test_nodes_and_initializers_have_canonical_names(mixed):
 
 @pytest.mark.parametrize("batch", [1, 7])
 def test_batches(mixed, batch, torch_forward):
-    weights, images = probe(mixed), random_images(mixed, 8)
+    weights, images = probe(mixed), probe_images(mixed, 8)
     running = session(build(mixed, weights=weights))
     parts = [run(running, {"image": images[i : i + batch]})["logits"] for i in range(0, 8, batch)]
     difference = forward_difference(torch_forward(mixed, weights)(images), np.concatenate(parts))
@@ -136,7 +136,7 @@ def dense_norm():
 def test_folded_batch_norm(name, mixed, dense_norm):
     """The same outputs with fewer nodes."""
     graph = {"mixed": mixed, "dense_norm": dense_norm}.get(name) or reduced(name)
-    weights, images = probe(graph), random_images(graph, 8)
+    weights, images = probe(graph), probe_images(graph, 8)
     plain, folded = (build(graph, weights=weights, fold_batch_norm=fold) for fold in (False, True))
     norms = op_types(plain).count("BatchNormalization")
     assert norms > 0
@@ -156,7 +156,7 @@ def test_a_batch_norm_that_stands_alone_is_kept():
         return f.linear(f.flatten(f.add(f.batch_norm(y, name="bn"), y)), 5, name="fc")
 
     graph = trace("alone", (3, 8, 8), network)
-    weights, images = probe(graph), random_images(graph, 8)
+    weights, images = probe(graph), probe_images(graph, 8)
     plain, folded = (build(graph, weights=weights, fold_batch_norm=fold) for fold in (False, True))
     assert op_types(plain) == op_types(folded)
     assert forward_difference(*(run(model, {"image": images})["logits"] for model in (plain, folded))).within

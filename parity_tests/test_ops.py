@@ -6,9 +6,8 @@ import pytest
 import onnx_impl
 from netspec import Graph, Node, ops
 from netspec.compare import Difference, forward_difference, limits
-from netspec.init import probe_weights
+from netspec.probes import probe_images, probe_weights
 from onnx_impl.export import reference_forward
-from onnx_impl.verify import random_images
 from parity.check import CHECKS, IMAGES, Plan, check
 from parity.examples import EXAMPLES, example, uncovered
 from parity.runners import KerasRunner, TorchRunner, train_once
@@ -31,7 +30,7 @@ def test_parity(name):
 def test_onnx_reference_agrees(name, torch_forward):
     """A third judge, which shares no code with any framework or runtime."""
     graph = example(name)
-    weights, images = probe_weights(graph), random_images(graph, IMAGES, seed=2)
+    weights, images = probe_weights(graph), probe_images(graph, IMAGES, seed=2)
     model = onnx_impl.build(graph, weights=weights)
     difference = forward_difference(reference_forward(model, images), torch_forward(graph, weights)(images))
     assert difference.within, str(difference)

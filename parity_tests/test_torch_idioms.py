@@ -17,9 +17,9 @@ import torch_impl
 from chosen_networks import LIGHT, ONE_OF_A_FAMILY
 from netspec import load_weights
 from netspec.compare import forward_difference
+from netspec.probes import probe_images
 from netspec.reduce import reduced
 from onnx_impl.measure import probe
-from onnx_impl.verify import random_images
 from torch_impl.weights import spec_of
 
 
@@ -28,7 +28,7 @@ def case(family: str):
     """A model in evaluation mode, images, and its logits."""
     graph = reduced(ONE_OF_A_FAMILY[family], num_classes=5)
     model = torch_impl.build(graph, weights=probe(graph)).eval()
-    images = torch.from_numpy(random_images(graph, 3))
+    images = torch.from_numpy(probe_images(graph, 3))
     with torch.no_grad():
         return graph, model, images, model(images)
 

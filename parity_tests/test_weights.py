@@ -16,9 +16,8 @@ import torch_impl
 from diptych.errors import WeightsError
 from netspec import architecture, initial_weights, list_architectures, load_weights, ops, save_weights
 from netspec.compare import forward_difference, tensor_difference
-from netspec.init import probe_weights
+from netspec.probes import probe_images, probe_weights
 from onnx_impl.measure import probe
-from onnx_impl.verify import random_images
 from parity.examples import EXAMPLES, example
 
 BUILDERS = {"torch": torch_impl, "keras": keras_impl}
@@ -136,7 +135,7 @@ def test_load_state_dict_from_plain_tensors(norms):
 def served(norms):
     """A model in evaluation mode, images, and its logits."""
     model = torch_impl.build(norms, weights=probe(norms)).eval()
-    images = torch.from_numpy(random_images(norms, 8))
+    images = torch.from_numpy(probe_images(norms, 8))
     with torch.no_grad():
         return model, images, model(images).numpy()
 
@@ -182,7 +181,7 @@ def test_a_torch_model_is_an_ordinary_module(served, form):
 
 
 def test_float64_is_float64_throughout(norms):
-    weights, images = probe(norms), random_images(norms, 8).astype(np.float64)
+    weights, images = probe(norms), probe_images(norms, 8).astype(np.float64)
     model = torch_impl.build(norms, weights=weights).double().eval()
     other = keras_impl.build(norms, weights=weights, dtype="float64")
     with torch.no_grad():
@@ -196,7 +195,7 @@ def test_a_keras_model_trains_by_fit(norms, capsys):
     model = keras_impl.build(norms)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="sgd", loss=loss, jit_compile=False)
-    images = random_images(norms, 16).transpose(0, 2, 3, 1)
+    images = probe_images(norms, 16).transpose(0, 2, 3, 1)
     before = keras_impl.get_weights(model)
     history = model.fit(images, np.arange(16) % 5, batch_size=8, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()

@@ -11,7 +11,7 @@ import numpy as np
 
 from diptych.errors import UnknownNameError
 from netspec.graph import Graph
-from netspec.ops import Activation, Param, Shape
+from netspec.ops import Param, Shape
 
 Weights = dict[str, np.ndarray]
 Draw = Callable[[np.random.Generator, Shape], np.ndarray]
@@ -66,29 +66,3 @@ def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]
         name: (stream(seed, name).random((batch, *graph.inputs[name])) < op.keep).astype(np.float64)
         for name, op in graph.draws.items()
     }
-
-
-PROBES = {
-    "gamma": (0.25, 0.75),
-    "beta": (-0.25, 0.75),
-    "activated beta": (0.0, 1.0),
-    "bias": (-0.1, 0.1),
-    "mean": (-0.1, 0.1),
-    "variance": (0.5, 1.5),
-}
-
-
-def probe_weights(graph: Graph, seed: int = 0) -> Weights:
-    """Weights for comparing implementations and of no other use: nothing in them is zero, one or otherwise neutral.
-
-    With fresh ones an implementation that forgot a bias or a beta would pass, and deep networks of batch norm
-    and ReLU multiply rounding errors layer by layer. Small gammas, and betas above zero where an activation follows,
-    keep them near linear; elsewhere betas have either sign, since the blocks of a residual tower add them up.
-    """
-    weights = initial_weights(graph, seed)
-    activated = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
-    for name, param in graph.params.items():
-        kind = "activated beta" if param.kind == "beta" and name.rpartition(".")[0] in activated else param.kind
-        if kind in PROBES:
-            weights[name] = stream(seed, name).uniform(*PROBES[kind], param.shape).astype(np.float32)
-    return weights

@@ -10,10 +10,11 @@ import numpy as np
 from onnx import helper
 
 from netspec import Graph, inference
-from netspec.init import Weights, probe_weights
+from netspec.init import Weights
 from netspec.ops import BatchNorm
+from netspec.probes import probe_images, probe_weights
 from onnx_impl.model import build
-from onnx_impl.verify import random_images, run
+from onnx_impl.verify import run
 
 VALUES = 64  # a channel's statistics are taken over at least so many values
 
@@ -43,7 +44,7 @@ def measured_weights(graph: Graph, weights: Weights, seed: int = 0) -> Weights:
             node.attribute.extend([helper.make_attribute("training_mode", 1), helper.make_attribute("momentum", 0.0)])
             model.graph.output.extend(helper.make_tensor_value_info(name, 1, None) for name in measured)
     areas = [math.prod(graph.shapes[name][1:]) for name in norms]
-    images = random_images(graph, max(8, math.ceil(VALUES / min(areas))), seed)
+    images = probe_images(graph, max(8, math.ceil(VALUES / min(areas))), seed)
     for name, values in run(model, {"image": images}).items():
         if name.startswith("measured."):
             weights[name.removeprefix("measured.")] = values.astype(np.float32)

@@ -21,7 +21,7 @@ from diptych.files import written_whole
 from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
-from netspec.init import stream
+from netspec.probes import probe_images
 from onnx_impl.model import contract_of
 from onnx_impl.shapes import fill_in_shapes
 
@@ -40,23 +40,6 @@ def run(model: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     running = model if hasattr(model, "get_outputs") else session(model)
     names = [output.name for output in running.get_outputs()]
     return dict(zip(names, running.run(None, dict(feeds)), strict=True))
-
-
-def random_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
-    """Noise of many scales and contrasts, as photographs have, float32 `(count, C, H, W)` of variance about 1.
-
-    White noise would not do: its images all look alike from afar, and deep networks answer them alike. With equal
-    contrasts the means that attention looks at differ little, and a norm behind them multiplies rounding errors.
-    """
-    channels, height, width = graph.input_shape
-    generator = stream(seed, "images")
-    cells = [2**i for i in range(max(height, width).bit_length())]
-    images = np.zeros((count, channels, height, width), np.float32)
-    for cell in cells:
-        coarse = generator.standard_normal((count, channels, -(-height // cell), -(-width // cell)), np.float32)
-        images += coarse.repeat(cell, 2).repeat(cell, 3)[:, :, :height, :width]
-    contrasts = generator.uniform(0.5, 1.5, (count, 1, 1, 1)).astype(np.float32)
-    return contrasts * images / np.float32(len(cells) ** 0.5)
 
 
 def write_verified(
@@ -102,7 +85,7 @@ def verify(path: str | os.PathLike[str], graph: Graph, forward: Forward) -> Diff
         running = session(path)
     except Exception as error:  # the checker and the runtime have no common base class
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
-    images = random_images(graph, sum(BATCHES), seed=1)
+    images = probe_images(graph, sum(BATCHES), seed=1)
     try:
         expected = forward(images)
         parts = np.split(images, np.cumsum(BATCHES)[:-1])

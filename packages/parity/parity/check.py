@@ -9,6 +9,7 @@ import numpy as np
 from netspec import Graph, draw_noise, explicit_noise
 from netspec.compare import Difference, forward_difference, spread, tensor_difference
 from netspec.init import Weights, stream
+from netspec.probes import probe_images
 from parity import locate
 from parity.counting import Counts, of_layers, of_models
 from parity.memory import release
@@ -68,10 +69,9 @@ def subject(
 ) -> Subject:
     """Probe weights with measured statistics, unless given; `IMAGES` images; the draws of `explicit_noise`."""
     from onnx_impl.measure import probe
-    from onnx_impl.verify import random_images
 
     weights = Spool(probe(graph).items()) if weights is None else weights
-    feeds = {"image": random_images(graph, IMAGES, seed=1), **draw_noise(explicit_noise(graph), IMAGES, seed=1)}
+    feeds = {"image": probe_images(graph, IMAGES, seed=1), **draw_noise(explicit_noise(graph), IMAGES, seed=1)}
     return Subject(graph, weights, weights if keras_weights is None else keras_weights, feeds)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from diptych.errors import UnknownNameError
 from netspec import architecture, draw_noise, explicit_noise, functional as f, initial_weights
-from netspec.init import SCHEMES, probe_weights, stream
+from netspec.init import SCHEMES, stream
 
 
 def test_the_same_bits_every_time(small):
@@ -61,24 +61,6 @@ def test_variance_of_a_scheme(draw, scheme):
 def test_an_unknown_scheme(small):
     with pytest.raises(UnknownNameError, match=r"'magic'.*he_normal"):
         initial_weights(small, scheme="magic")
-
-
-def test_probe_weights_are_neutral_nowhere(small):
-    weights = probe_weights(small)
-    assert weights.keys() == small.params.keys()
-    for name, values in weights.items():
-        assert not np.isin(values, (0, 1)).any(), name
-        assert np.unique(values).size == values.size, name
-        assert values.min() > 0 or small.params[name].kind != "variance"
-
-
-def test_probe_betas_are_above_zero_where_an_activation_follows(draw):
-    def network(x):
-        return f.add(x, f.conv_bn(f.conv_bn(x, 64, 3, name="conv1"), 64, 3, activation=None, name="conv2"))
-
-    weights = probe_weights(draw(network, (64, 8, 8)))
-    assert weights["conv1.bn.bias"].min() > 0
-    assert weights["conv2.bn.bias"].min() < 0 < weights["conv2.bn.bias"].max()
 
 
 def test_draws_for_every_noise_input(draw):

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 import netspec.weights
 from diptych.errors import StorageError, WeightsError
 from netspec import Graph, Node, architecture, initial_weights, load_weights, ops, save_weights
-from netspec.init import probe_weights
+from netspec.probes import probe_weights
 from netspec.weights import weights_hash
 
 

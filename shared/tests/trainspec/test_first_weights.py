@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 from diptych.errors import WeightsError
 from netspec import architecture, initial_weights, save_weights
-from netspec.init import probe_weights
+from netspec.probes import probe_weights
 
 
 def task_from(path):

@@ -1,0 +1,52 @@
+"""What networks are compared on before they are trained: weights without a neutral value, and images that differ.
+
+`onnx_impl.measure` adds the statistics of batch norms, which take a forward pass.
+"""
+
+import numpy as np
+
+from netspec.graph import Graph
+from netspec.init import Weights, initial_weights, stream
+from netspec.ops import Activation
+
+RANGES = {  # of uniform draws
+    "gamma": (0.25, 0.75),
+    "beta": (-0.25, 0.75),
+    "activated beta": (0.0, 1.0),
+    "bias": (-0.1, 0.1),
+    "mean": (-0.1, 0.1),
+    "variance": (0.5, 1.5),
+}
+
+
+def probe_weights(graph: Graph, seed: int = 0) -> Weights:
+    """Weights for comparing implementations and of no other use: nothing in them is zero, one or otherwise neutral.
+
+    With fresh ones an implementation that forgot a bias or a beta would pass, and deep networks of batch norm
+    and ReLU multiply rounding errors layer by layer. Small gammas, and betas above zero where an activation follows,
+    keep them near linear; elsewhere betas have either sign, since the blocks of a residual tower add them up.
+    """
+    weights = initial_weights(graph, seed)
+    activated = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
+    for name, param in graph.params.items():
+        kind = "activated beta" if param.kind == "beta" and name.rpartition(".")[0] in activated else param.kind
+        if kind in RANGES:
+            weights[name] = stream(seed, name).uniform(*RANGES[kind], param.shape).astype(np.float32)
+    return weights
+
+
+def probe_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
+    """Noise of many scales and contrasts, as photographs have, float32 `(count, C, H, W)` of variance about 1.
+
+    White noise would not do: its images all look alike from afar, and deep networks answer them alike. With equal
+    contrasts the means that attention looks at differ little, and a norm after them multiplies rounding errors.
+    """
+    channels, height, width = graph.input_shape
+    generator = stream(seed, "images")
+    cells = [2**i for i in range(max(height, width).bit_length())]
+    images = np.zeros((count, channels, height, width), np.float32)
+    for cell in cells:
+        coarse = generator.standard_normal((count, channels, -(-height // cell), -(-width // cell)), np.float32)
+        images += coarse.repeat(cell, 2).repeat(cell, 3)[:, :, :height, :width]
+    contrasts = generator.uniform(0.5, 1.5, (count, 1, 1, 1)).astype(np.float32)
+    return contrasts * images / np.float32(len(cells) ** 0.5)
