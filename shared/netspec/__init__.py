@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     )
     from netspec.serialize import (
         from_json as from_json,
-        to_json as to_json,
     )
     from netspec.tracer import (
         Tensor as Tensor,
@@ -60,7 +59,6 @@ __all__ = [
     "load_weights",
     "resolve",
     "save_weights",
-    "to_json",
     "trace",
     "without_heads",
     "without_noise",
@@ -90,10 +88,7 @@ __getattr__, __dir__ = lazy(
         "list_architectures",
         "resolve",
     ),
-    serialize=(
-        "from_json",
-        "to_json",
-    ),
+    serialize=("from_json",),
     tracer=(
         "Tensor",
         "block",

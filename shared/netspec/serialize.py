@@ -1,4 +1,4 @@
-"""Graphs as JSON. A reader refuses another schema, an op or an attribute that it does not know."""
+"""Graphs from JSON. Another schema is refused, and so is an op or an attribute that is not known."""
 
 import json
 from collections.abc import Mapping
@@ -7,26 +7,12 @@ from math import isfinite
 from typing import Any, get_args, get_origin
 
 from diptych.errors import DiptychError, GraphError
-from netspec.graph import Graph, Node, attributes_of
+from netspec.graph import SCHEMA, Graph, Node
 from netspec.ops import VOCABULARY, Op
-
-SCHEMA = 1
-
-
-def to_json(graph: Graph) -> str:
-    """One line a node, so that two graphs can be compared with any text tool."""
-    head = json.dumps({"schema": SCHEMA, "name": graph.name, "input_shape": graph.input_shape})
-    nodes = (
-        json.dumps({"name": node.name, "op": node.op.kind, "inputs": node.inputs, "attributes": attributes_of(node.op)})
-        for node in graph
-    )
-    lines = ",\n    ".join(nodes)
-    tail = {"outputs": graph.outputs} | ({"loss_weights": graph.loss_weights} if graph.loss_weights else {})
-    return f'{head[:-1]},\n "nodes": [\n    {lines}\n ],\n {json.dumps(tail)[1:]}\n'
 
 
 def from_json(text: str | bytes, source: str = "the text") -> Graph:
-    """Read what `to_json` wrote. Raises `GraphError`, which names `source`, for anything else."""
+    """Read what `Graph.to_json` wrote. Raises `GraphError`, which names `source`, for anything else."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:  # also bytes that are no text, and lists in lists without end

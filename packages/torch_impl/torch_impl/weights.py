@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 
 import netspec
 from diptych.errors import GraphError
-from netspec import Graph, from_json, to_json
+from netspec import Graph, from_json
 from netspec.init import Weights
 from netspec.weights import canonical_names, check_names, check_weights
 
@@ -22,7 +22,7 @@ CONSTANTS = ("filter", "divisors", SPEC)  # buffers of ours that are no weights;
 
 def encoded(spec: Graph) -> Tensor:
     """The graph as bytes: uint8, which no change of precision touches."""
-    return torch.frombuffer(bytearray(zlib.compress(to_json(spec).encode())), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(zlib.compress(spec.to_json().encode())), dtype=torch.uint8)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -11,13 +11,13 @@ from netspec import architecture, initial_weights, load_weights, save_weights
 
 CODE = """
 import sys
-from netspec import architecture, initial_weights, save_weights, to_json
+from netspec import architecture, initial_weights, save_weights
 graph = architecture("googlenet", aux_heads=True, num_classes=5, image_size=224)
 weights = initial_weights(graph, 3)
 if sys.argv[2] == "1":
     weights = dict(reversed(weights.items()))
 save_weights(graph, weights, sys.argv[1])
-print(to_json(graph))
+print(graph.to_json())
 """
 
 
