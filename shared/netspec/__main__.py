@@ -27,14 +27,14 @@ def main(argv: Sequence[str]) -> None:
         if options.json:
             print(table.as_json(entries))
         else:
-            table.print_zoo(entries, seed_rows=options.seed_row is not None)
+            table.print_zoo(entries, origin_rows=options.origin is not None)
 
 
 def read(argv: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises `UnknownNameError` for what is not understood and for what would have no effect."""
     reader = parser()
     options = reader.parse_args(argv)
-    filters = options.patterns or None, options.family, options.size, options.seed_row
+    filters = options.patterns or None, options.family, options.size, options.origin
     if options.out and not options.diagram:
         reader.error("--out says where --diagram goes, and there is none")
     if options.json and options.diagram:
@@ -42,7 +42,7 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
     if form(options) and not (options.show or options.diagram):
         reader.error("--num-classes, --in-channels, --image-size and --option are for --show and --diagram")
     if (options.show or options.diagram) and any(value is not None for value in filters):
-        reader.error("PATTERN, --family, --size and --seed-row are for the list; --show and --diagram take one ARCH")
+        reader.error("PATTERN, --family, --size and --origin are for the list; --show and --diagram take one ARCH")
     return options
 
 
@@ -57,7 +57,9 @@ def parser() -> Parser:
     chosen = parser.add_argument_group("which of them", "A network is listed if it matches every filter.")
     chosen.add_argument("--family", metavar="NAME", help="by wildcard, as 'resnet*'")
     chosen.add_argument("--size", type=image_size, metavar="PX", help="native image size: 32, or 96x128")
-    chosen.add_argument("--seed-row", metavar="TEXT", help="in the row of the seeds' tables, as 'seed 1' or 'densenet'")
+    chosen.add_argument(
+        "--origin", metavar="TEXT", help="in the row of the origins' tables, as 'origin 1' or 'densenet'"
+    )
     one = parser.add_argument_group("one network", "ARCH is a name, or a .json file of a graph.")
     only = one.add_mutually_exclusive_group()
     only.add_argument(
@@ -80,17 +82,17 @@ def selected(options: argparse.Namespace) -> list[Architecture]:
     names = matching(options.patterns or ["*"], [entry.name for entry in entries])
     families = matching([options.family or "*"], sorted({entry.family for entry in entries}), "family")
     size = (options.size, options.size) if isinstance(options.size, int) else options.size
-    text = (options.seed_row or "").lower()
+    text = (options.origin or "").lower()
     found = [
         entry
         for entry in entries
         if entry.name in names
         and entry.family in families
         and (size is None or entry.input_shape[1:] == size)
-        and (options.seed_row is None or (entry.seed_row and fnmatchcase(entry.seed_row.lower(), f"*{text}*")))
+        and (options.origin is None or (entry.origin and fnmatchcase(entry.origin.lower(), f"*{text}*")))
     ]
     if not found:
-        filters = {"--family": options.family, "--size": options.size, "--seed-row": options.seed_row}
+        filters = {"--family": options.family, "--size": options.size, "--origin": options.origin}
         given = [f"{key} {value}" for key, value in filters.items() if value is not None]
         others = [entry.name for entry in entries if entry.name not in names and entry.family in families]
         hint = f"; a network has to match every filter, and of the family there are {', '.join(others[:12])}"

@@ -37,9 +37,9 @@ class Architecture:
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
-    def seed_row(self) -> str:
-        """The row of the seeds' own tables that this network answers to, or nothing."""
-        return seed_rows().get(self.name, "")
+    def origin(self) -> str:
+        """The row of the origins' own tables that this network answers to, or nothing."""
+        return origin_rows().get(self.name, "")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -53,9 +53,9 @@ _ARCHITECTURES: dict[str, Architecture] = {}
 
 
 @cache
-def seed_rows() -> dict[str, str]:
-    """Rows of the seeds' own tables, by architecture."""
-    return tomllib.loads(Path(__file__).with_name("seed_rows.toml").read_text())
+def origin_rows() -> dict[str, str]:
+    """Rows of the origins' own tables, by architecture."""
+    return tomllib.loads(Path(__file__).with_name("origin_rows.toml").read_text())
 
 
 class Variant:

@@ -13,7 +13,7 @@ from netspec.registry import Architecture
 COLUMNS = {  # of the list: what a row has, and what it is called
     "name": "network",
     "family": "family",
-    "seed_row": "seed row",
+    "origin": "origin",
     "paper": "paper",
     "input": "input",
     "classes": "classes",
@@ -47,12 +47,12 @@ class Row:
 
 
 def rows(entries: Entries) -> list[dict[str, Any]]:
-    """One mapping a network: name, family, seed row, paper, input, classes, trainable, total, macs."""
+    """One mapping a network: name, family, origin, paper, input, classes, trainable, total, macs."""
     return [
         {
             "name": entry.name,
             "family": entry.family,
-            "seed_row": entry.seed_row,
+            "origin": entry.origin,
             "paper": entry.paper,
             "input": list(graph.input_shape),
             "classes": entry.classes,
@@ -68,15 +68,15 @@ def as_json(entries: Entries) -> str:
     return json.dumps(rows(entries), indent=1)
 
 
-def print_zoo(entries: Entries, *, seed_rows: bool = False) -> None:
-    """Every network with its native input and counts, for one image of that size; `seed_rows` takes a column more.
+def print_zoo(entries: Entries, *, origin_rows: bool = False) -> None:
+    """Every network with its native input and counts, for one image of that size; `origin_rows` takes a column more.
 
-    A narrow terminal gets no family, paper and classes and, beside the seed rows, no input and MACs.
+    A narrow terminal gets no family, paper and classes and, beside the origins, no input and MACs.
     """
-    left_out = set() if seed_rows else {"seed_row"}
+    left_out = set() if origin_rows else {"origin"}
     every = [key for key in COLUMNS if key not in left_out]
-    fewer = [key for key in every if key not in NARROW | ({"input", "macs"} if seed_rows else set())]
-    columns = {key: Column(title, number=key in NUMBERS, wraps=key == "seed_row") for key, title in COLUMNS.items()}
+    fewer = [key for key in every if key not in NARROW | ({"input", "macs"} if origin_rows else set())]
+    columns = {key: Column(title, number=key in NUMBERS, wraps=key == "origin") for key, title in COLUMNS.items()}
     texts = [
         row | {"input": size_of(row["input"])} | {key: f"{row[key]:,}" for key in NUMBERS} for row in rows(entries)
     ]

@@ -1,7 +1,7 @@
 """AlexNet (Krizhevsky et al. 2012), and in the one-column form of 1404.5997 that torchvision has.
 
 The 2012 net has 96 channels first, local response norm, and convolutions in the two groups that lay on two
-GPUs; it is padded nowhere at the first layer, as in Caffe. `alexnet_half` is seed 2's, of about half the width.
+GPUs; it is padded nowhere at the first layer, as in Caffe. `alexnet_half` is origin 2's, of about half the width.
 The first dense layer flattens whatever map reaches it: 6x6 at the native size.
 """
 

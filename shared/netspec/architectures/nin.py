@@ -16,7 +16,7 @@ VARIANTS = {  # batch norm
 
 @block
 def mlpconv(x: Tensor, channels: tuple[int, int, int], kernel: int, batch_norm: bool) -> Tensor:
-    """A convolution and two 1x1 convolutions. Their biases stay beside batch norm, as in seed 1."""
+    """A convolution and two 1x1 convolutions. Their biases stay beside batch norm, as in origin 1."""
     for i, (out_channels, size) in enumerate(zip(channels, (kernel, 1, 1), strict=True), 1):
         if batch_norm:
             x = conv_bn(x, out_channels, size, bias=True, name=f"conv{i}")

@@ -1,7 +1,7 @@
-"""Pre-activated ResNet in four stages for 32x32 images, and its wide, ResNeXt and SE forms (seed 3).
+"""Pre-activated ResNet in four stages for 32x32 images, and its wide, ResNeXt and SE forms (origin 3).
 
 The blocks of 1603.05027 with shortcuts without weights: where the map is halved they average the raw input,
-and they append channels of zeros. The seed pads the channels on both sides, this at the end.
+and they append channels of zeros. The origin pads the channels on both sides, this at the end.
 """
 
 from functools import partial

@@ -54,7 +54,7 @@ family("vgg", vgg, VARIANTS, paper="1409.1556", input_shape=(3, 224, 224), class
 
 
 def vgg_cifar(x: Tensor, classes: int, depths: tuple[int, ...], *, dropout: float = 0.5) -> Tensor:
-    """Seed 1's: batch norm after every layer, the last dense one included."""
+    """Origin 1's: batch norm after every layer, the last dense one included."""
     return classifier(features(x, depths, with_norm=True), classes, dropout, norm=batch_norm)
 
 

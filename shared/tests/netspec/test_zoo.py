@@ -8,7 +8,7 @@ from rich.console import Console
 from diptych.errors import DiptychError
 from netspec import __main__ as zoo, architecture, list_architectures, table
 from netspec.layers import counts_of
-from netspec.registry import find, resolve, seed_rows
+from netspec.registry import find, origin_rows, resolve
 
 
 def listed(capsys, *argv: str) -> list[str]:
@@ -19,32 +19,32 @@ def listed(capsys, *argv: str) -> list[str]:
 def test_filters_are_combined(capsys):
     assert listed(capsys, "vgg1?", "resnet20") == ["resnet20", "vgg11", "vgg13", "vgg16", "vgg19"]
     assert listed(capsys, "--family", "vgg", "--size", "32") == ["vgg19_cifar"]
-    assert listed(capsys, "dense*", "--seed-row", "seed 1", "--size", "32x32") == [
+    assert listed(capsys, "dense*", "--origin", "origin 1", "--size", "32x32") == [
         "densenet100_k12_bc",
         "densenet100_k24_bc",
         "densenet160_k24_bc",
     ]
 
 
-@pytest.mark.parametrize("row", sorted({row for text in seed_rows().values() for row in text.split("; ")}))
-def test_every_seed_row_is_found_by_its_text(capsys, row):
-    found = listed(capsys, "--seed-row", row)
+@pytest.mark.parametrize("row", sorted({row for text in origin_rows().values() for row in text.split("; ")}))
+def test_every_origin_is_found_by_its_text(capsys, row):
+    found = listed(capsys, "--origin", row)
     assert found
-    assert all(row in find(name).seed_row for name in found)
+    assert all(row in find(name).origin for name in found)
 
 
-def test_seed_rows_are_of_architectures(capsys):
-    assert seed_rows().keys() <= set(list_architectures())
-    assert len(seed_rows()) == 54
-    assert set(listed(capsys, "--seed-row", "")) == set(seed_rows())
+def test_origin_rows_are_of_architectures(capsys):
+    assert origin_rows().keys() <= set(list_architectures())
+    assert len(origin_rows()) == 54
+    assert set(listed(capsys, "--origin", "")) == set(origin_rows())
 
 
-def test_the_seed_row_is_a_column_where_it_is_asked_for(capsys):
+def test_the_origin_is_a_column_where_it_is_asked_for(capsys):
     zoo.main(["lenet5"])
     assert "Lecun" not in capsys.readouterr().out
-    zoo.main(["--seed-row", "lecun"])
+    zoo.main(["--origin", "lecun"])
     shown = capsys.readouterr().out
-    assert "seed 1: Lecun-Network" in shown
+    assert "origin 1: Lecun-Network" in shown
     assert "1 network." in shown
 
 
@@ -61,7 +61,7 @@ def test_sums_tell_parameters_from_running_statistics(capsys):
     [
         (["--family", "vgh", "--size", "32"], "no family matches 'vgh'; did you mean vgg"),
         (["vgg*", "--size", "33"], r"no network matches 'vgg\*' --size 33$"),
-        (["--seed-row", "seed 9"], "no network matches --seed-row seed 9$"),
+        (["--origin", "origin 9"], "no network matches --origin origin 9$"),
         (["--size", "big"], "--size"),
         (["resnet20", "nosuch*"], r"no network matches 'nosuch\*'; "),
         (["--out", "a.svg"], "--out says where --diagram goes"),
@@ -69,7 +69,7 @@ def test_sums_tell_parameters_from_running_statistics(capsys):
         (["vgg*", "--show", "nin"], "--show and --diagram take one ARCH"),
         (["--show", "nin", "--size", "32"], "--show and --diagram take one ARCH"),
         (["--diagram", "nin", "--family", "nin"], "--show and --diagram take one ARCH"),
-        (["--diagram", "nin", "--seed-row", ""], "--show and --diagram take one ARCH"),
+        (["--diagram", "nin", "--origin", ""], "--show and --diagram take one ARCH"),
         (["--show", "nin", "--diagram", "nin"], "not allowed with"),
         (["nin", "--option", "dropout=0"], "--option are for --show and --diagram"),
         (["--image-size", "64"], "--option are for --show and --diagram"),
@@ -111,7 +111,7 @@ def test_a_chosen_form_is_shown(capsys):
     assert "aux2.fc2" in shown
 
 
-@pytest.mark.parametrize(("argv", "columns"), [([], "input trainable total MACs"), (["--seed-row", "vgg"], "seed row")])
+@pytest.mark.parametrize(("argv", "columns"), [([], "input trainable total MACs"), (["--origin", "vgg"], "origin")])
 def test_a_narrow_terminal_folds_no_name(capsys, monkeypatch, argv, columns):
     monkeypatch.setattr(table, "console", lambda: Console(width=80))
     zoo.main(argv)
@@ -152,11 +152,11 @@ def test_no_name_and_no_number_is_broken(capsys, monkeypatch, tmp_path, network,
 
 
 def test_a_pipe_has_room_for_everything(capsys):
-    zoo.main(["--seed-row", ""])
+    zoo.main(["--origin", ""])
     lines = capsys.readouterr().out.splitlines()
     rows = [line for line in lines if line.split()[:1] and line.split()[0] in list_architectures()]
-    assert len(rows) == len(seed_rows())
-    assert all(find(line.split()[0]).seed_row in line for line in rows)
+    assert len(rows) == len(origin_rows())
+    assert all(find(line.split()[0]).origin in line for line in rows)
 
 
 def test_a_file_has_layers_and_stages_but_no_blocks(capsys, tmp_path):

@@ -125,7 +125,8 @@ def test_what_no_training_takes(given):
 
 
 @pytest.mark.parametrize(
-    "given", ["--recipe Modern", "--recipe nowhere.toml", "--set lr=1", "--weights none", "--epochs 0", "--recipe seed"]
+    "given",
+    ["--recipe Modern", "--recipe nowhere.toml", "--set lr=1", "--weights none", "--epochs 0", "--recipe original"],
 )
 def test_a_bad_option_is_refused_before_any_data_are_looked_for(given, monkeypatch):
     monkeypatch.setattr("trainspec.task.find_data", lambda *_, **__: pytest.fail("data were looked for"))

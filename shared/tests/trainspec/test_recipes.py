@@ -52,10 +52,10 @@ def test_shipped_recipes(path, tmp_path):
 def test_every_recipe_file_is_some_networks(path):
     owner, _, data = path.stem.partition(".")
     networks = list_architectures(family=owner) or [find(owner).name]
-    command = re.search(r"-- (\S+)( --recipe seed)? --data (\S+)", path.read_text())
+    command = re.search(r"-- (\S+)( --recipe original)? --data (\S+)", path.read_text())
     assert command
     assert command[1] in networks
-    assert (command[2] is not None) == (path.parent.name == "seed")
+    assert (command[2] is not None) == (path.parent.name == "original")
     assert command[3].startswith(data)
 
 
@@ -86,15 +86,15 @@ def test_the_most_specific_recipe_wins():
     assert find_recipe("vgg19", "vgg", "cifar10").schedule.peak == 0.01
     assert find_recipe("vgg19_bn", "vgg", "cifar10").schedule.peak == 0.05
     assert find_recipe("nin_bn", "nin", "digits").schedule.peak == 0.02
-    seed = find_recipe("nin_bn", "nin", "cifar10", "seed")
-    assert (seed.schedule.peak, seed.optimizer.weight_decay, seed.init) == (0.05, 2e-4, "glorot_uniform")
+    original = find_recipe("nin_bn", "nin", "cifar10", "original")
+    assert (original.schedule.peak, original.optimizer.weight_decay, original.init) == (0.05, 2e-4, "glorot_uniform")
     assert find_recipe("pyramidnet101_a360", "pyramidnet", "cifar100").data.image_size == 64
     assert find_recipe("pyramidnet110_a48", "pyramidnet", "cifar100").data.image_size is None
 
 
 def test_no_recipe_and_no_such_collection(tmp_path):
-    with pytest.raises(RecipeError, match=r"no seed recipe for vgg19 .*; try --recipe modern or --recipe FILE$"):
-        find_recipe("vgg19", "vgg", "cifar10", "seed")
+    with pytest.raises(RecipeError, match=r"no original recipe for vgg19 .*; try --recipe modern or --recipe FILE$"):
+        find_recipe("vgg19", "vgg", "cifar10", "original")
     with pytest.raises(RecipeError, match=r"no modern recipe for mine .*; try --recipe FILE$"):
         find_recipe("mine", "mine", "cifar10")
     with pytest.raises(UnknownNameError, match="did you mean modern"):

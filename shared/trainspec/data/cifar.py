@@ -57,7 +57,7 @@ CIFAR10 = Cifar(
     labels_key=b"labels",
     meta_file="batches.meta",
     names_key=b"label_names",
-    mean=(125.307, 122.95, 113.865),  # seed 1 (BIGBALLON/cifar-10-cnn)
+    mean=(125.307, 122.95, 113.865),  # origin 1 (BIGBALLON/cifar-10-cnn)
     std=(62.9932, 62.0887, 66.7048),
 )
 CIFAR100 = Cifar(

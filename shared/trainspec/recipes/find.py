@@ -16,7 +16,7 @@ from diptych.reading import check_file, is_absent, read_bytes
 from trainspec.recipes.recipe import Recipe
 from trainspec.sections import from_table, merged, table_to_toml, to_table
 
-COLLECTIONS = ("modern", "seed")
+COLLECTIONS = ("modern", "original")
 MOST, LINE = 1 << 16, 1 << 12  # bytes of a recipe and of a line in it: tomllib takes minutes for a key of 50,000 parts
 
 

@@ -119,7 +119,11 @@ TRAIN_OPTIONS = (
         help="cifar10, cifar100, digits, or a folder or archive of class folders",
     ),
     option(
-        "--recipe", metavar="R", type=name_or_path, default=COLLECTIONS[0], help="modern (the default), seed, or a file"
+        "--recipe",
+        metavar="R",
+        type=name_or_path,
+        default=COLLECTIONS[0],
+        help="modern (the default), original, or a file",
     ),
     *_shortcuts(),
     option("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h"),
