@@ -70,7 +70,7 @@ def test_a_limit_in_code_is_seen(code):
 
 def test_no_other_table_holds_a_limit():
     keys = {entry.name for entry in fields(Limits)}
-    home = (ROOT / "parity_tests" / "tolerances.toml").resolve()
+    home = (ROOT / "shared" / "netspec" / "tolerances.toml").resolve()
     holders = {
         path.resolve() for path in sources(".toml") if keys & set(str(tomllib.loads(path.read_text())).split("'"))
     }

@@ -9,7 +9,7 @@ from netspec import architecture, list_architectures
 
 ROWS = {
     row["name"]: row
-    for row in json.loads((Path(__file__).parents[3] / "parity_tests" / "goldens" / "counts.json").read_text())
+    for row in json.loads((Path(__file__).parents[3] / "packages" / "parity" / "parity" / "counts.json").read_text())
 }
 
 
