@@ -100,7 +100,7 @@ def test_mypy_has_no_complaint(followed):
 TESTS = {
     "Adding a network": [
         "shared/tests",
-        "parity_tests/test_few_steps.py",
+        "packages/parity/tests",
         "-k",
         "vgg9_bn or plainnet or registry or few_steps or recipes or zoo",
     ],
