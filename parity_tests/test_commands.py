@@ -144,14 +144,14 @@ def test_parity_says_what_it_compared(capsys):
 @pytest.mark.parametrize(("name", "size"), [("resnet20", 5), ("lenet5", 32)])
 def test_parity_takes_weights_of_a_heavy_network(tmp_path, monkeypatch, capsys, name, size):
     """They do not fit its reduced copy; LeNet's dense layers do not fit a smaller image either."""
-    from parity import plans
+    from parity import comparisons
     from parity.__main__ import main
 
-    monkeypatch.setattr(plans, "HEAVY_MACS", 0)
+    monkeypatch.setattr(comparisons, "HEAVY_MACS", 0)
     graph = architecture(name)
-    (plan,) = plans.named_plans([name], given=True)
-    assert (plan.in_float64 is plan.network) == (size == graph.input_shape[1])
-    assert plan.in_float64.input_shape == (3, size, size)
+    (comparison,) = comparisons.named_comparisons([name], given=True)
+    assert (comparison.in_float64 is comparison.network) == (size == graph.input_shape[1])
+    assert comparison.in_float64.input_shape == (3, size, size)
     save_weights(graph, probe(graph), tmp_path / "given.safetensors")
     assert main([name, "--weights", str(tmp_path / "given.safetensors")]) == 0
     assert "7 comparisons of 1 networks, 0 failed" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 
 import keras_impl
 import netspec
-from chosen_networks import LIGHT, ONE_OF_A_FAMILY
+from family_networks import LIGHT, ONE_OF_A_FAMILY
 from keras_idioms import IDIOMS, OF_ONE_INPUT, Idiom, saved
 from keras_impl.network import Network, spec_of
 from keras_samples import GRAPHS, compiled, feeds, labels

@@ -13,9 +13,9 @@ from changed import changed_source
 
 from diptych.errors import ExportError
 from parity import report
-from parity.check import Plan, Result
+from parity.check import Comparison, Result
+from parity.comparisons import OPS, named_comparisons
 from parity.log import Log, Row
-from parity.plans import OPS, named_plans
 from parity.runners import native_logits
 
 ROWS = 3
@@ -55,13 +55,13 @@ def test_ctrl_c_ends_all_processes_with_one_line():
     assert (process.returncode, said) == (130, "interrupted\n")
 
 
-def row(plan: Plan, passed: bool = True) -> Row:
+def row(comparison: Comparison, passed: bool = True) -> Row:
     results = [Result("float32", True, "1e-06", value=1e-6), Result("step", passed, "1", "" if passed else "at 'x'")]
-    return Row.of(plan, results, 1.5)
+    return Row.of(comparison, results, 1.5)
 
 
 def test_a_row_belongs_to_what_was_compared(tmp_path):
-    one, other = named_plans([OPS[0], OPS[1]])
+    one, other = named_comparisons([OPS[0], OPS[1]])
     Log(tmp_path).add(one, row(one))
     log = Log(tmp_path)
     assert log.find(one) == row(one)
@@ -71,11 +71,11 @@ def test_a_row_belongs_to_what_was_compared(tmp_path):
 
 
 def test_what_failed_is_compared_again(tmp_path):
-    (plan,) = named_plans([OPS[0]])
-    Log(tmp_path).add(plan, row(plan, passed=False))
-    assert Log(tmp_path).find(plan) is None
-    Log(tmp_path).add(plan, row(plan))
-    assert Log(tmp_path).find(plan) == row(plan)
+    (comparison,) = named_comparisons([OPS[0]])
+    Log(tmp_path).add(comparison, row(comparison, passed=False))
+    assert Log(tmp_path).find(comparison) is None
+    Log(tmp_path).add(comparison, row(comparison))
+    assert Log(tmp_path).find(comparison) == row(comparison)
 
 
 CODE = {  # a change of code that decides what a comparison of a convolution gives
@@ -97,12 +97,12 @@ CODE = {  # a change of code that decides what a comparison of a convolution giv
 
 @pytest.mark.parametrize("changed", CODE)
 def test_a_row_belongs_to_the_code_that_made_it(tmp_path, changed):
-    (plan,) = named_plans(["op.conv.stride"])
-    Log(tmp_path).add(plan, row(plan))
-    assert Log(tmp_path).find(plan)
+    (comparison,) = named_comparisons(["op.conv.stride"])
+    Log(tmp_path).add(comparison, row(comparison))
+    assert Log(tmp_path).find(comparison)
     with changed_source(tmp_path, changed, *CODE[changed]):
-        assert Log(tmp_path).find(plan) is None
-    assert Log(tmp_path).find(plan)
+        assert Log(tmp_path).find(comparison) is None
+    assert Log(tmp_path).find(comparison)
 
 
 WORDS = {  # changes that no figure depends on
@@ -119,32 +119,36 @@ WORDS = {  # changes that no figure depends on
 
 @pytest.mark.parametrize("changed", WORDS)
 def test_changed_words_keep_every_row(tmp_path, changed):
-    plans = named_plans(["op.*", "resnet20"])
-    for plan in plans:
-        Log(tmp_path).add(plan, row(plan))
+    comparisons = named_comparisons(["op.*", "resnet20"])
+    for comparison in comparisons:
+        Log(tmp_path).add(comparison, row(comparison))
     with changed_source(tmp_path, changed, *WORDS[changed]):
         log = Log(tmp_path)
-        assert all(log.find(plan) for plan in plans)
+        assert all(log.find(comparison) for comparison in comparisons)
 
 
 @pytest.mark.parametrize("builder", ["torch", "keras", "onnx"])
 def test_a_changed_handler_drops_the_rows_that_use_it(tmp_path, builder):
-    plans = named_plans(["op.*"])
-    for plan in plans:
-        Log(tmp_path).add(plan, row(plan))
+    comparisons = named_comparisons(["op.*"])
+    for comparison in comparisons:
+        Log(tmp_path).add(comparison, row(comparison))
     with changed_source(tmp_path, f"{builder}_impl/ops.py", "def max_pool(op", "def max_pool(op, _extra=0, *, __"):
         log = Log(tmp_path)
-        dropped = {plan.network.name for plan in plans if not log.find(plan)}
-    using = {plan.network.name for plan in plans if "max_pool" in {node.op.kind for node in plan.network}}
+        dropped = {comparison.network.name for comparison in comparisons if not log.find(comparison)}
+    using = {
+        comparison.network.name
+        for comparison in comparisons
+        if "max_pool" in {node.op.kind for node in comparison.network}
+    }
     assert dropped == using
-    assert 2 < len(using) < len(plans)
+    assert 2 < len(using) < len(comparisons)
 
 
 def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
     """Not after the last network of those that reduce to the same graph."""
-    monkeypatch.setattr(report, "_compare", lambda plan, weights, done: row(plan))
-    plans = named_plans([OPS[0], OPS[1]])
-    rows = report._compare_group(plans, (), Log(tmp_path))
+    monkeypatch.setattr(report, "_compare", lambda comparison, weights, done: row(comparison))
+    comparisons = named_comparisons([OPS[0], OPS[1]])
+    rows = report._compare_group(comparisons, (), Log(tmp_path))
     first = next(rows)
     assert list(Log(tmp_path).rows.values()) == [first]
 
@@ -152,12 +156,12 @@ def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
 def test_a_network_that_cannot_be_compared_is_a_failure(monkeypatch, capsys):
     """And the next one has its turn: whatever is raised, also without a word."""
 
-    def broken(plan, **options):
+    def broken(comparison, **options):
         yield Result("counts", True, "1")
-        raise RuntimeError("no room\nleft") if plan.network.name == OPS[0] else AssertionError
+        raise RuntimeError("no room\nleft") if comparison.network.name == OPS[0] else AssertionError
 
     monkeypatch.setattr(report, "check", broken)
-    assert report.run(named_plans([OPS[0], OPS[1]])) == 1
+    assert report.run(named_comparisons([OPS[0], OPS[1]])) == 1
     shown = capsys.readouterr().out
     assert f"FAILED {OPS[0]}: compared: RuntimeError: no room left" in shown
     assert f"FAILED {OPS[1]}: compared: AssertionError:" in shown
@@ -173,7 +177,7 @@ def test_an_exporter_that_says_nothing(monkeypatch):
 
 def test_the_table(tmp_path):
     """Says which comparisons failed and where, also of a network that could not be compared."""
-    one, two, three = named_plans(["lenet5", "lenet5_wide", "nin"])
+    one, two, three = named_comparisons(["lenet5", "lenet5_wide", "nin"])
     broken = Row.of(three, [Result("compared", False, "-", "no memory")], 1.5)
     text = Log(tmp_path).write_table([row(one), row(two, passed=False), broken]).read_text()
     assert "3 networks and ops, 5 comparisons, 2 failed" in text

@@ -6,19 +6,19 @@ have every op. The long ones compare and export them all, as `nox -s parity` com
 
 import pytest
 
-from chosen_networks import cover
+from family_networks import cover
 from netspec import Graph
 from netspec.graph import attributes_of
 from netspec.reduce import reduced
 from netspec.registry import find, list_architectures
-from parity.check import CHECKS, Plan, check, float32_forward, frameworks, judge_counts, subject
+from parity.check import CHECKS, Comparison, check, float32_forward, frameworks, judge_counts, subject
+from parity.comparisons import OPS, default_comparisons
 from parity.counting import of_layers, of_models
 from parity.examples import example
 from parity.goldens import expected, goldens
-from parity.plans import OPS, default_plans
 from parity.runners import KerasRunner, OnnxRunner
 
-PLANS = {plan.network.name: plan for plan in default_plans()}
+COMPARISONS = {comparison.network.name: comparison for comparison in default_comparisons()}
 COPIES = {name: reduced(name) for name in list_architectures()}
 WIDTHS = {"out_channels", "out_features", "channels", "groups", "start", "stop", "rate", "survival"}
 
@@ -26,7 +26,7 @@ WIDTHS = {"out_channels", "out_features", "channels", "groups", "start", "stop",
 def size_of(item: pytest.Item) -> int:
     """Parameters that a test compares, by which the tests are ordered."""
     name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
-    return PLANS[name].in_float64.num_total if name else 0
+    return COMPARISONS[name].in_float64.num_total if name else 0
 
 
 def ops_of(graph: Graph) -> set[object]:
@@ -47,7 +47,7 @@ def forms_of(graph: Graph) -> set[object]:
 def all_networks(quick: list[str]) -> list[object]:
     """Every network, with those that reduce to one graph in a group. All but the `quick` ones take long."""
     long = {name: [] if name in quick else [pytest.mark.long] for name in COPIES}
-    group = {name: pytest.mark.xdist_group(PLANS[name].in_float64.name) for name in COPIES}
+    group = {name: pytest.mark.xdist_group(COMPARISONS[name].in_float64.name) for name in COPIES}
     return [pytest.param(name, marks=[group[name], *long[name]]) for name in COPIES]
 
 
@@ -61,7 +61,7 @@ def done():
 
 
 def test_all_are_there():
-    assert PLANS.keys() == {*OPS, *list_architectures()}
+    assert COMPARISONS.keys() == {*OPS, *list_architectures()}
     assert len(goldens()) > 100
     assert goldens().keys() <= set(list_architectures())
 
@@ -69,14 +69,14 @@ def test_all_are_there():
 @pytest.mark.parametrize("name", COPIES)
 def test_counts(name):
     """At full size, of every network."""
-    network = PLANS[name].network
+    network = COMPARISONS[name].network
     assert judge_counts(network, of_layers(network), expected(name)).passed
 
 
 @pytest.mark.parametrize("name", all_networks(quick=cover(forms_of)))
 def test_parity(name, done):
     """Counts at full size; outputs, gradients, statistics and a step of the reduced copy."""
-    results = list(check(PLANS[name], expected=expected(name), done=done))
+    results = list(check(COMPARISONS[name], expected=expected(name), done=done))
     assert [result.check for result in results] == [check for check in CHECKS if check != "float32"]
     assert not [result for result in results if not result.passed]
 
@@ -128,6 +128,6 @@ def test_initializers_are_counted_by_their_own_dims(mixed):
 
 def test_a_plan_of_the_whole_counts_models():
     graph = reduced("lenet5")
-    results = list(check(Plan(graph, graph, graph)))
+    results = list(check(Comparison(graph, graph, graph)))
     assert [result.check for result in results] == list(CHECKS)
     assert all(result.passed for result in results)

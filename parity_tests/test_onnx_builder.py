@@ -11,8 +11,8 @@ import torch
 import onnx_impl
 import onnx_impl.export
 import torch_impl
-from chosen_networks import ONE_OF_A_FAMILY, cover
 from diptych.errors import ExportError, WeightsError
+from family_networks import ONE_OF_A_FAMILY, cover
 from netspec import Graph, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
 from netspec.probes import probe_images, probe_weights

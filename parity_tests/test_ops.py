@@ -8,7 +8,7 @@ from netspec import Graph, Node, ops
 from netspec.compare import Difference, forward_difference, limits
 from netspec.probes import probe_images, probe_weights
 from onnx_impl.export import reference_forward
-from parity.check import CHECKS, IMAGES, Plan, check
+from parity.check import CHECKS, IMAGES, Comparison, check
 from parity.examples import EXAMPLES, example, uncovered
 from parity.runners import KerasRunner, TorchRunner, train_once
 
@@ -21,7 +21,7 @@ def test_every_op_has_an_example():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_parity(name):
     graph = example(name)
-    results = list(check(Plan(graph, graph, graph)))
+    results = list(check(Comparison(graph, graph, graph)))
     assert [result.check for result in results] == list(CHECKS)
     assert not [result for result in results if not result.passed]
 

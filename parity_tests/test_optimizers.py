@@ -110,7 +110,7 @@ def by_keras(graph: Graph, weights: Weights, recipe: Recipe) -> Weights:
 def made(name: str, graph: Graph, weights: Weights, recipe: Recipe) -> Any:
     """The shipped trainer."""
     one = framework(name)
-    return one.trainer(graph, weights, recipe, one.choose_machine("fp64", None))
+    return one.trainer(graph, weights, recipe, one.choose_device("fp64", None))
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

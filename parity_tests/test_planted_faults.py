@@ -14,13 +14,13 @@ import onnx_impl.ops
 import torch_impl.ops
 from netspec import ops
 from onnx_impl.measure import probe
-from parity.check import CHECKS, Plan, check
+from parity.check import CHECKS, Comparison, check
 
 
 def failures(graph, keras_weights=None) -> dict[str, str]:
     """Checks that fail, and where."""
     files = (probe(graph), keras_weights) if keras_weights else ()
-    results = list(check(Plan(graph, graph, graph), files=files))
+    results = list(check(Comparison(graph, graph, graph), files=files))
     assert [result.check for result in results] == list(CHECKS)
     return {result.check: result.where for result in results if not result.passed}
 

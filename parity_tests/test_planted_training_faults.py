@@ -12,10 +12,10 @@ from training_sides import first_apart, task_of
 
 import_keras()
 
-import keras_impl.machine  # noqa: E402
+import keras_impl.devices  # noqa: E402
 import keras_impl.optim  # noqa: E402
 import keras_impl.trainer  # noqa: E402
-import torch_impl.machine  # noqa: E402
+import torch_impl.devices  # noqa: E402
 import torch_impl.trainer  # noqa: E402
 
 
@@ -42,12 +42,12 @@ def the_rate_after_the_update(patch):
 
 
 def no_label_smoothing(patch):
-    right = keras_impl.machine.Machine.feed
+    right = keras_impl.devices.Device.feed
 
     def feed(self, batch):
         return right(self, replace(batch, targets=np.eye(batch.targets.shape[1])[batch.targets.argmax(1)]))
 
-    patch.setattr(keras_impl.machine.Machine, "feed", feed)
+    patch.setattr(keras_impl.devices.Device, "feed", feed)
 
 
 def a_decay_on_biases(patch):

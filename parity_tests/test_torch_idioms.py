@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 import torch_impl
-from chosen_networks import LIGHT, ONE_OF_A_FAMILY
+from family_networks import LIGHT, ONE_OF_A_FAMILY
 from netspec import load_weights
 from netspec.compare import forward_difference
 from netspec.probes import probe_images

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chosen_networks import ONE_OF_A_FAMILY, is_light
+from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec import Graph, architecture, explicit_noise, find, functional as f, trace
 from netspec.compare import tensor_difference
 from netspec.reduce import reduced

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from chosen_networks import ONE_OF_A_FAMILY
 from diptych.errors import ParityError, ShapeError
+from family_networks import ONE_OF_A_FAMILY
 from netspec import Graph, architecture, find
 from netspec.reduce import least_image
 from netspec.registry import drawing

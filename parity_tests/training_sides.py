@@ -76,8 +76,8 @@ def steps_of(task: Task, trainer: Trainer) -> Iterator[Step]:
 def trainer_of(name: str, task: Task) -> Trainer:
     """The shipped one, in float64."""
     one = framework(name)
-    machine = one.choose_machine("fp64", 1 if name == "torch" else None)
-    return one.trainer(task.graph, task.weights, task.recipe, machine)
+    device = one.choose_device("fp64", 1 if name == "torch" else None)
+    return one.trainer(task.graph, task.weights, task.recipe, device)
 
 
 def trained(name: str, task: Task, steps: int = STEPS) -> Weights:

@@ -13,7 +13,7 @@ from diptych.errors import UnknownNameError
 from netspec import table
 from netspec.graph import Graph
 from netspec.options import FORM_OPTIONS, form_of, image_size, name_or_path, path
-from netspec.registry import Architecture, architecture, find, list_architectures, matching, resolve
+from netspec.registry import Entry, architecture, find, list_architectures, matching, resolve
 
 
 def main(argv: Sequence[str]) -> None:
@@ -76,7 +76,7 @@ def parser() -> Parser:
     return parser
 
 
-def selected(options: argparse.Namespace) -> list[Architecture]:
+def selected(options: argparse.Namespace) -> list[Entry]:
     """The networks that match one of the patterns and every filter. Raises `UnknownNameError` if none does."""
     entries = [find(name) for name in list_architectures()]
     names = matching(options.patterns or ["*"], [entry.name for entry in entries])

@@ -15,7 +15,7 @@ from netspec.tracer import Tensor, block
 
 Pair = int | tuple[int, int]
 Function = Callable[[Tensor], Tensor]
-Layer = Callable[..., Tensor]  # on a tensor, with a `name`: what an op with weights is
+Unit = Callable[..., Tensor]  # on a tensor, with a `name`: what an op with weights is
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -205,7 +205,7 @@ def conv_bn(
     kernel: Pair,
     stride: Pair = 1,
     *,
-    norm: Layer = batch_norm,
+    norm: Unit = batch_norm,
     activation: Function | None = relu,
     bias: bool = False,
     name: str,
@@ -216,7 +216,7 @@ def conv_bn(
     return activation(x) if activation else x
 
 
-def norm_act(x: Tensor, activation: Function = relu, *, norm: Layer = batch_norm, name: str) -> Tensor:
+def norm_act(x: Tensor, activation: Function = relu, *, norm: Unit = batch_norm, name: str) -> Tensor:
     """Batch norm `name` and an activation, as they stand in front of a convolution in pre-activated networks."""
     return activation(norm(x, name=name))
 

@@ -14,7 +14,7 @@ from netspec.graph import Graph
 from netspec.ops import Param, Shape
 
 Weights = dict[str, np.ndarray]
-Draw = Callable[[np.random.Generator, Shape], np.ndarray]
+Initialiser = Callable[[np.random.Generator, Shape], np.ndarray]
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -44,7 +44,7 @@ def glorot_uniform(generator: np.random.Generator, shape: Shape) -> np.ndarray:
     return generator.uniform(-limit, limit, shape).astype(np.float32)
 
 
-SCHEMES: dict[str, Draw] = {draw.__name__: draw for draw in (he_normal, he_normal_fan_out, glorot_uniform)}
+SCHEMES: dict[str, Initialiser] = {draw.__name__: draw for draw in (he_normal, he_normal_fan_out, glorot_uniform)}
 
 
 def initial_weights(graph: Graph, seed: int = 0, scheme: str = "he_normal") -> Weights:

@@ -24,7 +24,7 @@ from netspec.tracer import Heads, Tensor, trace
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Entry:
     """One row of the zoo: `function(image, classes, *arguments, **options)` draws it."""
 
     name: str
@@ -49,7 +49,7 @@ class Architecture:
 
 
 _SYNONYMS = {"swish": "silu", "leaky": "leaky_relu"}  # what people also call activations
-_ARCHITECTURES: dict[str, Architecture] = {}
+_ARCHITECTURES: dict[str, Entry] = {}
 
 
 @cache
@@ -93,12 +93,12 @@ def family(
             raise ValueError(f"two architectures are named '{name}'")
         variant = row if isinstance(row, Variant) else Variant(*row)
         shape = (input_shape[0], *(variant.image_size or size for size in input_shape[1:]))
-        _ARCHITECTURES[name] = Architecture(
+        _ARCHITECTURES[name] = Entry(
             name, title, paper, shape, variant.classes or classes, function, variant.arguments, variant.defaults
         )
 
 
-def _all() -> dict[str, Architecture]:
+def _all() -> dict[str, Entry]:
     """Every architecture, once the family files have been read: family by family, as their tables have them."""
     from netspec import architectures
 
@@ -113,7 +113,7 @@ def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
     return [name for name, entry in _all().items() if fnmatchcase(name, pattern) and fnmatchcase(entry.family, family)]
 
 
-def find(name: str) -> Architecture:
+def find(name: str) -> Entry:
     """The registered architecture. Raises `UnknownNameError` with the nearest names."""
     if not isinstance(name, str):
         raise UnknownNameError(f"an architecture goes by its name, not by {name!r}")
@@ -207,7 +207,7 @@ def _whole(name: str, what: str, value: Any) -> int:
     return number
 
 
-def _chosen(entry: Architecture, given: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are not at their defaults, in the network's order: equal choices make equal names and graphs."""
     defaults = entry.options
     for option in given:

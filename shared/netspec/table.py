@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.graph import Graph
 from netspec.labels import size_of
-from netspec.registry import Architecture
+from netspec.registry import Entry
 
 COLUMNS = {  # of the list: what a row has, and what it is called
     "name": "network",
@@ -25,7 +25,7 @@ NUMBERS = ("classes", "trainable", "total", "macs")
 NARROW = {"family", "paper", "classes"}  # columns that a terminal without room for all of them does without
 COUNTS = "total: trainable and running statistics. MACs: multiply-adds for one image."
 UNBROKEN = "\xa0"  # a space at which no line ends
-Entries = Sequence[tuple[Architecture, Graph]]
+Entries = Sequence[tuple[Entry, Graph]]
 
 
 @dataclass(frozen=True)

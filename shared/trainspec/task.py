@@ -16,12 +16,12 @@ from netspec import Graph, explicit_noise, initial_weights, without_heads
 from netspec.init import Weights
 from netspec.options import name_or_path
 from netspec.weights import fit_weights, weights_hash
-from trainspec.chosen import Network, network_for as network_for
 from trainspec.data import DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.data.images import RESIZE_RULE
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.limits import check_folder, check_limits
+from trainspec.network import Network, network_for as network_for
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
 from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot

@@ -1,4 +1,4 @@
-"""What a framework brings to a training: a machine, a `Trainer` that makes steps, and the network that is deployed.
+"""What a framework brings to a training: a device, a `Trainer` that makes steps, and the network that is deployed.
 
 The loop is `trainspec.training`; position, rates and everything random come from there. What parity compares is a
 trainer's step, the one that users run.
@@ -28,7 +28,7 @@ class TrainingError(DiptychError):
     """A training that cannot go on: its loss became NaN or infinite."""
 
 
-class Machine(Protocol):
+class Device(Protocol):
     """What a framework computes on. `label` and `precision` are for people, `notes` for readers of the run.
 
     `threads` are those of the CPU: the bits of a result depend on their number.
@@ -60,7 +60,7 @@ class Resident(Protocol):
 
 
 class Trainer(Protocol):
-    """A network in training, made of (graph, weights, recipe, machine).
+    """A network in training, made of (graph, weights, recipe, device).
 
     It trains the graph with explicit noise, whose masks come with the batch, over the same variables as those of the
     network without noise, which it evaluates. It counts no steps.
@@ -117,7 +117,7 @@ class Framework:
 
     name: str
     packages: tuple[str, ...]
-    choose_machine: Callable[[str, int | None], Any]  # of a precision and a number of threads
+    choose_device: Callable[[str, int | None], Any]  # of a precision and a number of threads
     trainer: Callable[[Graph, Mapping[str, np.ndarray], Recipe, Any], Trainer]
     deploy: Callable[[Graph, Weights, int | None], Deployed]
     forget: Callable[[], None]  # gives back the memory of networks that are done with

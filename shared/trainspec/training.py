@@ -27,8 +27,8 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
     """
     begin = time.monotonic()
-    machine = framework.choose_machine(task.recipe.precision, task.threads)
-    trainer = framework.trainer(task.graph, task.weights, task.recipe, machine)
+    device = framework.choose_device(task.recipe.precision, task.threads)
+    trainer = framework.trainer(task.graph, task.weights, task.recipe, device)
     build_seconds = time.monotonic() - begin
     check()
     run = Run.start(
@@ -38,11 +38,11 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
         data_name=task.data.name,
         data_label=task.data.label,
         command=asked.command,
-        device=machine.label,
-        precision=machine.precision,
-        threads=machine.threads,
+        device=device.label,
+        precision=device.precision,
+        threads=device.threads,
         packages=framework.packages,
-        notes=(*asked.notes, *machine.notes, *host_notes(task)),
+        notes=(*asked.notes, *device.notes, *host_notes(task)),
         out=asked.out,
     )
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
@@ -50,7 +50,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     with run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
         training = Training(task, trainer, run, Pace(task, build_seconds))
-        training.watch.begin(machine)
+        training.watch.begin(device)
         try:
             training.train()
             finish(training, framework)

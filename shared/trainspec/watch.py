@@ -10,7 +10,7 @@ from trainspec.plan import EpochPlan
 from trainspec.runs import EpochMetrics, Run, TrainingProgress
 from trainspec.state import TrainState
 from trainspec.task import Task
-from trainspec.trainer import Machine, Step
+from trainspec.trainer import Device, Step
 
 WARM_UP = 5  # steps before the estimate begins to measure: the first ones compile
 LONG = 30 * 60  # seconds from which on a training says how long it will take
@@ -27,12 +27,12 @@ class Watch:
         self.say = self.progress.say
         self.first_losses: list[Any] = []
 
-    def begin(self, machine: Machine) -> None:
+    def begin(self, device: Device) -> None:
         """What is trained, on what, and where it is kept."""
         for title, text in (
             ("network", f"{self.task.graph.name}, {self.task.graph.num_trainable:,} parameters"),
-            ("device", machine.label),
-            ("precision", machine.precision),
+            ("device", device.label),
+            ("precision", device.precision),
             ("recipe", f"{self.task.recipe_name}, kept in {self.run.folder / 'recipe.toml'}"),
             ("augmented", f"{self.task.recipe.augmentation}"),
             ("run", f"{self.run.folder}"),

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_impl.devices import choose_device
 from keras_impl.export import export_onnx, ship_onnx
-from keras_impl.machine import choose_machine
 from keras_impl.model import build
 from netspec import Graph, without_heads
 from netspec.compare import Difference
@@ -20,8 +20,8 @@ class Deployed:
     def __init__(self, graph: Graph, weights: Weights, threads: int | None = None) -> None:
         self.graph = without_heads(graph)
         self.weights = {name: weights[name] for name in self.graph.params}
-        self.machine = choose_machine("fp32", threads)
-        self.model = build(self.graph, weights=self.weights, dtype=self.machine.policy)
+        self.device = choose_device("fp32", threads)
+        self.model = build(self.graph, weights=self.weights, dtype=self.device.policy)
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`."""

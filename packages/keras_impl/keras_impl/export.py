@@ -22,7 +22,7 @@ from netspec import without_noise
 from netspec.compare import Difference
 from netspec.graph import IMAGE
 from netspec.layout import to_channels_last
-from onnx_impl.chosen import of_run
+from onnx_impl.export_request import request_of_run
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from trainspec.runs import Run
@@ -46,7 +46,7 @@ def export_onnx(
     that is not a network alone, and `ExportError`, and then leaves no file.
     """
     if isinstance(model, Run):
-        what = of_run(model.folder, "keras")
+        what = request_of_run(model.folder, "keras")
         model, metadata = build(what.graph, weights=what.weights), {**what.metadata, **(metadata or {})}
     network = deployed(model)
     return write_verified(convert(network, opset), spec_of(network), partial(forward, network), path, metadata or {})

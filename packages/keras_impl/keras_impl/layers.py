@@ -57,7 +57,7 @@ class Layer(keras.layers.Layer):
 
 
 @registered
-class Function(Layer):
+class FunctionLayer(Layer):
     """A function of tensors as a layer, so that every node has one."""
 
     def __init__(self, shape: Shape, function: Callable[..., Tensor], **layer: Any) -> None:

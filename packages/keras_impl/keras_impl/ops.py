@@ -58,7 +58,7 @@ def instance_norm(op: ops.InstanceNorm, x: Shape, **layer: Any) -> keras.layers.
 @builds(ops.LocalResponseNorm)
 def local_response_norm(op: ops.LocalResponseNorm, x: Shape, **layer: Any) -> keras.layers.Layer:
     function = partial(layers.local_response_norm, size=op.size, alpha=op.alpha, beta=op.beta, k=op.k)
-    return layers.Function(x, function, **layer)
+    return layers.FunctionLayer(x, function, **layer)
 
 
 @builds(ops.MaxPool)
@@ -86,12 +86,12 @@ def activation(op: ops.Activation, x: Shape, **layer: Any) -> keras.layers.Layer
     function = layers.ACTIVATIONS[op.fn]
     if op.fn == "leaky_relu":
         function = partial(function, negative_slope=op.slope)
-    return layers.Function(x, function, **layer)
+    return layers.FunctionLayer(x, function, **layer)
 
 
 @builds(ops.Scale)
 def scale(op: ops.Scale, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return layers.Function(x, lambda value: value * op.factor, **layer)
+    return layers.FunctionLayer(x, lambda value: value * op.factor, **layer)
 
 
 @builds(ops.Dropout)
@@ -121,25 +121,25 @@ def concat(op: ops.Concat, *inputs: Shape, **layer: Any) -> keras.layers.Layer:
 
 @builds(ops.RadixSoftmax)
 def radix_softmax(op: ops.RadixSoftmax, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return layers.Function(x, partial(layers.radix_softmax, radix=op.radix, groups=op.groups), **layer)
+    return layers.FunctionLayer(x, partial(layers.radix_softmax, radix=op.radix, groups=op.groups), **layer)
 
 
 @builds(ops.SliceChannels)
 def slice_channels(op: ops.SliceChannels, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return layers.Function(op.shape(x), lambda value: value[..., op.start : op.stop], **layer)
+    return layers.FunctionLayer(op.shape(x), lambda value: value[..., op.start : op.stop], **layer)
 
 
 @builds(ops.PadChannels)
 def pad_channels(op: ops.PadChannels, x: Shape, **layer: Any) -> keras.layers.Layer:
     pads = ((0, 0), (0, 0), (0, 0), (0, op.channels))
-    return layers.Function(op.shape(x), partial(kops.pad, pad_width=pads), **layer)
+    return layers.FunctionLayer(op.shape(x), partial(kops.pad, pad_width=pads), **layer)
 
 
 @builds(ops.SpaceToDepth)
 def space_to_depth(op: ops.SpaceToDepth, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return layers.Function(op.shape(x), partial(layers.space_to_depth, block=op.block), **layer)
+    return layers.FunctionLayer(op.shape(x), partial(layers.space_to_depth, block=op.block), **layer)
 
 
 @builds(ops.Flatten)
 def flatten(op: ops.Flatten, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return layers.Function(op.shape(x), layers.flatten, **layer)
+    return layers.FunctionLayer(op.shape(x), layers.flatten, **layer)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from keras_impl.augment import Resident
 from keras_impl.deployed import Deployed
+from keras_impl.devices import Device, choose_device
 from keras_impl.gradients import compiled, with_gradients
 from keras_impl.kernels import Tensor
-from keras_impl.machine import Machine, choose_machine
 from keras_impl.model import build, over_the_layers_of
 from keras_impl.network import by_name
 from keras_impl.optim import optimizer_of
@@ -32,17 +32,17 @@ from trainspec.trainer import Framework, Step
 class Trainer:
     """`graph` is what is trained, its noise explicit; `model` is the network without, for evaluation."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, machine: Machine) -> None:
-        self.graph, self.machine = explicit_noise(graph), machine
-        self.model = build(graph, weights=weights, dtype=machine.policy)
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
+        self.graph, self.device = explicit_noise(graph), device
+        self.model = build(graph, weights=weights, dtype=device.policy)
         self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
-        self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if machine.precision == "fp16" else None
-        self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=machine.dtype)
+        self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if device.precision == "fp16" else None
+        self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=device.dtype)
 
     @cached_property
     def noisy(self) -> keras.Model:
         """The network that is trained, over the variables of `model`: its noise comes with the batch."""
-        return over_the_layers_of(self.model, self.graph, self.machine.policy)
+        return over_the_layers_of(self.model, self.graph, self.device.policy)
 
     @cached_property
     def _compiled(self) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -52,11 +52,11 @@ class Trainer:
 
     def resident(self, task: Task) -> Resident | None:
         """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
-        return Resident(task) if self.machine.on_gpu else None
+        return Resident(task) if self.device.on_gpu else None
 
     def place(self, batch: Batch) -> Batch:
         """A batch made by NumPy, as the step takes it: `(B, H, W, C)`, in the precision of the loss."""
-        return self.machine.feed(batch)
+        return self.device.feed(batch)
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
         """Train on a placed batch."""
@@ -103,7 +103,7 @@ class Trainer:
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
-        return self.model.predict_on_batch(images.astype(self.machine.dtype, copy=False))
+        return self.model.predict_on_batch(images.astype(self.device.dtype, copy=False))
 
     def weights(self) -> Weights:
         """Every tensor by canonical name."""
@@ -126,7 +126,7 @@ def forget() -> None:
 KERAS = Framework(
     "keras",
     ("keras", "tensorflow", "jax", "onnx", "onnxruntime", "tf2onnx"),
-    choose_machine,
+    choose_device,
     Trainer,
     Deployed,
     forget,

@@ -30,7 +30,7 @@ from trainspec.trainer import Framework
 from trainspec.training import train
 
 if TYPE_CHECKING:
-    from onnx_impl.chosen import Chosen
+    from onnx_impl.export_request import ExportRequest
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,12 @@ class Library:
             say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")
 
 
-def asked_for(network: str, framework: str, values: Mapping[str, Any]) -> "Chosen":
+def asked_for(network: str, framework: str, values: Mapping[str, Any]) -> "ExportRequest":
     """What the options of an export command ask for."""
-    from onnx_impl.chosen import DESCRIPTION, chosen
+    from onnx_impl.export_request import DESCRIPTION, request
 
     form = {key: values[key] for key in ("num_classes", "in_channels", "image_size", "option")}
-    return chosen(
+    return request(
         network,
         framework,
         form=form_of(**form),

@@ -61,22 +61,22 @@ def main(argv: Sequence[str]) -> int:
     if options.all and (options.patterns or options.weights):
         raise UsageError("--all is every network with probe weights: leave names and --weights out")
 
-    from parity.plans import default_plans, full_plans, named_plans
+    from parity.comparisons import default_comparisons, full_comparisons, named_comparisons
 
     if options.all:
-        plans = full_plans(native=options.native)
+        comparisons = full_comparisons(native=options.native)
     elif options.patterns:
-        plans = named_plans(options.patterns, native=options.native, given=bool(options.weights))
+        comparisons = named_comparisons(options.patterns, native=options.native, given=bool(options.weights))
     else:
-        plans = default_plans(native=options.native)
-    if options.weights and (len(plans) > 1 or len(options.weights) > 2):
+        comparisons = default_comparisons(native=options.native)
+    if options.weights and (len(comparisons) > 1 or len(options.weights) > 2):
         raise UsageError("--weights takes one or two files, for one network")
 
     from parity.report import run
 
     small = not (options.all or options.patterns)
     jobs = options.jobs or (processes(GIB) if small else 1)
-    return run(plans, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
+    return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ IMAGES = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class Comparison:
     """What is compared of a network, and at which size.
 
     `network` is counted. `in_float32`, where there is one, is the graph whose outputs are compared under every
@@ -91,7 +91,7 @@ Done = dict[tuple[str, Graph], list[Result]]
 
 
 def check(
-    plan: Plan,
+    comparison: Comparison,
     *,
     expected: Mapping[str, int] | None = None,
     files: tuple[Weights, ...] = (),
@@ -104,24 +104,26 @@ def check(
     """
     done = {} if done is None else done
     one = None
-    whole = plan.in_float32 is plan.network
+    whole = comparison.in_float32 is comparison.network
     if not whole:
-        yield judge_counts(plan.network, of_layers(plan.network), expected or {})
-    if plan.in_float32:
-        if ("float32", plan.in_float32) not in done:
-            one = subject(plan.in_float32, *files)
+        yield judge_counts(comparison.network, of_layers(comparison.network), expected or {})
+    if comparison.in_float32:
+        if ("float32", comparison.in_float32) not in done:
+            one = subject(comparison.in_float32, *files)
             runners = frameworks(one, "float32")
             if whole:
-                yield judge_counts(plan.network, of_models(runners, OnnxRunner(one.graph, one.weights)), expected or {})
-            done["float32", plan.in_float32] = [float32_forward(one, runners, native=plan.native)]
+                yield judge_counts(
+                    comparison.network, of_models(runners, OnnxRunner(one.graph, one.weights)), expected or {}
+                )
+            done["float32", comparison.in_float32] = [float32_forward(one, runners, native=comparison.native)]
             del runners
             release()
-        yield from done["float32", plan.in_float32]
-    if ("float64", plan.in_float64) not in done:
-        if one is None or one.graph is not plan.in_float64:
-            one = subject(plan.in_float64, *files)
-        done["float64", plan.in_float64] = list(in_float64(one))
-    yield from done["float64", plan.in_float64]
+        yield from done["float32", comparison.in_float32]
+    if ("float64", comparison.in_float64) not in done:
+        if one is None or one.graph is not comparison.in_float64:
+            one = subject(comparison.in_float64, *files)
+        done["float64", comparison.in_float64] = list(in_float64(one))
+    yield from done["float64", comparison.in_float64]
 
 
 def judge_counts(network: Graph, found: Counts, expected: Mapping[str, int]) -> Result:

@@ -11,7 +11,7 @@ from netspec import Graph, functional as f, trace
 from netspec.ops import ACTIVATIONS, VOCABULARY
 from netspec.tracer import Tensor
 
-Draw = Callable[[Tensor], Tensor]
+Example = Callable[[Tensor], Tensor]
 
 
 def _stem(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def _split_attention(x: Tensor, radix: int, groups: int) -> Tensor:
     return f.add(*parts) if radix > 1 else parts[0]
 
 
-EXAMPLES: dict[str, Draw] = {
+EXAMPLES: dict[str, Example] = {
     "conv.stride": lambda x: f.conv(x, 6, 3, 2, name="op"),
     "conv.rectangular": lambda x: f.conv(x, 6, (1, 5), (2, 1), padding=(0, 2), name="op"),
     "conv.unpadded": lambda x: f.conv(x, 6, 4, 3, padding=0, bias=False, name="op"),

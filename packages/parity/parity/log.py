@@ -12,7 +12,7 @@ from diptych.machine import describe_machine, describe_versions
 from diptych.sources import sources
 from netspec import explicit_noise
 from netspec.labels import size_of
-from parity.check import CHECKS, Plan, Result
+from parity.check import CHECKS, Comparison, Result
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
 BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
@@ -46,8 +46,8 @@ class Row:
     seconds: float
 
     @classmethod
-    def of(cls, plan: Plan, results: Sequence[Result], seconds: float) -> "Row":
-        network, copy = plan.network, plan.in_float64
+    def of(cls, comparison: Comparison, results: Sequence[Result], seconds: float) -> "Row":
+        network, copy = comparison.network, comparison.in_float64
         size = "" if copy is network else size_of(copy.input_shape)
         return cls(
             network.name,
@@ -99,21 +99,21 @@ class Log:
         self.ledger = Ledger(folder / "parity.jsonl", Row.read)
         self.rows = self.ledger.rows()
 
-    def find(self, plan: Plan) -> Row | None:
+    def find(self, comparison: Comparison) -> Row | None:
         """The row of an earlier run in which nothing was different, and nothing failed."""
-        row = self.rows.get(self.fingerprint(plan))
+        row = self.rows.get(self.fingerprint(comparison))
         return row if row and not row.failures else None
 
-    def add(self, plan: Plan, row: Row) -> None:
+    def add(self, comparison: Comparison, row: Row) -> None:
         """Keep a row."""
-        self.ledger.add(self.fingerprint(plan), row)
+        self.ledger.add(self.fingerprint(comparison), row)
 
-    def fingerprint(self, plan: Plan) -> str:
+    def fingerprint(self, comparison: Comparison) -> str:
         """Changes with everything that a row depends on: a handler counts where one of the graphs uses it."""
-        graphs = [graph for graph in (plan.network, plan.in_float32, plan.in_float64) if graph]
+        graphs = [graph for graph in (comparison.network, comparison.in_float32, comparison.in_float64) if graph]
         kinds = {node.op.kind for graph in graphs for node in explicit_noise(graph)}
         handlers = [(f"{package}.ops", kind) for package in BUILDERS for kind in sorted(kinds)]
-        return fingerprint(plan, self.versions, sources(*SOURCES).digest(*ROOTS, *handlers))
+        return fingerprint(comparison, self.versions, sources(*SOURCES).digest(*ROOTS, *handlers))
 
     def write_table(self, rows: Sequence[Row]) -> Path:
         """`parity.md`, the rows for people; then what failed, and where."""

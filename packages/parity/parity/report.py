@@ -11,13 +11,15 @@ from deploy.shell import printable
 from diptych.errors import failure
 from diptych.pool import Pool, ProcessEndedError
 from netspec.weights import load_weights
-from parity.check import CHECKS, Done, Plan, Result, check
+from parity.check import CHECKS, Comparison, Done, Result, check
 from parity.goldens import expected
 from parity.log import Log, Row
 from parity.memory import release
 
 
-def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None = None, jobs: int = 1) -> int:
+def run(
+    comparisons: Sequence[Comparison], *, weights: Sequence[str] = (), keep: Path | None = None, jobs: int = 1
+) -> int:
     """Compare all, `jobs` networks at a time; returns the exit status.
 
     With `keep` the rows are kept in that folder, and taken from there.
@@ -28,9 +30,9 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
     log = Log(keep) if keep else None
     console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'copy':>12}{'seconds':>9}[/]")
     rows = []
-    for row in _rows(plans, weights, log, jobs):
+    for row in _rows(comparisons, weights, log, jobs):
         rows.append(row)
-        position = f"  {len(rows)}/{len(plans)}" if log else ""
+        position = f"  {len(rows)}/{len(comparisons)}" if log else ""
         console.print(
             f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.reduced:>12}{row.seconds:>9.1f}{position}"
         )
@@ -40,21 +42,23 @@ def run(plans: Sequence[Plan], *, weights: Sequence[str] = (), keep: Path | None
     return status
 
 
-def _rows(plans: Sequence[Plan], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[Row]:
+def _rows(comparisons: Sequence[Comparison], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[Row]:
     """Rows that are kept, then the others, which are kept from now on.
 
     Networks that reduce to the same graph come one behind the other.
     """
-    groups: dict[int, list[Plan]] = {}
-    for plan in plans:
-        if log and (row := log.find(plan)):
+    groups: dict[int, list[Comparison]] = {}
+    for comparison in comparisons:
+        if log and (row := log.find(comparison)):
             yield row
         else:
-            groups.setdefault(id(plan.in_float64), []).append(plan)
+            groups.setdefault(id(comparison.in_float64), []).append(comparison)
     yield from _compared(groups.values(), partial(_compare_group, weights=tuple(weights), log=log), jobs)
 
 
-def _compared(groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], Iterable[Row]], jobs: int) -> Iterator[Row]:
+def _compared(
+    groups: Iterable[list[Comparison]], compare: Callable[[list[Comparison]], Iterable[Row]], jobs: int
+) -> Iterator[Row]:
     """The rows of each group, in this process or in `jobs` others."""
     if jobs == 1:
         yield from chain.from_iterable(map(compare, groups))
@@ -64,39 +68,41 @@ def _compared(groups: Iterable[list[Plan]], compare: Callable[[list[Plan]], Iter
             try:
                 yield from done.result()
             except ProcessEndedError as error:
-                yield from (Row.of(plan, [Result("compared", False, "-", str(error))], 0.0) for plan in group)
+                yield from (
+                    Row.of(comparison, [Result("compared", False, "-", str(error))], 0.0) for comparison in group
+                )
 
 
-def _listed(compare: Callable[[list[Plan]], Iterable[Row]], group: list[Plan]) -> list[Row]:
+def _listed(compare: Callable[[list[Comparison]], Iterable[Row]], group: list[Comparison]) -> list[Row]:
     """For other processes, from which a generator does not travel."""
     return list(compare(group))
 
 
-def _compare_group(plans: Sequence[Plan], weights: tuple[str, ...], log: Log | None) -> Iterator[Row]:
+def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], log: Log | None) -> Iterator[Row]:
     """Rows of networks that reduce to the same graph, each kept as soon as it is there."""
     done: Done = {}
-    for plan in plans:
-        row = _compare(plan, weights, done)
+    for comparison in comparisons:
+        row = _compare(comparison, weights, done)
         if log:
-            log.add(plan, row)
+            log.add(comparison, row)
         yield row
 
 
-def _compare(plan: Plan, weights: tuple[str, ...], done: Done) -> Row:
+def _compare(comparison: Comparison, weights: tuple[str, ...], done: Done) -> Row:
     """All comparisons of a network; one that cannot be made is a failure, unless the weights are a person's."""
     begin = time.perf_counter()
     results: list[Result] = []
-    files = tuple(load_weights(plan.network, path) for path in weights)
+    files = tuple(load_weights(comparison.network, path) for path in weights)
 
     def compare() -> None:
-        results.extend(check(plan, expected=expected(plan.network.name), files=files, done=done))
+        results.extend(check(comparison, expected=expected(comparison.network.name), files=files, done=done))
 
     if weights:
         compare()
     elif reason := failure(compare):
         results.append(Result("compared", False, "-", reason))
     release()
-    return Row.of(plan, results, time.perf_counter() - begin)
+    return Row.of(comparison, results, time.perf_counter() - begin)
 
 
 def _shown(text: str) -> str:

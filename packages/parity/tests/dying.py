@@ -21,9 +21,9 @@ def make(graph, *parts):
 class Falling(FakeTrainer):
     """Its loss falls, unless it is given another for each step, from 0. It holds steps to the recipe."""
 
-    def __init__(self, graph, weights, recipe, machine, *, loss=None):
+    def __init__(self, graph, weights, recipe, device, *, loss=None):
         given = loss or (lambda step: 3 - step / 10)
-        super().__init__(graph, weights, recipe, machine, loss=lambda step: given(step - 1))
+        super().__init__(graph, weights, recipe, device, loss=lambda step: given(step - 1))
         self.recipe = recipe
 
     def step(self, batch, now):

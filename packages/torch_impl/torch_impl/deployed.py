@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from netspec import Graph, without_heads
 from netspec.compare import Difference
 from netspec.init import Weights
+from torch_impl.devices import choose_device
 from torch_impl.export import export_onnx, ship_onnx
-from torch_impl.machine import choose_machine
 from torch_impl.model import build
 
 
@@ -21,13 +21,13 @@ class Deployed:
     def __init__(self, graph: Graph, weights: Weights, threads: int | None = None) -> None:
         self.graph = without_heads(graph)
         self.weights = {name: weights[name] for name in self.graph.params}
-        self.machine = choose_machine("fp32", threads)
-        self.model = self.machine.place(build(self.graph, weights=self.weights)).eval()
+        self.device = choose_device("fp32", threads)
+        self.model = self.device.place(build(self.graph, weights=self.weights)).eval()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`."""
         with torch.no_grad():
-            return self.model(torch.from_numpy(images).permute(0, 3, 1, 2).to(self.machine.device)).cpu().numpy()
+            return self.model(torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device.torch_device)).cpu().numpy()
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""

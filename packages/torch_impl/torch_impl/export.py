@@ -16,7 +16,7 @@ import onnx_impl
 from deploy.errors import first_line
 from diptych.errors import ExportError
 from netspec.compare import Difference
-from onnx_impl.chosen import of_run
+from onnx_impl.export_request import request_of_run
 from onnx_impl.model import check_opset
 from onnx_impl.verify import write_verified
 from torch_impl.model import Network, build
@@ -41,7 +41,7 @@ def export_onnx(
     then leaves no file.
     """
     if isinstance(model, Run):
-        what = of_run(model.folder, "torch")
+        what = request_of_run(model.folder, "torch")
         model, metadata = build(what.graph, weights=what.weights), {**what.metadata, **(metadata or {})}
     network = deployed(model)
     return write_verified(convert(network, opset), spec_of(network), partial(forward, network), path, metadata or {})

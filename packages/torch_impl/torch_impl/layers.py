@@ -20,7 +20,7 @@ def split_padding(padding: Padding, most: Shape | None = None) -> tuple[tuple[in
     return (vertical, horizontal), (left - horizontal, right - horizontal, top - vertical, bottom - vertical)
 
 
-class Function(nn.Module):
+class FunctionLayer(nn.Module):
     """A function of tensors as a module, so that every node has one."""
 
     def __init__(self, function: Callable[..., Tensor], label: str) -> None:
@@ -156,7 +156,7 @@ ACTIVATIONS: dict[str, Callable[[float], nn.Module]] = {
     "relu6": lambda _: nn.ReLU6(),
     "leaky_relu": nn.LeakyReLU,
     "sigmoid": lambda _: nn.Sigmoid(),
-    "hard_sigmoid": lambda _: Function(hard_sigmoid, "hard_sigmoid"),
+    "hard_sigmoid": lambda _: FunctionLayer(hard_sigmoid, "hard_sigmoid"),
     "silu": lambda _: nn.SiLU(),
     "hard_swish": lambda _: nn.Hardswish(),
     "mish": lambda _: nn.Mish(),

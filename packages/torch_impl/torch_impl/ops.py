@@ -65,7 +65,7 @@ def avg_pool(op: ops.AvgPool, x: Shape) -> nn.Module:
 
 @builds(ops.GlobalAvgPool)
 def global_avg_pool(op: ops.GlobalAvgPool, x: Shape) -> nn.Module:
-    return layers.Function(partial(torch.mean, dim=(2, 3), keepdim=op.keepdims), "global_avg_pool")
+    return layers.FunctionLayer(partial(torch.mean, dim=(2, 3), keepdim=op.keepdims), "global_avg_pool")
 
 
 @builds(ops.BlurPool)
@@ -80,7 +80,7 @@ def activation(op: ops.Activation, x: Shape) -> nn.Module:
 
 @builds(ops.Scale)
 def scale(op: ops.Scale, x: Shape) -> nn.Module:
-    return layers.Function(partial(torch.mul, other=op.factor), f"scale by {op.factor}")
+    return layers.FunctionLayer(partial(torch.mul, other=op.factor), f"scale by {op.factor}")
 
 
 @builds(ops.Dropout)
@@ -95,39 +95,39 @@ def stochastic_depth(op: ops.StochasticDepth, x: Shape, draw: Shape | None = Non
 
 @builds(ops.Add)
 def add(op: ops.Add, *inputs: Shape) -> nn.Module:
-    return layers.Function(layers.sum_of, "add")
+    return layers.FunctionLayer(layers.sum_of, "add")
 
 
 @builds(ops.Mul)
 def mul(op: ops.Mul, x: Shape, y: Shape) -> nn.Module:
-    return layers.Function(torch.mul, "mul")
+    return layers.FunctionLayer(torch.mul, "mul")
 
 
 @builds(ops.Concat)
 def concat(op: ops.Concat, *inputs: Shape) -> nn.Module:
-    return layers.Function(layers.concat_of, "concat")
+    return layers.FunctionLayer(layers.concat_of, "concat")
 
 
 @builds(ops.RadixSoftmax)
 def radix_softmax(op: ops.RadixSoftmax, x: Shape) -> nn.Module:
-    return layers.Function(partial(layers.radix_softmax, radix=op.radix, groups=op.groups), "radix_softmax")
+    return layers.FunctionLayer(partial(layers.radix_softmax, radix=op.radix, groups=op.groups), "radix_softmax")
 
 
 @builds(ops.SliceChannels)
 def slice_channels(op: ops.SliceChannels, x: Shape) -> nn.Module:
-    return layers.Function(
+    return layers.FunctionLayer(
         partial(torch.narrow, dim=1, start=op.start, length=op.stop - op.start), f"channels {op.start}:{op.stop}"
     )
 
 
 @builds(ops.PadChannels)
 def pad_channels(op: ops.PadChannels, x: Shape) -> nn.Module:
-    return layers.Function(partial(F.pad, pad=(0, 0, 0, 0, 0, op.channels)), f"{op.channels} zero channels")
+    return layers.FunctionLayer(partial(F.pad, pad=(0, 0, 0, 0, 0, op.channels)), f"{op.channels} zero channels")
 
 
 @builds(ops.SpaceToDepth)
 def space_to_depth(op: ops.SpaceToDepth, x: Shape) -> nn.Module:
-    return layers.Function(partial(layers.space_to_depth, block=op.block), f"{op.block}x{op.block}")
+    return layers.FunctionLayer(partial(layers.space_to_depth, block=op.block), f"{op.block}x{op.block}")
 
 
 @builds(ops.Flatten)

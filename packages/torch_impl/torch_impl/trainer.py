@@ -16,7 +16,7 @@ from netspec.graph import LOGITS
 from netspec.init import Weights
 from torch_impl.augment import Resident
 from torch_impl.deployed import Deployed
-from torch_impl.machine import Machine, choose_machine
+from torch_impl.devices import Device, choose_device
 from torch_impl.model import build, by_name, over_the_weights_of
 from torch_impl.optim import apply_settings, optimizer_of
 from torch_impl.weights import get_weights
@@ -30,11 +30,11 @@ from trainspec.trainer import Framework, Step
 class Trainer:
     """`graph` is what is trained, its noise explicit; `model` is the network without, for evaluation."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, machine: Machine) -> None:
-        self.graph, self.machine = explicit_noise(graph), machine
-        self.model = machine.place(build(graph, weights=weights)).eval()
+    def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
+        self.graph, self.device = explicit_noise(graph), device
+        self.model = device.place(build(graph, weights=weights)).eval()
         self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
-        self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.precision == "fp16")
 
     @cached_property
     def noisy(self) -> nn.Module:
@@ -43,11 +43,11 @@ class Trainer:
 
     def resident(self, task: Task) -> Resident | None:
         """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
-        return None if self.machine.device.type == "cpu" else Resident(task, self.machine.device)
+        return None if self.device.torch_device.type == "cpu" else Resident(task, self.device.torch_device)
 
     def place(self, batch: Batch) -> Batch:
         """A batch made by NumPy, as the step takes it: `(B, C, H, W)`, in the precision of the loss."""
-        return self.machine.feed(batch)
+        return self.device.feed(batch)
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
         """Train on a placed batch."""
@@ -57,9 +57,9 @@ class Trainer:
 
     def backward(self, batch: Batch) -> tuple[Step, Sequence[torch.Tensor]]:
         """The gradients of a batch; batch norm takes its statistics."""
-        with self.machine.autocast():
+        with self.device.autocast():
             outputs = self.noisy(batch.images, *(batch.noise[name] for name in self.graph.draws))
-        heads = {name: output.to(self.machine.dtype) for name, output in by_name(outputs).items()}
+        heads = {name: output.to(self.device.dtype) for name, output in by_name(outputs).items()}
         loss = loss_of(heads, batch.targets, self.graph.heads)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         correct = (heads[LOGITS].argmax(1) == batch.targets.argmax(1)).sum()
@@ -87,9 +87,9 @@ class Trainer:
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
-        fed = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.machine.device, self.machine.dtype)
-        with torch.no_grad(), self.machine.autocast():
-            return self.model(fed).to(self.machine.dtype).cpu().numpy()
+        fed = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device.torch_device, self.device.dtype)
+        with torch.no_grad(), self.device.autocast():
+            return self.model(fed).to(self.device.dtype).cpu().numpy()
 
     def weights(self) -> Weights:
         """Every tensor by canonical name."""
@@ -106,4 +106,4 @@ def forget() -> None:
     gc.collect()
 
 
-TORCH = Framework("torch", ("torch", "onnx", "onnxruntime", "onnxscript"), choose_machine, Trainer, Deployed, forget)
+TORCH = Framework("torch", ("torch", "onnx", "onnxruntime", "onnxscript"), choose_device, Trainer, Deployed, forget)

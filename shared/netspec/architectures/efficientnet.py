@@ -8,7 +8,7 @@ depth's rule begins at 0, as in the authors' code.
 from functools import partial
 from math import ceil
 
-from netspec.architectures.mobilenet import Row, inverted_residual
+from netspec.architectures.mobilenet import Bottleneck, inverted_residual
 from netspec.functional import (
     activation_of,
     batch_norm,
@@ -64,7 +64,7 @@ def efficientnet(
     x = unit(x, make_divisible(32 * width), 3, 2, name="stem")
     for stage, (expansion, kernel, channels, _, first_stride) in enumerate(STAGES, 1):
         for i in range(depths[stage - 1]):
-            row = Row(kernel, expansion * x.channels, make_divisible(channels * width), 1 if i else first_stride)
+            row = Bottleneck(kernel, expansion * x.channels, make_divisible(channels * width), 1 if i else first_stride)
             attention = partial(squeeze_excite, hidden=x.channels // 4, activation=act, name="se")
             x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
     x = unit(x, 4 * x.channels, 1, name="head")

@@ -10,7 +10,7 @@ from functools import partial
 
 from netspec.functional import (
     Function,
-    Layer,
+    Unit,
     avg_pool,
     batch_norm,
     classify,
@@ -37,7 +37,7 @@ conv_bn_relu = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3))
 
 
 @block
-def inception(x: Tensor, widths: tuple[int, ...], unit: Layer, large: int) -> Tensor:
+def inception(x: Tensor, widths: tuple[int, ...], unit: Unit, large: int) -> Tensor:
     """1x1, 3x3 and `large` convolutions and a max-pool side by side, the last three with 1x1 convolutions."""
     one, reduce3, three, reduce5, five, pooled = widths
     branch1 = unit(x, one, 1, name="branch1.conv")
@@ -48,7 +48,7 @@ def inception(x: Tensor, widths: tuple[int, ...], unit: Layer, large: int) -> Te
 
 
 @block
-def auxiliary(x: Tensor, classes: int, unit: Layer, dropout: float) -> Tensor:
+def auxiliary(x: Tensor, classes: int, unit: Unit, dropout: float) -> Tensor:
     """A classifier on a map in the middle of the network."""
     x = unit(avg_pool(x, 5, 3), 128, 1, name="conv")
     x = drop(relu(linear(flatten(x), 1024, name="fc1")), dropout)
@@ -69,7 +69,7 @@ STAGES = {  # 1x1, 1x1 before 3x3, 3x3, 1x1 before 5x5, 5x5, 1x1 behind the pool
 
 
 def network(
-    x: Tensor, classes: int, unit: Layer, large: int, norm: Function, last_pool: int, dropout: float, aux_heads: bool
+    x: Tensor, classes: int, unit: Unit, large: int, norm: Function, last_pool: int, dropout: float, aux_heads: bool
 ) -> Heads:
     x = norm(max_pool(unit(x, 64, 7, 2, name="conv1"), 3, 2, ceil=True))
     x = unit(unit(x, 64, 1, name="conv2"), 192, 3, name="conv3")

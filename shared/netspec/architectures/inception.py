@@ -27,8 +27,8 @@ from netspec.functional import (
 from netspec.registry import family
 from netspec.tracer import Heads, Tensor, block
 
-Layer = tuple[int, Pair | Literal["fork"]]  # channels, kernel
-Branch = tuple[Layer, ...]
+BranchLayer = tuple[int, Pair | Literal["fork"]]  # channels, kernel
+Branch = tuple[BranchLayer, ...]
 Branches = tuple[Branch, ...]
 
 ROW, COLUMN = (1, 7), (7, 1)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from netspec.functional import (
     Function,
-    Layer,
+    Unit,
     activation_of,
     add,
     batch_norm,
@@ -29,7 +29,7 @@ from netspec.registry import family
 from netspec.tracer import Tensor, block
 
 
-class Row(NamedTuple):
+class Bottleneck(NamedTuple):
     """An inverted residual: kernel of the depthwise convolution, channels in between, channels out, stride."""
 
     kernel: int
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 @block
 def inverted_residual(
-    x: Tensor, row: Row, unit: Layer = conv_bn, attention: Function = identity, survival: float = 1.0
+    x: Tensor, row: Bottleneck, unit: Unit = conv_bn, attention: Function = identity, survival: float = 1.0
 ) -> Tensor:
     """`unit` is a convolution with its norm and activation. Nothing is expanded where there is nothing to expand."""
     y = x if row.expanded == x.channels else unit(x, row.expanded, 1, name="expand")
@@ -77,7 +77,7 @@ def mobilenet_v2(
     for stage, (expansion, channels, depth, first_stride) in enumerate(V2, 1):
         for i in range(depth):
             stride = first_stride if i == 0 else 1
-            row = Row(3, expansion * x.channels, make_divisible(channels * width), stride)
+            row = Bottleneck(3, expansion * x.channels, make_divisible(channels * width), stride)
             x = inverted_residual(x, row, unit, survival=next(survivals), name=f"stage{stage}.block{i}")
     x = unit(x, make_divisible(1280 * max(1.0, width)), 1, name="head")
     return classify(x, classes, dropout)
@@ -148,7 +148,7 @@ def mobilenet_v3(
     survivals = linear_survival(stochastic_depth, len(rows))
     x = unit(x, make_divisible(16 * width), 3, 2, activation=HS, name="stem")
     for i, (kernel, expanded, channels, se, act, stride) in enumerate(rows):
-        row = Row(kernel, make_divisible(expanded * width), make_divisible(channels * width), stride)
+        row = Bottleneck(kernel, make_divisible(expanded * width), make_divisible(channels * width), stride)
         attention = quarter if se else identity
         x = inverted_residual(x, row, partial(unit, activation=act), attention, survivals[i], name=f"block{i}")
     x = unit(x, 6 * x.channels, 1, activation=HS, name="head")

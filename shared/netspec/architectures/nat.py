@@ -7,7 +7,7 @@ stage 2 and by hard swish behind it and at both ends. Of the CIFAR-10 nets only 
 
 from functools import partial
 
-from netspec.architectures.mobilenet import Row, inverted_residual, quarter
+from netspec.architectures.mobilenet import Bottleneck, inverted_residual, quarter
 from netspec.functional import (
     activation_of,
     conv,
@@ -101,11 +101,11 @@ def nat(
     early, late = (partial(conv_bn, activation=activation_of(fn)) for fn in activations)
     survivals = iter(linear_survival(stochastic_depth, 1 + sum(map(len, searched)), first=0))
     x = late(x, make_divisible(16 * width), 3, 2, name="stem")
-    x = inverted_residual(x, Row(3, x.channels, x.channels, 1), early, survival=next(survivals), name="block0")
+    x = inverted_residual(x, Bottleneck(3, x.channels, x.channels, 1), early, survival=next(survivals), name="block0")
     for stage, ((channels, first_stride, se), blocks) in enumerate(zip(STAGES, searched, strict=True), 1):
         for i, (kernel, expansion) in enumerate(blocks):
             expanded = make_divisible(expansion * x.channels)
-            row = Row(kernel, expanded, make_divisible(channels * width), 1 if i else first_stride)
+            row = Bottleneck(kernel, expanded, make_divisible(channels * width), 1 if i else first_stride)
             unit, attention = early if stage < 3 else late, quarter if se else identity
             x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
     x = global_avg_pool(late(x, 6 * x.channels, 1, name="head"), keepdims=True)

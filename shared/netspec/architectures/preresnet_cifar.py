@@ -25,7 +25,7 @@ from netspec.registry import family
 from netspec.tracer import Tensor, block
 
 
-class Layer(NamedTuple):
+class ConvLayer(NamedTuple):
     """A convolution of a residual branch."""
 
     channels: int
@@ -35,15 +35,15 @@ class Layer(NamedTuple):
     dropout: float = 0.0  # in front of it
 
 
-Branch = Callable[[int, int], tuple[Layer, ...]]  # its layers, given channels and stride
+Branch = Callable[[int, int], tuple[ConvLayer, ...]]  # its layers, given channels and stride
 
 
-def basic(channels: int, stride: int) -> tuple[Layer, ...]:
-    return Layer(channels, 3, stride), Layer(channels, 3)
+def basic(channels: int, stride: int) -> tuple[ConvLayer, ...]:
+    return ConvLayer(channels, 3, stride), ConvLayer(channels, 3)
 
 
-def bottleneck(channels: int, stride: int) -> tuple[Layer, ...]:
-    return Layer(channels // 4, 1), Layer(channels // 4, 3, stride), Layer(channels, 1)
+def bottleneck(channels: int, stride: int) -> tuple[ConvLayer, ...]:
+    return ConvLayer(channels // 4, 1), ConvLayer(channels // 4, 3, stride), ConvLayer(channels, 1)
 
 
 def projection(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tensor:
@@ -56,7 +56,7 @@ def projection(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tens
 @block
 def preactivated(
     x: Tensor,
-    layers: tuple[Layer, ...],
+    layers: tuple[ConvLayer, ...],
     activation: Function = relu,
     shortcut: Callable[[Tensor, Tensor, int, int], Tensor] = projection,
     attention: Function = identity,

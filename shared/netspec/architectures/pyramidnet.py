@@ -5,7 +5,7 @@ with batch norm and has no activation at either end. Shortcuts have no weights: 
 is halved, and append channels of zeros.
 """
 
-from netspec.architectures.preresnet_cifar import Branch, Layer, basic, bottleneck
+from netspec.architectures.preresnet_cifar import Branch, ConvLayer, basic, bottleneck
 from netspec.functional import (
     Function,
     activation_of,
@@ -24,7 +24,9 @@ from netspec.tracer import Tensor, block
 
 
 @block
-def pyramid_block(x: Tensor, layers: tuple[Layer, ...], stride: int, activation: Function, survival: float) -> Tensor:
+def pyramid_block(
+    x: Tensor, layers: tuple[ConvLayer, ...], stride: int, activation: Function, survival: float
+) -> Tensor:
     y = batch_norm(x, name="norm")
     for i, layer in enumerate(layers, 1):
         act = activation if i < len(layers) else None

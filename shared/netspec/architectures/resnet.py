@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from netspec.functional import (
     Function,
-    Layer,
+    Unit,
     activation_of,
     add,
     avg_pool,
@@ -50,8 +50,8 @@ class Parts:
     activation: Function = relu
     groups: int = 1  # of a bottleneck's 3x3 convolution
     base_width: int = 64  # channels of each group in the first stage
-    norm: Layer = batch_norm  # behind the first 1x1 convolution
-    spatial: Layer = conv_bn  # the 3x3 convolution, with norm and activation
+    norm: Unit = batch_norm  # behind the first 1x1 convolution
+    spatial: Unit = conv_bn  # the 3x3 convolution, with norm and activation
     attention: Function = identity  # on the branch, before the sum
     shortcut: Callable[[Tensor, int, int], Tensor] = projection
     join: Callable[[Tensor, Tensor], Tensor] = add

@@ -6,7 +6,7 @@ and they append channels of zeros. The origin pads the channels on both sides, t
 
 from functools import partial
 
-from netspec.architectures.preresnet_cifar import Branch, Layer, basic, bottleneck, preactivated, stages
+from netspec.architectures.preresnet_cifar import Branch, ConvLayer, basic, bottleneck, preactivated, stages
 from netspec.architectures.senet import sixteenth
 from netspec.functional import (
     Function,
@@ -32,10 +32,10 @@ DEPTHS = {
 }
 
 
-def grouped(channels: int, stride: int) -> tuple[Layer, ...]:
+def grouped(channels: int, stride: int) -> tuple[ConvLayer, ...]:
     """ResNeXt's: half the channels in between, in 32 groups."""
     width = make_divisible(channels // 2, 32)
-    return Layer(width, 1), Layer(width, 3, stride, groups=32), Layer(channels, 1)
+    return ConvLayer(width, 1), ConvLayer(width, 3, stride, groups=32), ConvLayer(channels, 1)
 
 
 def shortcut(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tensor:

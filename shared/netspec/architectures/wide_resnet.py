@@ -6,7 +6,7 @@ between the two convolutions of a block.
 
 from functools import partial
 
-from netspec.architectures.preresnet_cifar import Layer, preactivated, stages
+from netspec.architectures.preresnet_cifar import ConvLayer, preactivated, stages
 from netspec.functional import activation_of, classify, conv, norm_act
 from netspec.registry import family
 from netspec.tracer import Tensor
@@ -30,8 +30,8 @@ def wide_resnet(
 ) -> Tensor:
     act = activation_of(activation)
 
-    def branch(channels: int, stride: int) -> tuple[Layer, ...]:
-        return Layer(channels, 3, stride), Layer(channels, 3, dropout=dropout)
+    def branch(channels: int, stride: int) -> tuple[ConvLayer, ...]:
+        return ConvLayer(channels, 3, stride), ConvLayer(channels, 3, dropout=dropout)
 
     x = conv(x, 16, 3, bias=False, name="stem")
     depths = ((depth - 4) // 6,) * 3

@@ -129,7 +129,7 @@ def test_a_cause_that_is_not_the_size_is_named(monkeypatch):
     def draw(x, classes, *, groups=2.0):
         return f.classify(f.conv(x, 8, 3, groups=int(groups), name="conv"), classes)
 
-    entry = registry.Architecture("odd", "odds", "-", (4, 8, 8), 10, draw, ())
+    entry = registry.Entry("odd", "odds", "-", (4, 8, 8), 10, draw, ())
     monkeypatch.setitem(registry._ARCHITECTURES, "odd", entry)
     with pytest.raises(ShapeError, match=r"odd\(groups=3.0\): 3 groups do not divide 4 and 8 channels"):
         architecture("odd", groups=3)

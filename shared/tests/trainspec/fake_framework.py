@@ -9,7 +9,7 @@ from trainspec.trainer import Framework, Step
 
 
 @dataclass(frozen=True)
-class Machine:
+class Device:
     label = "none"
     precision = "fp32"
     threads = 1
@@ -37,7 +37,7 @@ class Deployed:
 class FakeTrainer:
     """Takes steps as a framework would, and does nothing to the weights."""
 
-    def __init__(self, graph, weights, recipe, machine, *, loss=lambda step: 1.0):
+    def __init__(self, graph, weights, recipe, device, *, loss=lambda step: 1.0):
         self.given, self.loss = weights, loss
         self.rates, self.sizes = [], []
 
@@ -61,4 +61,4 @@ class FakeTrainer:
 
 def framework(trainer=FakeTrainer):
     """It makes its trainers with `trainer`."""
-    return Framework("fake", (), lambda precision, threads: Machine(), trainer, Deployed, lambda: None)
+    return Framework("fake", (), lambda precision, threads: Device(), trainer, Deployed, lambda: None)

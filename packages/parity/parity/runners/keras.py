@@ -23,13 +23,13 @@ class KerasRunner:
         import_keras()
         import keras
 
-        from keras_impl.machine import choose_machine
+        from keras_impl.devices import choose_device
         from keras_impl.trainer import Trainer
 
         self.keras = keras
         self.dtype = dtype
         self.graph = graph
-        self.trainer = Trainer(graph, weights, RECIPE, choose_machine(PRECISIONS[dtype]))
+        self.trainer = Trainer(graph, weights, RECIPE, choose_device(PRECISIONS[dtype]))
         self.model = self.trainer.model
 
     def _tensors(self, feeds: Feeds) -> Any:

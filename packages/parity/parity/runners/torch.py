@@ -17,19 +17,19 @@ class TorchRunner:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], dtype: str) -> None:
         import torch
 
-        from torch_impl.machine import choose_machine
+        from torch_impl.devices import choose_device
         from torch_impl.trainer import Trainer
 
         # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
-        machine = choose_machine(PRECISIONS[dtype], 1 if dtype == "float64" else _threads())
+        device = choose_device(PRECISIONS[dtype], 1 if dtype == "float64" else _threads())
         self.torch = torch
         self.graph = graph
-        self.trainer = Trainer(graph, weights, RECIPE, machine)
+        self.trainer = Trainer(graph, weights, RECIPE, device)
         self.model = self.trainer.model
 
     def _tensors(self, feeds: Feeds) -> list[Any]:
-        machine = self.trainer.machine
-        return [self.torch.from_numpy(feeds[name]).to(machine.device, machine.dtype) for name in self.graph.inputs]
+        device = self.trainer.device
+        return [self.torch.from_numpy(feeds[name]).to(device.torch_device, device.dtype) for name in self.graph.inputs]
 
     @staticmethod
     def count(network: Graph, node: Node) -> tuple[int, int]:

@@ -133,11 +133,11 @@ class Job:
         begin = time.monotonic()
         weights = initial_weights(self.graph, self.recipe.seed, self.recipe.init)
         steps = FewSteps(Task(self.name, self.graph, weights, self.data, digits.NAME, self.recipe))
-        machine = framework.choose_machine(self.recipe.precision, None)
-        reason = failure(lambda: steps.run(framework.trainer(self.graph, weights, self.recipe, machine)))
+        device = framework.choose_device(self.recipe.precision, None)
+        reason = failure(lambda: steps.run(framework.trainer(self.graph, weights, self.recipe, device)))
         seconds = time.monotonic() - begin
         framework.forget()
-        return self.row(steps.losses, reason, seconds, steps.images_per_second, machine.label)
+        return self.row(steps.losses, reason, seconds, steps.images_per_second, device.label)
 
     def row(
         self, losses: Sequence[float], reason: str, seconds: float, speed: float | None = None, device: str = "unknown"

@@ -22,7 +22,7 @@ DESCRIPTION = ("preset", "classes", "mean", "std")  # the options that say what 
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ExportRequest:
     """A graph, its canonical weights, what the file says about itself beside them, and where it goes."""
 
     graph: Graph
@@ -31,7 +31,7 @@ class Chosen:
     path: Path
 
 
-def chosen(
+def request(
     network: str,
     framework: str,
     *,
@@ -41,7 +41,7 @@ def chosen(
     out: Path | None = None,
     unfinished: bool = False,
     notice: Callable[[str], None] = print,
-) -> Chosen:
+) -> ExportRequest:
     """What an export is asked for: `form` as `netspec.options.form_of` gives it, `description` by `DESCRIPTION`.
 
     `notice` is told what the user may not expect. Raises the `DiptychError` of whatever cannot be used, before weights
@@ -53,7 +53,7 @@ def chosen(
             raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
         if given := [f"--{key}" for key, value in description.items() if value is not None]:
             raise UsageError(f"{network} says itself what its images are: leave {', '.join(given)} out")
-        return of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
+        return request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
     graph = resolve(network, **form)
     check_onnx_size(graph)
     contract = describe(graph, **description)
@@ -63,17 +63,17 @@ def chosen(
     given_weights = load_weights(graph, weights, notice=notice) if weights else probe(graph)
     deployed = {name: given_weights[name] for name in inference(graph).params}
     metadata = replace(contract, weights_sha256=weights_hash(deployed)).properties()
-    return Chosen(graph, given_weights, metadata, out or Path("exports") / f"{graph.name}-{framework}.onnx")
+    return ExportRequest(graph, given_weights, metadata, out or Path("exports") / f"{graph.name}-{framework}.onnx")
 
 
-def of_run(
+def request_of_run(
     folder: Path,
     framework: str,
     *,
     form: Mapping[str, Any] | None = None,
     out: Path | None = None,
     unfinished: bool = False,
-) -> Chosen:
+) -> ExportRequest:
     """The network of a run, with the metadata of the model that it shipped: its classes, and how images are prepared.
 
     Raises the `DiptychError` of what cannot be used.
@@ -86,4 +86,4 @@ def of_run(
         network = f"{folder / 'graph.json'} with --weights {folder / 'weights.safetensors'}"
         raise DataError(f"{folder}: model.onnx cannot be used ({error}); or export {network}") from None
     metadata = replace(shipped, content_sha256="").properties()
-    return Chosen(graph, weights, metadata, out or folder / "proof" / f"{framework}.onnx")
+    return ExportRequest(graph, weights, metadata, out or folder / "proof" / f"{framework}.onnx")

@@ -15,13 +15,13 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Machine:
+class Device:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
 
     `threads` are those of the framework on the CPU: its bits depend on their number. `notes` are for readers of a run.
     """
 
-    device: torch.device
+    torch_device: torch.device
     label: str
     precision: str
     threads: int
@@ -34,7 +34,7 @@ class Machine:
 
     def place(self, model: nn.Module) -> nn.Module:
         """The module on this device, in the layout that is fastest there."""
-        placed = model.to(self.device, self.dtype)
+        placed = model.to(self.torch_device, self.dtype)
         return placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     def feed(self, batch: Batch) -> Batch:
@@ -44,31 +44,31 @@ class Machine:
         return Batch(images, targets, {name: self._fed(mask) for name, mask in batch.noise.items()})
 
     def _fed(self, array: Any) -> torch.Tensor:
-        tensor = torch.as_tensor(array).to(self.device, non_blocking=True)
+        tensor = torch.as_tensor(array).to(self.torch_device, non_blocking=True)
         return tensor.permute(0, 3, 1, 2) if tensor.dim() == 4 else tensor
 
     def autocast(self) -> torch.autocast:
         """A context in which the forward pass is computed as `precision` says."""
         dtype = AUTOCAST.get(self.precision)
-        return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+        return torch.autocast(self.torch_device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
-def device() -> torch.device:
+def found_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_machine(precision: str, threads: int | None = None) -> Machine:
+def choose_device(precision: str, threads: int | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU, with `threads` or as many as the process may use.
 
     Raises `RecipeError` for a precision that the machine does not have.
     """
-    chosen = device()
+    chosen = found_device()
     resolved = resolve_precision(precision, on_gpu=chosen.type == "cuda")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = resolved == "tf32"
     torch.set_num_threads(threads or cores())
     used = torch.get_num_threads()
     label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {used} threads"
-    return Machine(chosen, label, resolved, used, make_deterministic())
+    return Device(chosen, label, resolved, used, make_deterministic())
 
 
 def make_deterministic() -> tuple[str, ...]:

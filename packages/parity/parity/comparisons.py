@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from netspec import Graph
 from netspec.reduce import least_image, reduced
 from netspec.registry import architecture, list_architectures, matching
-from parity.check import Plan
+from parity.check import Comparison
 from parity.examples import EXAMPLES, example
 
 HEAVY_MACS = 2_000_000_000  # above, a network that is named takes its training step as a reduced copy
@@ -13,36 +13,36 @@ HEAVY_MACS = 2_000_000_000  # above, a network that is named takes its training 
 OPS = tuple(f"op.{name}" for name in EXAMPLES)
 
 
-def default_plans(*, native: bool = False) -> list[Plan]:
+def default_comparisons(*, native: bool = False) -> list[Comparison]:
     """Every op, and every network as a reduced copy. Networks that reduce to the same graph share it."""
-    plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
+    comparisons = [Comparison(graph, graph, graph, native) for graph in map(_op, OPS)]
     for name, copy in _reduced(list_architectures()):
-        plans.append(Plan(architecture(name), copy if native else None, copy, native))
-    return plans
+        comparisons.append(Comparison(architecture(name), copy if native else None, copy, native))
+    return comparisons
 
 
-def full_plans(*, native: bool = False) -> list[Plan]:
+def full_comparisons(*, native: bool = False) -> list[Comparison]:
     """Every op, and every network at full size in float32, as a reduced copy in float64."""
-    plans = [Plan(graph, graph, graph, native) for graph in map(_op, OPS)]
+    comparisons = [Comparison(graph, graph, graph, native) for graph in map(_op, OPS)]
     for name, copy in _reduced(list_architectures()):
         network = architecture(name)
-        plans.append(Plan(network, network, copy, native))
-    return plans
+        comparisons.append(Comparison(network, network, copy, native))
+    return comparisons
 
 
-def named_plans(patterns: Sequence[str], *, native: bool = False, given: bool = False) -> list[Plan]:
+def named_comparisons(patterns: Sequence[str], *, native: bool = False, given: bool = False) -> list[Comparison]:
     """What matches, at full size; heavy ones without native exports, and in float64 as a reduced copy.
 
     With `given` weights, which fit the whole network only, that is all of it on a small image.
     """
-    plans = []
+    comparisons = []
     for name in matching(patterns, [*OPS, *list_architectures()], "network or op"):
         network = _op(name) if name in OPS else architecture(name)
         heavy, light = network.macs > HEAVY_MACS, network
         if heavy:
             light = _on_a_small_image(network) if given else reduced(name)
-        plans.append(Plan(network, network, light, native or not heavy))
-    return plans
+        comparisons.append(Comparison(network, network, light, native or not heavy))
+    return comparisons
 
 
 def _op(name: str) -> Graph:

@@ -14,7 +14,7 @@ POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"
 
 
 @dataclass(frozen=True)
-class Machine:
+class Device:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
 
     `threads` are those of the framework on the CPU: its bits depend on their number. `notes` are for readers of a run.
@@ -52,7 +52,7 @@ def gpus() -> list[str]:
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
-def choose_machine(precision: str, threads: int | None = None) -> Machine:
+def choose_device(precision: str, threads: int | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU, with `threads` or as many as the process may use.
 
     Raises `RecipeError` for a precision that the machine does not have.
@@ -66,7 +66,7 @@ def choose_machine(precision: str, threads: int | None = None) -> Machine:
     used = set_threads(threads)
     device = found[0] if found else f"CPU, {used} threads"
     label = f"{device} ({keras.backend.backend()})"
-    return Machine(bool(found), label, resolved, used, make_deterministic(bool(found)))
+    return Device(bool(found), label, resolved, used, make_deterministic(bool(found)))
 
 
 def set_threads(threads: int | None) -> int:
