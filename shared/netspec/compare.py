@@ -19,11 +19,15 @@ TOLERANCES = Path(__file__).with_name("tolerances.toml")
 
 @dataclass(frozen=True)
 class Limits:
-    """`float32_forward`: of the spread. `float64`: of a tensor's magnitude, or of `float64_floor` of the largest."""
+    """`float32_forward`: of the spread. `float64`: of a tensor's magnitude, or of `float64_floor` of the largest.
+
+    `epoch_losses`: in nats, of the steps of an epoch in float64.
+    """
 
     float32_forward: float
     float64: float
     float64_floor: float
+    epoch_losses: float
     least_spread: float
     least_images: int
 
