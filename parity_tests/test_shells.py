@@ -71,3 +71,19 @@ def test_names_that_no_terminal_should_obey(module, tmp_path):
     assert SHOWN in errors
     assert "\x1b" not in errors
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("module", "command"), MODULES)
+def test_help_says_what_can_be_typed_and_what_each_argument_is(module, command):
+    """No argument is without a text, and no text begins with a preposition."""
+    _, shown, errors = call(f"{sys.executable} -m {module} {command} --help", COLUMNS="200")
+    assert not errors
+    assert shown.startswith(f"usage: python -m {module}{f' {command}' if command else ''} ")
+    lines = shown.splitlines()
+    entries = [place for place, line in enumerate(lines) if re.match(r"  [-A-Z]\S* ?", line) and not line.endswith(".")]
+    assert entries
+    for place in entries:
+        _, _, text = lines[place].strip().partition("  ")
+        text = text.strip() or lines[place + 1].strip()  # after a long name it is on the next line
+        assert text, lines[place]
+        assert not re.match(r"(of|in|by|as|at|with|from|for|on|to) ", text), lines[place]

@@ -45,8 +45,8 @@ def values_of(options: Sequence[Option], argv: Sequence[str], program: str = "")
 
 
 def run_command(program: str, description: str, commands: Sequence[Command], argv: Sequence[str]) -> int | None:
-    """Run the command that a command line names; its exit status. Raises `UsageError`."""
-    parser = Parser(prog=program, description=description)
+    """Run the command of `python -m program` that a command line names; its exit status. Raises `UsageError`."""
+    parser = Parser(prog=f"python -m {program}", description=description)
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
         _add(choices.add_parser(command.name, help=command.help), command.options)

@@ -52,13 +52,13 @@ def form(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def parser() -> Parser:
-    parser = Parser(prog="zoo", description="Lists the networks there are, or shows one of them.")
+    parser = Parser(prog="python -m netspec", description="Lists the networks there are, or shows one of them.")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="names by wildcard, as 'resnet*'; default: all")
     chosen = parser.add_argument_group("which of them", "A network is listed if it matches every filter.")
-    chosen.add_argument("--family", metavar="NAME", help="by wildcard, as 'resnet*'")
+    chosen.add_argument("--family", metavar="NAME", help="families by wildcard, as 'resnet*'")
     chosen.add_argument("--size", type=image_size, metavar="PX", help="native image size: 32, or 96x128")
     chosen.add_argument(
-        "--origin", metavar="TEXT", help="in the row of the origins' tables, as 'origin 1' or 'densenet'"
+        "--origin", metavar="TEXT", help="text in the rows of the origins' tables, as 'origin 1' or 'densenet'"
     )
     one = parser.add_argument_group("one network", "ARCH is a name, or a .json file of a graph.")
     only = one.add_mutually_exclusive_group()
@@ -69,7 +69,7 @@ def parser() -> Parser:
         help="its layers, with shapes, parameters and MACs, and its options",
     )
     only.add_argument("--diagram", type=name_or_path, metavar="ARCH", help="its blocks, drawn into an SVG file")
-    one.add_argument("--out", type=path, metavar="FILE", help="of --diagram; default: ARCH.svg")
+    one.add_argument("--out", type=path, metavar="FILE", help="the SVG file of --diagram; default: ARCH.svg")
     for option in FORM_OPTIONS:
         one.add_argument(*option.names, **option.settings)
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")

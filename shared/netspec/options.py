@@ -53,7 +53,7 @@ EXPORT_OPTIONS = (  # of the three export commands
         metavar="FILE",
         help="default: exports/ARCH-FRAMEWORK.onnx, or proof/FRAMEWORK.onnx in the folder of a run",
     ),
-    option("--unfinished", action="store_true", help="take a RUN that did not reach its end, too"),
+    option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
     option(
         "--preset",
         metavar="P",

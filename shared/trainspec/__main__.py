@@ -9,10 +9,10 @@ from netspec.options import path
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = Parser(prog="trainspec", description="What is known of finished runs.")
+    parser = Parser(prog="python -m trainspec", description="What is known of finished runs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     agreement = commands.add_parser("agreement", help="batches, first losses, weights and predictions of two runs")
-    agreement.add_argument("runs", nargs=2, type=path, metavar="RUN")
+    agreement.add_argument("runs", nargs=2, type=path, metavar="RUN", help="the folder of a run")
     options = parser.parse_args(argv)
     from trainspec.agreement import compare_runs
 

@@ -68,12 +68,22 @@ class Judged:
 
 
 EVALUATE_OPTIONS = (  # of the three evaluation commands
-    option("--data", type=name_or_path, metavar="D", help="as for training; default: what the run or the file names"),
-    option("--predictions", type=path, metavar="FILE", help="where the predicted classes go, as .npy"),
-    option("--unfinished", action="store_true", help="take a run that did not reach its end, too"),
-    option("--against", type=path, metavar="FILE", help="predictions of another, to say how many agree"),
+    option(
+        "--data",
+        type=name_or_path,
+        metavar="D",
+        help="a data set, as for training; default: the one that the run or the file names",
+    ),
+    option("--predictions", type=path, metavar="FILE", help="the .npy file for the predicted classes"),
+    option("--unfinished", action="store_true", help="also take a run that did not reach its end"),
+    option(
+        "--against",
+        type=path,
+        metavar="FILE",
+        help="predictions of another evaluation; says on how many images both agree",
+    ),
 )
-RUN_OPTIONS = (option("run", type=path, metavar="RUN"), *EVALUATE_OPTIONS)
+RUN_OPTIONS = (option("run", type=path, metavar="RUN", help="the folder of a run"), *EVALUATE_OPTIONS)
 
 
 def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) -> Judged:

@@ -10,7 +10,7 @@ from deploy.options import Parser, path
 
 def main(argv: Sequence[str]) -> None:
     parser = Parser(
-        prog="deploy",
+        prog="python -m deploy",
         description="What is on images, by an ONNX file. onnxruntime's telemetry is off; set ORT_DISABLE_TELEMETRY=0 "
         "to have it.",
     )
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
         "--provider", metavar="P", help="one that must run, as cuda or cpu; default: CUDA where it runs, then the CPU"
     )
     predict.add_argument("--threads", type=int, metavar="N", help="threads of one operator; default: onnxruntime's")
-    predict.add_argument("--unfinished", action="store_true", help="take a RUN that did not reach its end, too")
+    predict.add_argument("--unfinished", action="store_true", help="also take a RUN that did not reach its end")
     options = parser.parse_args(argv)
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")

@@ -28,7 +28,9 @@ size of what stood in for the network."""
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog="parity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        prog="python -m parity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard, ops as 'op.*'")
     parser.add_argument(
         "--native", action="store_true", help="both frameworks' own ONNX exports too, also of large networks"

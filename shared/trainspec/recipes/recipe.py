@@ -53,7 +53,11 @@ class Recipe:
     precision: Precision = field(default="auto", metadata={"help": "arithmetic; auto: the fastest this machine has"})
     evaluate_every: int = _limited(1, "epochs between two looks at the validation split", least=1)
     seed: int = _limited(
-        0, "of the initial weights, the batches and the validation split", also=("random_seed",), least=0, below=2**63
+        0,
+        "seed of the initial weights, the batches and the validation split",
+        also=("random_seed",),
+        least=0,
+        below=2**63,
     )
     data: Data = field(default_factory=Data)
     optimizer: AnyOptimizer = field(default_factory=SGD)

@@ -10,7 +10,9 @@ from netspec.options import path
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog="parity.train_all", description="A few steps of every network, to see the loss fall.")
+    parser = Parser(
+        prog="python -m parity.train_all", description="A few steps of every network, to see the loss fall."
+    )
     parser.add_argument("framework", choices=("torch", "keras"), metavar="FRAMEWORK", help="torch or keras")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard; default: all")
     parser.add_argument(
