@@ -234,6 +234,12 @@ def evaluate_onnx(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def agreement(session: nox.Session) -> None:
+    """How far two runs of one recipe stayed together: -- RUN RUN."""
+    run(session, "zoo", "trainspec", "agreement", *session.posargs)
+
+
+@nox.session(default=False)
 def predict(session: nox.Session) -> None:
     """The likeliest classes of images: -- MODEL.onnx IMAGE ..."""
     run(session, "deploy", "deploy", "predict", *session.posargs)
