@@ -1,4 +1,4 @@
-"""How a network is trained, in no framework's terms: data sets, batch plans, schedules, recipes, run folders."""
+"""The parts of training that do not depend on a framework: data sets, batch plans, schedules, recipes, run folders."""
 
 from typing import TYPE_CHECKING
 

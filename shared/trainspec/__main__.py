@@ -1,4 +1,4 @@
-"""`python -m trainspec agreement RUN RUN`: how far two runs of one recipe stayed together."""
+"""`python -m trainspec agreement RUN RUN` reports how closely two runs of one recipe agree."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How far two runs of one recipe stayed together: a report, no judgement."""
+"""Report how closely two runs of one recipe agree. The report does not judge them."""
 
 import os
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from trainspec.judging import read_run
 
 
 def compare_runs(one: Path, other: Path) -> Iterator[str]:
-    """A line each on batches, first losses, weights and predictions. Raises `DataError` for runs of two networks.
+    """One line each on batches, first losses, weights and predictions. Raises `DataError` for different networks.
 
-    A run that is not finished is taken as it is, and a line says so.
+    A run that is not finished is compared as it is, and a note says so.
 
-    Runs of one network at two sizes, or with and without auxiliary heads, are of two where their weights differ.
+    One network at two image sizes, or with and without auxiliary heads, counts as two if its weights differ in shape.
     """
     run_a, graph_a, weights_a = read_run(one, unfinished=True)
     run_b, graph_b, weights_b = read_run(other, unfinished=True)
@@ -34,7 +34,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
     yield f"batches      equal plan digests in {sum(a == b for a, b in pairs)} of {len(pairs)} epochs"
     losses = np.array(list(zip(*(run.facts.get("first_losses", []) for run in (run_a, run_b)), strict=False)), float)
-    if len(losses):  # a run that was interrupted in its first step has none
+    if len(losses):  # empty if a run was interrupted in its first step
         yield f"losses       differ by {np.abs(losses[:, 0] - losses[:, 1]).max():.1e} in the first {len(losses)} steps"
     name, difference = largest_difference(weights_a, weights_b)
     yield f"weights      differ by {difference:.1e} at most, in '{name}'" if difference else "weights      are equal"
@@ -48,7 +48,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
 
 
 def largest_difference(one: Weights, other: Weights) -> tuple[str, float]:
-    """The tensor in which two sets of weights are farthest apart, and how far."""
+    """The name of the tensor that differs most between two sets of weights, and its largest difference."""
     apart = {name: float(np.abs(one[name] - other[name]).max(initial=0)) for name in one}
     name = max(apart, key=apart.__getitem__)
     return name, apart[name]

@@ -1,8 +1,8 @@
-"""The batches of an epoch, made where it is fastest.
+"""Make the batches of an epoch where it is fastest.
 
-On a CPU NumPy makes them, in the background, while the network works on those before. On a GPU all training images lie
-on the device and are changed there; targets and noise come from NumPy, made ahead too. A transform that has no handlers
-on the device sends the images of its recipe back to NumPy.
+On a CPU, NumPy makes them in the background while the network works on earlier ones. On a GPU, all training images are
+on the device and are changed there; NumPy makes targets and noise in the background. If a recipe uses a transform
+without handlers on the device, NumPy makes its images, too.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -15,7 +15,7 @@ Batches = Callable[[Iterable[BatchPlan]], Generator[Batch, None, None]]
 
 
 def batches_of(task: Task, trainer: Trainer) -> Batches:
-    """What makes the batches of plans, in order and placed."""
+    """The function that makes placed batches from plans, in order."""
     resident = None if task.recipe.augmentation.host_only else trainer.resident(task)
 
     def by_numpy(plans: Iterable[BatchPlan]) -> Generator[Batch, None, None]:
@@ -30,6 +30,6 @@ def batches_of(task: Task, trainer: Trainer) -> Batches:
 
 
 def host_notes(task: Task) -> tuple[str, ...]:
-    """What a reader of the run should know about where its batches are made."""
+    """Notes for readers of the run about transforms that need the CPU."""
     kinds = ", ".join(transform.kind for transform in task.recipe.augmentation.host_only)
     return (f"{kinds}: the images of each batch are made on the CPU, on a GPU too.",) if kinds else ()

@@ -1,4 +1,4 @@
-"""About how long a training takes on this machine's CPU, before anything was measured: its power of ten, no more."""
+"""Estimate how long a training takes on this machine's CPU, without measuring. Only the power of ten is reliable."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from diptych.machine import cores
 from netspec import architecture
 from trainspec.recipes import Recipe
 
-MACS_PER_SECOND = 430 * 41e6 / 2  # a core's: ResNet-20 of 41 million trains 430 images/s in PyTorch on 2 cores
+MACS_PER_SECOND = 430 * 41e6 / 2  # per core: ResNet-20 (41 million) trains 430 images/s in PyTorch on 2 cores
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 def cpu_seconds(name: str, recipe: Recipe, image_size: int, images: int, classes: int = 10) -> float:
-    """Seconds that the epochs of `recipe` take with so many training images, by the network's multiplications.
+    """Seconds for the epochs of `recipe` with `images` training images, estimated from the network's multiplications.
 
-    Raises `DiptychError` for a network that cannot be built so.
+    Raises `DiptychError` for a network that cannot be built with these options.
     """
     options: dict[str, Any] = dict(recipe.network)
     graph = architecture(name, num_classes=classes, image_size=(image_size, image_size), **options)

@@ -1,4 +1,4 @@
-"""How good a network is: its predictions over a split, in no framework's terms."""
+"""Evaluate a network: its predictions on a split, independent of the framework."""
 
 import io
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from trainspec.trainer import Framework
 Forward = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]  # (N, H, W, C) to logits (N, classes)
 Constants = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel
 BATCH = 250
-MOST = 1 << 30  # bytes of predictions: of 134 million images
+MOST = 1 << 30  # bytes in a file of predictions: enough for 134 million images
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Evaluation:
 
 
 def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation:
-    """Run every image of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty."""
+    """Run all images of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty."""
     if not len(split):
         raise DataError("a split without images cannot be evaluated")
     starts = range(0, len(split), BATCH)
@@ -58,7 +58,7 @@ def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A run that is about to be evaluated: its network, and the images that it is judged on. No framework is loaded."""
+    """A run ready to be evaluated: its network, and the images to evaluate it on. No framework is loaded yet."""
 
     run: Run
     graph: Graph
@@ -87,7 +87,7 @@ RUN_OPTIONS = (option("run", type=path, metavar="RUN", help="the folder of a run
 
 
 def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) -> Judged:
-    """The run in a folder, and its images. Raises the `DiptychError` of whatever cannot be used."""
+    """Read the run in `folder` and its test images. Raises a `DiptychError` where either cannot be used."""
     run, graph, weights = read_run(folder, unfinished=unfinished)
     found = Recorded.of(run).load(data, graph.input_shape[1], run.recipe.seed)
     outputs = graph.shapes[graph.outputs[0]]
@@ -100,22 +100,22 @@ def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) ->
 
 
 def evaluate_run(judged: Judged, framework: Framework) -> Evaluation:
-    """Top-1 of a run's weights, in float32 in `framework`, over the images that it is judged on."""
+    """Evaluate the weights of a run, in float32 in `framework`, on its test images."""
     deployed = framework.deploy(judged.graph, judged.weights, None)
     return evaluate(deployed.logits, judged.split, judged.constants)
 
 
 def report(evaluation: Evaluation, predictions: Path, against: Path | None) -> None:
-    """Keep an evaluation's predictions, print it, and compare it with those in the file `against`."""
+    """Save an evaluation's predictions, print it, and compare its predictions with those in the file `against`."""
     other = read_against(against, len(evaluation.predictions))
-    save_predictions(evaluation, predictions)  # first: a pipe that has ended may end the command
+    save_predictions(evaluation, predictions)  # before any output: a closed pipe may end the command
     say(evaluation)
     if other is not None:
         say(f"agrees with {against} on {agreement(evaluation.predictions, other):.3f} % of the images")
 
 
 def read_against(file: Path | None, images: int) -> NDArray[np.int64] | None:
-    """The predictions in `file`, if there is one. Raises `DataError`, also for those of another number of images."""
+    """The predictions in `file`, or None without a file. Raises `DataError` unless there are `images` predictions."""
     if file is None:
         return None
     other = read_predictions(file)
@@ -125,7 +125,7 @@ def read_against(file: Path | None, images: int) -> NDArray[np.int64] | None:
 
 
 def agreement(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    """Percent of images on which two have the same prediction. Raises `DataError` when they are of other images."""
+    """The percentage of equal predictions. Raises `DataError` where their numbers differ."""
     if one.shape != other.shape:
         raise DataError(f"{len(one)} predictions cannot be compared with {len(other)}: they are of different images")
     return 100 * float((one == other).mean())
@@ -138,17 +138,17 @@ def save_predictions(evaluation: Evaluation, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> NDArray[np.int64]:
-    """What `save_predictions` wrote: one whole number an image. Raises `DataError`."""
+    """Read what `save_predictions` wrote: one whole number per image. Raises `DataError` for any other file."""
     content = read_bytes(path, most=MOST)
     file = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, _, dtype = read(file)
-    except Exception as error:  # NumPy has the header read by Python's own parser, which raises what it likes
+    except Exception as error:  # NumPy parses the header as Python code, and that can raise anything
         raise DataError(f"{path}: not a file of predictions ({first_line(error)})") from None
     rest = len(content) - file.tell()
-    # Worked out before NumPy believes it: a header may ask for more memory than there is, or for pickled objects.
+    # Checked before NumPy uses the header: it may ask for more memory than there is, or for pickled objects.
     if dtype.kind not in "iu" or len(shape) != 1 or rest != shape[0] * dtype.itemsize or not shape[0]:
         raise DataError(f"{path}: not a file of predictions (it holds {dtype} of the shape {shape} in {rest:,} bytes)")
     return np.frombuffer(content, dtype, offset=file.tell()).astype(np.int64)

@@ -1,7 +1,7 @@
-"""What a trained network is judged on: the very data that it was trained on, or what the user names in their place.
+"""The data that a trained network is judged on: those of its training, or those that the user names instead.
 
-One guard for every evaluation. A run and an ONNX file record their classes, in order, and a fingerprint of the test
-images; data of other classes are always refused, other images only where nobody asked for them.
+Every evaluation passes this check. A run and an ONNX file record their classes, in order, and a fingerprint of the test
+images. Data with other classes are always refused. Other images are refused unless the user asked for them.
 """
 
 import os
@@ -20,7 +20,7 @@ from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED
 
 LABELS = {digits.LABEL: (digits.NAME,)} | {cifar.label: (cifar.name,) for cifar in PUBLISHED.values()}  # to choices
-ENDS = {  # how a run that is not finished stands, and what can be done
+ENDS = {  # by the state of an unfinished run: what happened, and what to do
     "running": "is still running; wait for its end",
     "interrupted": "was interrupted before its end; train again",
     "failed": "failed before its end; train again",
@@ -30,9 +30,10 @@ ENDS = {  # how a run that is not finished stands, and what can be done
 
 @dataclass(frozen=True)
 class Recorded:
-    """What `source`, a run or an ONNX file, says of the data that it was trained on.
+    """What `source`, a run or an ONNX file, says about its training data.
 
-    `places` find the data set again, the likeliest first; `classes` and `fingerprint` are None where it does not say.
+    `places` are where to look for the data set, the likeliest first. `classes` and `fingerprint` are None where they
+    are not recorded.
     """
 
     source: str
@@ -59,10 +60,10 @@ class Recorded:
     def of_model(
         cls, path: Path, classes: Sequence[str], label: str, fingerprint: str = "", *, unfinished: bool = False
     ) -> Self:
-        """Of an ONNX file, or the one in a run's folder, with what its metadata say of its data.
+        """For an ONNX file, or for the one in the folder `path`; the other arguments come from the file's metadata.
 
-        The run beside it says where data of that label are. Raises `DataError` where that run is not finished, unless
-        `unfinished`.
+        If there is a run beside the file with data of the same label, it says where the data are. Raises `DataError`
+        where that run is not finished, unless `unfinished`.
         """
         folder = path.resolve() if path.is_dir() else path.resolve().parent
         for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`
@@ -79,7 +80,7 @@ class Recorded:
         return cls(str(path), label, LABELS.get(label, ()), None, tuple(classes), fingerprint or None)
 
     def find(self) -> FoundData:
-        """The data set where it was. Raises `DataError` where it is not there any more."""
+        """Find the data set where it was. Raises `DataError` where it is gone."""
         for place in self.places:
             try:
                 found = find_data(place, notice=say)
@@ -93,9 +94,9 @@ class Recorded:
         raise DataError(f"{self.source}: the data that it was trained on ({self.label}) are {tried}; give --data D")
 
     def load(self, asked: str | None, image_size: int, seed: int) -> DataSet:
-        """The data set that is judged on: `asked`, as `--data` has it, or the recorded one.
+        """Load the data set to judge on: `asked`, a value of `--data`, or the recorded one.
 
-        Raises `DataError` for other classes, and for other images where the recorded data set was.
+        Raises `DataError` where the classes differ, or where the recorded data set now has other test images.
         """
         found = self.find() if asked is None else find_data(asked, notice=say)
         data = found.load(image_size, seed)
@@ -113,7 +114,7 @@ class Recorded:
 
 
 def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...], folder: Path) -> dict[str, Any]:
-    """What the run in `folder` records of its data; a path is kept relative to the folder, so that both may move."""
+    """What the run in `folder` records about its data. A path is stored relative to `folder`, so both can be moved."""
     mean, std = constants
     facts: dict[str, Any] = {
         "data_choice": choice,
@@ -128,7 +129,7 @@ def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...
 
 
 def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) -> None:
-    """Raise `DataError` unless the classes of `data` are those that `source` has recorded, in their order."""
+    """Raise `DataError` unless `data` has the classes that `source` recorded, in the same order."""
     if recorded is None or tuple(recorded) == data.classes:
         return
     if len(recorded) != len(data.classes):
@@ -139,7 +140,7 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
 
 
 def check_finished(run: Run, *, unfinished: bool) -> None:
-    """Raise `DataError` for a run that is not finished, or where `unfinished` is wanted print a line that says so."""
+    """Raise `DataError` for a run that is not finished. With `unfinished`, print a note instead."""
     if (state := run.state) != FINISHED:
         end = ENDS.get(state, f"has the status '{state}'; train again")
         if not unfinished:
@@ -148,10 +149,11 @@ def check_finished(run: Run, *, unfinished: bool) -> None:
 
 
 def read_run(folder: Path, *, unfinished: bool = False) -> tuple[Run, Graph, Weights]:
-    """A run's network and trained weights.
+    """Read a run's network and its trained weights.
 
-    Raises `DataError`, `GraphError` or `WeightsError` where they are missing, damaged or do not fit one another, and
-    for a run that is not finished: what it has is not what its recipe makes. `unfinished` takes it, and says so.
+    Raises `DataError`, `GraphError` or `WeightsError` where files are missing, damaged or do not fit one another. Also
+    raises for a run that is not finished, because its weights are not what the recipe makes. With `unfinished`, such a
+    run is read and a note is printed.
     """
     run = Run.open(folder)
     check_finished(run, unfinished=unfinished)
@@ -161,7 +163,7 @@ def read_run(folder: Path, *, unfinished: bool = False) -> tuple[Run, Graph, Wei
 
 
 def _check_graph(run: Run, graph: Graph) -> None:
-    """Raise `GraphError` for the graph of another run."""
+    """Raise `GraphError` where `graph` does not fit what the run recorded."""
     file, recorded = run.folder / "graph.json", run.facts["architecture"]
     if graph.name != recorded:
         raise GraphError(f"{file} is the network {graph.name}, but run.json says {recorded}")
@@ -176,9 +178,9 @@ def _check_graph(run: Run, graph: Graph) -> None:
 
 
 def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """`(mean, std)` that the run was trained with: recorded, because they are those of its own training images.
+    """`(mean, std)` of the run's training. They are read from the run, because they belong to its training images.
 
-    A line says where other data have others. Raises `DataError` where they do not fit the images.
+    Prints a note where `data` would have others. Raises `DataError` where they do not fit the images.
     """
     facts: Mapping[str, Any] = run.facts
     if "mean" not in facts or "std" not in facts:

@@ -1,4 +1,4 @@
-"""What one framework takes and the other refuses: refused for both, in a sentence, before either is loaded."""
+"""Refuse, before a framework is loaded, what one framework accepts and the other does not."""
 
 import os
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from trainspec.optim import settings
 from trainspec.recipes.recipe import Recipe
 from trainspec.sections import to_table
 
-STEPS = 2**31  # Keras counts them in int32
-LONGEST_FILE = 100  # bytes of the longest path in a run's folder, while it is written
+STEPS = 2**31  # Keras counts steps in int32
+LONGEST_FILE = 100  # bytes of the longest path inside a run's folder, temporary files included
 FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
 
 
 def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
-    """Refuse a training on `images` images that only one of the frameworks would run, or that cannot be exported.
+    """Refuse a training on `images` images that only one framework could run, or that could not be exported.
 
-    Raises `ShapeError`, `RecipeError`, or `ExportError` for a model that is too large for an ONNX file.
+    Raises `ShapeError` or `RecipeError`, and `ExportError` for a model that is too large for an ONNX file.
     """
     check_onnx_size(graph)
     if not graph.num_trainable:
@@ -44,7 +44,7 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
 
 
 def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """Every number of a table and of those in it, by its whole key."""
+    """Every float in a table and in its inner tables, with its dotted key."""
     match value:
         case dict():
             for name, item in value.items():
@@ -57,7 +57,7 @@ def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
 
 
 def check_folder(out: Path, *names: str) -> None:
-    """Refuse the name of a run's folder that the file system does not take. Raises `StorageError`."""
+    """Raise `StorageError` where the name of a run's folder or its paths would be too long for the file system."""
     longest = longest_name(out)
     length = len(os.fsencode("-".join((*names, "framework", "20991231-235959-99"))))
     if length > longest:
@@ -70,7 +70,7 @@ def check_folder(out: Path, *names: str) -> None:
 
 
 def _norms_over_one_value(graph: Graph) -> list[str]:
-    """Batch norms that see one value of each channel in one image."""
+    """The batch norms that see a single value per channel in one image."""
     names = []
     for node in graph:
         if node.op.kind == "batch_norm":

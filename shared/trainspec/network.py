@@ -1,4 +1,4 @@
-"""What a training command is to train: a registered architecture, a graph from a file, or the network of a run."""
+"""The network that a training command trains: a registered architecture, a graph from a file, or a run's network."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,15 @@ from netspec.registry import resolve
 from trainspec.data import DataSet
 from trainspec.recipes import COLLECTIONS, Recipe
 
-SLUG = 60  # letters of a graph's name in the name of a run's folder
+SLUG = 60  # most letters of a graph's name in the name of a run's folder
 
 
 @dataclass(frozen=True)
 class Network:
-    """`name` for folders and recipes, `family` for recipes, `size` the network's own; `graph` where it is finished.
+    """The network to train. `name` is used for folders and recipes, `family` for recipes. `size` is its native size.
 
-    `notes` say what of the place that it comes from is not used.
+    `graph` is set for a finished graph, as from a file or a run. `source` names where it comes from, and `notes` say
+    what there is not used.
     """
 
     name: str
@@ -31,9 +32,9 @@ class Network:
 
     @classmethod
     def read(cls, text: str | Graph) -> Self:
-        """What ARCH means, or a graph.
+        """Read a value of ARCH, or a graph.
 
-        Raises `UnknownNameError`, and `GraphError` or `ShapeError` for a graph that cannot be used.
+        Raises `UnknownNameError` for an unknown name, `GraphError` or `ShapeError` for a graph that cannot be used.
         """
         if isinstance(text, Graph):
             return cls._finished(text, text.name, ())
@@ -55,16 +56,17 @@ class Network:
         return cls(slug, family, graph.input_shape[1], graph, file, notes)
 
     def check_recipe(self, which: str | Recipe) -> None:
-        """Raise `RecipeError` where no collection can have a recipe for it."""
+        """Raise `RecipeError` where `which` is a collection and the network does not have a family in the zoo."""
         if not self.family and isinstance(which, str) and which in COLLECTIONS:
             raise RecipeError(
                 f"{self.source}: {self.name} is not in the zoo, so there is no recipe; give --recipe FILE"
             )
 
     def fitted(self, recipe: Recipe, given: Mapping[str, Any]) -> tuple[Recipe, tuple[str, ...]]:
-        """The recipe for it, with an image size, and notes on what of it a finished graph does not take.
+        """The recipe fitted to this network, with an image size; and notes on values that a finished graph ignores.
 
-        `given` are the values that the user has chosen. Raises `UnknownNameError` and `ShapeError` for one of them.
+        `given` are the user's own values. For a finished graph, raises `UnknownNameError` where they choose options of
+        the network, and `ShapeError` where they choose another image size.
         """
         if self.graph is None:
             return replace(recipe, data=replace(recipe.data, image_size=recipe.data.image_size or self.size)), ()
@@ -90,7 +92,8 @@ class Network:
     def draw(self, data: DataSet, recipe: Recipe) -> Graph:
         """The graph for the classes and images of `data`.
 
-        Raises `UnknownNameError` for an option that it does not have, `ShapeError` where a finished one does not fit.
+        Raises `UnknownNameError` for an option that the architecture does not have, `ShapeError` where a finished graph
+        does not fit the data.
         """
         if self.graph is None:
             return network_for(self.name, data, recipe)
@@ -107,9 +110,9 @@ class Network:
 
 
 def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
-    """The registered network for the classes and images of `data`, with what the recipe says of its options.
+    """The registered network for the classes and images of `data`, with the recipe's options.
 
-    Raises `UnknownNameError` for an option that it does not have.
+    Raises `UnknownNameError` for an option that the architecture does not have.
     """
     dropout = recipe.regularisation.dropout
     options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}

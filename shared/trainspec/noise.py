@@ -1,6 +1,6 @@
-"""The masks of dropout and stochastic depth, drawn in the plan: no framework draws anything.
+"""Draw the masks of dropout and stochastic depth. The frameworks draw nothing themselves.
 
-A mask is a pure function of (seed, epoch, node, sample) and of which visit of the sample in this epoch it is. Batch
+A mask depends only on (seed, epoch, node, sample) and on how often the sample was visited before in this epoch. Batch
 size, order, device and framework do not matter.
 """
 
@@ -13,12 +13,12 @@ from netspec import Graph
 from trainspec.plan.epoch import BatchPlan
 from trainspec.stream import NOISE, Stream
 
-LANE = np.uint16  # a mask's value takes a lane of a random word, which says its probability to 1 part in 65,536
+LANE = np.uint16  # one lane of a random word decides one value of a mask: its probability is exact to 1/65,536
 LANES = np.dtype(np.uint64).itemsize // np.dtype(LANE).itemsize
 
 
 def draw_masks(graph: Graph, plan: BatchPlan) -> dict[str, NDArray[np.uint8]]:
-    """Masks of 0 and 1 for the draws of a graph with explicit noise, by input name: `(B, H, W, C)` or `(B, C)`."""
+    """Masks of 0 and 1 for a graph with explicit noise, by input name: uint8 `(B, H, W, C)` or `(B, C)`."""
     if not graph.draws:
         return {}
     stream = np.random.Philox(key=Stream(plan.seed, plan.epoch, NOISE).key)

@@ -1,4 +1,4 @@
-"""What a step of a training does, worked out from its recipe and its place: trainers only apply it."""
+"""Work out the settings of a training step from the recipe and the step's place. Trainers only apply them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from trainspec.schedules import Place
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """What a step does to a group of parameters. One that is frozen keeps its value and its optimizer's state."""
+    """What a step does to a group of parameters. A frozen parameter keeps its value and its optimizer state."""
 
     rate: float
     decay: float
@@ -22,7 +22,7 @@ class GroupSettings:
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What a step takes beside its batch: the learning rate of the schedule, and the settings of every group."""
+    """What a step needs besides its batch: the schedule's learning rate, and the settings of every group."""
 
     rate: float
     groups: tuple[GroupSettings, ...]
@@ -30,7 +30,7 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that an optimizer treats alike, by canonical name; `tables` are those of the recipe that match."""
+    """Parameters that the optimizer treats alike, by canonical name. `tables`: the recipe's tables that match them."""
 
     names: tuple[str, ...]
     decay: float
@@ -38,11 +38,11 @@ class Group:
 
     @property
     def freezes(self) -> bool:
-        """Whether there is a step at which it may be frozen."""
+        """Whether the group may be frozen at some step."""
         return any(table.freeze for table in self.tables)
 
     def at(self, rate: float, epochs: float) -> GroupSettings:
-        """Its settings after `epochs` epochs, where the schedule's rate is `rate`."""
+        """The group's settings after `epochs` epochs, with `rate` as the schedule's rate."""
         chosen: dict[str, float] = {}
         for table in self.tables:
             if table.until is None or epochs < table.until:
@@ -55,8 +55,8 @@ class Group:
 def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
     """The groups of a graph's trainable parameters, in the graph's order.
 
-    The decay reaches kernels, and norms and biases only where the optimizer says so. Raises `RecipeError` for a table
-    that matches nothing.
+    Weight decay applies to kernels. It applies to norms and biases only with `decay_norms_and_biases`. Raises
+    `RecipeError` for a table that does not match any parameter.
     """
     optimizer = recipe.optimizer
     trainable = {name: param for name, param in graph.params.items() if param.trainable}

@@ -1,4 +1,4 @@
-"""What a recipe says of its optimizer, and of single parameters."""
+"""The sections of a recipe for the optimizer and for single parameters."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -10,9 +10,9 @@ DECAY = {"least": 0.0, "also": ("decay", "wd", "l2", "weight_decay_rate")}
 
 @dataclass(frozen=True)
 class Optimizer(Tagged):
-    """What every optimizer has.
+    """The settings that every optimizer has.
 
-    `weight_decay` reaches every kernel, and norms and biases only where `decay_norms_and_biases` says so.
+    `weight_decay` applies to every kernel. It applies to norms and biases only with `decay_norms_and_biases`.
     """
 
     weight_decay: float = field(default=5e-4, metadata=DECAY)
@@ -21,7 +21,7 @@ class Optimizer(Tagged):
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """SGD in PyTorch's form. Its decay is the L2 term in the gradient (Keras's `l2(c)` is a decay of 2c)."""
+    """SGD in PyTorch's form. Its decay is an L2 term in the gradient (Keras's `l2(c)` equals a decay of 2c)."""
 
     kind = "sgd"
 
@@ -34,12 +34,12 @@ AnyOptimizer: TypeAlias = SGD
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """A table `[[parameters]]`: what is different for the parameters that it matches.
+    """A table `[[parameters]]`: different settings for the parameters that it matches.
 
-    `match`: a shell pattern of canonical names, as `*.bn.bias`. `rate_factor` and `decay_factor` multiply the learning
-    rate and the decay. A parameter that is frozen keeps its value, and its optimizer keeps its state. `until`: the
-    table holds in the epochs before this one, from 0; a fraction is allowed. Of several tables that hold, the last one
-    that says something decides.
+    `match` is a shell pattern of canonical names, such as `*.bn.bias`. `rate_factor` and `decay_factor` multiply the
+    learning rate and the decay. With `freeze`, a parameter keeps its value and its optimizer state. `until`: the table
+    applies before this epoch (from 0; fractions are allowed). If several tables apply, the last one that sets a value
+    decides it.
     """
 
     match: str

@@ -1,4 +1,4 @@
-"""What is kept of a training when it ends: weights, the one look at the test split, the models."""
+"""Keep the results of a training when it ends: the weights, one evaluation on the test split, the models."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def finish(training: "Training", framework: Framework) -> None:
-    """Everything of a training that reached its end."""
+    """Save the weights of a training that reached its end, test it, and export its models."""
     task, state, run, say = training.task, training.state, training.run, training.watch.say
     weights, deployed = save(training, framework)
     test = training.pace.evaluate(deployed.logits, task.data.test)
@@ -34,7 +34,7 @@ def finish(training: "Training", framework: Framework) -> None:
         "steps": state.step,
         **training.pace.figures(),
     }
-    run.save()  # kept even where an export fails
+    run.save()  # so that the figures are kept if an export fails
     if problem := training.pace.problem(state.step):
         say(f"budget     {problem}")
     say(f"test       {test}")
@@ -52,7 +52,7 @@ def finish(training: "Training", framework: Framework) -> None:
 
 
 def keep(training: "Training", framework: Framework) -> None:
-    """What an interrupted training can still give: no look at the test split, no native export."""
+    """Keep what an interrupted training has so far. It is not tested, and the native export is left out."""
     run, say = training.run, training.watch.say
     model = run.folder / "model.onnx"
     try:
@@ -66,7 +66,7 @@ def keep(training: "Training", framework: Framework) -> None:
 
 
 def save(training: "Training", framework: Framework) -> tuple[Weights, Deployed]:
-    """The canonical weights, on the disk too, and the float32 network that has them."""
+    """Save the canonical weights. Returns them, and the float32 network with them."""
     task = training.task
     weights = {name: np.asarray(array, np.float32) for name, array in training.trainer.weights().items()}
     save_weights(task.graph, weights, training.run.folder / "weights.safetensors")

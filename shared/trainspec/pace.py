@@ -1,4 +1,4 @@
-"""How long a training is: what its recipe says, or what fits into its budget."""
+"""The length of a training: what its recipe says, or what fits into its budget."""
 
 from contextlib import nullcontext
 
@@ -9,11 +9,14 @@ from trainspec.evaluation import Evaluation, Forward, evaluate
 from trainspec.runs import Budget
 from trainspec.task import Task
 
-TRIED = 32  # images that are evaluated before a training with a budget, to know what an evaluation costs
+TRIED = 32  # images that are evaluated before a training with a budget, to measure the time of an evaluation
 
 
 class Pace:
-    """`total_steps` of the whole training, which a budget changes; `cut_short`: it was over before the schedule."""
+    """`total_steps` is the length of the whole training; a budget changes it.
+
+    `cut_short`: the training was over before its schedule.
+    """
 
     def __init__(self, task: Task, build_seconds: float = 0.0) -> None:
         self.task = task
@@ -22,26 +25,26 @@ class Pace:
         self.budget = budget_of(task, build_seconds)
 
     def is_over(self, step: int) -> bool:
-        """Whether there is no step `step`, from 0."""
+        """Whether the training ends before step `step` (from 0)."""
         if self.budget and (fitted := self.budget.fit(step)) is not None:
             self.cut_short = fitted == step < self.total_steps
             self.total_steps = fitted
         return step >= self.total_steps
 
     def try_evaluation(self, forward: Forward) -> None:
-        """Let the budget know what an evaluation costs."""
+        """Measure the time of an evaluation, if there is a budget."""
         if self.budget:
             validation = self.task.data.validation
             few = validation.take(np.arange(min(TRIED, len(validation))))
             self.budget.try_evaluation(lambda: evaluate(forward, few, self.task.constants), len(few))
 
     def evaluate(self, forward: Forward, split: Split) -> Evaluation:
-        """An evaluation that the budget knows of."""
+        """Evaluate `split`, and time it for the budget if there is one."""
         with self.budget.evaluating(len(split)) if self.budget else nullcontext():
             return evaluate(forward, split, self.task.constants)
 
     def figures(self) -> dict[str, float | bool]:
-        """What was asked for and what was used, where there is a budget."""
+        """The budget and its use; empty without a budget."""
         if not self.budget:
             return {}
         return {
@@ -51,7 +54,7 @@ class Pace:
         }
 
     def problem(self, steps: int) -> str:
-        """Why the schedule of a training of `steps` steps did not end within the budget, if it did not."""
+        """Why a training of `steps` steps did not end its schedule within the budget; empty if it did."""
         budget = self.budget
         if not budget or not (self.cut_short or budget.exceeded):
             return ""
@@ -63,7 +66,7 @@ class Pace:
 
 
 def budget_of(task: Task, build_seconds: float) -> Budget | None:
-    """The time that the steps are fitted into, where there is a limit to it."""
+    """The budget of a task, or None if it does not have one."""
     if task.budget is None:
         return None
     return Budget(

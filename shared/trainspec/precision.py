@@ -1,16 +1,16 @@
-"""Which arithmetic a machine trains in."""
+"""Choose the arithmetic that a machine trains in."""
 
 from pathlib import Path
 
 from diptych.errors import RecipeError
 
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # as /proc/cpuinfo calls what makes bfloat16 fast on a CPU
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # the flags in /proc/cpuinfo of a CPU that is fast in bfloat16
 
 
 def resolve_precision(asked: str, *, on_gpu: bool) -> str:
-    """`asked`, or for `auto` the fastest that the machine has: `fp64`, `fp32`, `tf32`, `bf16` or `fp16`.
+    """`fp64`, `fp32`, `tf32`, `bf16` or `fp16`: the one `asked` for, or for `auto` the fastest that the machine has.
 
-    Raises `RecipeError` for one that the machine does not have.
+    Raises `RecipeError` for a precision that the machine does not have.
     """
     if asked == "auto":
         return "bf16" if on_gpu or cpu_has_bfloat16() else "fp32"
@@ -20,7 +20,7 @@ def resolve_precision(asked: str, *, on_gpu: bool) -> str:
 
 
 def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU multiplies bfloat16 itself (AVX512-BF16 or AMX); False where that cannot be told."""
+    """Whether the CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX). False if this cannot be found out."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

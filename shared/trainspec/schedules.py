@@ -1,7 +1,7 @@
-"""The learning rate, one pure function of the step. Each kind of schedule is a dataclass with its own numbers.
+"""The learning rate as a pure function of the step. Each kind of schedule is a dataclass with its own parameters.
 
-Every schedule runs over its whole training, however long a `--budget` makes it: milestones are best given as
-fractions. All maths in float64; steps count from 0.
+A schedule spans the whole training, however long a `--budget` makes it, so milestones are best given as fractions.
+All maths is in float64. Steps count from 0.
 """
 
 import math
@@ -11,14 +11,14 @@ from typing import TypeAlias
 from trainspec.sections import Tagged
 
 RATE = ("lr", "learning_rate", "rate", "max_lr", "base_lr", "lr_max")  # what people call the peak elsewhere
-ONE_CYCLE_RISE = 0.3  # the fraction of the steps that the rate rises, as in PyTorch's OneCycleLR
-ONE_CYCLE_START = 25.0  # the peak over the first rate
-ONE_CYCLE_END = 1e4  # the first rate over the last
+ONE_CYCLE_RISE = 0.3  # the fraction of the steps in which the rate rises, as in PyTorch's OneCycleLR
+ONE_CYCLE_START = 25.0  # the peak divided by the first rate
+ONE_CYCLE_END = 1e4  # the first rate divided by the last
 
 
 @dataclass(frozen=True)
 class Place:
-    """Step `step`, from 0, of a training of `total_steps`."""
+    """Step `step` (from 0) of a training with `total_steps` steps."""
 
     step: int
     total_steps: int
@@ -26,7 +26,7 @@ class Place:
 
     @property
     def epochs(self) -> float:
-        """The epochs before this step."""
+        """The number of epochs before this step; it may have a fraction."""
         return self.step / self.steps_per_epoch
 
 
@@ -41,13 +41,13 @@ class Schedule(Tagged):
         raise NotImplementedError
 
     def problem(self) -> str | None:
-        """What is impossible about the numbers together, as `key: what is allowed`."""
+        """What is wrong with the values taken together, as `key: what is allowed`; None if nothing is."""
         return None
 
 
 @dataclass(frozen=True)
 class WarmedUp(Schedule):
-    """A schedule after a linear rise to `peak` over `warmup_epochs`, at most half of the training."""
+    """A schedule that first rises linearly to `peak` over `warmup_epochs`, at most half of the training."""
 
     warmup_epochs: float = field(default=0.0, metadata={"least": 0.0, "also": ("warmup", "warm_up")})
 
@@ -58,7 +58,7 @@ class WarmedUp(Schedule):
         return self.after_warmup(place, min(1.0, (place.step - warmup) / max(1.0, place.total_steps - warmup)))
 
     def after_warmup(self, place: Place, progress: float) -> float:
-        """The rate where `progress`, from 0 to 1, of the training after the warm-up is over."""
+        """The rate after the warm-up. `progress`, from 0 to 1, is the fraction of the rest that is done."""
         raise NotImplementedError
 
 
@@ -74,9 +74,9 @@ class Constant(WarmedUp):
 
 @dataclass(frozen=True)
 class Step(WarmedUp):
-    """`peak`, then after each milestone the next of `rates`, or `gamma` times the rate before.
+    """`peak` first. After each milestone comes the next of `rates`, or without `rates` `gamma` times the last rate.
 
-    A milestone below 1 is a fraction of the training, from 1 on a number of epochs.
+    A milestone below 1 is a fraction of the training. From 1 on it is a number of epochs.
     """
 
     kind = "step"
@@ -102,7 +102,7 @@ class Step(WarmedUp):
 
 @dataclass(frozen=True)
 class Falling(WarmedUp):
-    """A schedule that falls from `peak` to `floor`; `fallen` is its curve."""
+    """A schedule that falls from `peak` to `floor` along the curve `fallen`."""
 
     floor: float = field(default=0.0, metadata={"least": 0.0, "also": ("min_lr", "eta_min", "lr_min")})
 
@@ -113,7 +113,7 @@ class Falling(WarmedUp):
         return max(between(self.peak, self.floor, self.fallen(progress)), self.floor)
 
     def fallen(self, progress: float) -> float:
-        """The part of the way down that is done, from 0 to 1."""
+        """The fraction of the way down that is done, from 0 to 1."""
         raise NotImplementedError
 
 
@@ -145,9 +145,9 @@ class HTD(Falling):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Cosines from `peak`/25 up to `peak` in the first 30% of the steps, then down to `peak`/250,000.
+    """A cosine from `peak`/25 up to `peak` in the first 30% of the steps, then one down to `peak`/250,000.
 
-    1708.07120 in the form of PyTorch's OneCycleLR.
+    This is 1708.07120 in the form of PyTorch's OneCycleLR.
     """
 
     kind = "one_cycle"
@@ -165,7 +165,7 @@ AnySchedule: TypeAlias = Constant | Step | Cosine | HTD | OneCycle
 
 
 def learning_rate(schedule: Schedule, step: int, total_steps: int, steps_per_epoch: int) -> float:
-    """The rate of step `step` out of `total_steps`. The last step's is the end of the schedule, to within one step."""
+    """The rate of step `step` out of `total_steps`. The last step reaches the schedule's end to within one step."""
     return schedule.rate(Place(step, total_steps, steps_per_epoch))
 
 

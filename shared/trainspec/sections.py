@@ -1,8 +1,8 @@
-"""TOML tables to frozen dataclasses and back. What the dataclass does not know is refused.
+"""Convert TOML tables to frozen dataclasses and back. Unknown keys are refused.
 
-The type of a field says how its table is read: a dataclass is a section; `Section | None` may be switched on and off
-with true and false; a union of `Tagged` dataclasses is a section whose key `kind` chooses one of them;
-`tuple[Section, ...]` is a list of tables; everything else is a plain value.
+The type of a field says how it is read. A dataclass is a section. `Section | None` can be switched on and off with true
+and false. For a union of `Tagged` dataclasses, the key `kind` of the section chooses one of them. `tuple[Section, ...]`
+is a list of tables. Everything else is a plain value.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +18,17 @@ KIND = "kind"
 
 
 class Tagged:
-    """A dataclass that is one of several forms of a section. Each has its own fields."""
+    """A dataclass for one of several forms of a section. Each form has its own fields."""
 
     kind: ClassVar[str]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads tables into sections. `origin` begins every message; `together`: check the values of a section together.
+    """Reads tables into sections. Every message begins with `origin`.
 
-    Without `together` a tagged section that does not say its kind takes the keys of all kinds.
+    With `together`, the values of a section are also checked against one another. Without it, a tagged section without
+    `kind` accepts the keys of all kinds.
     """
 
     root: Any
@@ -35,7 +36,7 @@ class Reader:
     together: bool
 
     def read(self, section: Any, table: Mapping[str, Any], path: str) -> Any:
-        """An instance of the dataclass `section`, whose keys are named `path` and their own name."""
+        """An instance of the dataclass `section` from `table`. In messages, `path` is put before each key."""
         known = {field.name: field for field in fields(section)}
         types = get_type_hints(section)
         for key in table.keys() - known.keys():
@@ -87,7 +88,7 @@ class Reader:
         return self.read(kinds[kind], own, f"{name}.")
 
     def _hint(self, name: str, path: str) -> str:
-        """What was meant by an unknown key: one of the same last name, or called so elsewhere, or that looks alike."""
+        """What an unknown key may mean: a key with the same last part, with that other name, or with a similar name."""
         names = dict(_keys(self.root))
         last = name.rpartition(".")[2]
         called = [key for key, also in names.items() if last.lower() in (key.rpartition(".")[2], *also)]
@@ -98,26 +99,26 @@ class Reader:
 
 
 def from_table(section: type[Section], table: Mapping[str, Any], origin: str, *, together: bool = True) -> Section:
-    """An instance of the dataclass `section` out of `table`, the rest by default.
+    """An instance of the dataclass `section` from `table`. Missing values are the defaults.
 
-    `together` has the values of a section checked against one another, too.
+    With `together`, the values of a section are also checked against one another.
 
-    Raises `RecipeError`, in one line that begins with `origin` (a file, an option), on an unknown key (with the nearest
-    known one), a value of the wrong type, and an impossible value.
+    Raises `RecipeError`, in one line that begins with `origin` (a file or an option), for an unknown key (with the
+    nearest known one), a missing key without a default, a value of the wrong type, and an impossible value.
     """
     found: Section = Reader(section, origin, together).read(section, table, "")
     return found
 
 
 def sections_in(type_: Any) -> list[Any]:
-    """The dataclasses of a field's type; empty for the type of a plain value."""
+    """The dataclasses in a field's type. The list is empty for a plain value."""
     return [one for one in (type_, *get_args(type_)) if is_dataclass(one)]
 
 
 def to_table(section: Any) -> dict[str, Any]:
-    """The instance as nested dictionaries, as `from_table` takes them.
+    """The instance as nested dictionaries, as `from_table` reads them.
 
-    None, which TOML does not have, an empty mapping and an empty list of sections are left out.
+    None is left out, because TOML does not have it. An empty mapping and an empty list of sections are left out, too.
     """
     table: dict[str, Any] = {KIND: section.kind} if isinstance(section, Tagged) else {}
     types = get_type_hints(type(section))
@@ -134,7 +135,7 @@ def to_table(section: Any) -> dict[str, Any]:
 
 
 def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
-    """TOML text of a table; `path` is its own name and a dot."""
+    """A table as TOML. `path` is its own name with a dot at the end."""
     text = "".join(f"{key} = {to_toml(value)}\n" for key, value in table.items() if not _tables(value))
     for key, value in table.items():
         opening, closing = ("[", "]") if isinstance(value, Mapping) else ("[[", "]]")
@@ -144,9 +145,9 @@ def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any], section: Any = None) -> dict[str, Any]:
-    """`base` with the values of `over` in place of its own, section by section; both are tables of `section`.
+    """`base` with its values replaced by those in `over`, section by section. Both are tables of `section`.
 
-    Where `over` chooses another kind, the keys that this kind does not have are dropped from `base`.
+    Where `over` chooses a kind, keys of `base` that this kind does not have are dropped.
     """
     result = dict(base)
     types = get_type_hints(section) if section else {}
@@ -164,7 +165,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any], section: Any = None
 
 
 def _tables(value: Any) -> Sequence[Mapping[str, Any]]:
-    """The tables that a value is written as."""
+    """The tables in a value: itself, the items of a list of tables, or none."""
     if isinstance(value, Mapping):
         return [value]
     return value if isinstance(value, list) and value and isinstance(value[0], Mapping) else []
@@ -175,7 +176,7 @@ def _required(field: Field[Any]) -> bool:
 
 
 def _keys(section: Any, path: str = "") -> Iterator[tuple[str, Sequence[str]]]:
-    """Every key of a section and of those in it, by its whole name, with what else people call it."""
+    """Every key of a section and of its inner sections: `(dotted name, other names that people use)`."""
     types = get_type_hints(section)
     for field in fields(section):
         name = f"{path}{field.name}"

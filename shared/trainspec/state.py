@@ -1,4 +1,4 @@
-"""Where a training is."""
+"""The position of a training."""
 
 import math
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from trainspec.trainer import Step, TrainingError
 
 @dataclass
 class TrainState:
-    """The position, and the sums of the epoch that is not over.
+    """The position, and the sums of the current epoch.
 
-    `epoch`, from 0; `step`, the steps done in the whole training, and `step_in_epoch`. `images`, `loss` (times images)
-    and `correct` are sums over the epoch; a trainer's sums stay on its device until they are read. `seconds`: of
-    training, in the epochs that are over.
+    `epoch` counts from 0. `step` is the number of steps done in the whole training, `step_in_epoch` in this epoch.
+    `images`, `loss` (times images) and `correct` are sums over the epoch; they stay on the device until they are read.
+    `seconds` is the training time of the finished epochs.
     """
 
     epoch: int = 0
@@ -27,7 +27,7 @@ class TrainState:
     seconds: float = 0.0
 
     def record(self, step: Step, images: int) -> None:
-        """A step over `images` images is done."""
+        """Add a finished step over `images` images."""
         self.step += 1
         self.step_in_epoch += 1
         self.images += images
@@ -35,16 +35,16 @@ class TrainState:
         self.correct = self.correct + step.correct
 
     def end_epoch(self, seconds: float) -> None:
-        """The epoch is over; it took `seconds` of training."""
+        """Begin the next epoch. The last one took `seconds` of training."""
         self.epoch += 1
         self.step_in_epoch = self.images = self.correct = 0
         self.loss = 0.0
         self.seconds += seconds
 
     def mean_loss(self, now: StepSettings) -> float:
-        """Of the epoch so far, after a step with these settings. Reading it makes the device finish.
+        """The mean loss of the epoch so far. It waits for the device. `now`, the last step's settings, is for messages.
 
-        Raises `TrainingError` where it is NaN or infinite.
+        Raises `TrainingError` where the loss is NaN or infinite.
         """
         loss = float(self.loss) / max(self.images, 1)
         if not math.isfinite(loss):
@@ -56,14 +56,14 @@ class TrainState:
 
     @property
     def top1(self) -> float:
-        """Percent of the epoch's images so far."""
+        """Top-1 accuracy of the epoch so far, in percent."""
         return 100 * float(self.correct) / max(self.images, 1)
 
     def to_json(self) -> dict[str, int | float]:
-        """Plain numbers."""
+        """The state as plain numbers. Reading the sums waits for the device."""
         return asdict(self) | {"loss": float(self.loss), "correct": float(self.correct)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_json` gave."""
+        """The state from the values of `to_json`."""
         return cls(**values)

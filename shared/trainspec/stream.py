@@ -1,7 +1,7 @@
-"""Random words, keyed by what they are for.
+"""Random words, keyed by their purpose.
 
-Each purpose has a Philox stream of its own in every epoch, so that a new purpose changes none of the others. Only raw
-words are used: NumPy promises them for ever, but not its distributions.
+Each purpose has its own Philox stream in every epoch, so a new purpose does not change the others. Only raw words are
+used: NumPy promises never to change them, but does not promise this for its distributions.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Purposes. Each transform of `trainspec.augment` has another one. Never change a number: plans depend on it.
+# Purposes. Each transform in `trainspec.augment` has its own. Never change a number: plans depend on it.
 ORDER = 0
 NOISE = 3
 
 
 @dataclass(frozen=True)
 class Stream:
-    """The words of one purpose in epoch `epoch`, from 0."""
+    """The words of one purpose in epoch `epoch` (from 0)."""
 
     seed: int
     epoch: int
@@ -24,7 +24,7 @@ class Stream:
 
     @property
     def key(self) -> NDArray[np.uint64]:
-        """Philox's key, with 64 bits for each half."""
+        """Philox's key, in two halves of 64 bits."""
         return np.array([self.seed, self.epoch << 8 | self.purpose], np.uint64)
 
     def words(self, count: int) -> NDArray[np.uint64]:

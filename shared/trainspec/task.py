@@ -1,4 +1,4 @@
-"""What is trained, on what and how: worked out before any framework is loaded."""
+"""Work out what is trained, on which data and how, before any framework is loaded."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,9 +31,9 @@ from trainspec.recipes.options import OWN
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A network, its first weights, what it is trained on and how. `data_choice` finds the data set again.
+    """A network, its initial weights, its data and its recipe. `data_choice` finds the data set again.
 
-    `budget` in seconds; `threads` of the CPU, the machine's share where there is none.
+    `budget` is in seconds. `threads` is the number of CPU threads; None means all cores that the process may use.
     """
 
     architecture: str
@@ -52,7 +52,7 @@ class Task:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches: batch norm has no use for a rest of one image, and every step counts alike."""
+        """Only whole batches count: batch norm cannot use a last batch of one image, and all steps count the same."""
         return len(self.data.train) // self.batch_size
 
     @property
@@ -61,26 +61,26 @@ class Task:
         return self.recipe.augmentation.constants(self.data)
 
     def plan(self, epoch: int) -> EpochPlan:
-        """What is random about epoch `epoch`, from 0."""
+        """The random draws of epoch `epoch` (from 0)."""
         return draw_epoch(self.recipe.seed, epoch, len(self.data.train), self.recipe.augmentation.transforms)
 
     @cached_property
     def noisy(self) -> Graph:
-        """The graph that is trained: its noise comes with the batch."""
+        """The graph that is trained. Its noise comes with the batch."""
         return explicit_noise(self.graph)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The parameters in groups that the optimizer treats alike."""
+        """The trainable parameters, in groups that the optimizer treats alike."""
         return settings(self.graph, self.recipe)
 
     def batch(self, plan: BatchPlan) -> Batch:
-        """What `plan` says, made by NumPy."""
+        """The batch of `plan`, made by NumPy."""
         images = apply(self.data.train.images, plan, self.recipe.augmentation.transforms, *self.constants)
         return Batch(images, self.targets(plan), self.noise(plan))
 
     def noise(self, plan: BatchPlan) -> dict[str, NDArray[np.uint8]]:
-        """The masks of the batch."""
+        """The noise masks of the batch, by input name."""
         return draw_masks(self.noisy, plan)
 
     def targets(self, plan: BatchPlan) -> NDArray[np.float64]:
@@ -89,7 +89,7 @@ class Task:
         return one_hot(labels, len(self.data.classes), self.recipe.regularisation.label_smoothing)
 
     def metadata(self, weights: Weights) -> dict[str, str]:
-        """What an ONNX file of the network says about itself; lists are JSON."""
+        """The metadata for an ONNX file of the network. Lists are written as JSON."""
         mean, std = self.constants
         height, width = self.graph.input_shape[1:]
         return Contract(
@@ -108,7 +108,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Asked:
-    """How a run was asked for: `command` as a person typed it, `notes` for its readers, and where its folder goes."""
+    """How a run was requested: the `command` that was typed, `notes` for readers, and where the folder goes (`out`)."""
 
     command: str = ""
     notes: tuple[str, ...] = ()
@@ -127,10 +127,10 @@ TASK_OPTIONS = (
 
 
 def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
-    """Find the data and the recipe, draw or read the first weights; what happens to the data is printed at once.
+    """Find the data and the recipe, and draw or read the initial weights. Notices about the data are printed at once.
 
-    `source` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. Raises the `DiptychError`
-    of whatever cannot be used, before anything is written.
+    `source` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. Raises a `DiptychError`
+    for anything that cannot be used, before a run's folder is made.
     """
     notes: list[str] = []
 

@@ -1,7 +1,7 @@
-"""What a framework brings to a training: a device, a `Trainer` that makes steps, and the network that is deployed.
+"""What a framework provides for a training: a device, a `Trainer` that makes steps, and the deployed network.
 
-The loop is `trainspec.training`; position, rates and everything random come from there. What parity compares is a
-trainer's step, the one that users run.
+The loop is in `trainspec.training`. It provides the position, the rates and everything random. Parity compares the same
+`Trainer.step` that users run.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class TrainingError(DiptychError):
-    """A training that cannot go on: its loss became NaN or infinite."""
+    """The training cannot go on: its loss became NaN or infinite."""
 
 
 class Device(Protocol):
-    """What a framework computes on. `label` and `precision` are for people, `notes` for readers of the run.
+    """What a framework computes on. `label` and `precision` are shown to people, `notes` go into the run.
 
-    `threads` are those of the CPU: the bits of a result depend on their number.
+    `threads` is the number of CPU threads. The exact bits of a result depend on it.
     """
 
     @property
@@ -46,7 +46,7 @@ class Device(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What a step gives: its mean loss and its number of right answers, scalars that may still be on the device."""
+    """The result of a step: mean loss and number of right answers. Both are scalars, perhaps still on the device."""
 
     loss: Any
     correct: Any
@@ -56,40 +56,40 @@ class Resident(Protocol):
     """The training images of a task on a device."""
 
     def batch(self, plan: BatchPlan) -> Any:
-        """The images of a batch there, as `trainspec.plan.apply` makes them: float32 `(B, H, W, C)`."""
+        """The images of a batch on the device, float32 `(B, H, W, C)`, equal to those of `trainspec.plan.apply`."""
 
 
 class Trainer(Protocol):
-    """A network in training, made of (graph, weights, recipe, device).
+    """A network in training, made from (graph, weights, recipe, device).
 
-    It trains the graph with explicit noise, whose masks come with the batch, over the same variables as those of the
-    network without noise, which it evaluates. It counts no steps.
+    It trains the graph with explicit noise; the masks come with the batch. It evaluates the graph without noise. Both
+    share their variables. A trainer does not count steps.
     """
 
     @property
     def graph(self) -> Graph:
-        """What it trains, with explicit noise."""
+        """The graph that is trained, with explicit noise."""
 
     def resident(self, task: "Task") -> Resident | None:
-        """The training images on this trainer's device; None on a CPU, where NumPy makes the batches."""
+        """The training images on this trainer's device. None on a CPU, where NumPy makes the batches."""
 
     def place(self, batch: Batch) -> Batch:
-        """A batch made by NumPy, as this trainer takes it."""
+        """Convert a batch made by NumPy to the form that this trainer uses."""
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
-        """Train on a placed batch: the gradients of the loss, and the update of all weights and statistics."""
+        """Train on a placed batch: compute the gradients of the loss, update all weights and statistics."""
 
     def backward(self, batch: Batch) -> tuple[Step, Any]:
-        """The first stage of a step: the gradients, as the framework has them. Statistics are updated, too."""
+        """The first half of a step: the gradients, in the framework's own form. Statistics are updated, too."""
 
     def update(self, gradients: Any, now: StepSettings) -> None:
-        """The second stage of a step: apply the gradients."""
+        """The second half of a step: apply the gradients."""
 
     def canonical(self, gradients: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Gradients by canonical name and in the canonical layout, one after the other."""
+        """The gradients one by one, with canonical names and in canonical layout."""
 
     def gradients(self, batch: Batch) -> Weights:
-        """Those of `backward`, by canonical name."""
+        """The gradients of `backward`, by canonical name."""
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
@@ -99,25 +99,25 @@ class Trainer(Protocol):
 
 
 class Deployed(Protocol):
-    """A trained network in float32, as it will be used."""
+    """A trained network in float32, for use."""
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """`(N, classes)` for normalised images `(N, H, W, C)`."""
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write the ONNX builder's model, verified against the framework."""
+        """Write the ONNX builder's model and verify it against the framework."""
 
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write what the framework's own exporter makes, verified likewise."""
+        """Write the model of the framework's own exporter and verify it the same way."""
 
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework that is loaded. `packages` are the distributions whose versions count."""
+    """A loaded framework. The versions of the distributions `packages` are recorded in a run."""
 
     name: str
     packages: tuple[str, ...]
-    choose_device: Callable[[str, int | None], Any]  # of a precision and a number of threads
+    choose_device: Callable[[str, int | None], Any]  # from a precision and a number of threads
     trainer: Callable[[Graph, Mapping[str, np.ndarray], Recipe, Any], Trainer]
     deploy: Callable[[Graph, Weights, int | None], Deployed]
-    forget: Callable[[], None]  # gives back the memory of networks that are done with
+    forget: Callable[[], None]  # frees the memory of networks that are not used any more

@@ -1,4 +1,4 @@
-"""The loop of a training, whichever framework makes its steps, and the run's folder around it."""
+"""The training loop, the same for all frameworks, and the run's folder that it fills."""
 
 import time
 from collections.abc import Iterator
@@ -23,8 +23,9 @@ from trainspec.watch import Watch
 def train(task: Task, framework: Framework, asked: Asked) -> Run:
     """Train, evaluate and export.
 
-    Ctrl-C or another signal (`diptych.stopping`) keeps what there is (weights, metrics, curves, model.onnx), marks the
-    run as interrupted and is raised again. Before the first step there is nothing to keep, and no folder is left.
+    On Ctrl-C or another signal (`diptych.stopping`) it keeps the weights, metrics, curves and model.onnx so far, marks
+    the run as interrupted, and raises the interrupt again. Before the first step there is nothing to keep, so the
+    folder is removed.
     """
     begin = time.monotonic()
     device = framework.choose_device(task.recipe.precision, task.threads)
@@ -68,7 +69,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
 def steps_of_epoch(
     task: Task, trainer: Trainer, batches: Batches, state: TrainState, pace: Pace
 ) -> Iterator[tuple[Step, StepSettings]]:
-    """Train through the epoch that `state` is in, from where it is; each step as it is done, with its settings."""
+    """Train the rest of the epoch that `state` is in. Yields each step, after it is done, with its settings."""
     plans = task.plan(state.epoch).batches(task.batch_size, drop_last=True, skip=state.step_in_epoch)
     with closing(batches(plans)) as made:
         for batch in made:
@@ -82,7 +83,7 @@ def steps_of_epoch(
 
 
 class Training:
-    """A task in training: `state` is its position, `pace` its length, `watch` what people see of it."""
+    """A task in training. `state` is its position, `pace` its length, `watch` shows it to people."""
 
     def __init__(self, task: Task, trainer: Trainer, run: Run, pace: Pace) -> None:
         self.task, self.trainer, self.run, self.pace = task, trainer, run, pace
@@ -90,7 +91,7 @@ class Training:
         self.watch = Watch(task, run, pace)
 
     def train(self) -> None:
-        """Every epoch, with a look at the validation split as often as the recipe says and after the last."""
+        """Train every epoch. Evaluate on the validation split as often as the recipe says, and after the last epoch."""
         task, state, pace = self.task, self.state, self.pace
         batches = batches_of(task, self.trainer)
         pace.try_evaluation(self.trainer.logits)
@@ -103,7 +104,7 @@ class Training:
                 self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
 
     def end_epoch(self, *, validate: bool) -> None:
-        """Keep the figures of the epoch, whole or broken off. A validation that is interrupted may be left out then."""
+        """Keep the figures of the epoch, whole or broken off. After an interrupted validation, call it without one."""
         if not self.state.images:
             return
         figures = self.watch.figures(self.state)

@@ -1,4 +1,4 @@
-"""One value of a recipe: what its field's type and limits allow, and how it is written."""
+"""Check one value of a recipe against its field's type and limits, and write it as TOML."""
 
 import json
 import math
@@ -10,10 +10,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 from deploy.options import closest
 from diptych.errors import RecipeError
 
-SHOWN = 60  # letters of a value that a message repeats
-LARGEST = 2**63  # whole numbers are below it: what files and frameworks keep them in
+SHOWN = 60  # most letters of a value in a message
+LARGEST = 2**63  # whole numbers must be below it: files and frameworks store them in int64
 
-LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's metadata: what holds, and its words
+LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # by key of a field's metadata: the test, its words
     "least": (operator.ge, "at least"),
     "above": (operator.gt, "above"),
     "most": (operator.le, "at most"),
@@ -22,12 +22,12 @@ LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # a field's m
 
 
 def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any:
-    """`value` as a field of type `kind` has it. Raises `RecipeError`, which begins with `where`, for another type
-    and for a number outside the limits."""
+    """`value` converted to the type `kind` of its field. Raises `RecipeError`, in a message that begins with `where`,
+    for another type and for a number outside the limits."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return one_of(value, arguments, where)
-    if origin in (types.UnionType, Union):  # `kind | None`: what is absent is None
+    if origin in (types.UnionType, Union):  # `kind | None`: only an absent value is None
         return checked(value, next(kind for kind in arguments if kind is not types.NoneType), limits, where)
     if origin is tuple:
         if not isinstance(value, list):
@@ -46,7 +46,7 @@ def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any
 
 
 def one_of(value: Any, names: Any, where: str) -> Any:
-    """`value` where it is one of `names`. Raises `RecipeError` otherwise."""
+    """`value`, if it is one of `names`. Raises `RecipeError` otherwise."""
     if value not in names:
         close = closest(value, names, 1) if isinstance(value, str) else []
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -55,7 +55,7 @@ def one_of(value: Any, names: Any, where: str) -> Any:
 
 
 def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
-    """A section whose keys others know, with plain values."""
+    """A section of plain values. Its keys are not checked here."""
     if not isinstance(section, Mapping):
         raise RecipeError(f"{where} is a section, not a value; write [{where.rpartition(' ')[2]}]")
     for key, value in section.items():
@@ -76,7 +76,7 @@ def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value for a message."""
+    """A value as shown in a message."""
     try:
         text = to_toml(value)
     except TypeError:
@@ -85,10 +85,10 @@ def shown(value: Any) -> str:
 
 
 def to_toml(value: Any) -> str:
-    """A value in TOML, whose notation of texts, whole numbers and truth values is JSON's."""
+    """A value in TOML. TOML writes texts, whole numbers and truth values as JSON does."""
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, list):
         return f"[{', '.join(map(to_toml, value))}]"
-    # Two exceptions: TOML has no surrogate pairs, and wants the delete character escaped.
+    # Two exceptions: TOML does not have surrogate pairs, and the delete character must be escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

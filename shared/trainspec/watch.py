@@ -1,4 +1,4 @@
-"""What people see of a training while it runs, and what is checked: its loss, its speed, its first losses."""
+"""Show a running training to people, check that its loss is finite, and keep its first losses."""
 
 import time
 from typing import Any
@@ -12,14 +12,14 @@ from trainspec.state import TrainState
 from trainspec.task import Task
 from trainspec.trainer import Device, Step
 
-WARM_UP = 5  # steps before the estimate begins to measure: the first ones compile
-LONG = 30 * 60  # seconds from which on a training says how long it will take
-FIRST = 20  # steps whose losses are kept one by one, to compare two runs by
-CHECK = 20  # steps between two looks at whether the loss is still a number: each makes a GPU wait
+WARM_UP = 5  # steps before the estimate begins to measure: the first steps compile
+LONG = 30 * 60  # seconds; a longer training says how long it will take
+FIRST = 20  # first steps: each one's loss is kept, to compare two runs
+CHECK = 20  # steps between two checks that the loss is finite: each check makes a GPU wait
 
 
 class Watch:
-    """Told of every epoch and step; `progress`, as a context manager, shows a live line."""
+    """Follows a training: the loop calls it for every epoch and step. The context manager `progress` is the display."""
 
     def __init__(self, task: Task, run: Run, pace: Pace) -> None:
         self.task, self.run, self.pace = task, run, pace
@@ -28,7 +28,7 @@ class Watch:
         self.first_losses: list[Any] = []
 
     def begin(self, device: Device) -> None:
-        """What is trained, on what, and where it is kept."""
+        """Print what is trained, on what, and where the run is kept."""
         for title, text in (
             ("network", f"{self.task.graph.name}, {self.task.graph.num_trainable:,} parameters"),
             ("device", device.label),
@@ -40,13 +40,13 @@ class Watch:
             self.say(f"{title:<10} {text}")
 
     def begin_epoch(self, plan: EpochPlan) -> None:
-        """An epoch begins."""
+        """Call it when an epoch begins."""
         self._plan = plan
         self._start = time.monotonic()
         self._seconds: float | None = None
 
     def step(self, state: TrainState, step: Step, now: StepSettings) -> None:
-        """A step is done. Raises `TrainingError` once the loss is not finite, a few steps late."""
+        """Call it after a step. Raises `TrainingError` when the loss is not finite, at most `CHECK` steps late."""
         self._now = now
         if state.step <= FIRST:
             self.first_losses.append(step.loss)
@@ -62,7 +62,7 @@ class Watch:
                 self.progress.update(state.step, total, images=images, loss=loss, top1=state.top1, lr=now.rate)
 
     def figures(self, state: TrainState) -> EpochMetrics:
-        """Of the epoch that ends here, or ended with the first call. Raises `TrainingError` as `step` does."""
+        """The figures of the epoch; its time ends with the first call. Raises `TrainingError` as `step` does."""
         loss = state.mean_loss(self._now)  # makes the device finish
         if self._seconds is None:
             self._seconds = time.monotonic() - self._start

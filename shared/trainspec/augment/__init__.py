@@ -1,4 +1,4 @@
-"""Augmentation: the transforms of the training images, one file each, and the section of a recipe that chooses them."""
+"""Augmentation: the transforms of training images, one file each, and the recipe's section that chooses them."""
 
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args, get_type_hints
@@ -15,7 +15,7 @@ __all__ = ["VOCABULARY", "Augmentation", "Crop", "Draws", "Flip", "Transform"]
 class Augmentation:
     """The transforms that a recipe uses, applied in this order. A transform that is None is off.
 
-    `normalise`: by the data set's own mean and deviation, to -1..1 ("half"), or to 0..1 ("unit").
+    `normalise`: by the data set's own mean and deviation ("dataset"), to -1..1 ("half"), or to 0..1 ("unit").
     """
 
     normalise: Literal["dataset", "half", "unit"] = "dataset"
@@ -24,16 +24,16 @@ class Augmentation:
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
-        """Those that are on, in their order."""
+        """The transforms that are on, in order."""
         return tuple(chosen for kind in VOCABULARY if (chosen := getattr(self, kind)) is not None)
 
     @property
     def host_only(self) -> tuple[Transform, ...]:
-        """Those for which NumPy has to make the batches."""
+        """The transforms that need NumPy to make the batches."""
         return tuple(transform for transform in self.transforms if transform.host_only)
 
     def constants(self, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """`(mean, std)` per channel on the 0..1 scale, as `plan.apply` takes them."""
+        """`(mean, std)` per channel on the 0..1 scale, for `plan.apply`."""
         channels = len(data.mean)
         match self.normalise:
             case "dataset":
@@ -48,7 +48,7 @@ class Augmentation:
 
 
 def _vocabulary() -> dict[str, type[Transform]]:
-    """The transforms by kind, out of the fields of `Augmentation`."""
+    """The transforms by kind, from the fields of `Augmentation`."""
     kinds = get_type_hints(Augmentation)
     chosen = {one.name: get_args(kinds[one.name]) for one in fields(Augmentation)}
     return {name: types[0] for name, types in chosen.items() if isinstance(types[0], type)}

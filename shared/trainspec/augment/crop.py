@@ -12,7 +12,7 @@ from trainspec.stream import Stream
 
 @dataclass(frozen=True)
 class Crop(Transform):
-    """Adds `pad` pixels of the mean colour on every side, then crops at random to the old size (1512.03385).
+    """Adds `pad` pixels of the mean colour on every side, then crops to the old size at a random place (1512.03385).
 
     The mean colour is zero after normalisation.
     """

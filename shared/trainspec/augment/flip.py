@@ -26,5 +26,5 @@ class Flip(Transform):
         mirrored = draws["mirrored"]
         flipped = images.copy()
         backwards = np.arange(images.shape[2])[::-1]
-        flipped[mirrored] = images[mirrored].take(backwards, axis=2)  # takes whole pixels, which `::-1` does not
+        flipped[mirrored] = images[mirrored].take(backwards, axis=2)  # copies whole pixels; `::-1` would not
         return flipped

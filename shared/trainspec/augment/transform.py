@@ -1,4 +1,4 @@
-"""What every transform of the training images has."""
+"""The base class of the transforms of training images."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from trainspec.stream import Stream
 
-Draws = Mapping[str, NDArray[Any]]  # a transform's random numbers by name, in rows of a sample each
+Draws = Mapping[str, NDArray[Any]]  # a transform's random numbers by name, with a row for each sample
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A transform; its fields are the recipe's, in the table `[augmentation.<kind>]`.
+    """A transform. Its fields are the keys of the recipe's table `[augmentation.<kind>]`.
 
     `kind` is also the name of its handlers in the frameworks' `augment.py`. `purpose` is the number of its random
-    stream: no other has it. A transform that is `host_only` has no handlers: NumPy makes the batches of a recipe that
-    uses it, on a GPU too.
+    stream, and differs for every transform. A `host_only` transform does not have handlers: if a recipe uses one, NumPy
+    makes the batches, on a GPU too.
     """
 
     kind: ClassVar[str]
@@ -26,11 +26,11 @@ class Transform:
     host_only: ClassVar[bool] = False
 
     def draw(self, stream: Stream, samples: int) -> dict[str, NDArray[Any]]:
-        """What is random about an epoch over `samples` images: arrays with a row for each sample of the data set."""
+        """The random draws for an epoch over `samples` images: arrays with a row for each sample of the data set."""
         raise NotImplementedError
 
     def apply(self, images: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
-        """The transformed images. `images`, float32 `(B, H, W, C)`, are normalised; `draws` has a row for each."""
+        """The transformed images. `images`, float32 `(B, H, W, C)`, are normalised. `draws` has a row per image."""
         raise NotImplementedError
 
     def __str__(self) -> str:

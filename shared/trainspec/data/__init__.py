@@ -1,6 +1,6 @@
-"""Which data set a run trains on, and reading it.
+"""Find and read the data set that a run trains on.
 
-`find_data` decides by name (a recipe is chosen by it), `FoundData.load` reads the images, `open_data` does both.
+`find_data` finds it by name (the name decides the recipe). `FoundData.load` reads the images. `open_data` does both.
 """
 
 import os
@@ -28,7 +28,7 @@ CHOICES = (*PUBLISHED, digits.NAME)
 
 @dataclass(frozen=True)
 class FoundData:
-    """A data set known to be there, not read yet. `load(image_size, seed)` reads it and draws its validation split."""
+    """A data set that exists but is not read yet. `load(image_size, seed)` reads it and draws its validation split."""
 
     name: str
     label: str
@@ -42,14 +42,15 @@ def find_data(
     on_gpu: bool | None = None,
     estimate: Callable[[str], str] = lambda name: "",
 ) -> FoundData:
-    """The data set that `choice` means: a name out of `CHOICES`, or the path of a class folder or an archive of one.
+    """The data set that `choice` names: one of `CHOICES`, or the path of a class folder or of an archive of one.
 
-    With None: on a GPU CIFAR-10 where it is or can be downloaded, otherwise the embedded digits; on a CPU the digits,
-    so that a first command ends in minutes. `notice` is told of either. `on_gpu`: by default whether the machine has
-    one. `estimate(name)` says about how long a training on that data set takes here ("about 2 hours"), or nothing.
+    None means CIFAR-10 on a GPU, or the embedded digits where CIFAR-10 cannot be downloaded. On a CPU it means the
+    digits, so that a first command ends in minutes. `notice` gets a sentence whenever the digits are chosen this way.
+    `on_gpu` defaults to whether the machine has a GPU. `estimate(name)` says about how long a training on that data set
+    takes here ("about 2 hours"), or nothing.
 
-    An explicit choice never falls back. Raises `DataError` or `StorageError` when it cannot be had, `UnknownNameError`
-    with the nearest names when it means nothing.
+    An explicit choice never falls back to other data. Raises `DataError` or `StorageError` where it cannot be read or
+    downloaded, `UnknownNameError` with the nearest names where there is nothing of that name.
     """
     if choice is None:
         from diptych.machine import has_gpu  # runs import recipes, which import data
@@ -74,7 +75,7 @@ def find_data(
 
 
 def open_data(choice: str | None, image_size: int, *, seed: int = 0, notice: Notice) -> DataSet:
-    """The data set that `choice` means (see `find_data`), its images uint8 `(N, image_size, image_size, 3)`."""
+    """The data set that `choice` names (see `find_data`), with images uint8 `(N, image_size, image_size, 3)`."""
     return find_data(choice, notice=notice).load(image_size, seed)
 
 
@@ -95,7 +96,7 @@ def _class_folder(choice: str, notice: Notice) -> FoundData:
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
         raise _unknown(choice) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL, or a name that is not UTF-8, which no run can record
+    except (OSError, ValueError) as error:  # ValueError: a NUL, or a name that is not UTF-8: a run cannot record it
         reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8; rename it"
         raise DataError(f"{printable(choice)}: cannot be read ({reason})") from error
     if kind == stat.S_IFDIR or (kind == stat.S_IFREG and is_archive(path)):

@@ -1,7 +1,7 @@
-"""The files of a zip, tar or tar.gz archive, in memory: nothing is ever extracted to the disk.
+"""Read the files of a zip, tar or tar.gz archive in memory. Nothing is extracted to the disk.
 
-An archive comes from anywhere. Its sizes are looked at before anything is inflated, what no honest archive of images
-has is refused, and whatever the libraries raise is one `DataError` with the archive's name.
+Archives are not trusted. Sizes are checked before anything is unpacked. Members that an archive of images never needs
+are refused. Every error of the libraries becomes a `DataError` with the archive's name.
 """
 
 import gzip
@@ -21,17 +21,17 @@ from diptych.errors import DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBERS = 500_000
-MAX_DIRECTORY = 1 << 25  # bytes of a zip's list of members, which is read whole: 400,000 of them
+MAX_DIRECTORY = 1 << 25  # bytes of a zip's list of members, about 400,000 of them: zipfile reads the list whole
 MAX_NAME = 4096
-MAX_HEADER = 1 << 20  # what tarfile may read at once; it takes a header's word for how long a name is
-MAX_RATIO = 200  # inflated to packed; images hardly shrink, headers of many tiny ones do
-FREE_RATIO = 1 << 26  # bytes that are inflated whatever the ratio
+MAX_HEADER = 1 << 20  # bytes that tarfile may read at once: it trusts a header's length of a name
+MAX_RATIO = 200  # unpacked size to packed size; images hardly shrink, but headers of many tiny ones do
+FREE_RATIO = 1 << 26  # bytes that may be unpacked whatever the ratio
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file or folder of an archive; `read(most)` gives at most so many bytes, until the next member is asked for."""
+    """A file or folder of an archive. `read(most)` gives at most `most` bytes; call it before the next member."""
 
     name: str
     is_folder: bool
@@ -40,12 +40,12 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` has the name of an archive that can be read."""
+    """Whether `path` has the suffix of a supported archive."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def stem(path: Path) -> str:
-    """The name of an archive or folder without its folder and its archive suffix."""
+    """The last part of `path`, without an archive suffix."""
     name = path.name
     suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(suffix)]
@@ -53,11 +53,11 @@ def stem(path: Path) -> str:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Iterator[Member]]:
-    """The members of an archive, in its order.
+    """The members of an archive, in its order. No member is skipped silently.
 
-    Raises `DataError`, here and while members are read, on a damaged archive, on one whose content is out of proportion
-    to its size, and on the first member that no honest archive of images has: an absolute path, a `..`, a NUL in a
-    name, a link, a device, a sparse file. Nothing is skipped in silence.
+    Raises `DataError`, here and while members are read: for a damaged archive, for content that is far larger than the
+    archive, and for the first member that is a link, a device or a sparse file, or that has an absolute path, a `..` or
+    a NUL in its name.
     """
     with ExitStack() as stack:
         try:
@@ -72,7 +72,7 @@ def open_archive(path: Path) -> Iterator[Iterator[Member]]:
 
 
 def read_archive(path: Path, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, bytes]]:
-    """`(name, content)` of each file that is `wanted`, in the archive's order. Raises `DataError`."""
+    """`(name, content)` of each `wanted` file, in the archive's order. Raises `DataError` for one over `most` bytes."""
     with open_archive(path) as members:
         for member in members:
             if not member.is_folder and wanted(member.name):
@@ -82,7 +82,7 @@ def read_archive(path: Path, wanted: Callable[[str], bool], most: int) -> Iterat
 
 
 def _counted(members: Iterator[Member], path: Path) -> Iterator[Member]:
-    """The members after a look at each; what the libraries raise becomes a `DataError`."""
+    """The members, each one checked. Errors of the libraries become `DataError`."""
 
     def guarded(read: Callable[[int], bytes]) -> Callable[[int], bytes]:
         def guarded_read(most: int) -> bytes:
@@ -103,7 +103,7 @@ def _counted(members: Iterator[Member], path: Path) -> Iterator[Member]:
         raise
     except _RefusedError as error:
         raise DataError(f"{path}: {error}") from error
-    except Exception as error:  # tarfile and zipfile raise anything on a hostile archive: struct.error, RecursionError
+    except Exception as error:  # a hostile archive makes tarfile and zipfile raise anything, as struct.error
         raise _damaged(path, error) from error
 
 
@@ -115,12 +115,12 @@ def _damaged(path: Path, error: Exception) -> DataError:
     reason = printable(first_line(error).rstrip(":"))
     if isinstance(error, OSError | RuntimeError | NotImplementedError) and not isinstance(error, RecursionError):
         reason = (error.strerror if isinstance(error, OSError) else None) or reason
-        return DataError(f"{path}: cannot be read ({reason})")  # zipfile: encrypted, or an unknown compression
+        return DataError(f"{path}: cannot be read ({reason})")  # from zipfile: encrypted, or an unknown compression
     return DataError(f"{path}: a truncated or damaged archive ({reason}); fetch it again")
 
 
 class _RefusedError(Exception):
-    """What is wrong with a member; the archive's name is added."""
+    """Says what is wrong with a member. The archive's name is added later."""
 
 
 def _zip(file: BinaryIO, allowed: int) -> Iterator[Member]:
@@ -145,7 +145,7 @@ def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[
 
 
 def _check_directory(file: BinaryIO) -> None:
-    """A zip's list of members is read whole when it is opened."""
+    """Refuse a zip with too long a list of members: `ZipFile` reads the whole list when it opens the file."""
     end: Any = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY:  # type: ignore[attr-defined]
         raise _RefusedError("too many members; give it as a folder")
@@ -158,7 +158,7 @@ def _tar(file: BinaryIO, allowed: int) -> Iterator[Member]:
     content = _Bounded(gzip.GzipFile(fileobj=file), allowed) if packed else _Bounded(file, sys.maxsize)
     with tarfile.open(fileobj=content, mode="r:") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
-            archive.members.clear()  # tarfile keeps all of them otherwise
+            archive.members.clear()  # otherwise tarfile keeps all of them
             plain = member.isreg() or member.isdir()
             _refuse_special(member.name, plain, sparse=member.issparse())
             if member.size < 0:
@@ -166,7 +166,7 @@ def _tar(file: BinaryIO, allowed: int) -> Iterator[Member]:
             if content.allowed < member.offset_data + member.size:
                 raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
             yield Member(member.name, member.isdir(), member.size, _tar_reader(content, member))
-        # tarfile takes a cut between two members, or a damaged header, for the end of the archive.
+        # For tarfile, a cut between two members or a damaged header is the end of the archive.
         content.seek(archive.offset)
         if content.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("no end mark")
@@ -189,7 +189,7 @@ def _tar_reader(content: "_Bounded", member: tarfile.TarInfo) -> Callable[[int],
 
 
 class _Bounded:
-    """A file of which little is read at once and not too much in all, whatever its headers say."""
+    """A file with limits on one read (`MAX_HEADER`) and on the last position (`allowed`), whatever its headers say."""
 
     def __init__(self, file: Any, allowed: int) -> None:
         self.file = file

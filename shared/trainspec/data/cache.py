@@ -1,4 +1,4 @@
-"""Decoded images kept on disk. The cache may vanish, be damaged or be unwritable: it costs time, never a run."""
+"""Keep decoded images on disk. If the cache is missing, damaged or not writable, a run takes longer but works."""
 
 import os
 import stat
@@ -19,14 +19,14 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def cache_folder() -> Path:
-    """`$DIPTYCH_CACHE`, or `diptych` in `$XDG_CACHE_HOME` or in `~/.cache`.
+    """`$DIPTYCH_CACHE`, or else `diptych` in `$XDG_CACHE_HOME`, or else in `~/.cache`.
 
-    Raises `StorageError` for a user who has no home folder.
+    Raises `StorageError` for a user without a home folder.
     """
     if chosen := os.environ.get("DIPTYCH_CACHE"):
         return Path(os.path.expanduser(chosen))
     base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):  # the standard says that others are to be ignored
+    if os.path.isabs(base):  # the XDG standard says to ignore a relative path
         return Path(base) / "diptych"
     try:
         return Path.home() / ".cache" / "diptych"
@@ -37,13 +37,13 @@ def cache_folder() -> Path:
 
 
 def cached(name: str, make: Callable[[], Arrays], is_right: Callable[[Arrays], bool], notice: Notice) -> Arrays:
-    """The arrays that `make` returns, from the cache entry `name` where it is whole and `is_right` says yes to it."""
+    """The arrays of the cache entry `name`. If it is missing, damaged or not `is_right`, they come from `make`."""
     try:
         path = cache_folder() / "decoded" / f"{name}.npz"
     except StorageError as error:
         notice(f"the decoded images are not kept for the next run: {error}")
         return make()
-    with suppress(Exception):  # absent, or damaged in any way: made again
+    with suppress(Exception):  # an entry that is missing or damaged in any way is made again
         arrays = _read(path)
         if is_right(arrays):
             return arrays
@@ -58,7 +58,7 @@ def cached(name: str, make: Callable[[], Arrays], is_right: Callable[[Arrays], b
 
 
 def _read(path: Path) -> Arrays:
-    """The arrays of an entry. Raises anything for one that `np.savez` did not write."""
+    """The arrays of an entry. May raise anything if `np.savez` did not write it."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("not an ordinary file")
@@ -66,16 +66,16 @@ def _read(path: Path) -> Arrays:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if sum(member.file_size for member in members) > status.st_size:
-                raise ValueError("more content than file")  # savez does not compress
+                raise ValueError("more content than file")  # impossible for savez, because it does not compress
             for member in members:
                 _check_header(archive, member)
         file.seek(0)
         with np.load(file, allow_pickle=False) as entry:
-            return {key: entry[key] for key in entry.files}  # reading checks zip's CRCs
+            return {key: entry[key] for key in entry.files}  # reading checks the zip's CRCs
 
 
 def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """An array's header is to fit its content: NumPy would take the memory that a wrong one asks for."""
+    """Raise `ValueError` unless an array's header fits its content. NumPy would allocate the memory of a wrong one."""
     with archive.open(member) as content:
         if npy.read_magic(content) != (1, 0):  # type: ignore[no-untyped-call]
             raise ValueError("another version of npy")

@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from their published python-version archives.
 
-The archives hold pickles. They are read once the archive's hash is known to be right, as plain data (`pickles`).
+The archives contain pickles. They are read only after the archive's hash was checked, and as plain data (`pickles`).
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from trainspec.data.memory import require_memory
 from trainspec.data.pickles import Array, read_pickle
 
 IMAGES = 60_000
-TRAINED = 45_000  # of them are neither validation nor test
+TRAINED = 45_000  # those that are neither validation nor test
 MAX_PICKLE = 1 << 28  # CIFAR-100's training images are 154 MB
 SITE = "https://www.cs.toronto.edu/~kriz"
 
 
 @dataclass(frozen=True)
 class Cifar:
-    """One of the two sets: its archive, the keys of its pickles, and its constants on the 0..255 scale."""
+    """One of the two sets: its archive, its files in it and their keys, and its constants on the 0..255 scale."""
 
     name: str
     label: str
@@ -79,9 +79,9 @@ CIFAR100 = Cifar(
 
 
 def load_cifar(cifar: Cifar, image_size: int, seed: int) -> DataSet:
-    """The set, its images uint8 `(N, image_size, image_size, 3)`; 10% of the training split become validation.
+    """Load a set, with images uint8 `(N, image_size, image_size, 3)`. 10% of the training split become validation.
 
-    Downloads the archive into the cache folder where it is not there yet. Raises `DataError`.
+    Downloads the archive into the cache folder if it is not there yet. Raises `DataError` where it cannot be used.
     """
     require_memory(cifar.label, IMAGES, image_size)
     path = fetch(cifar.source, cache_folder())
@@ -114,10 +114,10 @@ def load_cifar(cifar: Cifar, image_size: int, seed: int) -> DataSet:
 
 
 def _split(cifar: Cifar, batches: list[dict[bytes, Any]], image_size: int) -> Split:
-    """Raises anything for batches that are not CIFAR's."""
+    """The split from its pickled batches. May raise anything for batches that are not CIFAR's."""
     rows = np.concatenate([_rows(batch[b"data"]) for batch in batches])
     labels = np.array([_label(label) for batch in batches for label in batch[cifar.labels_key]], np.int64)
-    planes = rows.reshape(len(labels), 3, 32, 32)  # a row is the red plane, the green and the blue
+    planes = rows.reshape(len(labels), 3, 32, 32)  # a row has the red plane, then the green, then the blue
     return Split(resize_arrays(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), image_size), labels)
 
 

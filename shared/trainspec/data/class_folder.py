@@ -1,9 +1,9 @@
-"""A folder, or an archive of one, in which each class has a folder of JPEG, PNG and WebP images.
+"""Read a class folder, or an archive of one: each class has its own folder of JPEG, PNG and WebP images.
 
-Either `<root>/{train,test[,val|validation]}/<class>/*` or, not yet split, `<root>/<class>/*`. Archives may wrap the
-root in one more folder. Classes are numbered in alphabetical order. A set that is not split gets a test split of a
-tenth of every class, drawn once and for all from the sorted names, so it is the same on every machine. Every class
-keeps a training image.
+The paths are `<root>/{train,test[,val|validation]}/<class>/*` or, without splits, `<root>/<class>/*`. The root may be
+inside one more folder. Classes are numbered in alphabetical order. Without splits, a tenth of each class becomes the
+test split. It is drawn from the sorted names with a fixed seed, so it is the same on every machine. Every class keeps
+a training image.
 """
 
 import hashlib
@@ -37,15 +37,15 @@ from trainspec.data.listing import Entry, list_archive, list_folder, member_name
 from trainspec.data.memory import require_memory
 
 LABELS = {"cifar10-jpeg": "CIFAR-10 (JPEG)"}  # lossy copies must not pass for the original pixels
-TEST_SEED = 0  # not the run's: runs that differ in their seed are judged on the same images
-CACHE_VERSION = 2  # to be raised when decoding or resizing changes what comes out
-LONGEST_NAME = 60  # of a set in the names of runs and of cache entries
+TEST_SEED = 0  # not the run's seed: all runs are tested on the same images
+CACHE_VERSION = 2  # raise it when decoding or resizing gives other pixels
+LONGEST_NAME = 60  # letters of a set's name in the names of runs and cache entries
 
 
 def load_class_folder(path: Path, image_size: int, seed: int, notice: Notice) -> DataSet:
-    """The data set in the folder or archive `path`, its images uint8 `(N, image_size, image_size, 3)`.
+    """The data set in the folder or archive `path`, with images uint8 `(N, image_size, image_size, 3)`.
 
-    `seed` draws the validation split, where the set brings none. Raises `DataError` in one line that names the file.
+    `seed` draws the validation split if the set does not have one. Raises `DataError` in one line that names the file.
     """
     try:
         entries = [] if is_archive(path) else list(until_stopped(walk(path)))
@@ -79,14 +79,14 @@ def load_class_folder(path: Path, image_size: int, seed: int, notice: Notice) ->
 
 
 def describe(path: Path) -> tuple[str, str]:
-    """The name and the label of the set in `path`, without reading it."""
+    """The name and the label of the set in `path`. The set is not read."""
     name = stem(path.resolve())
     slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
     return slug[:LONGEST_NAME] or "images", LABELS.get(name, printable(name) or "images")
 
 
 def _decode(path: Path, entries: list[Entry], image_size: int, label: str) -> Arrays:
-    """`facts`, and `<split>_images` and `<split>_labels` for each split that is there, sorted by file name."""
+    """`facts`, and for each split of the set `<split>_images` and `<split>_labels`, sorted by file name."""
     listing = list_archive(path) if is_archive(path) else list_folder(path, entries)
     layout = read_layout(path, listing)
     require_memory(label, len(listing.images), image_size)
@@ -107,7 +107,7 @@ def _decode(path: Path, entries: list[Entry], image_size: int, label: str) -> Ar
 
 
 def _contents(path: Path, wanted: list[str], names: list[str]) -> Iterator[tuple[str, bytes]]:
-    """`(what a message calls it, content)`; the name of each is added to `names`."""
+    """`(name for messages, content)` of each wanted image. Its path inside the set is appended to `names`."""
     for name in wanted:
         try:
             content = read_file(path / name)
@@ -124,7 +124,7 @@ def _archive_contents(path: Path, wanted: Container[str], names: list[str]) -> I
 
 
 def _facts(layout: Layout, left_out: tuple[LeftOut, ...]) -> NDArray[np.uint8]:
-    """Class names and what was left out, as JSON: arrays of text would lose what ends a name."""
+    """Class names and what was left out, as JSON: an array of text could lose the end of a name."""
     facts = {"classes": layout.classes, "left_out": [[part.reason, part.count, part.names] for part in left_out]}
     return np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
@@ -136,7 +136,7 @@ def _read_facts(arrays: Arrays) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
 
 
 def _is_right(arrays: Arrays, image_size: int) -> bool:
-    """Whether arrays out of the cache are what `_decode` makes; raises anything where they are not."""
+    """Whether arrays from the cache have the form that `_decode` makes. May raise anything if they do not."""
     classes, _ = _read_facts(arrays)
     splits = [key.removesuffix("_images") for key in arrays if key.endswith("_images")]
     if len(set(classes)) < 2 or ("" in splits) == ({"train", "test"} <= set(splits)):
@@ -151,7 +151,7 @@ def _is_right(arrays: Arrays, image_size: int) -> bool:
 
 
 def _fingerprint(path: Path, entries: list[Entry]) -> str:
-    """Changes when any file of the set does, as far as names, sizes and times tell."""
+    """A hash that changes when a file of the set changes, judged by names, sizes and times."""
     status = path.stat()
     lines = [f"{CACHE_VERSION} {RESIZE_RULE} {path.resolve()}"]
     if is_archive(path):

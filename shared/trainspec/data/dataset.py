@@ -1,4 +1,4 @@
-"""What a data set is: three splits of uint8 images and integer labels, and the numbers that normalise them."""
+"""A data set: three splits of uint8 images and integer labels, and the constants that normalise the images."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deploy.shell import printable
 from diptych.errors import DataError
 
-HELD_OUT = 0.1  # of the training split for validation: 5,000 images of CIFAR's 50,000
+HELD_OUT = 0.1  # share of the training split that is held out: 5,000 of CIFAR's 50,000 images
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,13 @@ class Split:
         return {int(label) for label in np.unique(self.labels)}
 
     def take(self, indices: NDArray[np.int64]) -> "Split":
-        """The samples at `indices`, in that order."""
+        """The samples at `indices`, in the order of `indices`."""
         return Split(self.images[indices], self.labels[indices])
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Files of a data set that are not in it: how many, why, and the names of the first few."""
+    """Files that were left out of a data set for one reason: how many, why, and the first few names."""
 
     reason: str
     count: int
@@ -52,10 +52,10 @@ class LeftOut:
 class DataSet:
     """A data set ready to train on.
 
-    `name` is a slug for folders and recipes, `label` what people call it. `validation` was held out of the
-    training split; `test` is never tuned on. `mean` and `std` are per channel, on the 0..1 scale. `notes` are
-    sentences that belong beside any figure (how the split was made, the licence). `left_out`: what lies in the
-    folder or archive and was not read.
+    `name` is a slug for folders and recipes, `label` the name for people. `validation` was held out of the training
+    split. `test` is never used for tuning. `mean` and `std` are per channel, on the 0..1 scale. `notes` are sentences
+    that belong beside every result (how the split was made, the licence). `left_out`: files in the folder or archive
+    that were not read.
     """
 
     name: str
@@ -87,7 +87,7 @@ class DataSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the classes in their order and the test images with their labels: what an accuracy is of."""
+        """SHA-256 of all that an accuracy depends on: the classes in order, the test images and their labels."""
         total = hashlib.sha256(json.dumps([self.classes, self.test.images.shape]).encode())
         total.update(np.ascontiguousarray(self.test.images).data)
         total.update(np.ascontiguousarray(self.test.labels).data)
@@ -95,12 +95,12 @@ class DataSet:
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices `(kept, held out)`, both ascending: exactly `count` are held out, in proportion to the classes.
+    """Indices `(kept, held out)`, both ascending. Exactly `count` are held out, in proportion to the class sizes.
 
-    The samples of each class are shuffled and given the quantile they reach in it; those with the lowest quantiles
-    are held out. Depends on the order of `labels` and on `seed` alone.
+    The samples of each class are shuffled, and each gets its quantile in that order. Those with the lowest quantiles
+    are held out. The result depends only on `seed` and on `labels` in their order.
     """
-    # Raw Philox words are the same in every version of NumPy; Generator's methods are not promised to be.
+    # Raw Philox words are the same in every version of NumPy. NumPy does not promise this for Generator's methods.
     ticket = np.random.Philox(key=seed).random_raw(len(labels))
     by_class = np.lexsort((ticket, labels))
     sizes = np.bincount(labels)
@@ -113,9 +113,9 @@ def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[
 
 
 def hold_out_tenth(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`hold_out` of a tenth, at least one, that leaves every class an image: the only one of a class is never taken.
+    """`hold_out` of a tenth of the images, at least one. Every class keeps an image: its only image is never held out.
 
-    Raises `DataError` where every class has but one image.
+    Raises `DataError` where every class has only one image.
     """
     several = np.flatnonzero(np.bincount(labels)[labels] > 1)
     if not len(several):
@@ -129,9 +129,9 @@ def hold_out_tenth(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int
 
 
 def with_validation(train: Split, seed: int) -> tuple[Split, Split]:
-    """`(train, validation)`: a tenth of the training split, by class, becomes the validation split, or one image.
+    """`(train, validation)`: a tenth of the training split, by class and at least one image, becomes validation.
 
-    Every class keeps a training image. Raises `DataError` where that cannot be.
+    Every class keeps a training image. Raises `DataError` where this is impossible.
     """
     kept, held = hold_out_tenth(train.labels, seed)
     return train.take(kept), train.take(held)

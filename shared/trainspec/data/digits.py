@@ -1,8 +1,8 @@
 """The embedded data set: the UCI optical digits (E. Alpaydin, C. Kaynak, 1998; CC BY 4.0), 1,797 images of 8x8.
 
-These are the 1,797 images of UCI's own test file, those that scikit-learn calls `load_digits`. Their order follows the
-13 writers, and the last fifth is much the harder (a nearest neighbour gets 95.6% of it, of random fifths 98.6 to
-99.2%). The test split is therefore 360 images drawn once by class, the same in every run. See `embedded/NOTICE.md`.
+They are UCI's own test file, the same images as scikit-learn's `load_digits`. They are ordered by the 13 writers, and
+the last fifth is much harder: a nearest neighbour gets 95.6% of it right, but 98.6 to 99.2% of random fifths. The test
+split is therefore 360 images, drawn once by class and the same in every run. See `embedded/NOTICE.md`.
 """
 
 from importlib.resources import files
@@ -22,8 +22,8 @@ TEST_SEED = 0
 def load_digits(image_size: int, seed: int) -> DataSet:
     """The digits as uint8 `(N, image_size, image_size, 3)`: 1,437 for training and validation, 360 for the test.
 
-    The 17 grey levels are spread over 0..255 before the images are resized; the three channels are equal. Raises
-    `DataError` where the images would not fit into memory.
+    The 17 grey levels are scaled to 0..255 before the images are resized. The three channels are equal. Raises
+    `DataError` where the images do not fit into memory.
     """
     with (files("trainspec.data") / "embedded" / "digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)

@@ -1,7 +1,7 @@
-"""Files from the network: with progress, resumed where they broke off, checked, and whole or not there at all.
+"""Download files: show progress, resume broken downloads, check the hash, and never leave a file half-written.
 
-One process downloads a file at a time, others wait for it. A file is believed only after its SHA-256 was computed, on
-later days too: hashing CIFAR's 170 MB takes less than half a second.
+Only one process downloads a file; others wait for it. The SHA-256 of a file is checked on every use, not only after
+the download: hashing CIFAR's 170 MB takes less than half a second.
 """
 
 import hashlib
@@ -29,20 +29,20 @@ from diptych.errors import DataError, StorageError
 from diptych.files import cannot_write, clear_abandoned, make_folder
 from diptych.stopping import check
 
-CONNECT_SECONDS = 5.0  # name resolution included, so that a machine without network hears of it soon
+CONNECT_SECONDS = 5.0  # includes name resolution, so that a machine without a network fails soon
 STALL_SECONDS = 20.0
-WAIT_SECONDS = 2.0  # for another process, before a word is said about it
-LOOK_SECONDS = 0.5  # after which a waiting process looks whether it was asked to stop
+WAIT_SECONDS = 2.0  # for another process, before a message is printed
+LOOK_SECONDS = 0.5  # between two checks of a waiting process whether it was asked to stop
 ATTEMPTS = 3
 BLOCK = 1 << 18
-MAX_BYTES = 1 << 32  # of a file whose size is not published: a server may send for ever
+MAX_BYTES = 1 << 32  # limit for a file without a published size: a server may send for ever
 CONTENT_RANGE = re.compile(r"bytes (\d+)-")
 CUT = (http.client.HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A published file: where it is, what it must hash to, and its size in bytes where that is published."""
+    """A published file: its URL, its SHA-256, and its size in bytes if that is published."""
 
     url: str
     sha256: str
@@ -66,10 +66,10 @@ class Source:
 
 
 def fetch(source: Source, folder: Path, *, connect_seconds: float = CONNECT_SECONDS) -> Path:
-    """The file of `source` in `folder`, downloaded unless it is there whole; a damaged one is downloaded again.
+    """The path of `source` in `folder`. The file is downloaded if it is missing or damaged.
 
-    What has arrived stays in `<name>.part`, and the next call goes on from it. Raises `DataError` when the file cannot
-    be had or is not the published one, `StorageError` when the disk refuses it.
+    A broken download stays in `<name>.part`, and the next call resumes it. Raises `DataError` when the file cannot be
+    downloaded or is not the published one, `StorageError` when it cannot be written.
     """
     target = folder / source.file_name
     if source.is_whole(target):  # without a lock: the folder may be read-only
@@ -81,7 +81,7 @@ def fetch(source: Source, folder: Path, *, connect_seconds: float = CONNECT_SECO
         part = folder / f"{source.file_name}.part"
         resumed = _size(part) > 0
         _download(source, part, connect_seconds)
-        if resumed and not source.is_whole(part):  # what was there was of another file, or damaged
+        if resumed and not source.is_whole(part):  # the old part was damaged or came from another file
             _remove(part)
             _download(source, part, connect_seconds)
         if not source.is_whole(part):
@@ -100,7 +100,7 @@ def fetch(source: Source, folder: Path, *, connect_seconds: float = CONNECT_SECO
 
 @contextmanager
 def _alone(folder: Path, name: str) -> Iterator[None]:
-    """While it lasts, no other process downloads `name`. The lock ends with its process, however that ends."""
+    """Keep other processes from downloading `name`. The lock ends with its process, however the process ends."""
     path = folder / f".{name}.lock"
     lock = FileLock(path)
     try:
@@ -118,13 +118,13 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # who waits for a lock whose file is gone begins with a new one
+        with suppress(OSError):  # a process that waits for the removed file starts over with a new one
             path.unlink()
         lock.release()
 
 
 def _download(source: Source, part: Path, connect_seconds: float) -> None:
-    """Have all of `source` in `part`, in a few attempts."""
+    """Download the rest of `source` into `part`, in at most `ATTEMPTS` attempts."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _receive(source, part, connect_seconds)
@@ -139,21 +139,21 @@ def _download(source: Source, part: Path, connect_seconds: float) -> None:
 
 
 def _receive(source: Source, part: Path, connect_seconds: float) -> None:
-    """Append to `part` what it lacks. An `IncompleteRead` tells of a connection that was cut."""
+    """Append the missing bytes to `part`. Raises `IncompleteRead` where the connection was cut."""
     offset = _size(part)
     if source.size is not None and offset >= source.size:
-        return  # the hash will tell
+        return  # the caller checks the hash
     try:
         response = _open(source.url, offset, connect_seconds)
     except urllib.error.HTTPError as error:
         if offset and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # all of it arrived before; the hash will tell
+            return  # all bytes arrived before; the caller checks the hash
         raise
     with response, _progress() as progress:
         start = _start(response, offset)
         if start not in (0, offset):
             raise http.client.HTTPException("the server sent another part than the one asked for")
-        offset = start  # 0 where the server knows no ranges, and sends the whole
+        offset = start  # 0 where the server does not support ranges and sends the whole file
         most = (MAX_BYTES if source.size is None else source.size) - offset
         missing = min(_length(response), most) if source.size is None else most
         _refuse_without_room(part, missing)
@@ -182,7 +182,7 @@ def _copy(
 
 
 def _start(response: http.client.HTTPResponse, offset: int) -> int:
-    """The byte that an answer begins with; `offset`, as asked, where a part does not say it."""
+    """The position of the response's first byte; `offset`, as requested, where a partial response does not say it."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0
     match = CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
@@ -190,7 +190,7 @@ def _start(response: http.client.HTTPResponse, offset: int) -> int:
 
 
 def _length(response: http.client.HTTPResponse) -> int:
-    """What an answer says is its length, 0 where it does not."""
+    """The response's `Content-Length`, or 0 without one."""
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isdecimal() else 0
 
@@ -205,7 +205,7 @@ def _refuse_without_room(part: Path, missing: int) -> None:
 
 
 def _size(part: Path) -> int:
-    """Of what has arrived, 0 where nothing has. Raises `DataError` for what is not a file."""
+    """The size of `part`, or 0 if it does not exist. Raises `DataError` where it is not an ordinary file."""
     try:
         status = part.stat()
     except FileNotFoundError:
@@ -227,7 +227,7 @@ def _remove(part: Path) -> None:
 def _open(url: str, offset: int, seconds: float) -> http.client.HTTPResponse:
     """The response from byte `offset` on, within `seconds`.
 
-    In a thread of its own, because no timeout reaches the name resolver, which may take half a minute to give up.
+    The request runs in its own thread, because timeouts do not apply to name resolution, which can take half a minute.
     """
     request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
     outcome: list[http.client.HTTPResponse | BaseException] = []
@@ -235,7 +235,7 @@ def _open(url: str, offset: int, seconds: float) -> http.client.HTTPResponse:
     def connect() -> None:
         try:
             outcome.append(urllib.request.urlopen(request, timeout=STALL_SECONDS))
-        except BaseException as error:  # handed to the caller, whatever it is
+        except BaseException as error:  # raised again in the caller's thread
             outcome.append(error)
 
     thread = threading.Thread(target=connect, daemon=True)

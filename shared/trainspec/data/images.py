@@ -1,4 +1,4 @@
-"""Images to arrays for training: `deploy.images` is the reader, its errors become `DataError`."""
+"""Decode images to arrays for training. `deploy.images` reads them; its errors become `DataError`."""
 
 import os
 import threading
@@ -18,24 +18,24 @@ from diptych.stopping import until_stopped
 
 __all__ = ["RESIZE_RULE", "decode", "decode_all", "resize", "resize_arrays"]
 
-CHUNK_BYTES = 1 << 25  # encoded images in memory at the same time, unless one alone is larger
+CHUNK_BYTES = 1 << 25  # of encoded images in memory at the same time, unless a single image is larger
 CHUNK = 1024
-THREADS = 8  # at most: each keeps some memory of what it decoded
-SMALL = 8192  # bytes an image; below, fighting for the interpreter lock costs more than threads gain
+THREADS = 8  # at most: each thread keeps some memory after decoding
+SMALL = 8192  # bytes per image; below it, waiting for the interpreter lock costs more than threads gain
 
 
 def resize_arrays(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """uint8 RGB images `(N, H, W, 3)` as `(N, size, size, 3)`, by the same rule."""
     if images.shape[1:3] == (size, size):
         return images
-    resized = np.empty((len(images), size, size, 3), np.uint8)  # gigabytes for CIFAR at 128 pixels: never two of them
+    resized = np.empty((len(images), size, size, 3), np.uint8)  # the only copy: gigabytes for CIFAR at 128 pixels
     for image, place in until_stopped(zip(images, resized, strict=True)):
         place[:] = np.asarray(resize(Image.fromarray(image), size))
     return resized
 
 
 def decode(content: bytes, size: int, name: str) -> NDArray[np.uint8]:
-    """An encoded image as uint8 `(size, size, 3)` RGB, as `deploy.images` reads it. Raises `DataError`."""
+    """Decode an image to uint8 RGB `(size, size, 3)`, as `deploy.images` reads it. Raises `DataError`."""
     try:
         return read_image(content, size, name)
     except ImageError as error:
@@ -43,9 +43,9 @@ def decode(content: bytes, size: int, name: str) -> NDArray[np.uint8]:
 
 
 def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """`(name, bytes)` pairs as `(name, uint8 (size, size, 3))` pairs, in order; large images on up to 8 cores.
+    """Decode `(name, bytes)` pairs to `(name, uint8 (size, size, 3))` pairs, in order. Large images use up to 8 cores.
 
-    However many cores there are, no more than `MAX_PIXELS` are decoded at once: five phone photos, or one huge image.
+    On any number of cores, at most `MAX_PIXELS` are decoded at once: five phone photos, or one huge image.
     """
     files = iter(files)
     room = _Room(MAX_PIXELS)
@@ -55,14 +55,14 @@ def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[
         with room.taken(cost(content)):
             return decode(content, size, name)
 
-    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))  # Pillow leaves the interpreter lock while it decodes
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))  # Pillow releases the interpreter lock to decode
     try:
         while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)
             images = pool.map(decoded, chunk) if large else (decode(content, size, name) for name, content in chunk)
             yield from until_stopped(zip((name for name, _ in chunk), images, strict=True))
     finally:
-        pool.shutdown(cancel_futures=True)  # after an error, or when nobody wants more
+        pool.shutdown(cancel_futures=True)  # after an error, or when the caller stops early
 
 
 def _chunk(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
@@ -76,7 +76,7 @@ def _chunk(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
 
 
 class _Room:
-    """A number of places that are taken several at a time; who wants more than are free waits."""
+    """A number of places. A thread takes several at a time, and waits until that many are free."""
 
     def __init__(self, places: int) -> None:
         self.places = self.free = places

@@ -1,4 +1,4 @@
-"""Which split and class each image of a class folder belongs to, by where it lies."""
+"""Work out the split and the class of each image of a class folder from its path."""
 
 import unicodedata
 from collections import Counter
@@ -15,7 +15,7 @@ SPLITS = ("", *dict.fromkeys(SPLIT_FOLDERS.values()))  # "" in a set that is not
 
 @dataclass(frozen=True)
 class Placed:
-    """Where an image belongs; `path` is its full name in the set."""
+    """The split and class of an image. `path` is its path inside the set."""
 
     split: str
     class_name: str
@@ -31,7 +31,7 @@ class Layout:
 
 
 def read_layout(path: Path, listing: Listing) -> Layout:
-    """Raises `DataError`, in one line, where images or folders do not make splits and classes."""
+    """The splits and classes of a listed set. Raises `DataError`, in one line, where the paths do not form them."""
     root = _root(path, [PurePosixPath(name) for name in listing.images])
     placed = [_place(path, name, root) for name in sorted(listing.images)]
     classes = _classes(path, placed, listing.folders, root)
@@ -40,7 +40,7 @@ def read_layout(path: Path, listing: Listing) -> Layout:
 
 
 def _root(path: Path, names: list[PurePosixPath]) -> PurePosixPath:
-    """The folder that holds the splits or the classes: at the top, or one below it."""
+    """The folder with the splits or the classes: the top of the set, or the only folder in it."""
     if not names:
         raise DataError(
             f"{path}: no JPEG or PNG images inside, nor WebP; expected <class>/<image> or train/<class>/<image>"
@@ -63,7 +63,7 @@ def _place(path: Path, name: str, root: PurePosixPath) -> Placed:
 
 
 def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePosixPath) -> list[str]:
-    """The class names in alphabetical order, once every split is known to hold images of every class."""
+    """The class names in alphabetical order. Raises `DataError` unless every split has images of every class."""
     counts = Counter((place.split, place.class_name) for place in placed)
     splits = {split for split, _ in counts}
     if "" in splits and len(splits) > 1:
@@ -90,7 +90,7 @@ def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePos
 
 
 def _refuse_names(path: Path, classes: list[str]) -> None:
-    """Raise `DataError` for class names that no file can hold, or that people cannot tell apart."""
+    """Raise `DataError` for class names that cannot be encoded as UTF-8, or that look the same to people."""
     alike: dict[str, str] = {}
     for name in classes:
         try:

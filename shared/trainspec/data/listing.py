@@ -1,7 +1,7 @@
-"""What lies in a folder or an archive: the images, the folders, and what is left out and why. Nothing goes unseen.
+"""List everything in a folder or an archive: images, folders, and what is left out and why.
 
-Images are told by content. A file that has an image's content in a format that is not read, or an image's name without
-its content, is an error; other files, hidden ones and those that systems leave behind are left out.
+Images are recognised by content. It is an error if a file is an image in an unsupported format, or if it has the name
+of an image without the content. Other files, hidden files and files that operating systems make are left out.
 """
 
 import os
@@ -24,23 +24,23 @@ NOT_READ = (
     *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".svg", ".psd", ".qoi"),
 )
 OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
-NAMED = 3  # of the files that are left out for one reason
+NAMED = 3  # files that are named for each reason
 HIDDEN, SYSTEM, NO_IMAGE, LOOP = "hidden", "made by a system", "not an image", "a link to a folder around it"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or folder by its path inside the set. `status`: size and time, for a file of a folder."""
+    """A file or folder, by its path inside the set. `status`: `(size, mtime in ns)` of a file."""
 
     name: str
     is_folder: bool
     status: tuple[int, int] = (0, 0)
-    reason: str = ""  # why it is left out, where that is known already
+    reason: str = ""  # why it is left out, if its name already says so
 
 
 @dataclass
 class Listing:
-    """Names of images and folders as paths inside the set; `left_out` by reason; what is wrong with the others."""
+    """Images and folders, as paths inside the set; files left out, by reason; `faults`: messages on unusable files."""
 
     images: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -56,11 +56,11 @@ class Listing:
 
     def leave_out(self, name: str, reason: str) -> None:
         names = self._left_out.setdefault(reason, [])
-        if name not in names[-1:]:  # a hidden folder of an archive comes once with each of its files
+        if name not in names[-1:]:  # a hidden folder in an archive comes again with each of its files
             names.append(name)
 
     def check(self) -> None:
-        """Raise `DataError` where there is a fault: with the first, and with how many there are."""
+        """Raise `DataError` if there are faults. Its message has the first one and the number of the others."""
         if self.faults:
             first, *others = self.faults
             files = "file" if len(others) == 1 else "files"
@@ -68,7 +68,7 @@ class Listing:
 
 
 def list_folder(path: Path, entries: list[Entry]) -> Listing:
-    """The `entries` of a folder (see `walk`), sorted out by content. Raises `DataError`."""
+    """List a folder from its `entries` (see `walk`). Raises `DataError` for unusable files."""
     listing = Listing()
     for entry in until_stopped(entries):
         if entry.reason:
@@ -82,7 +82,7 @@ def list_folder(path: Path, entries: list[Entry]) -> Listing:
 
 
 def list_archive(path: Path) -> Listing:
-    """The members of an archive, sorted out by content. Raises `DataError`."""
+    """List an archive. Raises `DataError` for a damaged archive and for unusable files."""
     listing = Listing()
     seen: set[str] = set()
     with open_archive(path) as members:
@@ -102,14 +102,14 @@ def list_archive(path: Path) -> Listing:
 
 
 def member_name(name: str) -> str:
-    """The name of an archive's member without `./` and doubled slashes."""
+    """The member's name without `./` and double slashes."""
     return PurePosixPath(name).as_posix()
 
 
 def walk(path: Path) -> Iterator[Entry]:
-    """Everything below a folder, sorted within each folder; links to folders are followed, but not in circles.
+    """Everything below a folder, sorted within each folder. Links to folders are followed, but not in circles.
 
-    Hidden folders and those of systems are named and not entered. Raises `OSError` for a folder that cannot be read.
+    Hidden folders and system folders are listed but not entered. Raises `OSError` for a folder that cannot be read.
     """
     status = path.stat()
     waiting = [("", frozenset([(status.st_dev, status.st_ino)]))]
@@ -144,7 +144,7 @@ def _size_and_time(entry: "os.DirEntry[str]") -> tuple[int, int]:
 
 
 def _reason(name: PurePosixPath) -> tuple[str, str] | None:
-    """The first part of a path that is left out as it is, with what is inside it, and why."""
+    """`(path, reason)` of the outermost hidden or system part of `name`, which is left out whole; None without one."""
     for depth, part in enumerate(name.parts, 1):
         if reason := _reason_of_part(part):
             return PurePosixPath(*name.parts[:depth]).as_posix(), reason
@@ -171,7 +171,7 @@ def _add(listing: Listing, place: str, name: str, found: str) -> None:
 
 
 def _add_file(listing: Listing, path: Path, name: str) -> None:
-    """By its content. What is not an ordinary file is no image unless it has an image's name."""
+    """Add a file by its content. Only an ordinary file, or one with an image's suffix, is opened."""
     file = path / name
     try:
         image = PurePosixPath(name).suffix.lower() in SUFFIXES or stat.S_ISREG(file.stat().st_mode)

@@ -1,13 +1,13 @@
-"""Whether a data set fits into memory, worked out before any of it is asked for."""
+"""Check that a data set fits into memory before any memory is allocated."""
 
 from deploy.shell import printable
 from diptych.errors import DataError
 
-COPIES = 3  # of a data set while its splits are drawn
+COPIES = 3  # copies of a data set in memory while its splits are drawn
 
 
 def require_memory(label: str, images: int, image_size: int) -> None:
-    """Raise `DataError` where so many images `(image_size, image_size, 3)` cannot be in memory."""
+    """Raise `DataError` where `images` images `(image_size, image_size, 3)` do not fit into memory."""
     from diptych.machine import free_bytes  # runs import recipes, which import data
 
     needed = COPIES * images * image_size * image_size * 3

@@ -1,6 +1,6 @@
-"""What CIFAR's pickles hold: plain data, and NumPy arrays.
+"""Read CIFAR's pickles: plain data and NumPy arrays.
 
-An array stays a record of its shape, type and bytes, which are checked before they become one.
+An array is read as a record of its shape, type and bytes. They are checked before it becomes a NumPy array.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from netspec.pickled import Named, PickleError, Unpickler
 
 @dataclass
 class Array:
-    """What an array was pickled as: `typestr` as NumPy writes it (`u1`), `content` its bytes in C order."""
+    """A pickled array. `typestr` is its type as NumPy writes it (`u1`), `content` its bytes in C order."""
 
     shape: tuple[int, ...] = ()
     typestr: str = ""
     content: bytes = b""
 
     def rows(self, columns: int) -> NDArray[np.uint8]:
-        """As uint8 `(N, columns)`. Raises `PickleError` where it is not that."""
+        """The array as uint8 `(N, columns)`. Raises `PickleError` where it has another type or shape."""
         if self.typestr not in ("u1", "|u1") or len(self.shape) != 2 or self.shape[1] != columns:
             raise PickleError(f"an array {self.shape} of {self.typestr!r} where uint8 rows of {columns} belong")
         if self.shape[0] < 1 or len(self.content) != self.shape[0] * columns:
@@ -35,9 +35,9 @@ class _Type:
 
 
 def read_pickle(content: bytes) -> Any:
-    """The value of a pickle: bytes, text, numbers, None, lists, tuples and dictionaries of them, and `Array`.
+    """The value of a pickle: bytes, text, numbers, None, `Array`, and lists, tuples and dictionaries of them.
 
-    Raises `PickleError` for anything else, and whatever `pickletools` raises for what is not a pickle.
+    Raises `PickleError` for anything else. For bytes that are not a pickle, it raises what `pickletools` raises.
     """
     return _Unpickler().read(content)
 
@@ -53,14 +53,14 @@ class _Unpickler(Unpickler):
             case "numpy.dtype", (bytes() | str() as typestr, *_):
                 return _Type(typestr.decode("latin-1") if isinstance(typestr, bytes) else typestr)
             case "_codecs.encode", (str(text), "latin1" | "latin-1" | b"latin1"):
-                return text.encode("latin-1")  # how Python 3 writes bytes in the old protocols
+                return text.encode("latin-1")  # in the old protocols, Python 3 writes bytes this way
             case "__builtin__.bytes" | "builtins.bytes", ():
                 return b""
         return super().call(name, arguments)
 
     def set_state(self, value: Any, state: Any) -> None:
         if isinstance(value, _Type):
-            return  # byte order and alignment, which one byte does not have
+            return  # byte order and alignment: they do not matter for single bytes
         if not isinstance(value, Array) or value.typestr:
             super().set_state(value, state)
         match state:

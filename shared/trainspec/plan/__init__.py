@@ -1,4 +1,4 @@
-"""What is random about a batch, drawn before it is made, and the pure functions that make it."""
+"""Plan an epoch: draw all that is random before any batch is made. Pure functions then make the batches."""
 
 from trainspec.plan.ahead import ahead
 from trainspec.plan.apply import apply, normalisation, normalise, one_hot

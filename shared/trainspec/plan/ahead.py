@@ -1,4 +1,4 @@
-"""Batches made ready in the background while the network works on the one before."""
+"""Make batches in the background while the network works on an earlier one."""
 
 import queue
 import threading
@@ -10,10 +10,10 @@ END = object()
 
 
 def ahead(items: Iterable[Item], depth: int = 4) -> Generator[Item, None, None]:
-    """The same items in the same order, made by a thread that is at most `depth` ahead.
+    """The same items in the same order, made by a thread that is at most `depth` items ahead.
 
-    An exception in `items` is raised here, after the items before it. Closing the generator, or leaving the loop over
-    it, ends the thread.
+    An exception in `items` is raised here, after the items that came before it. Closing the generator, or leaving the
+    loop over it, ends the thread.
     """
     ready: queue.Queue[object] = queue.Queue(depth)
     closed = threading.Event()
@@ -22,7 +22,7 @@ def ahead(items: Iterable[Item], depth: int = 4) -> Generator[Item, None, None]:
     def put(item: object) -> None:
         while not closed.is_set():
             try:
-                ready.put(item, timeout=0.1)  # a timeout, so that a consumer who left is noticed
+                ready.put(item, timeout=0.1)  # the timeout lets the thread notice that the consumer left
             except queue.Full:
                 continue
             return

@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """As NumPy makes it: `images` float32 `(B, H, W, C)`, normalised, and soft `targets` float64 `(B, classes)`.
+    """NumPy makes normalised `images`, float32 `(B, H, W, C)`, and soft `targets`, float64 `(B, classes)`.
 
-    `noise` has the masks of the ops that draw, by the input's name, uint8: `(B, H, W, C)` or `(B, C)`. A trainer
-    places a batch: then these are its own tensors, on its device, and maps have the axes of the framework.
+    `noise` has the masks of the random ops by input name, uint8 `(B, H, W, C)` or `(B, C)`. After `Trainer.place`, all
+    of them are the framework's tensors on its device, and feature maps have the framework's order of axes.
     """
 
     images: Any

@@ -1,7 +1,7 @@
-"""The plan of an epoch: the order and the draws of every transform, all at once and indexed by the sample.
+"""The plan of an epoch: the order of the samples, and the random draws of every transform, indexed by the sample.
 
-The plan depends on (seed, epoch, purpose) and the number of samples alone: not on the batch size, the workers, the
-device or the framework.
+All of it is drawn at once. It depends only on (seed, epoch, purpose) and the number of samples, not on the batch size,
+the workers, the device or the framework.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ UNNAMED: dict[str, dict[str, tuple[Any, ...]]] = {"crop": {"corner": ("<i2", 2)}
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:
-    """How to make one batch of B: data-set `indices` int32 `(B,)`, and `draws` by kind of transform, `(B, ...)` each.
+    """How to make one batch of B: `indices` into the data set, int32 `(B,)`, and `draws` by kind, `(B, ...)` each.
 
-    `visits` int64 `(B,)`: how often each sample was visited before in the epoch. With it, `seed` and `epoch` decide the
-    noise of the batch (`trainspec.noise`).
+    `visits`, int64 `(B,)`, says how often each sample was visited before in this epoch. `seed`, `epoch`, `indices` and
+    `visits` decide the noise of the batch (`trainspec.noise`).
     """
 
     seed: int
@@ -42,8 +42,8 @@ class BatchPlan:
 class EpochPlan:
     """One epoch over N samples.
 
-    `order`, int32 `(N,)`, lists the samples as they are visited. `draws` has the random arrays of each transform that
-    is on, by its kind, `(N, ...)` each, indexed by the sample.
+    `order`, int32 `(N,)`, lists the samples in the order of their visits. `draws` has, by kind, the random arrays of
+    each transform that is on. Each array is `(N, ...)`, indexed by the sample.
     """
 
     seed: int
@@ -53,7 +53,7 @@ class EpochPlan:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the plan: runs with equal digests saw the same batches."""
+        """SHA-256 (hex) of the plan. Runs with equal digests saw the same batches."""
         digest = hashlib.sha256(self.order.astype("<i4").tobytes())
         for kind, arrays in UNNAMED.items():
             for name, (little_endian, *shape) in arrays.items():
@@ -71,7 +71,7 @@ class EpochPlan:
 
     @cached_property
     def visits(self) -> NDArray[np.int64]:
-        """For each place in the order, how often its sample was visited before."""
+        """For each position in `order`: how often its sample was visited before."""
         places = np.argsort(self.order, kind="stable")
         samples = self.order[places]
         _, first = np.unique(samples, return_index=True)
@@ -80,9 +80,9 @@ class EpochPlan:
         return visits
 
     def batches(self, batch_size: int, drop_last: bool = False, *, skip: int = 0) -> Iterator[BatchPlan]:
-        """The epoch in batches of `batch_size`, without the first `skip`.
+        """The epoch in batches of `batch_size`, without the first `skip` batches.
 
-        The last one may be smaller, unless it is dropped.
+        The last batch may be smaller. `drop_last` drops it then.
         """
         samples = len(self.order)
         stop = samples - samples % batch_size if drop_last else samples
@@ -96,7 +96,7 @@ class EpochPlan:
 
 
 def draw_epoch(seed: int, epoch: int, samples: int, transforms: Iterable[Transform] = ()) -> EpochPlan:
-    """The plan of epoch `epoch` (from 0) over `samples` images, which are changed by `transforms`."""
+    """The plan of epoch `epoch` (from 0) over `samples` images. `transforms` change the images."""
     draws: dict[str, dict[str, NDArray[Any]]] = {
         transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), samples) for transform in transforms
     }

@@ -1,4 +1,4 @@
-"""How to train: recipes as TOML files, and the command-line options that change single values of them."""
+"""Recipes: TOML files that say how to train, and the command-line options that change single values."""
 
 from trainspec.augment import Augmentation
 from trainspec.optimizers import SGD, Optimizer, ParameterTable

@@ -1,4 +1,4 @@
-"""Where a recipe comes from: the files beside this one, or the user's own."""
+"""Find a recipe: in the collections beside this file, or in the user's own file."""
 
 import os
 import re
@@ -17,22 +17,24 @@ from trainspec.recipes.recipe import Recipe
 from trainspec.sections import from_table, merged, table_to_toml, to_table
 
 COLLECTIONS = ("modern", "original")
-MOST, LINE = 1 << 16, 1 << 12  # bytes of a recipe and of a line in it: tomllib takes minutes for a key of 50,000 parts
+MOST, LINE = 1 << 16, 1 << 12  # most bytes in a file, in a line: tomllib takes minutes for a key of 50,000 parts
 
 
 def find_recipe(architecture: str, family: str, data_name: str, which: str = "modern") -> Recipe:
-    """The recipe of an architecture on a data set: from a collection (`modern`, `seed`), or from the file `which`.
+    """The recipe of an architecture on a data set. `which` is a collection (`modern` or `original`) or a file.
 
-    In a collection the most specific file wins: `<architecture>.<data>.toml`, `<family>.<data>.toml`, and for any other
-    data `<architecture>.toml`, `<family>.toml`. `<data>` is the data set's name, or the letters that it begins with:
-    `cifar` is cifar10, cifar100 and a folder cifar10-jpeg. Raises `RecipeError` where there is none or it says what is
-    impossible, `UnknownNameError` where `which` means nothing.
+    In a collection the most specific file wins. The order is `<architecture>.<data>.toml`, `<family>.<data>.toml`,
+    `<architecture>.toml`, `<family>.toml`. `<data>` is the data set's name, or after that the letters at its start:
+    `cifar` matches cifar10, cifar100 and a folder cifar10-jpeg.
+
+    Raises `RecipeError` where there is no recipe or it has an impossible value, `UnknownNameError` where `which` is
+    neither a collection nor a file.
     """
     return read_recipe(recipe_file(architecture, family, data_name, which))
 
 
 def recipe_file(architecture: str, family: str, data_name: str, which: str = "modern") -> Traversable:
-    """The file that `find_recipe` reads. Raises as it does."""
+    """The file that `find_recipe` reads. Raises the same errors where there is none."""
     if which not in COLLECTIONS:
         return _own_file(which)
     if file := _shipped(architecture, family, data_name, which):
@@ -43,20 +45,20 @@ def recipe_file(architecture: str, family: str, data_name: str, which: str = "mo
 
 
 def recipe_name(file: Traversable) -> str:
-    """What people call a recipe's file: `modern/vgg.digits` of a shipped one, the path of their own."""
+    """The name of a recipe's file for people: `modern/vgg.digits` for a shipped one, the path for another."""
     path = Path(str(file))
     shipped = path.parent.name in COLLECTIONS and path.parent.parent == Path(str(files("trainspec.recipes")))
     return f"{path.parent.name}/{path.stem}" if shipped else str(path)
 
 
 def has_recipe(architecture: str, family: str, collection: str) -> bool:
-    """Whether a collection has a file for a network, whatever the data."""
+    """Whether a collection has a file for a network, on any data."""
     owners = {file.name.split(".")[0] for file in (files("trainspec.recipes") / collection).iterdir()}
     return bool(owners & {architecture, family})
 
 
 def _shipped(architecture: str, family: str, data_name: str, collection: str) -> Traversable | None:
-    """The file of a collection that fits best."""
+    """The most specific file of a collection (see `find_recipe`), or None."""
     folder = files("trainspec.recipes") / collection
     sets = dict.fromkeys((data_name, *re.findall("^[a-z]+", data_name)))  # the exact name first, each name once
     candidates = [f"{network}.{name}" for name in sets for network in (architecture, family)]
@@ -67,14 +69,14 @@ def _shipped(architecture: str, family: str, data_name: str, collection: str) ->
 
 
 def read_recipe(file: Traversable) -> Recipe:
-    """The recipe in a TOML file; `extends = "other.toml"` names one beside it that this one changes."""
+    """The recipe in a TOML file. With `extends = "other.toml"` it changes the values of that file in its folder."""
     table = _table(file)
     if "extends" in table:
         parent = _beside(file, table.pop("extends"))
         base = _table(parent)
         if "extends" in base:
             raise RecipeError(f"{file}: extends {parent.name}, which extends another; only one level is allowed")
-        from_table(Recipe, base, str(parent))  # so that an error is told of the file that has it
+        from_table(Recipe, base, str(parent))  # so that an error message names the file with the error
         table = merged(base, table, Recipe)
     return from_table(Recipe, table, str(file))
 
@@ -85,12 +87,12 @@ def override(recipe: Recipe, values: Mapping[str, Any], origin: str = "--set") -
 
 
 def check_values(values: Mapping[str, Any], origin: str = "--set") -> None:
-    """Raise `RecipeError` for single values that no recipe can have, whichever the others are."""
+    """Raise `RecipeError` for values that no recipe can have, whatever its other values are."""
     from_table(Recipe, _nested(values), origin, together=False)
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The table of values that are named by their whole keys."""
+    """A nested table from values with dotted keys."""
     table: dict[str, Any] = {}
     for key, value in values.items():
         *section, name = key.split(".")
@@ -102,17 +104,17 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_data(recipe: Recipe, data_name: str) -> Recipe:
-    """`recipe` for the data set of that name."""
+    """`recipe` with `data.name` replaced."""
     return replace(recipe, data=replace(recipe.data, name=data_name))
 
 
 def with_image_size(recipe: Recipe, image_size: int) -> Recipe:
-    """`recipe` for images of that size."""
+    """`recipe` with `data.image_size` replaced."""
     return replace(recipe, data=replace(recipe.data, image_size=image_size))
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The whole recipe as TOML, every value written out; reading it gives an equal recipe."""
+    """The recipe as TOML with every value written out. Reading it gives an equal recipe."""
     return table_to_toml(to_table(recipe))
 
 
@@ -128,7 +130,7 @@ def _own_file(which: str) -> Path:
 
 
 def _beside(file: Traversable, name: Any) -> Path:
-    """The file of that name in the folder of `file`; no link leads out of it."""
+    """The file `name` in the folder of `file`. Raises `RecipeError` where it is missing or a link out of the folder."""
     path = Path(str(file))
     if isinstance(name, str) and name and Path(name).name == name and (parent := path.parent / name).is_file():
         if parent.resolve().parent in (path.parent.resolve(), path.resolve().parent):
@@ -145,5 +147,5 @@ def _table(file: Traversable) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8"))
     except RecursionError:
         raise RecipeError(f"{file}: not a TOML file that can be read (nested too deeply)") from None
-    except ValueError as error:  # tomllib's own, bytes that are not text, and numbers of thousands of digits
+    except ValueError as error:  # from tomllib; also bytes that are not text, and numbers with thousands of digits
         raise RecipeError(f"{file}: not a TOML file ({error})") from error

@@ -1,6 +1,6 @@
 """The command-line options of a training, made from the recipe's fields.
 
-`--set section.key=value` reaches every value of a recipe; the ones that are changed often have options of their own.
+`--set section.key=value` sets any value of a recipe. Values that are often changed also have their own options.
 """
 
 import math
@@ -27,17 +27,17 @@ from trainspec.recipes.find import (
 from trainspec.recipes.recipe import Recipe
 
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
-OWN = "of its own"  # the name of a recipe that is not in a file
+OWN = "of its own"  # the name shown for a recipe that does not come from a file
 MOST_THREADS = 1024
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a person asks of a training.
+    """What the user asks for.
 
-    `data` is as `--data` has it; `recipe` a collection, a file or a recipe; `overrides` single values of the recipe by
-    `section.key`; `budget` in seconds.
+    `data` is a value of `--data`. `recipe` is a collection, a file or a recipe. `overrides` has single values of the
+    recipe by `section.key`. `budget` is in seconds.
     """
 
     data: str | None = None
@@ -61,9 +61,9 @@ class TrainOptions:
         set: Sequence[str],
         **shortcuts: str | None,
     ) -> Self:
-        """Out of the texts of a command line. Raises the `DiptychError` of one that means nothing."""
+        """Read the texts of a command line. Raises a `DiptychError` for a text that is not valid."""
         overrides = _assignments(set)
-        check_values(overrides)  # refused here, before any data is looked for
+        check_values(overrides)  # here, so that a wrong value is refused before the data are looked for
         for name, text in shortcuts.items():
             if text is not None:
                 overrides[name] = _toml_value(text)
@@ -79,22 +79,22 @@ class TrainOptions:
         )
 
     def check(self, architecture: str, family: str) -> None:
-        """Refuse what is wrong whatever the data are, before any is looked for. Raises `RecipeError`."""
+        """Check what does not depend on the data, before the data are looked for. Raises `RecipeError`."""
         if isinstance(self.recipe, Recipe) or self.recipe not in COLLECTIONS:
             self.recipe_for(architecture, family, "")
         elif not has_recipe(architecture, family, self.recipe):
-            find_recipe(architecture, family, "", self.recipe)  # which says where there is one
+            find_recipe(architecture, family, "", self.recipe)  # raises, and says where there is one
 
     def recipe_name(self, architecture: str, family: str, data_name: str) -> str:
-        """The name of the recipe's file, for people."""
+        """The name of the recipe's file, as shown to people."""
         if isinstance(self.recipe, Recipe):
             return OWN
         return recipe_name(recipe_file(architecture, family, data_name, self.recipe))
 
     def recipe_for(self, architecture: str, family: str, data_name: str) -> Recipe:
-        """The recipe that was asked for, with the single values that the user gave in place of its own.
+        """The recipe that was asked for, with the user's single values put in.
 
-        `data_name` is the name of the data set found, which the returned recipe carries. Raises `RecipeError`.
+        `data_name` is the name of the data set. The returned recipe contains it. Raises `RecipeError`.
         """
         if isinstance(self.recipe, Recipe):
             found = self.recipe
@@ -137,7 +137,7 @@ TRAIN_OPTIONS = (
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `90s`, `10m`, `1h`, `1.5h`. Raises `UsageError`."""
+    """The seconds in a text like `90s`, `10m`, `1h` or `1.5h`. Raises `UsageError` for any other text."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if match is None or not 0 < (seconds := float(match[1]) * SECONDS[match[2]]) < math.inf:
         raise UsageError(f"--budget {text}: not a time; give 90s, 10m or 1h")
@@ -145,7 +145,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_threads(text: str) -> int:
-    """A number of threads. Raises `UsageError`."""
+    """A number of threads from 1 to `MOST_THREADS`. Raises `UsageError` for any other text."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_THREADS:
         raise UsageError(f"--threads {text}: give a whole number from 1 to {MOST_THREADS}")
     return int(text)
@@ -162,8 +162,8 @@ def _assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _toml_value(text: str) -> Any:
-    """A number, truth value or list in TOML's notation; anything else is a text, so that quotes may be left out."""
+    """A value in TOML notation. If it is not valid TOML, it is taken as a text, so that quotes may be left out."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # tomllib's own, thousands of digits, lists in lists without end
+    except (ValueError, RecursionError):  # not TOML, thousands of digits, or endlessly nested lists
         return text

@@ -1,7 +1,7 @@
-"""What a recipe says: frozen dataclasses, one for each section of its TOML file.
+"""The contents of a recipe: frozen dataclasses, one for each section of its TOML file.
 
-The limits of a value stand beside it in the field's metadata: `least` and `most` include their number, `above` and
-`below` do not. Reading (`sections.py`), writing and the command line are all made from these fields.
+The field's metadata has the limits of its value: `least` and `most` include their number, `above` and `below` do not.
+Reading (`sections.py`), writing and the command line are all derived from these fields.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,15 @@ Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
 
 
 def _limited(default: Any, meaning: str = "", also: tuple[str, ...] = (), **limits: float) -> Any:
-    """`also`: what people call it elsewhere, for hints."""
+    """A field with limits. `also`: names that people use for it elsewhere, for hints."""
     return field(default=default, metadata={"help": meaning, "also": also, **limits})
 
 
 @dataclass(frozen=True)
 class Data:
-    """`name`: what a data set calls itself; absent: none was chosen yet. `image_size`: pixels.
+    """`name`: the data set's own name; None until one is chosen.
 
-    A recipe without `image_size` is for the network's own, as a family's is whose networks differ in it.
+    `image_size`: in pixels. Without it, the network's native size is used: networks of one family may differ in it.
     """
 
     name: str | None = None
@@ -34,7 +34,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Regularisation:
-    """`label_smoothing`: 1512.00567. `dropout`: the rate of every dropout layer; absent: the architecture's own."""
+    """`label_smoothing`: 1512.00567. `dropout`: the rate of every dropout layer; None keeps the architecture's own."""
 
     label_smoothing: float = _limited(0.0, also=("smoothing",), least=0.0, below=1.0)
     dropout: float | None = _limited(None, also=("drop_rate", "dropout_rate"), least=0.0, below=1.0)
@@ -42,9 +42,10 @@ class Regularisation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training, but for the network and the data themselves.
+    """Everything that decides a training, except the network and the data themselves.
 
-    `network`: options of the architecture, which knows what it has, as `aux_heads = true` or `activation = "mish"`.
+    `network`: options of the architecture, such as `aux_heads = true` or `activation = "mish"`. The architecture itself
+    checks them.
     """
 
     epochs: int = _limited(200, "passes over the training split", also=("epoch", "num_epochs", "max_epochs"), least=1)
@@ -68,5 +69,5 @@ class Recipe:
     network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
 
     def problem(self) -> str | None:
-        """What is wrong with values that are possible one by one."""
+        """What is wrong with the values taken together; None if nothing is."""
         return "network.dropout: write regularisation.dropout" if "dropout" in self.network else None

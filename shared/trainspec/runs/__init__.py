@@ -1,4 +1,4 @@
-"""What a training leaves behind, and what it shows while it goes on."""
+"""The run's folder, the display of a running training, and its time budget."""
 
 from trainspec.runs.budget import Budget
 from trainspec.runs.metrics import EpochMetrics

@@ -1,8 +1,8 @@
-"""How many steps fit into a time budget.
+"""Work out how many steps fit into a time budget.
 
-The budget is wall clock, from the first step to the end of the last evaluation: training steps, what the first step
-costs once (compiling), each validation, building the network that is tested, and the test. Loading the data, building
-the network that is trained and exporting are outside.
+The budget is wall-clock time, from the first step to the end of the last evaluation. It includes the training steps,
+the compilation in the first step, every validation, building the tested network, and the test. It excludes loading the
+data, building the trained network, and exporting.
 """
 
 import time
@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-WARM_UP = 5  # first steps that are not counted once there are more: they compile, and fill caches
-RESERVE = 0.03  # share of the budget for what nobody foresees
-REFIT = 0.25  # of the steps that are left, between two fits
-BUILDS = 2  # forward passes that a framework may still have to compile: for other batches, for the test
-TOLERANCE = 0.05, 2.5  # share of the budget, seconds: a last step may take the larger one more than there is
+WARM_UP = 5  # first steps; they compile and fill caches, so they are not counted once there are more
+RESERVE = 0.03  # share of the budget that is kept for the unforeseen
+REFIT = 0.25  # at most this share of the remaining steps is run before the next fit
+BUILDS = 2  # forward passes that a framework may still have to compile: for other batch sizes, for the test
+TOLERANCE = 0.05, 2.5  # share of the budget, seconds: the last step may exceed the budget by the larger of the two
 
 
 @dataclass
 class Budget:
     """Fits a training into `seconds`.
 
-    `fit(step)` is asked before each step and gives the new length of the schedule when it has one. Evaluations run
-    inside `evaluating(images)`. `build_seconds` is what it takes to build the network once more.
+    Call `fit(step)` before each step; it may return a new length of the schedule. Run evaluations inside
+    `evaluating(images)`. `build_seconds` is the time that it takes to build the network again.
     """
 
     seconds: float
@@ -44,9 +44,9 @@ class Budget:
         self._start = self.clock()
 
     def fit(self, step: int) -> int | None:
-        """Before step `step`, from 0: the steps, at least `step`, that the training should have in all, or None.
+        """Call it before step `step` (from 0). Returns the new total number of steps, at least `step`, or None.
 
-        The length is fitted before every step at first, and more rarely the more steps there are between two fits.
+        The total is fitted before every step at first, and less often later. None means that it is not fitted now.
         """
         if step == len(self._marks) <= WARM_UP:
             self._marks.append(self._training_time())
@@ -65,14 +65,14 @@ class Budget:
         return self._total
 
     def _last_step_fits(self, step: int, spare: float) -> bool:
-        """Whether one more step, with the schedule's last rate, can end a schedule that would otherwise be cut."""
-        if step == 1:  # which compiled, so that it does not tell how long a step takes
+        """Whether there is time for one more step, at the schedule's last rate, so that the schedule is not cut."""
+        if step == 1:  # the only step so far compiled, so its time says nothing about the next one
             return spare > 0
         share, least = TOLERANCE
         return self.step_seconds <= spare + max(share * self.seconds, least)
 
     def try_evaluation(self, evaluate: Callable[[], object], images: int) -> None:
-        """Measure what an evaluation of `images` images costs, and what it costs once, by doing it twice."""
+        """Run an evaluation of `images` images twice, to measure its time and the extra time of the first run."""
         seconds = []
         for _ in range(2):
             start = self.clock()
@@ -85,7 +85,7 @@ class Budget:
 
     @contextmanager
     def evaluating(self, images: int) -> Iterator[None]:
-        """Time an evaluation of `images` images, apart from the training."""
+        """Time an evaluation of `images` images. It does not count as training time."""
         start = self.clock()
         yield
         seconds = self.clock() - start
@@ -94,12 +94,12 @@ class Budget:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the budget began to run."""
+        """Seconds since the budget began."""
         return self.clock() - self._start
 
     @property
     def exceeded(self) -> bool:
-        """Whether more time has passed than a budget of this size allows: a tenth or 5 seconds more."""
+        """Whether the budget is exceeded by more than a tenth and by more than 5 seconds."""
         return self.elapsed > max(1.1 * self.seconds, self.seconds + 5)
 
     def _training_time(self) -> float:

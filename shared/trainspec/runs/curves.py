@@ -1,4 +1,4 @@
-"""The curves of a run as a picture."""
+"""Draw the curves of a run."""
 
 import logging
 import warnings
@@ -10,8 +10,8 @@ from trainspec.runs.metrics import EpochMetrics
 
 def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> None:
     """Write a PNG of loss, top-1 accuracy and learning rate over the epochs."""
-    # Not above: matplotlib is slow to import, and only this needs it. No pyplot: it would look for a screen.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where there is no home folder for its cache
+    # Imported here, because matplotlib is slow to import and only this needs it. pyplot would look for a screen.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if there is no home folder for its cache
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -38,10 +38,10 @@ def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> 
     for axes in (loss, accuracy, rate):
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # whole ticks where there is one epoch
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # gives whole ticks even for a single epoch
         axes.grid(alpha=0.3)
     for axes in (loss, accuracy):
         axes.legend()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that its font does not have
+        warnings.simplefilter("ignore")  # about letters that are missing in its font
         figure.savefig(file, format="png")

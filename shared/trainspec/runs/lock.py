@@ -1,4 +1,4 @@
-"""The lock by which a living run is known (see `deploy.runs`)."""
+"""The lock that marks a run as still running (see `deploy.runs`)."""
 
 import fcntl
 import os
@@ -9,16 +9,16 @@ from deploy.runs import LOCK
 
 
 class RunLock:
-    """Held from `__init__` to `release`, or to the end of the process however it ends. Raises `OSError`."""
+    """A lock that is held from `__init__` to `release`, or until the process ends in any way. Raises `OSError`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        with suppress(OSError):  # a file system without locks: then nobody can tell, and the run goes on
+        with suppress(OSError):  # on a file system without locks, the run goes on without one
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
-        """Give the lock back and leave no file. May be called twice."""
+        """Release the lock and remove its file. May be called twice."""
         if self._file >= 0:
             with suppress(OSError):
                 self.path.unlink()

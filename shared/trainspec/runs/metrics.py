@@ -1,4 +1,4 @@
-"""The figures of an epoch, and the two files that keep them."""
+"""The figures of an epoch, and the text of the two files that store them."""
 
 import csv
 import io
@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, fields
 class EpochMetrics:
     """Figures at the end of `epoch` (from 1), after `step` steps.
 
-    Losses in nats; `train_top1` and `val_top1` in percent; `lr` of the epoch's last step; `images_per_second` and
-    `seconds` of training alone, evaluation left out. Validation is None where the epoch was not evaluated.
+    Losses are in nats, `train_top1` and `val_top1` in percent. `lr` is that of the epoch's last step.
+    `images_per_second` and `seconds` are of training without evaluation. `val_loss` and `val_top1` are None in an epoch
+    that was not evaluated.
     """
 
     epoch: int
@@ -28,12 +29,12 @@ class EpochMetrics:
 
 
 def to_jsonl(metrics: Sequence[EpochMetrics]) -> str:
-    """One JSON object a line, an epoch each."""
+    """One line per epoch, each a JSON object."""
     return "".join(json.dumps(asdict(epoch)) + "\n" for epoch in metrics)
 
 
 def to_csv(metrics: Sequence[EpochMetrics]) -> str:
-    """A header and a row an epoch; what was not measured is empty."""
+    """A header, then one row per epoch. A value that was not measured is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(EpochMetrics)], lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""The one display of a training, whichever framework runs it."""
+"""The display of a training, the same for all frameworks."""
 
 import time
 from contextlib import suppress
@@ -11,14 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from deploy.shell import OutputError, printable
 from trainspec.runs.metrics import EpochMetrics
 
-EVERY = 20  # steps between two updates: reading a loss back from the device makes it wait
+EVERY = 20  # steps between two updates: reading a loss makes the device wait
 
 
 class TrainingProgress:
-    """A live line on a terminal (epoch, images/s, loss, top-1, rate, time left), and one printed line an epoch.
+    """A live line on a terminal (epoch, images/s, loss, top-1, rate, time left), and one printed line per epoch.
 
-    On anything else than a terminal only the printed lines appear. The trainer reads loss and top-1 from its device
-    only when `due(step)`, and hands them to `update`.
+    Without a terminal, only the printed lines appear. Loss and top-1 are read from the device only when `due(step)`,
+    and then passed to `update`.
     """
 
     def __init__(self, total_steps: int, steps_per_epoch: int, console: Console | None = None) -> None:
@@ -52,9 +52,9 @@ class TrainingProgress:
         return self.console.is_terminal and step % EVERY == 0
 
     def update(self, step: int, total_steps: int, *, images: int, loss: float, top1: float, lr: float) -> None:
-        """Show that `step` of `total_steps` steps are done, `images` images after the update before.
+        """Show that `step` of `total_steps` steps are done, with `images` images since the last update.
 
-        `loss` and `top1` (percent) as they stand in the epoch, `lr` the rate of the step.
+        `loss` and `top1` (percent) are those of the epoch so far, `lr` is the rate of the step.
         """
         now = time.monotonic()
         speed = images / max(now - self._last[1], 1e-9)
@@ -68,7 +68,7 @@ class TrainingProgress:
         )
 
     def epoch(self, metrics: EpochMetrics, total_steps: int) -> None:
-        """Print the figures of an epoch that is over."""
+        """Print the figures of a finished epoch."""
         validation = ""
         if metrics.val_loss is not None and metrics.val_top1 is not None:
             validation = f"  validation: loss {_loss(metrics.val_loss)}, top-1 {metrics.val_top1:.2f} %"
@@ -81,16 +81,16 @@ class TrainingProgress:
         )
 
     def _part(self, step: int) -> str:
-        """What there is of an epoch that is not whole."""
+        """The number of steps of an incomplete epoch, for its line; empty for a whole one."""
         steps = step % self.steps_per_epoch
         return f" ({steps} of {self.steps_per_epoch} steps)" if steps else ""
 
     def say(self, text: str) -> None:
-        """Print a line (above the live one). A display that nobody can read does not end the training."""
+        """Print a line (above the live one). If the output is closed, the training goes on."""
         with suppress(OutputError):
             self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
 
 
 def _loss(value: float) -> str:
-    """To four places, and of a training that diverges the magnitude alone."""
+    """A loss with four decimals; from 1e5 on, when a training diverges, in scientific notation."""
     return f"{value:.4f}" if value < 1e5 else f"{value:.2e}"

@@ -1,6 +1,6 @@
-"""What a run's folder says of itself, read in one place: `run.json` and `metrics.jsonl`, whoever has changed them.
+"""Read and check a run's `run.json` and `metrics.jsonl`. They may have been changed by hand.
 
-Keys that nobody reads are let through: versions add some.
+Unknown keys in `run.json` are accepted, because other versions add some.
 """
 
 import json
@@ -24,7 +24,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_word(value: Any) -> bool:
-    """What may be a part of a file's name."""
+    """Whether `value` may be part of a file name."""
     return isinstance(value, str) and re.fullmatch(r"\w{1,40}", value) is not None
 
 
@@ -40,7 +40,7 @@ def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
 
-Kinds = Mapping[str, tuple[Callable[[Any], bool], str]]  # by key: what holds of its value, in code and in words
+Kinds = Mapping[str, tuple[Callable[[Any], bool], str]]  # by key: a test of its value, and what is expected in words
 TEXT, NUMBER, WHOLE = (_is_text, "a text"), (_is_number, "a finite number"), (_is_whole, "a whole number")
 TEXTS, NUMBERS = (_list_of(_is_text), "a list of texts"), (_list_of(_is_number), "a list of finite numbers")
 OPTIONAL: tuple[Callable[[Any], bool], str] = (lambda value: value is None or _is_number(value), "a finite number")
@@ -67,7 +67,7 @@ METRICS: Kinds = {field.name: _METRIC[field.type] for field in fields(EpochMetri
 
 
 def read_facts(folder: Path) -> tuple[dict[str, Any], list[EpochMetrics]]:
-    """`run.json` and the epochs of `metrics.jsonl`. Raises `DataError` in one line for anything that is not a run's."""
+    """`run.json` and the epochs of `metrics.jsonl`. Raises `DataError`, in one line, where they are not a run's."""
     if is_absent(folder / "run.json"):
         raise DataError(f"{folder}: {_not_a_run(folder)}")
     facts = _object(folder, "run.json", read_bytes(folder / "run.json"))
@@ -80,12 +80,12 @@ def read_facts(folder: Path) -> tuple[dict[str, Any], list[EpochMetrics]]:
 
 
 def _not_a_run(folder: Path) -> str:
-    """What a folder without `run.json` is, and what was probably meant."""
+    """Say what a folder without `run.json` is, and suggest a run inside it."""
     if is_absent(folder):
         return "no such folder"
     if not folder.is_dir():
         return "not the folder of a run, but a file"
-    runs = sorted(path.parent for path in folder.glob("*/run.json"))  # what cannot be read has none
+    runs = sorted(path.parent for path in folder.glob("*/run.json"))  # empty for a folder that cannot be read
     return "not the folder of a run" + (f"; give one of those in it, as {runs[-1]}" if runs else "")
 
 
@@ -103,7 +103,7 @@ def _epoch(folder: Path, name: str, line: bytes) -> EpochMetrics:
 def _object(folder: Path, name: str, text: bytes) -> dict[str, Any]:
     try:
         table = json.loads(text)
-    except (ValueError, RecursionError) as error:  # also bytes that are not text, and lists in lists without end
+    except (ValueError, RecursionError) as error:  # also for bytes that are not text, and endlessly nested lists
         raise DataError(f"{folder}: not the folder of a run: {name} is not JSON ({error})") from None
     if not isinstance(table, dict):
         raise DataError(f"{folder}: not the folder of a run: {name} is not an object with keys")
@@ -111,7 +111,7 @@ def _object(folder: Path, name: str, text: bytes) -> dict[str, Any]:
 
 
 def fits(table: Mapping[str, Any], kinds: Kinds) -> bool:
-    """Whether a table has every key of `kinds`, with a value of its kind."""
+    """Whether a table has every key of `kinds`, each with a value that passes its test."""
     return all(key in table and holds(table[key]) for key, (holds, _) in kinds.items())
 
 

@@ -1,4 +1,4 @@
-"""A run's folder: what was asked, what was done, what came out. Every file in it is written whole."""
+"""A run's folder: what was asked, what was done, what came out. No file is left half-written."""
 
 import json
 import shutil
@@ -22,14 +22,14 @@ from trainspec.runs.lock import RunLock
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
 
-PROOF = "proof"  # the folder of the frameworks' own exports
+PROOF = "proof"  # the folder with the exports by the framework's own exporter
 
 
 class Run:
-    """`folder` holds `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv` and `curves.png`.
+    """A run. Its `folder` has `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv` and `curves.png`.
 
-    As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (a signal) or
-    `failed`, and in `reason` why. Whatever the end, all files are there and fit one another. Everything raises
+    As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (by a signal) or
+    `failed`; `reason` says why. However it ends, the files are complete and fit one another. Methods that write raise
     `StorageError` on a full disk.
     """
 
@@ -66,9 +66,9 @@ class Run:
         notes: Sequence[str] = (),
         out: Path = Path("runs"),
     ) -> Self:
-        """Make the folder `<out>/<architecture>-<framework>-<data>-<time>`, and the files that are known already.
+        """Make the folder `<out>/<architecture>-<framework>-<data>-<time>` and write its first files.
 
-        `command` as the user typed it; `packages` are the distributions whose versions count.
+        `command` is what the user typed. The versions of the distributions `packages` are recorded.
         """
         name = f"{architecture}-{framework}-{data_name}-{time.strftime('%Y%m%d-%H%M%S')}"
         facts: dict[str, Any] = {
@@ -94,14 +94,14 @@ class Run:
             write_bytes(run.folder / "recipe.toml", to_toml(recipe).encode())
             run.save()
         except StorageError:
-            run.discard()  # half a run is worse than none
+            run.discard()  # an incomplete run is worse than none
             raise
         return run
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The run in `folder`, to read it. Raises `DataError` where there is none."""
-        running = is_running(folder)  # before its status is read: it may end meanwhile
+        """Open the run in `folder` for reading. Raises `DataError` where there is none."""
+        running = is_running(folder)  # asked before the status is read, because the run may end in between
         facts, metrics = read_facts(folder)
         state = str(state_of(facts["status"], running))
         if not running:
@@ -111,12 +111,12 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running`, `finished`, `interrupted`, `failed`, or `killed`: its process ended without a word."""
+        """`running`, `finished`, `interrupted`, `failed`, or `killed` (its process ended without recording an end)."""
         return self._state
 
     @property
     def figures(self) -> dict[str, float]:
-        """The numbers that it recorded: `test_top1` (percent), `images_per_second`, `train_seconds`, ..."""
+        """The recorded numbers: `test_top1` (percent), `images_per_second`, `train_seconds`, ..."""
         return {key: value for key, value in self.facts.items() if type(value) in (int, float)}
 
     @property
@@ -125,22 +125,22 @@ class Run:
         return f"{self.facts['architecture']} · {self.facts['framework']} · {self.facts['data_label']}"
 
     def log(self, epoch: EpochMetrics) -> None:
-        """Keep the figures of an epoch, on the disk at once."""
+        """Add the figures of an epoch and write them to the disk at once."""
         self.metrics.append(epoch)
         self.facts["plan_digests"] = [epoch.plan_digest for epoch in self.metrics]
         self.save()
 
     def finish(self, **figures: Any) -> None:
-        """The training is over: keep its figures: `test_top1` (percent), `images_per_second`, `train_seconds`, ...
+        """Record that the training is over, and its figures: `test_top1` (percent), `images_per_second`, ...
 
-        A signal that has arrived until now makes it an interrupted one.
+        If a signal arrived before, the run counts as interrupted.
         """
         self._draw()
         check()
         self._end("finished", figures)
 
     def discard(self) -> None:
-        """Remove the folder of a run that has nothing to keep."""
+        """Remove the folder. For a run that has nothing to keep."""
         self._release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -149,7 +149,7 @@ class Run:
         write_bytes(self.folder / "metrics.jsonl", to_jsonl(self.metrics).encode())
         write_bytes(self.folder / "metrics.csv", to_csv(self.metrics).encode())
         text = json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n"
-        # A name that is not UTF-8 has lone surrogates, and their escapes are JSON's.
+        # A name that is not UTF-8 has lone surrogates. Python's escapes for them are valid JSON.
         write_bytes(self.folder / "run.json", text.encode("utf-8", "backslashreplace"))
 
     def __enter__(self) -> Self:
@@ -172,7 +172,7 @@ class Run:
         except StorageError:
             _rewrite_status(self.folder / "run.json", status)
             self._state = status
-            if not isinstance(error, StorageError):  # one is enough, and the first says more
+            if not isinstance(error, StorageError):  # otherwise `error`, the first one, is raised and says more
                 raise
 
     def _draw(self) -> None:
@@ -182,7 +182,7 @@ class Run:
                 draw_curves(file, printable(self.title), self.metrics)
 
     def _end(self, status: str, figures: Mapping[str, Any]) -> None:
-        """The status is written last of all: whoever reads it finds everything else in place."""
+        """Write the figures and the status. The status comes last: when it is there, all other files are, too."""
         self.facts |= {"status": status, **figures}
         self.save()
         self._state = status
@@ -201,7 +201,7 @@ def _lock(folder: Path) -> RunLock:
 
 
 def _rewrite_status(path: Path, status: str) -> None:
-    """Change the status of a run whose disk is full: in place, since there is no room for a second file."""
+    """Change the status on a full disk. The file is changed in place, because there is no room for a second one."""
     with suppress(OSError, ValueError), path.open("rb+") as file:
         old = file.read()
         new = json.dumps(json.loads(old) | {"status": status}, ensure_ascii=False).encode()  # shorter: not indented
@@ -210,7 +210,7 @@ def _rewrite_status(path: Path, status: str) -> None:
 
 
 def _new_folder(parent: Path, name: str) -> Path:
-    """`<parent>/<name>`, or with the first free suffix: two runs may start in the same second."""
+    """Make `<parent>/<name>`, or `<name>-2` and so on if it exists: two runs may start in the same second."""
     number = 1
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
