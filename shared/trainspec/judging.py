@@ -60,10 +60,10 @@ class Recorded:
     def of_model(
         cls, path: Path, classes: Sequence[str], label: str, fingerprint: str = "", *, unfinished: bool = False
     ) -> Self:
-        """For an ONNX file, or for the one in the folder `path`; the other arguments come from the file's metadata.
+        """For an ONNX file, or for the one in the folder `path`. The other arguments come from the file's metadata.
 
-        If there is a run beside the file with data of the same label, it says where the data are. Raises `DataError`
-        where that run is not finished, unless `unfinished`.
+        If a run beside the file has the same data label, it says where the data are. Raises `DataError` where that run
+        is not finished, unless `unfinished`.
         """
         folder = path.resolve() if path.is_dir() else path.resolve().parent
         for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`

@@ -1,4 +1,4 @@
-"""Refuse, before a framework is loaded, what one framework accepts and the other does not."""
+"""Refuse for both frameworks what only one of them accepts, in a sentence and before either is loaded."""
 
 import os
 from collections.abc import Iterator

@@ -88,7 +88,7 @@ class Reader:
         return self.read(kinds[kind], own, f"{name}.")
 
     def _hint(self, name: str, path: str) -> str:
-        """What an unknown key may mean: a key with the same last part, with that other name, or with a similar name."""
+        """Suggest a known key: one with the same last part, one that people call so, or one with a similar name."""
         names = dict(_keys(self.root))
         last = name.rpartition(".")[2]
         called = [key for key, also in names.items() if last.lower() in (key.rpartition(".")[2], *also)]

@@ -1,8 +1,8 @@
 """Make a network's input from a plan and the images.
 
 The frameworks' `augment.py` do the same on the device, with equal bits. Therefore an image is normalised by one float32
-subtraction and then one multiplication. A compiler may not fuse these two, so the rounding stays the same; it may fuse
-a multiplication with a following addition.
+subtraction and then one multiplication. No compiler may fuse these two, so the rounding stays the same. It may fuse a
+multiplication with an addition after it.
 """
 
 from collections.abc import Iterable, Sequence

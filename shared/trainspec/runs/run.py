@@ -140,12 +140,12 @@ class Run:
         self._end("finished", figures)
 
     def discard(self) -> None:
-        """Remove the folder. For a run that has nothing to keep."""
+        """Remove the folder of a run with nothing to keep."""
         self._release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self) -> None:
-        """Write metrics and facts as they are now."""
+        """Write the current metrics and facts."""
         write_bytes(self.folder / "metrics.jsonl", to_jsonl(self.metrics).encode())
         write_bytes(self.folder / "metrics.csv", to_csv(self.metrics).encode())
         text = json.dumps(self.facts, indent=2, ensure_ascii=False) + "\n"
