@@ -1,1 +1,1 @@
-"""The ground floor that all packages but `deploy` share: no networks, no training, no framework."""
+"""The ground floor that all packages except `deploy` share: no networks, no training, no framework."""

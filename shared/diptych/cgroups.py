@@ -1,4 +1,4 @@
-"""What a container or a batch job may use: the limits of Linux control groups, versions 1 and 2."""
+"""The limits of a container or batch job, from Linux control groups, versions 1 and 2."""
 
 import math
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ ROOT = Path("/")
 
 
 def free_memory() -> float:
-    """Bytes that may still be used by the group of this process and by the groups that contain it; inf if unlimited.
+    """Bytes that this process's group and the groups that contain it may still use; inf if unlimited.
 
-    Pages of files that the kernel can drop count as free.
+    File pages that the kernel can drop count as free.
     """
     names = (
         ("memory.max", "memory.current", "inactive_file"),
@@ -32,7 +32,7 @@ def free_memory() -> float:
 
 
 def cores() -> float:
-    """Cores whose whole time the group of this process may use; inf if unlimited."""
+    """How many cores' worth of time the group of this process may use; inf if unlimited."""
     shares = []
     for group in _groups("cpu"):
         words = _text(group / "cpu.max").split()
@@ -43,11 +43,11 @@ def cores() -> float:
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """The folders of this process's groups, the innermost first; some of them may not be there in a container."""
+    """The folders of this process's groups, innermost first; in a container some may not exist."""
     mounted = ROOT / "sys" / "fs" / "cgroup"
     for line in _text(ROOT / "proc" / "self" / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if not controllers:  # version 2; beside version 1 it is mounted in a folder of its own
+        if not controllers:  # version 2; next to version 1 it is mounted in its own folder
             tops = [mounted, mounted / "unified"]
         elif controller in controllers.split(","):
             tops = [mounted / controllers, mounted / controller]
@@ -71,6 +71,6 @@ def _number(path: Path) -> int | None:
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """A file of lines `name number`."""
+    """The numbers by name in a file of lines `name number`."""
     pairs = (line.split() for line in _text(path).splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}

@@ -1,4 +1,4 @@
-"""Where a command line is read, and where a user's mistake becomes one line and an exit status."""
+"""Reads command lines, and turns a user's mistake into one line and an exit status."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from diptych.errors import DiptychError, UsageError
 
 @dataclass(frozen=True)
 class Option:
-    """An argument of a command, as `argparse` takes it: its names or its place, and what is said of it."""
+    """An argument of a command, as `argparse` takes it: its names or its position, and its settings."""
 
     names: tuple[str, ...]
     settings: Mapping[str, Any]
@@ -23,7 +23,7 @@ def option(*names: str, **settings: Any) -> Option:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a program; `run` takes the values of the options by their names."""
+    """A command of a program; `run` takes the option values by name."""
 
     name: str
     help: str
@@ -32,13 +32,13 @@ class Command:
 
 
 class Parser(options.Parser):
-    """An argument parser whose mistakes are a user's like any other: one line, no usage text."""
+    """An argument parser that reports mistakes as user errors: one line, without a usage text."""
 
     mistake = UsageError
 
 
 def values_of(options: Sequence[Option], argv: Sequence[str], program: str = "") -> dict[str, Any]:
-    """The values of a command line by name. Raises `UsageError`."""
+    """The values of a command line, by name. Raises `UsageError`."""
     parser = Parser(prog=program)
     _add(parser, options)
     return vars(parser.parse_args(argv))
@@ -61,5 +61,5 @@ def _add(parser: Parser, options: Sequence[Option]) -> None:
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
-    """Run `main(argv)` and leave the process, as `deploy.shell.run` says: a `DiptychError` is one line and 2."""
+    """Run `main(argv)` and exit, as `deploy.shell.run` does: a `DiptychError` becomes one line and status 2."""
     shell.run(main, (DiptychError,))

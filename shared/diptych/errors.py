@@ -1,31 +1,30 @@
-"""What people do wrong, as one family of exceptions.
+"""Errors of the user, as one family of exceptions.
 
-Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`diptych.cli.run`);
-anything else that escapes is a bug of ours and keeps its traceback. A message says what was wrong,
-where, and what to do.
+Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`diptych.cli.run`). Any other
+exception that escapes is a bug of ours and keeps its traceback. A message says what was wrong, where, and what to do.
 """
 
 from collections.abc import Callable
 
 
 class DiptychError(Exception):
-    """Something the user gave cannot be used as it is."""
+    """Something that the user gave cannot be used."""
 
 
 class UsageError(DiptychError):
-    """A command line that means nothing."""
+    """A command line has no meaning."""
 
 
 class UnknownNameError(DiptychError):
-    """No architecture, option, recipe or key of that name."""
+    """There is no architecture, option, recipe or key of that name."""
 
 
 class ShapeError(DiptychError):
-    """A tensor has a shape that an op cannot take, or an image a size that a network cannot."""
+    """An op cannot take a tensor of this shape, or a network cannot take an image of this size."""
 
 
 class GraphError(DiptychError):
-    """A graph is not one: cyclic, dangling, ambiguous, or of another schema."""
+    """A graph is invalid: cyclic, dangling, ambiguous, or of another schema."""
 
 
 class WeightsError(DiptychError):
@@ -33,11 +32,11 @@ class WeightsError(DiptychError):
 
 
 class DataError(DiptychError):
-    """A data set, archive or image cannot be read or be had."""
+    """A data set, archive or image cannot be read or obtained."""
 
 
 class RecipeError(DiptychError):
-    """A recipe or an option has a key or a value that means nothing here."""
+    """A recipe or an option has a key or a value without a meaning here."""
 
 
 class ExportError(DiptychError):
@@ -49,11 +48,11 @@ class StorageError(DiptychError):
 
 
 class ParityError(DiptychError):
-    """A comparison that proves nothing: no tensor in common, or outputs that do not depend on the input."""
+    """A comparison proves nothing: no tensors in common, or outputs that do not depend on the input."""
 
 
 def failure(action: Callable[[], None]) -> str:
-    """Why an action failed, in a line, or nothing. Of any kind: what comes after it has its turn all the same."""
+    """Why an action failed, in one line; empty if it did not. Catches every exception, so that work can go on."""
     try:
         action()
     except DiptychError as error:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, folders, and what to tell people when the system refuses."""
+"""Files that are written whole or not at all, folders, and messages for when the operating system refuses."""
 
 import errno
 import os
@@ -37,22 +37,22 @@ _ADVICE = {
 
 @contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path to write to on the same disk, which takes the place of `path` when the block ends without an error.
+    """A temporary path on the same disk; it replaces `path` when the block ends without an error.
 
-    It has the suffix of `path`, and is in a folder of its own beside it, which is locked as long as its writer lives:
-    what a killed one left is cleared away (`clear_abandoned`) when the next file is written there. Raises
-    `StorageError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
+    It has the suffix of `path` and is in a folder of its own beside `path`. That folder is locked while its writer
+    lives. If the writer is killed, the next write to the parent folder clears the remains away (`clear_abandoned`).
+    Raises `StorageError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_unusable(path)  # now, not after all of it was written
+        _refuse_unusable(path)  # now, not after everything was written
         clear_abandoned(path.parent)
         with _own_folder(path.parent) as folder:
             suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
             temporary = folder / f"file{suffix}"
             temporary.touch()
-            permissions = stat.S_IMODE(temporary.stat().st_mode)  # an ordinary file's, whatever its writer makes of it
+            permissions = stat.S_IMODE(temporary.stat().st_mode)  # restored below if its writer changes them
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -65,19 +65,19 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """`written_whole` as a binary file to write."""
+    """`written_whole` as an open binary file."""
     with written_whole(path) as temporary, temporary.open("wb") as file:
         yield file
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` as `path`, whole or not at all. Raises `StorageError`."""
+    """Write `content` to `path`, whole or not at all. Raises `StorageError`."""
     with replacing(path) as file:
         file.write(content)
 
 
 def make_folder(path: Path) -> Path:
-    """The folder `path`, made with its parents where it is missing. Raises `StorageError`."""
+    """Make the folder `path` and its parents if they are missing. Raises `StorageError`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -86,9 +86,10 @@ def make_folder(path: Path) -> Path:
 
 
 def clear_abandoned(folder: Path) -> None:
-    """Remove what writers that were killed left half-made in `folder`, and nothing that anyone still writes.
+    """Remove temporary folders that killed writers left in `folder`; those still in use stay.
 
-    A writer holds a lock on its temporary folder, which ends with its process. What cannot be looked at stays.
+    A writer holds a lock on its temporary folder, and the lock ends with its process. Folders that cannot be inspected
+    stay.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -99,13 +100,13 @@ def clear_abandoned(folder: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> StorageError:
-    """What to tell someone to whom the operating system refused `path`."""
+    """The error to raise when the operating system refuses to write `path`."""
     advice = _ADVICE.get(error.errno or 0, "choose another place")
     return StorageError(f"{path} cannot be written: {error.strerror or error}; {advice}")
 
 
 def _refused(path: Path, error: OSError) -> Path:
-    """`path`, unless its writer was refused a file elsewhere (say, one under /tmp) that the error names."""
+    """The path that was refused: `path`, unless the error names a file elsewhere (for example under /tmp)."""
     if not isinstance(error.filename, str):
         return path
     named = Path(error.filename)
@@ -114,7 +115,7 @@ def _refused(path: Path, error: OSError) -> Path:
 
 
 def _refuse_unusable(path: Path) -> None:
-    """Raise the `OSError` of a name that cannot be given to a file."""
+    """Raise `OSError` if no file can be written under this name."""
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
@@ -127,12 +128,12 @@ def _refuse_unusable(path: Path) -> None:
 
 @contextmanager
 def _own_folder(parent: Path) -> Iterator[Path]:
-    """A new folder with a lock on it, removed at the end with all that is in it."""
+    """A new folder, locked if the file system has locks, and removed at the end with everything in it."""
     for _ in range(_ATTEMPTS):
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
         try:
             with _locked(folder) as locked:
-                # Someone may lock it, or have cleared it away, before it is locked here.
+                # Another process may lock it or clear it away before it is locked here.
                 if locked is not False and folder.exists():
                     yield folder
                     return
@@ -143,7 +144,7 @@ def _own_folder(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool | None]:
-    """Whether `folder` could be locked until the end of the block; None where the file system has no locks."""
+    """Whether `folder` could be locked until the end of the block; None if the file system has no locks."""
     descriptor = None
     locked = None
     with suppress(OSError):
@@ -157,7 +158,7 @@ def _locked(folder: Path) -> Iterator[bool | None]:
 
 
 def _keep_name(folder: Path) -> None:
-    """Have the disk keep the new name too. Not every file system can; the content is safe already."""
+    """Make the disk keep the new name too. Not every file system can; the content is already safe."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

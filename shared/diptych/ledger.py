@@ -1,4 +1,4 @@
-"""The rows of a long run, kept one by one, so that a run that was stopped or killed goes on where it was."""
+"""The rows of a long run, saved one by one, so that a stopped or killed run continues where it was."""
 
 import hashlib
 import json
@@ -15,21 +15,21 @@ FINGERPRINT = "fingerprint"
 
 
 class Ledger(Generic[Row]):
-    """A file of JSON lines: a row each, with the fingerprint of what it depends on.
+    """A file of JSON lines: one row per line, with the fingerprint of what it depends on.
 
-    `read` makes a row, which is a dataclass, of its table, and returns None for what is no row. Several processes may
-    add to one file.
+    `read` turns a line's table into a row, which is a dataclass, or returns None if it is not a row. Several processes
+    may append to one file.
     """
 
     def __init__(self, path: Path, read: Callable[[dict[str, Any]], Row | None]) -> None:
         self.path, self.read = path, read
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
-        """The fingerprints and rows in the file, the oldest first. A line that is no row is passed over."""
+        """The fingerprints and rows in the file, oldest first. Lines that are not rows are skipped."""
         for line in self.path.read_bytes().splitlines() if self.path.is_file() else ():
             try:
                 entry = json.loads(line)
-            except ValueError:  # torn when a process was killed, or bytes that are no text
+            except ValueError:  # cut off when a process was killed, or bytes that are not text
                 continue
             found = entry.pop(FINGERPRINT, None) if isinstance(entry, dict) else None
             if isinstance(found, str) and (row := self.read(entry)) is not None:
@@ -44,7 +44,7 @@ class Ledger(Generic[Row]):
         return {key(row): row for _, row in self}
 
     def add(self, fingerprint: str, row: Row) -> None:
-        """Keep a row: in one write, on a line of its own whatever is before it. Raises `StorageError`."""
+        """Append a row in one write, on a line of its own even after a torn line. Raises `StorageError`."""
         entry: Mapping[str, Any] = {**asdict(row), FINGERPRINT: fingerprint}  # type: ignore[call-overload]
         make_folder(self.path.parent)
         try:
@@ -56,10 +56,10 @@ class Ledger(Generic[Row]):
 
 
 def fingerprint(*parts: object) -> str:
-    """16 hexadecimal digits that change with what a row depends on."""
+    """16 hexadecimal digits that change when one of `parts` changes."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: names on the left, in the first column, and figures on the right."""
+    """A Markdown table: the first column, of names, is left-aligned; the figures are right-aligned."""
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, [":--", *["--:"] * (len(head) - 1)], *rows))

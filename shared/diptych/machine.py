@@ -1,4 +1,4 @@
-"""What a figure was measured on: the machine and the versions. Nothing that names the machine or its user."""
+"""The machine and the versions that a result was measured on. Nothing identifies the machine or its user."""
 
 import math
 import os
@@ -11,7 +11,7 @@ from diptych import cgroups
 
 
 def describe_machine() -> dict[str, str | int | float]:
-    """`cpu` (its model), `cores` this process may use, `memory_gib`, `os`."""
+    """`cpu` (the model), `cores` that this process may use, `memory_gib`, `os`."""
     return {
         "cpu": _cpu_model(),
         "cores": cores(),
@@ -21,23 +21,23 @@ def describe_machine() -> dict[str, str | int | float]:
 
 
 def cores() -> int:
-    """How many this process may use, by its affinity and by the limits of its container."""
+    """How many cores this process may use, by its affinity and by the limits of its container."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(count, cgroups.cores())))
 
 
 def processes(gib: float) -> int:
-    """How many processes of that many GiB each can work side by side: by cores and by the memory that is free."""
+    """How many processes of `gib` GiB each can run side by side, by cores and free memory."""
     return max(1, min(cores(), int(_free_gib() / gib)))
 
 
 def free_bytes() -> int:
-    """Memory that this process can still have, 0 where the system does not say."""
+    """Bytes of memory that this process can still use; 0 if the system does not say."""
     return int(_free_gib() * 2**30)
 
 
 def used_bytes() -> int | None:
-    """Memory that this process has in use, None where the system does not say."""
+    """Bytes of memory that this process uses; None if the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -45,10 +45,10 @@ def used_bytes() -> int | None:
 
 
 def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU that a framework would train on, told without loading one.
+    """Whether there is an NVIDIA GPU for a framework to train on, found without loading a framework.
 
-    The driver makes `/dev/nvidia0` (under WSL `/dev/dxg`), and CUDA_VISIBLE_DEVICES may hide what is there. A
-    framework that was installed for CPUs only trains on the CPU all the same; that is not looked at.
+    The driver makes `/dev/nvidia0` (under WSL `/dev/dxg`), and CUDA_VISIBLE_DEVICES may hide GPUs. A framework that was
+    installed for CPUs only still trains on the CPU; that is not checked.
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
         return False
@@ -56,7 +56,7 @@ def has_gpu() -> bool:
 
 
 def describe_versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of Python and of those of `packages` (distribution names) that are installed."""
+    """The versions of Python and of the installed ones among `packages` (distribution names)."""
     versions = {"python": platform.python_version()}
     for package in packages:
         try:
@@ -76,7 +76,7 @@ def _cpu_model() -> str:
 
 
 def _free_gib() -> float:
-    """What processes can still have, within the limits of the container; all there is if the system does not say."""
+    """GiB that processes can still use, within the container's limits; all memory if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,8 +1,8 @@
-"""Processes that work through a list, each replaced when it has grown.
+"""Processes that work through a list. Each is replaced when its memory has grown too much.
 
-TensorFlow keeps about 0.2 MB for every node of every graph that was traced, and far more of what XLA compiled: over
-all networks that is more than a machine has. A process that the operating system ends for want of memory takes only
-the piece of work with it that it was at.
+TensorFlow keeps about 0.2 MB for every node of every traced graph, and far more for what XLA compiled. Over all
+networks that exceeds the memory of a machine. If the operating system kills a process because memory runs out, only the
+item that it was working on is lost.
 """
 
 import os
@@ -26,11 +26,11 @@ GROWN = 3 * 2**30  # bytes
 
 
 class ProcessEndedError(DiptychError):
-    """The process of a piece of work ended before its result was there."""
+    """The process ended before the result was ready."""
 
 
 class Pool(Generic[Item, Result]):
-    """`jobs` processes that call `function`, which other processes can import, with one item after the other."""
+    """`jobs` processes that call `function` on one item after another. Other processes must be able to import it."""
 
     def __init__(self, function: Callable[[Item], Result], jobs: int = 1) -> None:
         self.function, self.jobs = function, jobs
@@ -44,16 +44,16 @@ class Pool(Generic[Item, Result]):
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """At once, whatever they are at."""
+        """Stop the processes at once, even in the middle of an item."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.stop()
         self._threads.shutdown()
 
     def each(self, items: Iterable[Item]) -> Iterator[tuple[Item, Future[Result]]]:
-        """The items in their order, each when its work is over; `result()` gives it or raises what went wrong.
+        """Each item in order, when its work is done; `result()` returns the result or raises the error.
 
-        What the function raises is raised again; `ProcessEndedError` where its process ended.
+        Errors of the function are raised again; `ProcessEndedError` means that its process ended.
         """
         futures = [(item, self._threads.submit(self._call, item)) for item in items]
         for item, future in futures:
@@ -69,14 +69,14 @@ class Pool(Generic[Item, Result]):
 
 
 class Worker:
-    """One process, started when it is first called. `threads`: how many the libraries in it may use; None: all."""
+    """One process, started by its first call. `threads` is how many its libraries may use; None means all."""
 
     def __init__(self, threads: int | None) -> None:
         self.threads = threads
         self._process: SpawnProcess | None = None
 
     def call(self, function: Callable[[Any], Any], item: Any) -> Any:
-        """`function(item)` in the process."""
+        """Run `function(item)` in the process."""
         if self._process is None:
             self._process, self._connection = self._start()
         process = self._process
@@ -98,17 +98,17 @@ class Worker:
         context = get_context("spawn")  # a fork would share threads and locks with this process
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.threads), daemon=True)
-        # The process inherits the mask, until it can ignore Ctrl-C.
+        # The process inherits this mask, which blocks Ctrl-C until it ignores Ctrl-C itself.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()  # so that the end of the process is the end of the pipe
+        theirs.close()  # so that the pipe ends when the process ends
         return process, ours
 
     def stop(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process at once, even in the middle of a call."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -116,10 +116,10 @@ class Worker:
 
 
 def serve(connection: Connection, threads: int | None) -> None:
-    """Answer calls with their results and the memory in use, until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that shows something
+    """Answer calls with their results and the memory in use, until the other side closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if threads is not None:  # before the libraries are imported: processes that all use every core wait for one another
+    if threads is not None:  # before the libraries are imported; processes that all use every core wait for one another
         limited = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         os.environ |= dict.fromkeys(limited, str(threads))
     while True:
@@ -135,8 +135,8 @@ def _outcome(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception 
         return function(item), None
     except Exception as error:
         try:
-            return None, pickle.loads(pickle.dumps(error))  # as the other side will see it
-        except Exception:  # many exceptions of others cannot travel
+            return None, pickle.loads(pickle.dumps(error))  # as the other side will receive it
+        except Exception:  # many exceptions of other libraries cannot be pickled
             return None, RuntimeError(f"{type(error).__name__}: {error}")
 
 

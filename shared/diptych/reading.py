@@ -1,6 +1,6 @@
-"""Files that are read whole: their kind and size are looked at before anything is read.
+"""Reads whole files, after checking their kind and size.
 
-A FIFO would hang, a device never ends, and a file of gigabytes is not what it claims to be.
+Reading a FIFO would hang, a device never ends, and a file of gigabytes is not what it claims to be.
 """
 
 import errno
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diptych.errors import DataError, DiptychError
 
-MOST = 64 << 20  # bytes of a text that a person or this project wrote
+MOST = 64 << 20  # bytes: the limit for a text that a person or this project wrote
 
 
 def read_bytes(
@@ -18,11 +18,11 @@ def read_bytes(
 ) -> bytes:
     """The content of an ordinary file of at most `most` bytes.
 
-    Raises `error` in one line that names the file; `missing` is what it says where there is none.
+    Raises `error` with one line that names the file; `missing` is the message if the file does not exist.
     """
     check_file(path, error, most=most, missing=missing)
     try:
-        # Without O_NONBLOCK a FIFO that has just taken the file's place would hang.
+        # Without O_NONBLOCK, opening would hang if a FIFO has just replaced the file.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
             return file.read(most)
@@ -31,7 +31,7 @@ def read_bytes(
 
 
 def is_absent(path: str | os.PathLike[str]) -> bool:
-    """Whether there is nothing of that name, not even a broken link. What cannot be looked at may be there."""
+    """Whether nothing has this name, not even a broken link. False if that cannot be determined."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -44,14 +44,14 @@ def is_absent(path: str | os.PathLike[str]) -> bool:
 def check_file(
     path: str | os.PathLike[str], error: type[DiptychError] = DataError, *, most: int | None = None, missing: str = ""
 ) -> Path:
-    """`path`, which is an ordinary file of at most `most` bytes, or a link to one. Raises `error` likewise."""
+    """`path`, if it is an ordinary file of at most `most` bytes, or a link to one. Raises `error` if not."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
         raise error(missing or f"{path} cannot be read: {os.strerror(errno.ENOENT)}") from None
     except OSError as problem:
         raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
-    except ValueError as problem:  # a NUL, or characters that no file's name has
+    except ValueError as problem:  # a NUL, or characters that file names cannot have
         raise error(f"{path} cannot be read: {problem}") from None
     if stat.S_ISDIR(found.st_mode):
         raise error(f"{path} cannot be read: {os.strerror(errno.EISDIR)}")

@@ -1,9 +1,8 @@
-"""The source that a figure depends on: no more, so that kept rows outlive a changed help text.
+"""Fingerprints of the source that a result depends on, and no more: a changed help text keeps stored rows valid.
 
-Source is read, never imported. A definition at the top of a module depends on the names in it: definitions of its own
-module, imported ones, attributes of imported modules, and data files that it names. What is looked up while a program
-runs is not seen (handlers in a table, modules by `import_module`): whoever asks names those himself. Comments,
-docstrings and layout do not count.
+Source is read, never imported. A top-level definition depends on the names in it: definitions of its own module,
+imported names, attributes of imported modules, and data files. Lookups at run time are not seen (handlers in a table,
+modules loaded by `import_module`); the caller names those itself. Comments, docstrings and layout do not count.
 """
 
 import ast
@@ -15,14 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 DATA = (".toml", ".json")
-BODY = ""  # the name of what a module does beside its definitions
+BODY = ""  # the name for a module's statements that define nothing
 
 Place = tuple[str, str]  # a module and a name in it
 
 
 @dataclass
 class Module:
-    """A module's statements by the names that they define."""
+    """A module's statements, grouped by the names that they define."""
 
     name: str
     path: Path
@@ -37,7 +36,7 @@ class Module:
         match statement:
             case ast.Import() | ast.ImportFrom():
                 self.imports |= imported(statement)
-            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body):  # how a lazy package says where its names are
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body):  # where a lazy package lists its names
                 for inner in body:
                     self._sort(inner)
             case _:
@@ -52,7 +51,7 @@ class Sources:
     packages: tuple[str, ...]
 
     def digest(self, *roots: Place) -> str:
-        """SHA-256 (hex) over the definitions `roots` and all that they depend on. Raises `LookupError` for no root."""
+        """SHA-256 (hex) over the `roots` and all they depend on. Raises `LookupError` for an unknown root."""
         for module, name in roots:
             found = self._module(module)
             if found is None or name not in found.definitions:
@@ -62,7 +61,7 @@ class Sources:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def reached(self, root: Place) -> frozenset[Place]:
-        """A definition and all that it depends on."""
+        """A definition and everything that it depends on."""
         if root not in self._closures:
             found, waiting = {root}, [root]
             while waiting:
@@ -91,7 +90,7 @@ class Sources:
         return self._inspected(place)[1]
 
     def _inspected(self, place: Place) -> tuple[frozenset[Place], str]:
-        """What a definition refers to, and its text without what does not count."""
+        """The definitions that a definition refers to, and its text without comments, docstrings and layout."""
         if place not in self._read:
             module = self._module(place[0])
             assert module is not None
@@ -105,7 +104,7 @@ class Sources:
         return self._read[place]
 
     def _named(self, module: Module, statement: ast.stmt) -> Iterator[Place]:
-        """The definitions that a statement names, in whichever module they are."""
+        """The definitions that a statement names, in any module."""
         local: dict[str, Place] = {}
         for node in ast.walk(statement):
             if isinstance(node, ast.Import | ast.ImportFrom):
@@ -126,7 +125,7 @@ class Sources:
             yield from self._found(module.imports[name], rest)
 
     def _found(self, place: Place, rest: list[str]) -> Iterator[Place]:
-        """Where an imported name leads; of a module the attribute that is asked for."""
+        """The definitions that an imported name leads to; for a module, the attribute that is used."""
         owner, name = place
         if self._module(inner := f"{owner}.{name}".rstrip(".")):
             if rest:
@@ -158,7 +157,7 @@ def sources(*packages: str) -> Sources:
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> dict[str, Place]:
-    """The names that an import gives, with the module and the name there; without a name, a module."""
+    """The names that an import defines, each with its module and the name there; empty for a whole module."""
     if isinstance(statement, ast.ImportFrom):
         return {one.asname or one.name: (statement.module or "", one.name) for one in statement.names}
     return {one.asname or one.name.partition(".")[0]: _module_of(one) for one in statement.names}
@@ -169,7 +168,7 @@ def _module_of(one: ast.alias) -> Place:
 
 
 def defined(statement: ast.stmt) -> list[str]:
-    """The names that a statement gives a value."""
+    """The names that a statement defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
@@ -179,7 +178,7 @@ def defined(statement: ast.stmt) -> list[str]:
 
 
 def dotted(node: ast.Attribute) -> tuple[str, ...]:
-    """The names of `a.b.c`; none where it begins with anything else."""
+    """The names of `a.b.c`; empty if the expression does not begin with a name."""
     names: list[str] = []
     inner: ast.expr = node
     while isinstance(inner, ast.Attribute):
@@ -189,14 +188,14 @@ def dotted(node: ast.Attribute) -> tuple[str, ...]:
 
 
 def data_files(module: Module, statement: ast.stmt) -> Iterable[Path]:
-    """Files beside a module that a statement names."""
+    """Files beside the module that a statement names."""
     values = (node.value for node in ast.walk(statement) if isinstance(node, ast.Constant))
     names = {Path(value).name for value in values if isinstance(value, str) and value.endswith(DATA)}
     return [path for name in sorted(names) if (path := module.path.with_name(name)).is_file()]
 
 
 def bare(statement: ast.stmt) -> str:
-    """A statement's structure: without docstrings, comments and layout."""
+    """A statement's structure, without docstrings, comments and layout."""
     copy = ast.parse(ast.unparse(statement))
     for node in ast.walk(copy):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

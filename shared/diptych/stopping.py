@@ -1,8 +1,8 @@
-"""Signals that end a command between two pieces of its work, not in the middle of one.
+"""Lets signals end a command between two pieces of work instead of in the middle of one.
 
-A KeyboardInterrupt inside a framework may end in a crash, and one inside a write in half a file. While `between_steps`
-lasts, Ctrl-C, SIGTERM (`docker stop`, SLURM) and SIGHUP only set a flag. `check` looks at it: the training loop calls
-it before every step, and whatever else takes long (reading images, evaluating, verifying) between two batches.
+A KeyboardInterrupt inside a framework may crash it, and one inside a write may leave half a file. During
+`between_steps`, Ctrl-C, SIGTERM (`docker stop`, SLURM) and SIGHUP only set a flag. `check` reads the flag. The training
+loop calls it before every step; other long work (reading images, evaluating, verifying) calls it between batches.
 """
 
 import os
@@ -18,13 +18,13 @@ from deploy.shell import Stopped
 Item = TypeVar("Item")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ECHO_SECONDS = 1.0  # nox and the shell each pass one Ctrl-C on: what arrives so soon after it is the same request
+ECHO_SECONDS = 1.0  # nox and the shell each pass on the same Ctrl-C: signals this close together are one request
 
-_asked: int | None = None  # the signal that nobody has answered yet
+_asked: int | None = None  # the signal that is not answered yet
 
 
 def check() -> None:
-    """Raise `Stopped` if a signal arrived: once for each request, so that what is there can be kept afterwards."""
+    """Raise `Stopped` if a signal arrived. Raises once per request, so that results can still be saved afterwards."""
     global _asked
     if _asked is not None:
         number, _asked = _asked, None
@@ -32,7 +32,7 @@ def check() -> None:
 
 
 def until_stopped(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, with a `check` before each."""
+    """The same items, with a `check` before each one."""
     for item in items:
         check()
         yield item
@@ -40,20 +40,21 @@ def until_stopped(items: Iterable[Item]) -> Iterator[Item]:
 
 @contextmanager
 def between_steps() -> Iterator[None]:
-    """Turn signals into the flag that `check` looks at. A second request, a second or more later, ends at once.
+    """Turn signals into the flag that `check` reads. A second request, a second or more later, exits at once.
 
-    Also a decorator. Signals that are ignored (as under `nohup`) stay ignored. Outside the main thread nothing changes.
+    Also works as a decorator. Signals that are ignored (as under `nohup`) stay ignored. Outside the main thread this
+    does nothing.
     """
     global _asked
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _asked = None  # of work before this, which has ended
+    _asked = None  # forget a signal from earlier work, which has ended
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     kept = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
-    # Python runs handlers between two of its own instructions, and a framework's step may take many seconds.
-    # The descriptor is written to at once, so that the thread hears of a second request in time.
+    # Python runs handlers only between its own instructions, and a framework's step may take many seconds.
+    # The descriptor is written at once, so the thread sees a second request in time.
     outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in kept:
         signal.signal(number, lambda number, frame: None)
@@ -65,7 +66,7 @@ def between_steps() -> Iterator[None]:
         for number, handler in kept.items():
             signal.signal(number, handler)
         os.close(writer)  # ends the thread
-    check()  # what arrived after the last look: the work is done, and whoever asked sees a status that is not 0
+    check()  # for a signal after the last check: the work is done, but the exit status is not 0
 
 
 def _listen(reader: int, numbers: frozenset[int]) -> None:

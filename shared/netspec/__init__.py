@@ -1,4 +1,4 @@
-"""What a network is: a small, framework-free language for image classifiers."""
+"""A small, framework-free language that describes image classifiers."""
 
 from typing import TYPE_CHECKING
 

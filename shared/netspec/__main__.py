@@ -1,4 +1,4 @@
-"""`python -m netspec`: the zoo as a table, the layers of one network, and its picture."""
+"""`python -m netspec`: the zoo as a table, the layers of one network, and its diagram."""
 
 import argparse
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def read(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line. Raises `UnknownNameError` for what is not understood and for what would have no effect."""
+    """Parse the command line. Raises `UnknownNameError` for what is not understood or would have no effect."""
     reader = parser()
     options = reader.parse_args(argv)
     filters = options.patterns or None, options.family, options.size, options.origin
@@ -47,7 +47,7 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def form(options: argparse.Namespace) -> dict[str, Any]:
-    """Which form of a network is meant."""
+    """The chosen form of a network."""
     return form_of(options.num_classes, options.in_channels, options.image_size, options.option)
 
 
@@ -116,7 +116,7 @@ def show(network: str, graph: Graph, *, as_json: bool) -> None:
 
 
 def draw(graph: Graph, file: Path) -> None:
-    """Write the picture and say where it is."""
+    """Write the diagram and print its path."""
     from diptych.files import write_bytes
     from netspec.diagram import as_svg
 

@@ -1,4 +1,4 @@
-"""A network in parts, as its author drew it: the block calls, and the nodes between them."""
+"""A network in parts, as its author drew it: block calls and the nodes between them."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from netspec.graph import BlockCall, Graph, Node, Structure, structure
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive nodes of one stage: those of a block call, or those outside of any."""
+    """Consecutive nodes of one stage: those of one block call, or those outside all block calls."""
 
     call: BlockCall | None
     nodes: tuple[Node, ...]
@@ -25,17 +25,17 @@ class Part:
 
     @property
     def structure(self) -> Structure:
-        """Equal to another part's if one is a repeat of the other."""
+        """Equal for two parts if one repeats the other."""
         return structure(self.nodes, self.name)
 
 
 def stage_of(path: str) -> str:
-    """The first component of a dotted path, without a number behind `_`: VGG's conv1_2 stands in conv1."""
+    """The first component of a dotted path, without a trailing `_` and number: VGG's conv1_2 is in conv1."""
     return re.sub(r"(?<=.)_\d+$", "", path.partition(".")[0])
 
 
 def outermost(calls: Sequence[BlockCall]) -> list[BlockCall]:
-    """The calls inside no other, of a table in which a call stands in front of those inside it."""
+    """The calls that are inside no other call. In `calls`, each call comes before those inside it."""
     found: list[BlockCall] = []
     for call in calls:
         if call.nodes and not (found and call.nodes[0] in set(found[-1].nodes)):
@@ -44,13 +44,13 @@ def outermost(calls: Sequence[BlockCall]) -> list[BlockCall]:
 
 
 def inside(call: BlockCall, calls: Sequence[BlockCall]) -> list[BlockCall]:
-    """The calls of a table that were made inside `call`."""
+    """The calls in `calls` that were made inside `call`."""
     nodes = set(call.nodes)
     return [other for other in calls if other is not call and other.nodes and nodes.issuperset(other.nodes)]
 
 
 def parts(graph: Graph) -> list[Part]:
-    """All nodes in order, divided by outermost block call and stage."""
+    """All nodes in order, split by outermost block call and stage."""
     owners = {name: call for call in outermost(graph.blocks) for name in call.nodes}
 
     def place(node: Node) -> tuple[str, str]:

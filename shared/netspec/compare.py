@@ -1,7 +1,7 @@
-"""How far apart two results are, and whether that is too far. NumPy only; used wherever anything is compared.
+"""Measures how far apart two results are, and whether that is too far. NumPy only; used for every comparison.
 
-Every limit stands in `tolerances.toml`. A comparison that proves nothing (no tensor in common, outputs
-that do not depend on the input) raises `ParityError` instead of passing.
+All limits are in `tolerances.toml`. A comparison that proves nothing (no tensors in common, outputs that do not depend
+on the input) raises `ParityError` instead of passing.
 """
 
 import tomllib
@@ -39,7 +39,7 @@ def limits() -> Limits:
 
 @dataclass(frozen=True)
 class Difference:
-    """`value` in units of what it is judged against, the `limit` for it, and the tensor in which it is largest."""
+    """The `value`, relative to its reference; its `limit`; and the tensor where it is largest."""
 
     value: float
     limit: float
@@ -54,10 +54,9 @@ class Difference:
 
 
 def spread(outputs: np.ndarray) -> float:
-    """Mean over outputs of the standard deviation over inputs, for outputs `(N, ...)`.
+    """Standard deviation over inputs, averaged over outputs, for outputs `(N, ...)`.
 
-    Raises `ParityError` for too few inputs, or when the outputs hardly depend on them: then any two
-    networks would agree.
+    Raises `ParityError` for too few inputs, or if the outputs hardly depend on them: any two networks would then agree.
     """
     least = limits()
     if len(outputs) < least.least_images:
@@ -74,7 +73,7 @@ def spread(outputs: np.ndarray) -> float:
 
 
 def forward_difference(a: np.ndarray, b: np.ndarray, where: str = "logits", unit: float | None = None) -> Difference:
-    """float32 outputs `(N, ...)` of two implementations: the largest difference over the spread between inputs."""
+    """Largest difference of two float32 outputs `(N, ...)`, relative to the spread between inputs."""
     if a.shape != b.shape:
         raise ParityError(f"'{where}' has the shape {a.shape} on one side and {b.shape} on the other")
     unit = spread(a) if unit is None else unit
@@ -83,22 +82,22 @@ def forward_difference(a: np.ndarray, b: np.ndarray, where: str = "logits", unit
 
 
 def tensor_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> Difference:
-    """float64 tensors by name: the worst of `tensor_differences`."""
+    """The largest of `tensor_differences`, for float64 tensors by name."""
     values = tensor_differences(a, b)
     where = max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
     return Difference(values[where], limits().float64, where)
 
 
 def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Of each float64 tensor `max|a-b|` over `max(max|a|, floor * M)`, M the largest value of them all.
+    """For each float64 tensor `max|a-b|` over `max(max|a|, floor * M)`; M is the largest value of all tensors.
 
-    Raises `ParityError` when names or shapes are not the same, or nothing is there to compare.
+    Raises `ParityError` if names or shapes differ, or if there is nothing to compare.
     """
     if not a or a.keys() != b.keys():
         odd = ", ".join(sorted(a.keys() ^ b.keys())[:3]) or "none at all"
         raise ParityError(f"nothing to compare, or not the same tensors on both sides: {odd}")
     magnitude, apart = {}, {}
-    for name, values in a.items():  # of each tensor one reading: they may lie in a file
+    for name, values in a.items():  # read each tensor once: it may be in a file
         others = b[name]
         if values.shape != others.shape:
             raise ParityError(f"'{name}' has the shape {values.shape} on one side and {others.shape} on the other")
@@ -111,5 +110,5 @@ def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray])
 
 
 def largest_of(values: np.ndarray) -> float:
-    """The largest magnitude, NaN if there is one, 0 of nothing. No second array of the size is made."""
+    """The largest magnitude; NaN if there is one, 0 if empty. Makes no second array of that size."""
     return float(max(values.max(initial=0), -values.min(initial=0)))

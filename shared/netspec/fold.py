@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution or dense layer in front of it, for inference."""
+"""Folds batch norm into the convolution or dense layer before it, for inference."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from netspec.ops import BatchNorm, Conv, Linear
 def fold_batch_norm(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, Weights]:
     """The same function with fewer nodes: `w' = w * g / s`, `b' = beta + (b - mean) * g / s`, `s = sqrt(var + eps)`.
 
-    A batch norm is folded when it alone reads what is in front of it. The layer keeps its name and gets a bias.
+    A batch norm is folded if it is the only reader of the layer before it. The layer keeps its name and gets a bias.
     """
     producers = {node.name: node for node in graph}
     readers = [source for node in graph for source in node.inputs] + list(graph.outputs)

@@ -1,7 +1,7 @@
-"""The ops as functions on tensors: what authors of networks write.
+"""The ops as functions on tensors, for authors of networks.
 
-Padding is resolved here, once, for all builders: `None` means half the (dilated) kernel on each side, a
-number or a pair is symmetric, and ceil mode becomes extra cells below and to the right.
+Padding is resolved here, once for all builders. `None` pads half the (dilated) kernel on each side, a number or a pair
+is symmetric, and ceil mode becomes extra cells below and to the right.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from netspec.tracer import Tensor, block
 
 Pair = int | tuple[int, int]
 Function = Callable[[Tensor], Tensor]
-Unit = Callable[..., Tensor]  # on a tensor, with a `name`: what an op with weights is
+Unit = Callable[..., Tensor]  # takes a tensor and a `name`, as every op with weights does
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -35,7 +35,7 @@ def symmetric(padding: Pair) -> Padding:
 
 
 def ceil_overhang(x: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Padding:
-    """Cells below and to the right by which PyTorch's ceil mode lets the last window hang over the map."""
+    """Extra cells below and to the right that PyTorch's ceil mode adds for the last window."""
     extra = []
     for size, k, s, p in zip(x.shape[1:], pair(kernel), pair(stride), pair(padding), strict=True):
         steps = -(-(size + 2 * p - k) // s)
@@ -91,7 +91,7 @@ def max_pool(
     ceil: bool = False,
     name: str | None = None,
 ) -> Tensor:
-    """Largest value of each window; the stride is the kernel unless given."""
+    """Largest value of each window; `stride` defaults to `kernel`."""
     stride = kernel if stride is None else stride
     overhang = ceil_overhang(x, kernel, stride, padding) if ceil else (0, 0, 0, 0)
     top, bottom, left, right = (a + b for a, b in zip(symmetric(padding), overhang, strict=True))
@@ -108,7 +108,7 @@ def avg_pool(
     count_include_pad: bool = True,
     name: str | None = None,
 ) -> Tensor:
-    """Mean of each window; the stride is the kernel unless given."""
+    """Mean of each window; `stride` defaults to `kernel`."""
     stride = kernel if stride is None else stride
     overhang = ceil_overhang(x, kernel, stride, padding) if ceil else (0, 0, 0, 0)
     op = ops.AvgPool(pair(kernel), pair(stride), symmetric(padding), overhang, count_include_pad)
@@ -157,12 +157,12 @@ def scale(x: Tensor, factor: float, *, name: str | None = None) -> Tensor:
 
 
 def dropout(x: Tensor, rate: float, *, name: str | None = None) -> Tensor:
-    """Nothing at all for a rate of 0."""
+    """A rate of 0 adds no node."""
     return x.tracer.emit(ops.Dropout(rate), x, name=name) if rate else x
 
 
 def stochastic_depth(x: Tensor, survival: float, *, name: str | None = None) -> Tensor:
-    """Nothing at all for a survival probability of 1."""
+    """A survival probability of 1 adds no node."""
     return x if survival == 1 else x.tracer.emit(ops.StochasticDepth(survival), x, name=name)
 
 
@@ -187,7 +187,7 @@ def slice_channels(x: Tensor, start: int, stop: int, *, name: str | None = None)
 
 
 def pad_channels(x: Tensor, channels: int, *, name: str | None = None) -> Tensor:
-    """Zero channels behind the last, up to `channels` in all; nothing where there are as many."""
+    """Append channels of zeros up to `channels` in all; adds no node if there are that many already."""
     return x if channels == x.channels else x.tracer.emit(ops.PadChannels(channels - x.channels), x, name=name)
 
 
@@ -211,35 +211,35 @@ def conv_bn(
     name: str,
     **geometry: Any,
 ) -> Tensor:
-    """Convolution `name`, batch norm `name.bn` and an activation; `geometry`: padding, dilation, groups of `conv`."""
+    """Convolution `name`, batch norm `name.bn` and an activation. `geometry`: padding, dilation, groups of `conv`."""
     x = norm(conv(x, out_channels, kernel, stride, bias=bias, name=name, **geometry), name=f"{name}.bn")
     return activation(x) if activation else x
 
 
 def norm_act(x: Tensor, activation: Function = relu, *, norm: Unit = batch_norm, name: str) -> Tensor:
-    """Batch norm `name` and an activation, as they stand in front of a convolution in pre-activated networks."""
+    """Batch norm `name` and an activation, as pre-activated networks have them before a convolution."""
     return activation(norm(x, name=name))
 
 
 @block
 def squeeze_excite(x: Tensor, hidden: int, activation: Function = relu, gate: Function = sigmoid) -> Tensor:
-    """Each channel times a weight that all channels' means decide (Hu et al. 2018, 1709.01507)."""
+    """Multiply each channel by a weight computed from the means of all channels (Hu et al. 2018, 1709.01507)."""
     y = activation(conv(global_avg_pool(x, keepdims=True), hidden, 1, name="reduce"))
     return mul(x, gate(conv(y, x.channels, 1, name="expand")))
 
 
 def average_and_pad(x: Tensor, channels: int, stride: int) -> Tensor:
-    """A shortcut without weights: means where the map gets smaller, and channels of zeros behind the last."""
+    """A shortcut without weights: averages where the map shrinks, and appends channels of zeros."""
     return pad_channels(avg_pool(x, stride, ceil=True) if stride > 1 else x, channels)
 
 
 def classify(x: Tensor, classes: int, dropout_rate: float = 0.0) -> Tensor:
-    """Logits of a map: its mean, dropout and a dense layer."""
+    """Logits of a map: global mean, dropout, dense layer."""
     return linear(dropout(global_avg_pool(x), dropout_rate), classes, name="classifier")
 
 
 def make_divisible(channels: float, divisor: int = 8, least: int | None = None) -> int:
-    """The nearest multiple of `divisor`, at least `least` and never below nine tenths of `channels` (MobileNet)."""
+    """The nearest multiple of `divisor`, at least `least` and nine tenths of `channels` (MobileNet)."""
     if channels <= 0:
         raise GraphError(f"{channels:g} channels are too few; choose a width above 0")
     rounded = max(least or divisor, int(channels + divisor / 2) // divisor * divisor)
@@ -248,5 +248,5 @@ def make_divisible(channels: float, divisor: int = 8, least: int | None = None) 
 
 def linear_survival(last: float, blocks: int, first: int = 1) -> list[float]:
     """Stochastic depth's survival probabilities `p_l = 1 - l / L * (1 - p_L)` of L blocks, for l from `first`."""
-    ops.StochasticDepth(last)  # refuses what is no probability, also where no block gets it as it is
+    ops.StochasticDepth(last)  # checks that it is a probability, even if no block uses it unchanged
     return [1 - (1 - last) * place / blocks for place in range(first, first + blocks)]

@@ -16,9 +16,9 @@ SCHEMA = 1  # of a graph as JSON
 IMAGE = "image"
 LOGITS = "logits"
 NOISE = "noise."
-_NAME = re.compile(r"(?!_)\w+(\.\w+)*")  # what begins with _ is the builders' own
-LONGEST_TITLE = 180  # bytes: file systems take 255, and what is added to a name has to fit
-_PLACEMENT = ("padding", "overhang")  # attributes that follow from the image size, not from the weights
+_NAME = re.compile(r"(?!_)\w+(\.\w+)*")  # names that begin with _ are reserved for the builders
+LONGEST_TITLE = 180  # bytes: file systems allow 255, and suffixes have to fit
+_PLACEMENT = ("padding", "overhang")  # attributes that depend on the image size, not on the weights
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Node:
 
 @dataclass(frozen=True)
 class BlockCall:
-    """One call of a `@block` function: for reading, diagrams and reduced copies, outside the digest.
+    """One call of a `@block` function. For reading, diagrams and reduced copies; not part of the digest.
 
-    `nodes` names what it drew, inner blocks included. A node behind the block may stand in its scope too: a
-    pool on the block's output is named after that output.
+    `nodes` names the nodes that it drew, those of inner blocks included. A node after the block may be in its scope
+    too: a pool on the block's output is named after that output.
     """
 
     function: str
@@ -46,13 +46,13 @@ class BlockCall:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network. Nodes stand in topological order; the first output is the logits.
+    """A network. Nodes are in topological order; the first output is the logits.
 
-    Further outputs are auxiliary heads, which training adds to the loss by `loss_weights`, one an output
-    (none at all: 1 each), and inference leaves out; `heads` has them all by name.
+    Further outputs are auxiliary heads. Training adds them to the loss by `loss_weights`, one per output (empty: 1
+    each); inference leaves them out. `heads` has all outputs by name.
 
-    Raises `GraphError` for a cyclic, dangling or ambiguous graph and `ShapeError` where an op cannot take
-    what it is given; both name the node.
+    Raises `GraphError` for a cyclic, dangling or ambiguous graph, and `ShapeError` where an op cannot take its inputs;
+    both name the node.
     """
 
     name: str
@@ -70,15 +70,15 @@ class Graph:
         _ = self.shapes
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: without the table of blocks, whose arguments may be functions that do not travel."""
+        """For other processes: without `blocks`, because their arguments may be functions that cannot be pickled."""
         return {part.name: getattr(self, part.name) for part in fields(self)} | {"blocks": ()}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Graph":
-        """Nothing of it changes: the copy of a module that knows its graph knows the same one."""
+        """A graph is immutable: the copy of a module that has a graph shares that graph."""
         return self
 
     def _check_title(self) -> None:
-        """Files and folders are named after a graph, and lines of text hold its name."""
+        """Check that the name can be part of file and folder names and of lines of text."""
         name = self.name
         if not name.isprintable() or name[:1] in ("", ".", "~") or any(mark in name for mark in "/\\"):
             raise GraphError(f"{name[:80]!r} cannot name a graph: files are named after it")
@@ -135,12 +135,12 @@ class Graph:
 
     @cached_property
     def draws(self) -> dict[str, NoisyOp]:
-        """The ops whose draws are inputs, by the input's name, `noise.<path>`, in the order of their nodes."""
+        """The ops that take their draw as an input, by the input's name `noise.<path>`, in node order."""
         return {draw: node.op for node in self.nodes if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node))}
 
     @cached_property
     def inputs(self) -> dict[str, Shape]:
-        """Named inputs with their logical shapes: `image`, then the explicit draws in order of their nodes."""
+        """Named inputs with their logical shapes: `image`, then the explicit draws in node order."""
         return {IMAGE: self.input_shape} | {draw: self.shapes[draw] for draw in self.draws}
 
     @cached_property
@@ -158,7 +158,7 @@ class Graph:
 
     @cached_property
     def heads(self) -> dict[str, float]:
-        """The weight of each output's loss, in their order: `logits`, then auxiliary heads by the scope they are in.
+        """The loss weight of each output, in order: `logits`, then auxiliary heads, named by their scopes.
 
         The output `aux1.fc2` is the head `aux1`.
         """
@@ -189,7 +189,7 @@ class Graph:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of convolutions and dense layers for one image on the way to the logits."""
+        """Multiply-adds, for one image, of the convolutions and dense layers that the logits need."""
         needed = self.ancestors(self.outputs[:1])
         return sum(node.op.macs(*self.input_shapes(node)) for node in self.nodes if node.name in needed)
 
@@ -203,10 +203,10 @@ class Graph:
 
     @cached_property
     def digest(self) -> str:
-        """Where the same weights make sense: SHA-256 over the inference graph without image size and pads.
+        """SHA-256 over the inference graph without image size and pads. Equal digests mean that the same weights fit.
 
-        It depends on the ops, how they are joined and the names of the weights, and on no name of an op
-        without weights, so that adding dropout changes nothing.
+        It depends on the ops, on how they are joined, and on the names of the weights. Names of ops without weights do
+        not count, so adding dropout changes nothing.
         """
         hashes = {IMAGE: str(self.input_shape[0])}
         needed = self.ancestors(self.outputs[:1])
@@ -223,9 +223,9 @@ class Graph:
         return hashes[self.outputs[0]]
 
     def to_json(self) -> str:
-        """The graph as text of `SCHEMA`: attributes and edges, never shapes; `netspec.serialize` reads it.
+        """The graph as text of `SCHEMA`: attributes and edges, never shapes. `netspec.serialize` reads it.
 
-        One line a node, so that two graphs can be compared with any text tool.
+        One line per node, so that any text tool can compare two graphs.
         """
         head = json.dumps({"schema": SCHEMA, "name": self.name, "input_shape": self.input_shape})
         nodes = ({"name": n.name, "op": n.op.kind, "inputs": n.inputs, "attributes": attributes_of(n.op)} for n in self)
@@ -243,10 +243,10 @@ Structure = tuple[tuple[str, Any, tuple[str, ...]], ...]
 
 
 def structure(nodes: Sequence[Node], scope: str) -> Structure:
-    """What nodes under `scope` are and how they are joined: equal for a block and its repeat.
+    """What the nodes under `scope` are and how they are joined: equal for a block and its repeat.
 
-    Names count from the scope on, what is read from outside by its turn, and a survival probability, which is
-    another in every block, not at all.
+    Names are relative to the scope. Nodes read from outside are numbered in order of use. Survival probabilities are
+    left out, because they differ from block to block.
     """
     inside = {node.name for node in nodes}
     outside: dict[str, str] = {}

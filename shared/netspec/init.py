@@ -1,7 +1,7 @@
 """Initial weights, in NumPy, so that every framework starts from the same bits.
 
-Each tensor has a Philox stream of its own, keyed by the seed and the tensor's name: adding a layer
-reshuffles no other, and neither does the order of the nodes.
+Each tensor has its own Philox stream, keyed by the seed and the tensor's name. Adding a layer or reordering nodes
+therefore changes no other tensor.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ Initialiser = Callable[[np.random.Generator, Shape], np.ndarray]
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """The generator of `name` under `seed`."""
+    """The random generator for `name` under `seed`."""
     return np.random.Generator(np.random.Philox(key=[seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])]))
 
 

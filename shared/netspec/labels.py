@@ -1,4 +1,4 @@
-"""What an op is called in tables and diagrams: a few words, with the numbers of channels apart from them."""
+"""Short names of ops for tables and diagrams, with the numbers of channels kept apart."""
 
 from netspec.ops import (
     Activation,
@@ -36,7 +36,7 @@ def size_of(shape: Shape) -> str:
 
 
 def wording(op: Op) -> tuple[str, tuple[int, ...]]:
-    """Words with a `{}` for each number of channels, and those numbers: blocks differ in them stage by stage."""
+    """Words with a `{}` for each number of channels, and those numbers, which differ from stage to stage."""
     match op:
         case Conv(out_channels=channels, groups=groups) if groups > 1 and groups == channels:
             return f"depthwise {size_of(op.kernel)}, {{}}{_steps(op)}", (channels,)
@@ -78,7 +78,7 @@ def _words(name: str) -> str:
 
 
 def _steps(op: Conv | MaxPool | AvgPool | BlurPool) -> str:
-    """Stride and dilation where they are not one."""
+    """Stride and dilation, if they are not 1."""
     stride, dilation = op.stride, op.dilation if isinstance(op, Conv) else (1, 1)
     across = f", /{_side(stride)}" if stride != (1, 1) else ""
     return across + (f", dilation {_side(dilation)}" if dilation != (1, 1) else "")

@@ -18,9 +18,9 @@ COLUMNS = [
 
 
 def print_layers(graph: Graph) -> None:
-    """Every node with what it does, its output shape, its parameters and MACs.
+    """Print every node with its op, output shape, parameters and MACs.
 
-    The line of a stage or block says what those below it sum up to.
+    The line of a stage or block shows the sums of the lines below it.
     """
     rows: list[Row] = []
     for stage, group in groupby(parts(graph), key=lambda part: part.stage):
@@ -47,14 +47,14 @@ def _stage(graph: Graph, stage: str, group: list[Part]) -> Iterator[Row]:
 
 
 def _row(graph: Graph, depth: int, name: str, what: str, nodes: Iterable[Node], style: str = "") -> Row:
-    """The last node's shape and the sums over all nodes; empty in place of nought."""
+    """The last node's shape and the sums over all nodes; zeros are left empty."""
     nodes = list(nodes)
     counts = (f"{count:,}" if count else "" for count in counts_of(graph, nodes))
     return Row([f"{'  ' * depth}{name}", what, size_of(graph.shapes[nodes[-1].name]), *counts], style)
 
 
 def counts_of(graph: Graph, nodes: Iterable[Node]) -> tuple[int, int, int]:
-    """Trainable parameters, these and running statistics, and MACs."""
+    """Trainable parameters, all parameters with running statistics, and MACs."""
     trainable = total = macs = 0
     for node in nodes:
         shapes = graph.input_shapes(node)

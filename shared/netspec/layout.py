@@ -1,4 +1,4 @@
-"""Where the canonical (PyTorch) axes go in a channels-last framework. The only place that knows."""
+"""Maps canonical (PyTorch) axes to those of a channels-last framework. No other module knows this mapping."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The command-line options by which a person says which network is meant, the same in every command."""
+"""The command-line options that say which network is meant, the same in every command."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ def image_size(text: str) -> int | tuple[int, int]:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them."""
+    """Numbers separated by commas."""
     return tuple(float(part) for part in text.split(","))
 
 
@@ -71,7 +71,7 @@ def form_of(
     image_size: int | tuple[int, int] | None = None,
     option: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What was chosen of a network's form, by the names of `netspec.architecture`. Raises `UsageError`."""
+    """The chosen form of a network, as arguments of `netspec.architecture`. Raises `UsageError`."""
     given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     return {key: value for key, value in given.items() if value is not None} | dict(map(_pair, option))
 

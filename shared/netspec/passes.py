@@ -1,4 +1,4 @@
-"""Graph to graph."""
+"""Functions that turn one graph into another."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ from netspec.ops import NoisyOp
 
 
 def without_noise(graph: Graph) -> Graph:
-    """The graph without the ops that draw at random."""
-    through: dict[str, str] = {}  # a removed node -> what it passed on
+    """The graph without ops that draw random numbers."""
+    through: dict[str, str] = {}  # a removed node -> its input
     nodes = []
     for node in graph:
         inputs = tuple(through.get(source, source) for source in node.inputs)
@@ -21,7 +21,7 @@ def without_noise(graph: Graph) -> Graph:
 
 
 def explicit_noise(graph: Graph) -> Graph:
-    """The graph with a second input `noise.<path>` for each op that draws, so that all builders get one draw."""
+    """The graph with an input `noise.<path>` for each op that draws, so that all builders use the same draw."""
     nodes = tuple(
         Node(node.name, node.op, (node.inputs[0], NOISE + node.name)) if isinstance(node.op, NoisyOp) else node
         for node in graph
@@ -30,12 +30,12 @@ def explicit_noise(graph: Graph) -> Graph:
 
 
 def without_heads(graph: Graph) -> Graph:
-    """The graph without auxiliary heads: the logits alone, and nothing that they do not need."""
+    """The graph without auxiliary heads: only the logits and the nodes that they need."""
     needed = graph.ancestors(graph.outputs[:1])
     nodes = tuple(node for node in graph if node.name in needed)
     return replace(graph, nodes=nodes, outputs=graph.outputs[:1], loss_weights=())
 
 
 def inference(graph: Graph) -> Graph:
-    """What runs in deployment: no noise and no auxiliary heads."""
+    """The graph for deployment: no noise and no auxiliary heads."""
     return without_heads(without_noise(graph))

@@ -1,7 +1,7 @@
-"""Pickles read without `pickle`: nothing is called, looked up or constructed.
+"""Reads pickles without `pickle`: nothing is called, looked up or constructed.
 
-A pickle is a program. `Unpickler` runs it on a stack of bytes, text, numbers, lists, tuples and dictionaries. The few
-other things that a kind of file needs, its subclass makes out of their names and arguments.
+A pickle is a program. `Unpickler` runs it on a stack of bytes, text, numbers, lists, tuples and dictionaries. A
+subclass builds the few other objects that a kind of file needs from their names and arguments.
 """
 
 import io
@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-MAX_OPERATIONS = 2_000_000  # CIFAR-100's training file has 0.2 million, a state dict of a thousand tensors less
+MAX_OPERATIONS = 2_000_000  # CIFAR-100's training file has 0.2 million, a state dict of a thousand tensors fewer
 
 T = TypeVar("T")
 
 
 class PickleError(ValueError):
-    """Not a pickle of plain data."""
+    """The content is not a pickle of plain data."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """A class, a function, or what one of them would have made: `module.name`. It is never looked up."""
+    """A class, a function or an object made by one: `module.name`. The name is never looked up."""
 
     name: str
 
@@ -31,7 +31,7 @@ _VALUES = {
     *("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "FLOAT", "BINFLOAT"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
 }
-_BYTES = {"STRING", "BINSTRING", "SHORT_BINSTRING"}  # Python 2's text, which CIFAR's keys and names are
+_BYTES = {"STRING", "BINSTRING", "SHORT_BINSTRING"}  # Python 2's text, as in CIFAR's keys and names
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple}
 _SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -45,19 +45,19 @@ class Unpickler:
         self.memo: dict[int, Any] = {}
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """What a call of `module.name` stands for."""
+        """The value to use for a call of `module.name`."""
         raise PickleError(f"{name} is not allowed")
 
     def set_state(self, value: Any, state: Any) -> None:
-        """Give a state to what `call` made."""
+        """Set the state of an object that `call` made."""
         raise PickleError("a state for what has none")
 
     def stored(self, entry: Any) -> Any:
-        """What an entry outside the pickle stands for."""
+        """The value to use for an entry stored outside the pickle."""
         raise PickleError("an entry that is stored elsewhere")
 
     def read(self, content: bytes) -> Any:
-        """The value of a pickle. Raises `PickleError`, and whatever `pickletools` raises for what is not a pickle."""
+        """The value of a pickle. Raises `PickleError`, or what `pickletools` raises if the content is not a pickle."""
         for number, (operation, argument, _) in enumerate(pickletools.genops(io.BytesIO(content))):
             if number >= MAX_OPERATIONS:
                 raise PickleError("too many operations")
@@ -67,7 +67,7 @@ class Unpickler:
         raise PickleError("no end")
 
     def _run(self, name: str, argument: Any) -> None:
-        """One operation. Raises `PickleError` for one that plain data do not need."""
+        """Run one operation. Raises `PickleError` for an operation that plain data do not need."""
         if name in _VALUES:
             self.stack.append(argument)
         elif name in _BYTES:
@@ -154,7 +154,7 @@ class Unpickler:
         self._container(dict).update(zip(keys, values, strict=True))
 
     def _container(self, kind: type[T]) -> T:
-        """What is filled. Where a name stands for it, the content goes into one that nobody looks at."""
+        """The container to fill. A `Named` object gets a throwaway one, because its content is not used."""
         value = self._top()
         if type(value) is Named:
             return kind()

@@ -1,6 +1,6 @@
-"""What networks are compared on before they are trained: weights without a neutral value, and images that differ.
+"""Inputs for comparing untrained networks: weights without neutral values, and images that differ.
 
-`onnx_impl.measure` adds the statistics of batch norms, which take a forward pass.
+`onnx_impl.measure` adds batch-norm statistics, which need a forward pass.
 """
 
 import numpy as np
@@ -20,11 +20,11 @@ RANGES = {  # of uniform draws
 
 
 def probe_weights(graph: Graph, seed: int = 0) -> Weights:
-    """Weights for comparing implementations and of no other use: nothing in them is zero, one or otherwise neutral.
+    """Weights for comparing implementations only: no value is zero, one or otherwise neutral.
 
-    With fresh ones an implementation that forgot a bias or a beta would pass, and deep networks of batch norm
-    and ReLU multiply rounding errors layer by layer. Small gammas, and betas above zero where an activation follows,
-    keep them near linear; elsewhere betas have either sign, since the blocks of a residual tower add them up.
+    With fresh weights an implementation that forgets a bias or a beta would pass, and deep networks of batch norm and
+    ReLU multiply rounding errors layer by layer. Small gammas, and positive betas before an activation, keep the
+    networks near linear. Other betas have either sign, because the blocks of a residual tower add them up.
     """
     weights = initial_weights(graph, seed)
     activated = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
@@ -36,10 +36,10 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
 
 
 def probe_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
-    """Noise of many scales and contrasts, as photographs have, float32 `(count, C, H, W)` of variance about 1.
+    """Noise of many scales and contrasts, like photographs: float32 `(count, C, H, W)`, variance about 1.
 
-    White noise would not do: its images all look alike from afar, and deep networks answer them alike. With equal
-    contrasts the means that attention looks at differ little, and a norm after them multiplies rounding errors.
+    White noise would not do: from afar all its images look alike, and deep networks give them the same answers. With
+    equal contrasts the means that attention uses differ little, and a norm after them multiplies rounding errors.
     """
     channels, height, width = graph.input_shape
     generator = stream(seed, "images")

@@ -1,4 +1,4 @@
-"""A small stand-in for a network: every distinct block once, on the smallest image that proves anything."""
+"""A small stand-in for a network: every distinct block once, on the smallest image that tests anything."""
 
 from functools import cache
 from typing import Any
@@ -17,10 +17,10 @@ def reduced(name: str, **options: Any) -> Graph:
 
 @cache
 def least_image(name: str, **options: Any) -> int:
-    """Pixels of the smallest square image on which no cell of a window is idle, in any convolution or pool.
+    """Side in pixels of the smallest square image on which every cell of every conv and pool window is used.
 
-    A ResNet takes images of one pixel, but then its windows see little but their padding, and two builders that
-    pad on different sides would agree.
+    A ResNet takes images of one pixel, but then its windows see little besides padding, and two builders that pad on
+    different sides would agree.
     """
 
     network = drawing(name, **options)
@@ -36,7 +36,7 @@ def least_image(name: str, **options: Any) -> int:
 
 
 def _idles(graph: Graph, node: Node) -> bool:
-    """Whether a cell of the node's window lies on padding at every position."""
+    """Whether a cell of the node's window is on padding at every position."""
     op = node.op
     if not isinstance(op, Conv | MaxPool | AvgPool):
         return False

@@ -1,4 +1,4 @@
-"""The networks there are, by name."""
+"""The registry of networks, by name."""
 
 import importlib
 import pkgutil
@@ -25,7 +25,7 @@ from netspec.tracer import Heads, Tensor, trace
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the zoo: `function(image, classes, *arguments, **options)` draws it."""
+    """One network of the zoo, drawn by `function(image, classes, *arguments, **options)`."""
 
     name: str
     family: str
@@ -38,17 +38,17 @@ class Entry:
 
     @property
     def origin(self) -> str:
-        """The row of the origins' own tables that this network answers to, or nothing."""
+        """The row of the origins' own tables for this network; empty if there is none."""
         return origin_rows().get(self.name, "")
 
     @property
     def options(self) -> dict[str, Any]:
-        """Names and defaults of what a user may choose: the function's keyword-only parameters."""
+        """Names and defaults of the options a user may choose: the function's keyword-only parameters."""
         parameters = signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY} | dict(self.defaults)
 
 
-_SYNONYMS = {"swish": "silu", "leaky": "leaky_relu"}  # what people also call activations
+_SYNONYMS = {"swish": "silu", "leaky": "leaky_relu"}  # other names of activations
 _ARCHITECTURES: dict[str, Entry] = {}
 
 
@@ -59,9 +59,9 @@ def origin_rows() -> dict[str, str]:
 
 
 class Variant:
-    """A row of a family's table: the function's `arguments`, and what it has other than its family or the function.
+    """A row of a family's table: the function's `arguments`, and what differs from the family or the function.
 
-    `image_size` is pixels of a side, `classes` a number, and `defaults` are those of options.
+    `image_size` is pixels per side, `classes` a number, and `defaults` are defaults of options.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ def family(
     input_shape: Shape,
     classes: int,
 ) -> None:
-    """Register a paper's table: each row is a network by its name, drawn by `function(image, classes, *arguments)`.
+    """Register a paper's table: each row is a network, drawn by `function(image, classes, *arguments)`.
 
-    A row is a tuple of arguments, or a `Variant` where a row of the table has more to say. `input_shape` and `classes`
-    are the paper's own. The family `title` has a file of its name; the function may be that of another family.
-    Raises `ValueError` for a name that another network has.
+    A row is a tuple of arguments, or a `Variant` if it sets more than arguments. `input_shape` and `classes` are the
+    paper's own. The family `title` has a file of the same name; `function` may be that of another family. Raises
+    `ValueError` for a name that is already registered.
     """
     for name, row in variants.items():
         if name in _ARCHITECTURES:
@@ -99,7 +99,7 @@ def family(
 
 
 def _all() -> dict[str, Entry]:
-    """Every architecture, once the family files have been read: family by family, as their tables have them."""
+    """Every architecture, after importing the family files: family by family, in the order of their tables."""
     from netspec import architectures
 
     for module in pkgutil.iter_modules(architectures.__path__):
@@ -109,7 +109,7 @@ def _all() -> dict[str, Entry]:
 
 
 def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
-    """Names that match a wildcard pattern: families by the alphabet, each in the order of its table."""
+    """Names that match a wildcard pattern: families in alphabetical order, each in the order of its table."""
     return [name for name, entry in _all().items() if fnmatchcase(name, pattern) and fnmatchcase(entry.family, family)]
 
 
@@ -124,9 +124,9 @@ def find(name: str) -> Entry:
 
 
 def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network") -> list[str]:
-    """Those of `names` that match one of the wildcard patterns, in their order.
+    """The `names` that match one of the wildcard patterns, in the order of `names`.
 
-    Raises `UnknownNameError` with the nearest names for a pattern that nothing matches.
+    Raises `UnknownNameError` with the nearest names for a pattern that matches nothing.
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -138,19 +138,19 @@ def matching(patterns: Iterable[str], names: Sequence[str], kind: str = "network
 
 @dataclass(frozen=True)
 class Drawing:
-    """A network with its classes, channels and options, but without an image size."""
+    """A network with its classes, channels and options chosen, but not its image size."""
 
     title: str
     channels: int
     function: Callable[[Tensor], Heads]
 
     def on(self, height: int, width: int, *, distinct_blocks: bool = False) -> Graph:
-        """Its graph. Raises `ShapeError` for an image size that it cannot take."""
+        """Its graph. Raises `ShapeError` for an image size that the network cannot take."""
         return trace(self.title, (self.channels, height, width), self.function, distinct_blocks=distinct_blocks)
 
 
 def drawing(name: str, *, num_classes: int | None = None, in_channels: int | None = None, **options: Any) -> Drawing:
-    """The network before its image; what is left out is the paper's own. Raises as `architecture` does."""
+    """The network without an image size; the paper's values are the defaults. Raises as `architecture` does."""
     entry = find(name)
     chosen = _chosen(entry, options)
     title = f"{name}({', '.join(f'{key}={value}' for key, value in chosen.items())})" if chosen else name
@@ -172,12 +172,12 @@ def architecture(
     distinct_blocks: bool = False,
     **options: Any,
 ) -> Graph:
-    """The graph of a network; what is left out is the paper's own. `image_size` is pixels, or `(H, W)`.
+    """The graph of a network; the paper's values are the defaults. `image_size` is pixels, or `(H, W)`.
 
-    `distinct_blocks` leaves out every block that one before it equals, as `trace` says.
+    `distinct_blocks` drops every block identical to an earlier one, as in `trace`.
 
-    Raises `UnknownNameError` for a name or an option that is not there, and `ShapeError` for an image size
-    that the network cannot take, with the smallest that it can.
+    Raises `UnknownNameError` for an unknown name or option. Raises `ShapeError` for an image size that the network
+    cannot take, and says which is the smallest that it can.
     """
     network = drawing(name, num_classes=num_classes, in_channels=in_channels, **options)
     native = find(name).input_shape[1:]
@@ -197,7 +197,7 @@ def architecture(
 
 
 def _whole(name: str, what: str, value: Any) -> int:
-    """A whole number of at least 1; NumPy's will do."""
+    """A whole number of at least 1; NumPy integers are accepted."""
     try:
         number = 0 if isinstance(value, bool) else index(value)
     except TypeError:
@@ -208,7 +208,7 @@ def _whole(name: str, what: str, value: Any) -> int:
 
 
 def _chosen(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are not at their defaults, in the network's order: equal choices make equal names and graphs."""
+    """The options that differ from their defaults, in the network's order: equal choices give equal graphs."""
     defaults = entry.options
     for option in given:
         if option not in defaults:
@@ -219,22 +219,22 @@ def _chosen(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(name: str, option: str, value: Any, default: Any) -> Any:
-    """An option's value in its default's type: a whole number will do for a float, but nan and infinity will not."""
+    """An option's value in its default's type. Whole numbers are accepted for floats; nan and infinity are not."""
     kind = type(default)
     accepted: Any = Real if kind is float else kind
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted):
         raise UnknownNameError(f"{name} takes a {kind.__name__} for {option}, as {default}, not {value!r}")
     if kind is str:
         return _SYNONYMS.get(value, value)
-    if not abs(value) <= float_info.max:  # which nan is not either
+    if not abs(value) <= float_info.max:  # nan is refused too: it compares as false
         raise UnknownNameError(f"{name} takes a finite number for {option}, as {default}, not {value}")
     return kind(value)
 
 
 def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) -> int:
-    """The least square size for which `build(size)` works out.
+    """The smallest square size for which `build(size)` works.
 
-    Sizes that work may have others between them (TResNet takes multiples of 4), but no more than `gap` in a row.
+    Sizes that work may have gaps between them (TResNet takes multiples of 4), but no gap is longer than `gap`.
     """
 
     def works(size: int) -> bool:
@@ -257,7 +257,7 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 
 
 def resolve(model: str | Graph, **options: Any) -> Graph:
-    """What builders and commands accept: a graph, a `.json` file of one, or an architecture's name and options."""
+    """The graph for `model`: a graph, a `.json` file of one, or an architecture's name with its options."""
     if isinstance(model, str) and model.endswith(".json"):
         if is_absent(model):
             raise UnknownNameError(f"no file {model}")

@@ -1,4 +1,4 @@
-"""Graphs from JSON. Another schema is refused, and so is an op or an attribute that is not known."""
+"""Reads graphs from JSON. Other schemas and unknown ops or attributes are refused."""
 
 import json
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from netspec.ops import VOCABULARY, Op
 
 
 def from_json(text: str | bytes, source: str = "the text") -> Graph:
-    """Read what `Graph.to_json` wrote. Raises `GraphError`, which names `source`, for anything else."""
+    """Read the output of `Graph.to_json`. For anything else raises `GraphError`, which names `source`."""
     try:
         data = json.loads(text)
-    except (ValueError, RecursionError) as error:  # also bytes that are no text, and lists in lists without end
+    except (ValueError, RecursionError) as error:  # also for bytes that are not text, and for lists nested too deeply
         raise GraphError(f"{source} is not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
@@ -35,7 +35,7 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
 
 
 def read_op(node: Mapping[str, Any]) -> Op:
-    """The op of a node in JSON, of its `name`, `op` and `attributes`. Raises `GraphError` for one that is not known."""
+    """The op of a JSON node, from its `name`, `op` and `attributes`. Raises `GraphError` for an unknown op."""
     kind = VOCABULARY.get(node["op"])
     if kind is None:
         raise GraphError(f"'{node['name']}' is a '{node['op']}', which is no op of schema {SCHEMA}")
@@ -52,7 +52,7 @@ def read_op(node: Mapping[str, Any]) -> Op:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value of JSON is one of an attribute's type: a list for a tuple, and a whole number for a float too."""
+    """Whether a JSON value fits an attribute's type: tuples are lists, and a whole number is a float too."""
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))

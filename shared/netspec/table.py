@@ -1,4 +1,4 @@
-"""The zoo as a table for people and as JSON, and how every table is printed: names are never broken."""
+"""The zoo as a table and as JSON, and the printing of every table. Names are never broken."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from netspec.graph import Graph
 from netspec.labels import size_of
 from netspec.registry import Entry
 
-COLUMNS = {  # of the list: what a row has, and what it is called
+COLUMNS = {  # of the list: keys of a row, and their titles
     "name": "network",
     "family": "family",
     "origin": "origin",
@@ -22,15 +22,15 @@ COLUMNS = {  # of the list: what a row has, and what it is called
     "macs": "MACs",
 }
 NUMBERS = ("classes", "trainable", "total", "macs")
-NARROW = {"family", "paper", "classes"}  # columns that a terminal without room for all of them does without
+NARROW = {"family", "paper", "classes"}  # columns left out on a narrow terminal
 COUNTS = "total: trainable and running statistics. MACs: multiply-adds for one image."
-UNBROKEN = "\xa0"  # a space at which no line ends
+UNBROKEN = "\xa0"  # a space where lines do not break
 Entries = Sequence[tuple[Entry, Graph]]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A title; whether numbers stand below it, and whether its text may be wrapped. The first column is of names."""
+    """A title; whether the column holds numbers, and whether its text may wrap. The first column holds names."""
 
     title: str
     number: bool = False
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, the name first; how they are shown, as `rich` has it; and whether a group of rows ends here."""
+    """Cells, the name first; their `rich` style; and whether a group of rows ends here."""
 
     cells: Sequence[str]
     style: str = ""
@@ -47,7 +47,7 @@ class Row:
 
 
 def rows(entries: Entries) -> list[dict[str, Any]]:
-    """One mapping a network: name, family, origin, paper, input, classes, trainable, total, macs."""
+    """One mapping per network: name, family, origin, paper, input, classes, trainable, total, macs."""
     return [
         {
             "name": entry.name,
@@ -69,9 +69,9 @@ def as_json(entries: Entries) -> str:
 
 
 def print_zoo(entries: Entries, *, origin_rows: bool = False) -> None:
-    """Every network with its native input and counts, for one image of that size; `origin_rows` takes a column more.
+    """Print every network with its native input size and the counts at that size; `origin_rows` adds a column.
 
-    A narrow terminal gets no family, paper and classes and, beside the origins, no input and MACs.
+    A narrow terminal gets no family, paper and classes; with `origin_rows` it also gets no input and MACs.
     """
     left_out = set() if origin_rows else {"origin"}
     every = [key for key in COLUMNS if key not in left_out]
@@ -89,7 +89,7 @@ def print_zoo(entries: Entries, *, origin_rows: bool = False) -> None:
 
 
 def console() -> Any:
-    """Where tables go: as wide as the terminal, and as wide as they need in a pipe."""
+    """The console for tables: as wide as the terminal, or unlimited in a pipe."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -97,7 +97,7 @@ def console() -> Any:
 
 
 def print_table(*forms: tuple[Sequence[Column], Sequence[Row]], title: str = "", caption: str = "") -> None:
-    """The first of `forms` that the terminal has room for; where it has for none, the last as a list.
+    """Print the first of `forms` that fits the terminal; if none fits, print the last as a list.
 
     Names and numbers are never broken.
     """
@@ -128,7 +128,7 @@ def _table(columns: Sequence[Column], lines: Sequence[Row]) -> Any:
 
 
 def _listed(columns: Sequence[Column], lines: Iterable[Row], width: int) -> Iterator[Any]:
-    """The name of each row on a line of its own, and below it the other cells, each number with its title."""
+    """The name of each row on its own line, followed by its other cells, each number with its title."""
     from rich.text import Text
 
     for line in lines:

@@ -1,4 +1,4 @@
-"""Files of tensors, whoever wrote them: safetensors, and state dicts of PyTorch."""
+"""Reads files of tensors from any program: safetensors files and PyTorch state dicts."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from diptych.errors import WeightsError
 from netspec.torch_file import read_state_dict
 
 ZIP = b"PK\x03\x04"
-OTHERS = {  # how other files begin
+OTHERS = {  # the first bytes of other formats
     b"\x89HDF": "is an HDF5 file: load it in Keras, and save the weights with keras_impl.save_weights",
     b"\x80\x02\x8a\x0a": "is in the format of PyTorch before 1.6: load it there and save its state_dict anew",
 }
@@ -24,9 +24,9 @@ OTHERS = {  # how other files begin
 
 @dataclass(frozen=True)
 class TensorFile:
-    """The tensors by name, the dtype that each has in the file, and the file's metadata.
+    """The tensors by name, the dtype of each in the file, and the file's metadata.
 
-    Arrays have NumPy's own dtypes; one of bfloat16 comes as the float32 of the same values.
+    Arrays have NumPy's own dtypes; bfloat16 tensors become float32 with the same values.
     """
 
     tensors: Mapping[str, np.ndarray]
@@ -35,14 +35,14 @@ class TensorFile:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> TensorFile:
-    """Read a file by what it begins with, not by its name. Raises `WeightsError` for what cannot be read."""
+    """Read a file; its first bytes, not its name, decide the format. Raises `WeightsError` if it cannot be read."""
     path = os.fspath(path)
     try:
         begin = _beginning(path)
         found, metadata = (read_state_dict(path), {}) if begin == ZIP else _safetensors(path)
     except WeightsError:
         raise
-    except Exception as error:  # a file can be damaged in any way, and its libraries raise what they like
+    except Exception as error:  # damaged files make the libraries raise all kinds of exceptions
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
         raise WeightsError(f"cannot read weights from {path}: {reason}") from None
     tensors = {
@@ -53,7 +53,7 @@ def read_tensors(path: str | os.PathLike[str]) -> TensorFile:
 
 
 def _beginning(path: str) -> bytes:
-    """The first four bytes of a file that is one: a pipe would keep its reader waiting."""
+    """The first four bytes of a regular file. Others are refused: reading a pipe would wait forever."""
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise WeightsError(f"cannot read weights from {path}: it is a folder")
@@ -85,7 +85,7 @@ DTYPES |= {f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U
 
 
 def _bits(path: str, name: str) -> np.ndarray:
-    """A tensor of 16 bits a number, as it lies in a file that safetensors has found to be whole."""
+    """A tensor of 16-bit numbers, read directly from a file that safetensors has checked."""
     header, size = read_header(path)
     entry = header[name]
     begin, end = entry["data_offsets"]
@@ -93,14 +93,14 @@ def _bits(path: str, name: str) -> np.ndarray:
 
 
 def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, Any]], int]:
-    """A safetensors file's header and its size in bytes; the tensors follow."""
+    """The header of a safetensors file and its size in bytes; the tensors come after it."""
     with open(path, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         return json.loads(file.read(size)), size
 
 
 def sort_metadata(path: str | os.PathLike[str]) -> None:
-    """Put the metadata's keys in order: safetensors leaves them in that of a hash table, another in every process."""
+    """Sort the metadata's keys: safetensors writes them in hash-table order, which differs between processes."""
     header, size = read_header(path)
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
-"""The tensors of a state dict that PyTorch saved, without PyTorch and without running anything.
+"""Reads the tensors of a saved PyTorch state dict, without PyTorch and without running anything.
 
-`torch.save` writes a zip archive: `data.pkl`, a pickle that says which tensor is which part of which storage, and
-one raw entry a storage. What the pickle says of other classes and functions stays a name.
+`torch.save` writes a zip archive: a pickle `data.pkl` that says which part of which storage each tensor is, and one raw
+entry per storage. Other classes and functions in the pickle stay names.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from diptych.errors import WeightsError
 from netspec.pickled import Named, PickleError, Unpickler
 
-LARGEST_PICKLE = 64 * 2**20  # bytes; that of a thousand tensors has about a hundred thousand
+LARGEST_PICKLE = 64 * 2**20  # bytes; the pickle of a thousand tensors has about a hundred thousand
 DTYPES = {
     "FloatStorage": "float32",
     "DoubleStorage": "float64",
@@ -28,7 +28,7 @@ DTYPES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-STATES = ("state_dict", "model_state_dict", "model")  # what checkpoints call the network's part
+STATES = ("state_dict", "model_state_dict", "model")  # names of the network's part in checkpoints
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class View:
-    """A tensor: part of a storage."""
+    """A tensor, as part of a storage."""
 
     storage: Storage
     offset: int
@@ -49,9 +49,9 @@ class View:
 
 
 def read_state_dict(path: str) -> dict[str, tuple[str, np.ndarray]]:
-    """Every tensor by its name, with the name of its dtype; bfloat16 comes as its bits, uint16.
+    """Every tensor by name, with the name of its dtype; bfloat16 is returned as raw bits, uint16.
 
-    Raises `WeightsError` for what holds no state dict, and anything at all for a damaged archive.
+    Raises `WeightsError` for a file without a state dict. A damaged archive may raise any exception.
     """
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
@@ -67,14 +67,14 @@ def read_state_dict(path: str) -> dict[str, tuple[str, np.ndarray]]:
             raise WeightsError(f"{path} lists more than the tensors of any network")
         state = _state(unpickled(archive.read(f"{top}data.pkl")), path)
         big = f"{top}byteorder" in entries and archive.read(f"{top}byteorder") == b"big"
-        if sum(math.prod(view.shape) for view in state.values()) > size:  # a number has a byte at least
+        if sum(math.prod(view.shape) for view in state.values()) > size:  # a number has at least one byte
             raise WeightsError(f"{path} is damaged: its tensors are larger than the file")
         stored = {key: archive.read(f"{top}data/{key}") for key in {view.storage.key for view in state.values()}}
         return {name: (view.storage.dtype, _array(view, stored[view.storage.key], big)) for name, view in state.items()}
 
 
 def _state(value: Any, path: str) -> dict[str, View]:
-    """The state dict that a file holds, or a checkpoint in it."""
+    """The state dict in a file, directly or inside a checkpoint."""
     if isinstance(value, Named):
         raise WeightsError(f"{path} holds a Python object ({value.name!r}), not a state dict: save model.state_dict()")
     for key in STATES:
@@ -98,11 +98,11 @@ def _array(view: View, stored: bytes, big: bool) -> np.ndarray:
         raise ValueError("a tensor reaches beyond its storage")
     strides = tuple(stride * kind.itemsize for stride in view.strides)
     array = np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
-    return np.array(array, kind)  # a copy, which its owner may write to
+    return np.array(array, kind)  # a copy, so that the caller may write to it
 
 
 def unpickled(data: bytes) -> Any:
-    """The value of a pickle, where all but numbers, texts, tuples, lists, dictionaries and tensors stays a name."""
+    """The value of a pickle. All but numbers, texts, tuples, lists, dictionaries and tensors stay names."""
     return _Unpickler().read(data)
 
 
@@ -118,7 +118,7 @@ class _Unpickler(Unpickler):
         return Named(name)
 
     def set_state(self, value: Any, state: Any) -> None:
-        """A checkpoint's other objects, and a state dict's own metadata: neither is looked at."""
+        """Ignore the state of a checkpoint's other objects, and the metadata of a state dict."""
 
     def stored(self, entry: Any) -> Storage:
         match entry:

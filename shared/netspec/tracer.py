@@ -1,4 +1,4 @@
-"""Records a graph while an author's function runs on tensors whose shapes are known."""
+"""Records a graph while an author's function runs on tensors of known shapes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,9 +38,9 @@ Heads = Tensor | Mapping[Tensor, float]
 
 
 class Tracer:
-    """Nodes and block calls so far, and the scope that names are put under.
+    """The nodes and block calls so far, and the scope that names are put under.
 
-    Where only `distinct_blocks` are wanted, a block that draws what one before it drew is taken back.
+    With `distinct_blocks`, a block identical to an earlier one is dropped.
     """
 
     def __init__(self, name: str, input_shape: Shape, *, distinct_blocks: bool = False) -> None:
@@ -53,7 +53,7 @@ class Tracer:
         self.drawn: set[Structure] = set()
 
     def emit(self, op: Op, *inputs: Tensor, name: str | None = None) -> Tensor:
-        """Append a node. An op with weights must be given a name; another is named after its input and kind."""
+        """Append a node. An op with weights needs a `name`; without one, a node is named after its input and kind."""
         shapes = [x.shape for x in inputs]
         path = self._path(name) if name else self._default_path(op, inputs[0])
         try:
@@ -69,7 +69,7 @@ class Tracer:
         return f"{self.scope}.{name}" if self.scope else name
 
     def _default_path(self, op: Op, x: Tensor) -> str:
-        """`<input>.<label>` where the input lies in the present scope, else the scope's own `<label>`."""
+        """`<input>.<label>` if the input is in the current scope, else `<label>` in that scope."""
         prefix = f"{self.scope}." if self.scope else ""
         if x.name == IMAGE or not x.name.startswith(prefix):
             return prefix + op.label
@@ -77,7 +77,7 @@ class Tracer:
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
-        """Put the names of what is emitted meanwhile under `name`."""
+        """Put the names of nodes emitted meanwhile under `name`."""
         outer, self.scope = self.scope, self._path(name)
         try:
             yield
@@ -85,7 +85,7 @@ class Tracer:
             self.scope = outer
 
     def structure(self, start: int) -> Structure:
-        """What was drawn from the node `start` on, in the present scope."""
+        """The structure of the nodes from number `start` on, relative to the current scope."""
         return structure(self.nodes[start:], self.scope)
 
 
@@ -94,8 +94,8 @@ def trace(
 ) -> Graph:
     """The graph that `function` draws when it is called with the image.
 
-    With `distinct_blocks`, a `@block` that draws what one before it drew, but for a survival probability, is
-    left out: the rest is the network with the fewest repeats that keep every distinct block.
+    With `distinct_blocks`, a `@block` identical to an earlier one is left out; survival probabilities are not compared.
+    What remains is the network with the fewest repeats that keep every distinct block.
     """
     tracer = Tracer(name, input_shape, distinct_blocks=distinct_blocks)
     heads = function(Tensor(IMAGE, input_shape, tracer))
@@ -106,7 +106,7 @@ def trace(
 
 
 def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function on a tensor whose nodes go under the `name` it is called with, and whose calls are remembered."""
+    """Put the nodes of `function` under the `name` it is called with, and record each call."""
     parameters = list(signature(function).parameters)
 
     @wraps(function)
@@ -118,7 +118,7 @@ def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             y = function(x, *args, **kwargs)
             drawn = tuple(node.name for node in tracer.nodes[nodes:])
             tracer.blocks.insert(blocks, BlockCall(function.__name__, tracer.scope, given, drawn))
-            if tracer.distinct_blocks and outermost and len(x.shape) == len(y.shape):  # `x` can stand for `y`
+            if tracer.distinct_blocks and outermost and len(x.shape) == len(y.shape):  # `x` can replace `y`
                 structure = tracer.structure(nodes)
                 if structure in tracer.drawn:
                     del tracer.nodes[nodes:], tracer.blocks[blocks:]

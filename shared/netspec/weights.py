@@ -1,8 +1,8 @@
-"""Canonical weights: one safetensors file, canonical names, PyTorch layouts, float32.
+"""Canonical weights: one safetensors file with canonical names, PyTorch layouts and float32 values.
 
-The file's metadata hold the digest of the graph that the weights belong to, a hash of the values and, where the
-network has auxiliary heads, the names of the tensors that only these need. Files of others are taken when their
-tensors have the right names and shapes.
+The file's metadata hold the digest of the graph, a hash of the values and, if the network has auxiliary heads, the
+names of the tensors that only those heads need. Files from other programs are accepted if their tensors have the right
+names and shapes.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ from netspec.ops import Conv, Linear
 from netspec.tensor_file import TensorFile, read_tensors, sort_metadata
 
 FORMAT = "diptych weights 1"
-WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put into names
-COUNTERS = ("num_batches_tracked", "n_averaged")  # of PyTorch's batch norms and averages: no weights
+WRAPPERS = ("module", "_orig_mod")  # added to names by DataParallel and torch.compile
+COUNTERS = ("num_batches_tracked", "n_averaged")  # of PyTorch's batch norms and averages; not weights
 T = TypeVar("T")
 Notice = Callable[[str], None]
 
@@ -40,7 +40,7 @@ def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def auxiliary(graph: Graph) -> list[str]:
-    """Names of the tensors that the logits do not need: those of auxiliary heads."""
+    """Names of the tensors that the logits do not need: those of the auxiliary heads."""
     needed = graph.ancestors(graph.outputs[:1])
     return [name for name in graph.params if name.rpartition(".")[0] not in needed]
 
@@ -74,9 +74,9 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str) -> None:
 
 
 def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
-    """The tensors without what wrappers put into their names, and without PyTorch's counters.
+    """The tensors under canonical names: without the additions of wrappers, and without PyTorch's counters.
 
-    Raises `WeightsError` when two then have one name.
+    Raises `WeightsError` if two tensors then have the same name.
     """
     found: dict[str, T] = {}
     for name, tensor in tensors.items():
@@ -94,7 +94,7 @@ def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict
 
 
 def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Write float32 tensors, whole or not at all; equal weights make files that are equal byte for byte."""
+    """Write float32 tensors, the whole file or nothing. Equal weights give byte-identical files."""
     check_weights(graph, weights)
     tensors = {name: np.ascontiguousarray(weights[name], np.float32) for name in graph.params}
     metadata = {
@@ -108,35 +108,35 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
     with written_whole(path) as temporary:
         try:
             save_file(tensors, temporary, metadata)
-        except SafetensorError as error:  # what it makes of a full disk
+        except SafetensorError as error:  # raised for a full disk
             raise StorageError(f"{path} cannot be written: {error}") from None
         sort_metadata(temporary)
 
 
 def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None, seed: int) -> Weights:
-    """What builders accept: canonical arrays, a file of them, or nothing for the initial ones of `seed`."""
+    """The weights for a builder: canonical arrays, a file of them, or for None the initial weights of `seed`."""
     if weights is None:
         return initial_weights(graph, seed)
     return dict(weights) if isinstance(weights, Mapping) else load_weights(graph, weights)
 
 
 def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice = warnings.warn) -> Weights:
-    """Read a file of this very network: float32 arrays by canonical name, in the graph's order.
+    """Read a weight file of exactly this network: float32 arrays by canonical name, in the graph's order.
 
-    It is Diptych's own, any other safetensors file, or a state dict of PyTorch (`.pt`, `.pth`), of which nothing is
-    run. Names there may have the prefixes of DataParallel and `torch.compile`; what is float16, bfloat16 or float64
-    is converted, and `notice` is told. A network without auxiliary heads takes the file of one that has them, and
-    lets their tensors go.
+    Accepted are Diptych's own files, other safetensors files, and state dicts of PyTorch (`.pt`, `.pth`); no code in
+    them is run. Names may have the prefixes of DataParallel and `torch.compile`. float16, bfloat16 and float64 are
+    converted to float32, and `notice` is called with a message. A network without auxiliary heads accepts Diptych's
+    file of one that has them, and drops their tensors.
 
-    Raises `WeightsError` when the file cannot be read, is damaged, or belongs to another network.
+    Raises `WeightsError` if the file cannot be read, is damaged, or belongs to another network.
     """
     return _taken(graph, read_tensors(path), str(path), notice)
 
 
 def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, notice: Notice) -> Weights:
-    """`load_weights`, also from a network with another number of classes: its heads are then left at `initial`.
+    """`load_weights`, but also from a network with another number of classes: the heads then keep `initial` values.
 
-    `notice` is told so. Raises `WeightsError` as `load_weights` does.
+    In that case `notice` is called with a message. Raises `WeightsError` as `load_weights` does.
     """
     file = read_tensors(path)
     tensors = canonical_names(graph, file.tensors, str(path))
@@ -154,7 +154,7 @@ def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, no
 
 
 def head_of(graph: Graph, output: str) -> list[str]:
-    """The nodes that give `output` its number of channels, back to the convolution or dense layer that sets it."""
+    """The nodes with weights from `output` back to the convolution or dense layer that sets its number of channels."""
     nodes = {node.name: node for node in graph}
     found, node = [], nodes[output]
     while not isinstance(node.op, Conv | Linear):
@@ -205,7 +205,7 @@ def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
         other = metadata.get("architecture")
         if other != graph.name:
             raise WeightsError(f"{path} holds weights of {other}, not of {graph.name}")
-        check_weights(graph, kept, path)  # with other classes or channels a tensor's shape says so
+        check_weights(graph, kept, path)  # names the tensor if classes or channels differ
         raise WeightsError(f"{path} holds weights of another network named {other}")
     check_weights(graph, kept, path)
     for name, dtype in file.dtypes.items():
