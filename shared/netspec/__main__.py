@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def read(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line. Raises `UnknownNameError` for what is not understood or would have no effect."""
+    """Parse the command line. Raises `UsageError` for what is not understood or would have no effect."""
     reader = parser()
     options = reader.parse_args(argv)
     filters = options.patterns or None, options.family, options.size, options.origin

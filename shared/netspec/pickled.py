@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-MAX_OPERATIONS = 2_000_000  # CIFAR-100's training file has 0.2 million, a state dict of a thousand tensors fewer
+MAX_OPERATIONS = 2_000_000  # CIFAR-100's training file has 0.2 million; a state dict of a thousand tensors has fewer
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class Unpickler:
-    """Reads one pickle of bytes, text, numbers, None, lists, tuples and dictionaries, and what its subclass makes."""
+    """Reads one pickle of bytes, text, numbers, None, lists, tuples, dictionaries and what a subclass makes."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []

@@ -1,4 +1,4 @@
-"""A picture of a network: its blocks in a column, and beside it each distinct block opened."""
+"""A picture of a network: its blocks in a column, and beside them each distinct block opened."""
 
 from netspec.diagram.svg import as_svg
 

@@ -1,8 +1,8 @@
-"""Where boxes and lines go: chains of boxes become straight columns, branches stand side by side.
+"""Decides where boxes and lines go: chains of boxes become straight columns, with branches side by side.
 
-A graph is cut into chains, the longest first. Each is a column in which boxes and lines run straight down; an
-edge that belongs to no chain, as a shortcut, gets a narrow lane of its own. Columns that are not used at the
-same height share a place, and places are put in the order in which the fewest lines cross.
+A graph is cut into chains, the longest first. Each chain is a column in which boxes and lines run straight down. An
+edge outside every chain, such as a shortcut, gets its own narrow lane. Columns that are not used at the same height
+share a place. Places are ordered so that the fewest lines cross.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from itertools import combinations, pairwise
 
 from netspec.diagram.outline import Box
 
-LARGE = 500  # boxes from which on places stay in the order of the chains: trying others takes the square of them
+LARGE = 500  # from this many boxes on, places keep the order of the chains: trying others takes quadratic time
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A line from box to box, straight down at `place` but for what leads it there at both ends."""
+    """A line from box to box. It runs straight down at `place`; its ends may lead sideways to the boxes."""
 
     source: str
     target: str
@@ -26,7 +26,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Rank (from the top) and place (from the left) of every box, and the lines between them."""
+    """Rank (from the top) and place (from the left) of every box, and the lines between boxes."""
 
     boxes: dict[str, Box]
     ranks: dict[str, int]
@@ -35,7 +35,7 @@ class Arrangement:
 
     @cached_property
     def spans(self) -> dict[str, tuple[int, int]]:
-        """First and last place that a box covers: inputs and joins reach as far as the lines that they meet."""
+        """The first and last place that a box covers: inputs and joins stretch to the lines that they meet."""
         spans = {}
         for name, box in self.boxes.items():
             met = [self.places[name]]
@@ -46,14 +46,14 @@ class Arrangement:
         return spans
 
     def moved(self, order: Sequence[int]) -> "Arrangement":
-        """With the old place `order[i]` at place `i`."""
+        """The arrangement with the old place `order[i]` at place `i`."""
         new = {old: place for place, old in enumerate(order)}
         places = {name: new[place] for name, place in self.places.items()}
         return Arrangement(self.boxes, self.ranks, places, [Edge(e.source, e.target, new[e.place]) for e in self.edges])
 
     @property
     def clutter(self) -> float:
-        """Boxes in the way of others, then lines that cross, then the length of what leads lines to their place."""
+        """A cost: mostly boxes in the way of others, then crossing lines, then the length of sideways lines."""
         covered = crossed = 0
         for name, (first, last) in self.spans.items():
             rank = self.ranks[name]
@@ -75,7 +75,7 @@ class Arrangement:
 
 
 def arrange(boxes: Sequence[Box]) -> Arrangement:
-    """Boxes stand in topological order, those without inputs first."""
+    """Arrange boxes that are in topological order, those without inputs first."""
     ranks: dict[str, int] = {}
     for box in boxes:
         ranks[box.name] = max((ranks[source] + 1 for source in box.inputs), default=0)
@@ -85,7 +85,7 @@ def arrange(boxes: Sequence[Box]) -> Arrangement:
 
 
 def _chains(boxes: Sequence[Box]) -> list[list[str]]:
-    """Every box in one chain: the longest there is, then the longest of what is left, and so on."""
+    """Split the boxes into chains: the longest chain, then the longest chain of the rest, and so on."""
     left = {box.name: box for box in boxes}
     chains = []
     while left:
@@ -108,7 +108,7 @@ def _chains(boxes: Sequence[Box]) -> list[list[str]]:
 def _places(
     boxes: Sequence[Box], chains: list[list[str]], ranks: dict[str, int]
 ) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
-    """A place for every box and every edge. Lanes come behind columns, and share places with lanes only."""
+    """A place for every box and every edge. Lanes come after columns, and share places only with lanes."""
     readers: dict[str, list[str]] = {}
     for box in boxes:
         for source in box.inputs:
@@ -133,7 +133,7 @@ def _places(
 
 
 def _free(columns: list[list[tuple[int, int]]], first: int, top: int, bottom: int) -> int:
-    """The first place from `first` on that nobody uses between the two ranks; it is used from now on."""
+    """The first place from `first` on that is unused between the two ranks; marks it as used."""
     frees = (all(bottom <= start or end <= top for start, end in column) for column in columns[first:])
     place = next((place for place, free in enumerate(frees, first) if free), len(columns))
     if place == len(columns):
@@ -143,7 +143,7 @@ def _free(columns: list[list[tuple[int, int]]], first: int, top: int, bottom: in
 
 
 def _untangled(arrangement: Arrangement) -> Arrangement:
-    """Move one place at a time for as long as that takes clutter away."""
+    """Move one place at a time, as long as that reduces clutter."""
     count = 1 + max([*arrangement.places.values(), *(edge.place for edge in arrangement.edges)], default=0)
     if count == 1 or len(arrangement.boxes) > LARGE:
         return arrangement

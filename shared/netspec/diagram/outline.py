@@ -1,7 +1,7 @@
 """What a picture shows: boxes for layers and blocks, repeats folded, and each distinct block opened once.
 
-A layer is one box with the norm and the activation behind it. Blocks are repeats of one another if they draw
-the same structure; blocks that differ only in numbers of channels share an opened drawing, a `Panel`.
+A layer is one box, together with the norm and the activation after it. Blocks are repeats of one another if they draw
+the same structure. Blocks that differ only in numbers of channels share one opened drawing, a `Panel`.
 """
 
 import re
@@ -38,15 +38,15 @@ KINDS = {
     "join": (Add, Concat, Mul),
 }
 TIMES = "\N{MULTIPLICATION SIGN}"
-FEW = 6  # so many blocks that look alike are drawn one below the other; more are folded
-SHOWN = 4  # so many different numbers are listed; of more the first and the last
+FEW = 6  # up to this many blocks that look alike are drawn one below the other; more are folded
+SHOWN = 4  # up to this many different numbers are listed; beyond, only the first and the last
 
 
 @dataclass(frozen=True)
 class Box:
-    """A layer or, with a `panel`, a closed block. `inputs` name boxes, or nodes outside of what is drawn.
+    """A layer, or a closed block if `panel` is set. `inputs` name boxes, or nodes outside the drawing.
 
-    `words` have a `{}` for each of the channel `numbers`.
+    `words` have a `{}` for each number of channels in `numbers`.
     """
 
     name: str
@@ -58,17 +58,17 @@ class Box:
     panel: int | None = None
     structure: Structure = field(default=(), repr=False)
     repeats: int = 1
-    last: str = ""  # name of the last one of the repeats
+    last: str = ""  # name of the last repeat
 
     @property
     def text(self) -> str:
-        """The words with the numbers, and a multiplication sign between sizes."""
+        """The words with the numbers filled in, and a multiplication sign between sizes."""
         return re.sub(r"(?<=\d)x(?=\d)", TIMES, self.words.format(*self.numbers))
 
 
 @dataclass
 class Panel:
-    """A distinct block: for each use its scope, its boxes, and the shapes that it reads."""
+    """A distinct block: for each use, its scope, its boxes, and the shapes that it reads."""
 
     function: str
     uses: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Panel:
 
     @property
     def boxes(self) -> list[Box]:
-        """The boxes of the first use, with the numbers of all."""
+        """The boxes of the first use, with the numbers of all uses."""
         return [
             replace(
                 same[0],
@@ -89,12 +89,12 @@ class Panel:
 
     @property
     def shapes(self) -> list[str]:
-        """What is read from outside, input by input."""
+        """The shapes read from outside, input by input."""
         return [_listed(shapes) for shapes in zip(*self.reads, strict=True)]
 
 
 def outside_of(boxes: Sequence[Box]) -> list[str]:
-    """What the boxes read that is none of them, in order of reading."""
+    """The names that the boxes read but that are not among them, in order of reading."""
     names = {box.name for box in boxes}
     return list(dict.fromkeys(source for box in boxes for source in box.inputs if source not in names))
 
@@ -109,7 +109,7 @@ def outline(graph: Graph) -> tuple[list[Box], list[Panel]]:
 
 
 def _in_order_of_use(boxes: list[Box], panels: list[Panel]) -> tuple[list[Box], list[Panel]]:
-    """Renumber the panels: those of the network from top to bottom, then those of blocks within blocks."""
+    """Renumber the panels: first those in the network from top to bottom, then those inside blocks."""
     order: dict[int, int] = {}
     waiting = list(boxes)
     while waiting:
@@ -131,7 +131,7 @@ def shape_of(shape: Shape) -> str:
 
 
 class _Reader:
-    """Turns nodes into boxes, and gathers the panels of the blocks among them."""
+    """Turns nodes into boxes, and collects the panels of their blocks."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -139,7 +139,7 @@ class _Reader:
         self.panels: dict[object, Panel] = {}
 
     def boxes(self, nodes: Sequence[Node], calls: Sequence[BlockCall]) -> list[Box]:
-        """Boxes of these nodes in order, with the blocks called among them closed."""
+        """The boxes of these nodes in order; blocks called among them are closed."""
         owners = {name: call for call in outermost(calls) for name in call.nodes}
         homes = self._homes(nodes, owners)
         members: dict[str, list[Node]] = {}
@@ -148,7 +148,7 @@ class _Reader:
         return [self._box(home, group, owners.get(group[0].name), calls, homes) for home, group in members.items()]
 
     def _homes(self, nodes: Sequence[Node], owners: dict[str, BlockCall]) -> dict[str, str]:
-        """The box that each node is part of: its block, the layer in front of it, or one of its own."""
+        """The box that each node belongs to: its block, the layer before it, or its own box."""
         homes: dict[str, str] = {}
         for node in nodes:
             source = node.inputs[0]
@@ -180,7 +180,7 @@ class _Reader:
         return Box(name, kind, " · ".join(words for words, _ in wordings), shape, inputs, numbers)
 
     def _panel(self, call: BlockCall, boxes: list[Box]) -> int:
-        """The place of the panel that shows this call, a new one if none does yet."""
+        """The number of the panel that shows this call; adds a panel if there is none yet."""
         outside = outside_of(boxes)
         places = {name: place for place, name in enumerate([*outside, *(box.name for box in boxes)])}
         key = (
@@ -195,13 +195,13 @@ class _Reader:
 
 
 def _listed(values: Sequence[str]) -> str:
-    """The different values in order of use, or of many the first and the last."""
+    """The different values in order of use; only the first and the last if there are many."""
     different = list(dict.fromkeys(values))
     return " | ".join(different) if len(different) <= SHOWN else f"{different[0]} ... {different[-1]}"
 
 
 def _fold(boxes: Sequence[Box], alike: Callable[[Box, Box], bool], least: int) -> list[Box]:
-    """Blocks one behind the other that are alike as one box, from `least` of them on."""
+    """Fold each run of at least `least` consecutive alike blocks into one box."""
     readers = Counter(source for box in boxes for source in box.inputs)
     runs: list[list[Box]] = []
     for box in boxes:

@@ -1,4 +1,4 @@
-"""From ranks and places to points: where the rectangles and lines of an arrangement lie on the page."""
+"""Turns ranks and places into points: where rectangles and lines are on the page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from netspec.diagram.arrange import Arrangement, Edge, arrange
 from netspec.diagram.outline import TIMES, Box
 
-HEIGHT, GAP, LEVEL = 24.0, 16.0, 6.0  # of a box, between two of them, and between lines that cross the same gap
+HEIGHT, GAP, LEVEL = 24.0, 16.0, 6.0  # of a box, between two boxes, and between lines that cross the same gap
 COLUMN_GAP, LANE, PAD = 22.0, 16.0, 9.0  # between columns, of a column without boxes, around a label
 
 Point = tuple[float, float]
@@ -14,7 +14,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A box at its place, `x` and `y` the upper left corner."""
+    """A box on the page; `x` and `y` are its upper left corner."""
 
     box: Box
     x: float
@@ -24,7 +24,7 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Rectangles and lines, from (0, 0) to (`width`, `height`), and the boxes from which nothing leads on."""
+    """Rectangles and lines, from (0, 0) to (`width`, `height`), and the boxes that nothing reads."""
 
     rectangles: list[Rectangle]
     lines: list[list[Point]]
@@ -34,13 +34,13 @@ class Drawing:
 
 
 def width_of(text: str, size: float = 12.0) -> float:
-    """How wide a text is in a wide sans-serif, DejaVu Sans: in others it is narrower."""
+    """The width of a text in DejaVu Sans, a wide sans-serif font; most other fonts are narrower."""
     narrow, wide = sum(c in " il.,|:()/-·" for c in text), sum(c in f"mw{TIMES}" or c.isupper() for c in text)
     return size * (0.37 * narrow + 0.8 * wide + 0.62 * (len(text) - narrow - wide))
 
 
 def place(boxes: Sequence[Box], needs: Callable[[Box], float]) -> Drawing:
-    """Boxes in topological order, drawn; `needs` is the width of what a box says."""
+    """Draw boxes that are in topological order; `needs` returns the width of a box's text."""
     plan = arrange(boxes)
     xs, widths = _columns(plan, needs)
     tops, bottom = _rows(plan)
@@ -76,13 +76,13 @@ def _columns(plan: Arrangement, needs: Callable[[Box], float]) -> tuple[list[flo
 
 
 def _turns(plan: Arrangement, edge: Edge) -> bool:
-    """Whether a line must be led sideways before it runs down."""
+    """Whether a line must go sideways before it runs down."""
     first, last = plan.spans[edge.source]
     return not first <= edge.place <= last
 
 
 def _levels(plan: Arrangement) -> dict[str, int]:
-    """For each box whose lines turn, which of the parallel levels below its rank they turn at."""
+    """For each box with turning lines, the level below its rank at which they turn."""
     levels: dict[str, int] = {}
     used: dict[int, int] = {}
     for edge in plan.edges:
@@ -94,7 +94,7 @@ def _levels(plan: Arrangement) -> dict[str, int]:
 
 
 def _rows(plan: Arrangement) -> tuple[list[float], float]:
-    """The upper edge of each rank, and the lower edge of the last."""
+    """The upper edge of each rank, and the lower edge of the last rank."""
     deepest = [0] * (1 + max(plan.ranks.values()))
     for name, level in _levels(plan).items():
         deepest[plan.ranks[name]] = max(deepest[plan.ranks[name]], level)

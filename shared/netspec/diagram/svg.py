@@ -1,4 +1,4 @@
-"""The picture as SVG: the network as a column on the left, the opened blocks beside it."""
+"""The picture as SVG: the network as a column on the left, the opened blocks to its right."""
 
 import re
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from netspec.diagram.outline import TIMES, Box, Panel, outline, outside_of, shap
 from netspec.diagram.place import HEIGHT, Drawing, place, width_of
 from netspec.graph import Graph
 
-MARGIN, HEAD, INSET, TAIL = 24.0, 46.0, 14.0, 18.0  # of the page; a panel's title, border and arrow at the end
-ASPECT = 1.6  # width over height that the panels aim at
+MARGIN, HEAD, INSET, TAIL = 24.0, 46.0, 14.0, 18.0  # of the page; of a panel: its title, border and final arrow
+ASPECT = 1.6  # target ratio of width to height of the page
 SMALL = 10.5
 FILLS = {"input": "#ffffff", "layer": "#e3ecf7", "pool": "#f6e3df", "join": "#fbf0d0", "other": "#eeeeee"}
 BLOCKS = ("#cfe8d5", "#e2d9f0", "#fde0c5", "#cde7ee", "#f6d5e3", "#e6e8c3", "#d6dcf5", "#e9d8c9")
@@ -27,7 +27,7 @@ text.small {{ font-size: {SMALL}px; fill: #556 }}
 
 
 def as_svg(graph: Graph) -> str:
-    """The blocks of a network, drawn: the same text for the same graph."""
+    """A drawing of a network's blocks. The same graph gives the same text."""
     boxes, panels = outline(graph)
     root = _page(graph.name)
     right, bottom = _heading(root, graph, panels)
@@ -48,7 +48,7 @@ def as_svg(graph: Graph) -> str:
 
 
 def _page(title: str) -> Tree.Element:
-    """An empty page with what every picture has: style, arrowhead, white ground."""
+    """An empty page with the common parts: style, arrowhead, white background."""
     root = Tree.Element("svg", xmlns="http://www.w3.org/2000/svg")
     _add(root, "title", title)
     _add(root, "style", STYLE)
@@ -65,7 +65,7 @@ def letter(panel: int) -> str:
 
 
 def _heading(root: Tree.Element, graph: Graph, panels: Sequence[Panel]) -> tuple[float, float]:
-    """Name and counts, and how to read numbers that differ from use to use. Returns where it ends."""
+    """Write name, counts and, if needed, how to read varying numbers. Returns the right and lower edges."""
     lines = [f"{graph.num_trainable:,} trainable parameters · {graph.macs:,} multiply-adds for one image"]
     numbers = " ".join(number for panel in panels for box in panel.boxes for number in box.numbers)
     if "|" in numbers or "..." in numbers:
@@ -77,7 +77,7 @@ def _heading(root: Tree.Element, graph: Graph, panels: Sequence[Panel]) -> tuple
 
 
 def _column(parent: Tree.Element, graph: Graph, boxes: list[Box]) -> tuple[float, float]:
-    """The network from the image down, with the names of its stages on the left. Returns width and height."""
+    """Draw the network from the image down, with stage names on the left. Returns width and height."""
     image = [Box(source, "input", source, shape_of(graph.inputs[source])) for source in outside_of(boxes)]
     drawing = place([*image, *boxes], lambda box: width_of(_caption(box)) + 14 + width_of(box.shape, SMALL))
     stages = list(_stages(boxes))
@@ -94,7 +94,7 @@ def _column(parent: Tree.Element, graph: Graph, boxes: list[Box]) -> tuple[float
 
 
 def _stages(boxes: Sequence[Box]) -> list[tuple[str, list[Box], bool]]:
-    """Names to write beside boxes that follow one another, and whether to frame them."""
+    """Names to write beside consecutive boxes, and whether to frame them."""
     found = []
     for (stage, block), group in groupby(boxes, lambda box: (stage_of(box.name), box.kind == "block")):
         members = list(group)
@@ -107,7 +107,7 @@ def _stages(boxes: Sequence[Box]) -> list[tuple[str, list[Box], bool]]:
 
 
 def _range(first: str, last: str) -> str:
-    """`inception_a1 ... 4` for the first and the last of some repeats."""
+    """`inception_a1 ... 4` for the first and the last name of some repeats."""
     number = re.search(r"\d*$", last)
     return f"{first} ... {number[0]}" if number and number[0] and last != first else first
 
@@ -141,9 +141,9 @@ def _uses(panel: Panel) -> str:
 
 
 def _packed(sizes: Sequence[tuple[float, float]], left: float, least: float) -> list[tuple[float, float]]:
-    """Upper left corners of panels in columns, top down and then to the right, on the most compact page.
+    """Upper left corners of panels in columns, top down and then to the right, for the most compact page.
 
-    `left` is where they begin and `least` how high the page is without them.
+    `left` is where the panels begin; `least` is the height of the page without them.
     """
     heights = [height + MARGIN for _, height in sizes]
     limits = {sum(heights[i:j]) for i in range(len(sizes)) for j in range(i + 1, len(sizes) + 1)}
@@ -168,13 +168,13 @@ def _in_columns(sizes: Sequence[tuple[float, float]], limit: float) -> list[tupl
 
 
 def _caption(box: Box) -> str:
-    """What stands in a box, as `B  bottleneck  x3`."""
+    """The text in a box, as `B  bottleneck  x3`."""
     name = f"{letter(box.panel)}  {box.text}" if box.panel is not None else box.text
     return f"{name}  {TIMES}{box.repeats}" if box.repeats > 1 else name
 
 
 def _draw(parent: Tree.Element, drawing: Drawing, *, shapes: bool = False) -> None:
-    """Lines below, boxes above; with their shapes at the right where wanted."""
+    """Draw lines first and boxes over them; `shapes` adds the shapes on the right."""
     ends = [(end.x + end.width / 2, end.y + HEIGHT) for end in drawing.ends]
     for points in [*drawing.lines, *([(x, y), (x, y + TAIL)] for x, y in ends)]:
         path = "M " + " L ".join(f"{x:g} {y:g}" for x, y in points)

@@ -1,7 +1,7 @@
-"""The vocabulary: what a network may be made of.
+"""The vocabulary: the ops that a network may consist of.
 
-`VOCABULARY` is closed and ordered; the three builders have one handler for each op in it, under the op's
-`kind` and in this order, and a test holds them to that.
+`VOCABULARY` is closed and ordered. Each of the three builders has one handler per op, under the op's `kind` and in this
+order; a test checks that.
 """
 
 from netspec.ops.base import NoisyOp, Op, Padding, Param, Shape, snake_case

@@ -1,8 +1,8 @@
 """What an op is.
 
-An op is a frozen dataclass whose fields are its attributes. The class is the one authority on its own
-shape rule, parameters, MACs and meaning; everything else in Diptych is a fold over nodes. Shapes are
-logical, `(C, H, W)` or `(C,)`: the batch and the physical layout are no part of the language.
+An op is a frozen dataclass; its fields are its attributes. The class alone defines its shape rule, parameters, MACs and
+meaning; everything else in Diptych is a fold over nodes. Shapes are logical, `(C, H, W)` or `(C,)`: the language does
+not include the batch or the physical layout.
 """
 
 import re
@@ -21,7 +21,7 @@ KINDS = Literal["kernel", "bias", "gamma", "beta", "mean", "variance"]
 
 @dataclass(frozen=True)
 class Param:
-    """One tensor that an op owns, in PyTorch's layout. `mean` and `variance` are statistics, not trained."""
+    """One tensor that an op owns, in PyTorch's layout. `mean` and `variance` are statistics and are not trained."""
 
     name: str
     shape: Shape
@@ -44,26 +44,26 @@ class Op:
 
     def __post_init__(self) -> None:
         for name in _floats(type(self)):  # type: ignore[arg-type]  # mypy thinks that a class has no hash
-            # a whole number will do for a float, but an ONNX file tells 2 from 2.0
+            # whole numbers are accepted for floats, but ONNX files distinguish 2 from 2.0
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, float(value))
 
     @property
     def kind(self) -> str:
-        """The name of the op in JSON and of its handler in every builder, as `max_pool`."""
+        """The name of the op in JSON, and of its handler in every builder, as `max_pool`."""
         return snake_case(type(self).__name__)
 
     @property
     def label(self) -> str:
-        """What a node of this op is called when its author gives no name."""
+        """The name of a node of this op if its author gives none."""
         return self.kind
 
     def shape(self, *inputs: Shape) -> Shape:
-        """Shape of the output. Raises `ShapeError` when the op cannot take these inputs."""
+        """Shape of the output. Raises `ShapeError` if the op cannot take these inputs."""
         return inputs[0]
 
     def params(self, *inputs: Shape) -> tuple[Param, ...]:
-        """Tensors the op owns, in a fixed order."""
+        """The tensors that the op owns, in a fixed order."""
         return ()
 
     def macs(self, *inputs: Shape) -> int:
@@ -75,8 +75,8 @@ class Op:
 class NoisyOp(Op):
     """An op that draws at random in training and is the identity at inference.
 
-    A second input, where there is one, is the draw: `(N, *noise_shape)`, 1 with probability `keep` and 0 otherwise.
-    Then the op computes its training form whatever the mode, so that all builders can be given the same noise.
+    An optional second input is the draw: `(N, *noise_shape)`, 1 with probability `keep` and 0 otherwise. With it, the
+    op computes its training form in every mode, so that all builders can use the same noise.
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -92,7 +92,7 @@ class NoisyOp(Op):
         raise NotImplementedError
 
     def noise_shape(self, x: Shape) -> Shape:
-        """The shape of an image's draw, for an input of shape `x`."""
+        """The shape of one image's draw, for an input of shape `x`."""
         raise NotImplementedError
 
 
@@ -106,28 +106,28 @@ def snake_case(name: str) -> str:
 
 
 def need_map(op: Op, shape: Shape) -> tuple[int, int, int]:
-    """The three sizes of a feature map, or a `ShapeError`."""
+    """The three sizes of a feature map. Raises `ShapeError` for another shape."""
     if len(shape) != 3:
         raise ShapeError(f"{op.kind} needs a feature map (C, H, W), not {shape}")
     return shape[0], shape[1], shape[2]
 
 
 def need_vector(op: Op, shape: Shape) -> int:
-    """The length of a vector, or a `ShapeError`."""
+    """The length of a vector. Raises `ShapeError` for another shape."""
     if len(shape) != 1:
         raise ShapeError(f"{op.kind} needs a vector (C,), not {shape}; flatten the map first")
     return shape[0]
 
 
 def need_positive(op: Op, *attributes: str) -> None:
-    """A `ShapeError` where one of the attributes is below 1."""
+    """Raise `ShapeError` if one of the attributes is below 1."""
     for attribute in attributes:
         if getattr(op, attribute) < 1:
             raise ShapeError(f"{op.kind} needs {attribute} of at least 1, not {getattr(op, attribute)}")
 
 
 def windows(op: Op, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, dilation: Shape = (1, 1)) -> Shape:
-    """`(H, W)` of the positions that a window takes on a padded map; a last, partial step is dropped."""
+    """The number of window positions `(H, W)` on a padded map; a last, partial step is dropped."""
     _, height, width = need_map(op, shape)
     if min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
         raise ShapeError(f"{op.kind} needs kernel, stride and dilation of at least 1 and pads of at least 0")

@@ -1,4 +1,4 @@
-"""Ops that move values about, without arithmetic. There is no generic reshape or transpose: they leak layout."""
+"""Ops that move values without arithmetic. There is no generic reshape or transpose: those expose the layout."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from netspec.ops.base import Op, Shape, need_map, need_positive
 
 @dataclass(frozen=True)
 class SliceChannels(Op):
-    """Channels `start` to `stop`, the last not included."""
+    """Channels from `start` up to `stop`, which is not included."""
 
     start: int
     stop: int
@@ -21,7 +21,7 @@ class SliceChannels(Op):
 
 @dataclass(frozen=True)
 class PadChannels(Op):
-    """`channels` channels of zeros behind the last one."""
+    """Appends `channels` channels of zeros."""
 
     channels: int
 

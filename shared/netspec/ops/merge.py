@@ -1,4 +1,4 @@
-"""Ops that join tensors, or weigh them against one another."""
+"""Ops that join tensors or weigh them against one another."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from netspec.ops.base import Op, Shape, need_map, need_positive
 
 @dataclass(frozen=True)
 class Add(Op):
-    """Sum of tensors of one shape."""
+    """Sum of tensors of the same shape."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
 
@@ -21,7 +21,7 @@ class Add(Op):
 
 @dataclass(frozen=True)
 class Mul(Op):
-    """Product of a tensor and a second one of the same shape or, for maps, of shape `(C, 1, 1)`."""
+    """Product of a tensor with a second one, of the same shape or, for maps, of shape `(C, 1, 1)`."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
 
@@ -48,8 +48,8 @@ class Concat(Op):
 class RadixSoftmax(Op):
     """Split attention's weights (ResNeSt, 2004.08955): softmax over the radix, sigmoid for a radix of one.
 
-    `(groups * radix * c, 1, 1)` comes in group by group and goes out radix by radix, so that slice `r` of
-    the output holds the weights of split `r` for all groups.
+    The input `(groups * radix * c, 1, 1)` is ordered group by group, the output radix by radix: slice `r` of the output
+    holds the weights of split `r` for all groups.
     """
 
     radix: int

@@ -15,8 +15,8 @@ def _need_epsilon(kind: str, epsilon: float) -> None:
 class BatchNorm(Op):
     """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel, on a map or a vector (1502.03167).
 
-    In training mean and (biased) variance are the batch's; the running values move by
-    `running += fraction * (batch - running)`, the variance by its *unbiased* estimate, as PyTorch stores it.
+    In training, mean and (biased) variance are the batch's. The running values move by `running += fraction * (batch -
+    running)`; the variance uses its *unbiased* estimate, which PyTorch stores.
     """
 
     epsilon: float = 1e-5
@@ -40,7 +40,7 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True)
 class InstanceNorm(Op):
-    """As `BatchNorm`, with each image's own mean and biased variance over its map, in training and inference."""
+    """As `BatchNorm`, but with each image's own mean and biased variance over its map, in training and inference."""
 
     epsilon: float = 1e-5
 
@@ -50,7 +50,7 @@ class InstanceNorm(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         _, height, width = need_map(self, inputs[0])
-        if height * width < 2:  # what is left would not depend on the image, and PyTorch refuses it
+        if height * width < 2:  # the output would not depend on the image, and PyTorch refuses it
             raise ShapeError("instance_norm needs a map of at least two cells, not 1x1")
         return inputs[0]
 
@@ -63,8 +63,8 @@ class InstanceNorm(Op):
 class LocalResponseNorm(Op):
     """`y[c] = x[c] / (k + alpha / size * sum of x[d]**2)**beta` over the `size` channels around `c` (AlexNet).
 
-    Alpha is divided by `size`, as Caffe and PyTorch do and TensorFlow does not. `size` is odd: the window of an even
-    one has no middle, and the frameworks place it differently.
+    Alpha is divided by `size`, as in Caffe and PyTorch; TensorFlow does not divide it. `size` must be odd: an even
+    window has no middle, and the frameworks place it differently.
     """
 
     size: int = 5

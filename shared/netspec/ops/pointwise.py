@@ -1,4 +1,4 @@
-"""Ops on each value by itself."""
+"""Ops on single values."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ ACTIVATIONS = (
 
 @dataclass(frozen=True)
 class Activation(Op):
-    """The function `fn` of `ACTIVATIONS` on each value; `slope` belongs to `leaky_relu` alone."""
+    """The function `fn` of `ACTIVATIONS` on each value; only `leaky_relu` uses `slope`."""
 
     fn: str
     slope: float = 0.0

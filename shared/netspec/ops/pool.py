@@ -22,10 +22,10 @@ class MaxPool(Op):
 
 @dataclass(frozen=True)
 class AvgPool(Op):
-    """Sum of each window over the number of its cells that count.
+    """Sum of each window divided by the number of its cells that count.
 
-    `padding` cells are zeros that count if `count_include_pad`; `overhang` cells, the ones that ceil mode
-    adds below and to the right, never count: PyTorch leaves them out of the divisor in either case.
+    `padding` cells are zeros and count if `count_include_pad`. `overhang` cells, which ceil mode adds below and to the
+    right, never count: PyTorch leaves them out of the divisor in either case.
     """
 
     kernel: tuple[int, int]
@@ -43,7 +43,7 @@ class AvgPool(Op):
         return (inputs[0][0], *windows(self, inputs[0], self.kernel, self.stride, self.total_padding))
 
     def divisors(self, *inputs: Shape) -> np.ndarray:
-        """How many cells count in each window: float64 `(H', W')`."""
+        """The number of cells that count in each window: float64 `(H', W')`."""
         _, height, width = inputs[0]
         pads = self.padding if self.count_include_pad else (0, 0, 0, 0)
         skipped = tuple(total - pad for total, pad in zip(self.total_padding, pads, strict=True))
@@ -68,7 +68,7 @@ class GlobalAvgPool(Op):
 class BlurPool(Op):
     """Fixed depthwise [1, 2, 1] x [1, 2, 1] / 16 filter on a map reflected by one cell, then a stride (1904.11486).
 
-    The filter is a constant: neither a parameter nor counted in MACs.
+    The filter is a constant: it is not a parameter and is not counted in MACs.
     """
 
     stride: tuple[int, int] = (2, 2)

@@ -11,8 +11,8 @@ class Conv(Op):
     """Cross-correlation, as every framework computes it.
 
     `y[o, i, j] = bias[o] + sum over c, u, v of weight[o, c, u, v] * x[g(o) + c, i*sh + u*dh - top, j*sw + v*dw - left]`
-    with zeros outside the map; `g(o)` is the first input channel of the group of `o`. Stride and dilation exclude
-    one another: TensorFlow has no convolution with both.
+    with zeros outside the map; `g(o)` is the first input channel of the group of `o`. Stride and dilation cannot be
+    combined: TensorFlow has no convolution with both.
     """
 
     out_channels: int
