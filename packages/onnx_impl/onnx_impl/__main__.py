@@ -1,4 +1,4 @@
-"""`python -m onnx_impl evaluate | export`: networks as ONNX files, with no framework."""
+"""`python -m onnx_impl evaluate | export`: networks as ONNX files, without a framework."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from diptych import cli
 from diptych.cli import Command, option
 from diptych.stopping import between_steps
 
-# What takes long to import is imported in the functions: Ctrl-C is answered from `cli.run` on.
+# Slow imports are inside the functions: Ctrl-C is handled only once `cli.run` has started.
 
 
 def main(argv: Sequence[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""What a handler adds ONNX nodes with."""
+"""The object that handlers use to add ONNX nodes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from netspec.ops import Shape
 
 
 class Emit:
-    """Adds the ONNX nodes of one spec node. The value of the last one bears the spec node's name.
+    """Adds the ONNX nodes of one spec node. The value of the last ONNX node has the spec node's name.
 
-    `inputs` are the names of the values that the node reads, `weights` those of its initializers in the
-    op's order, `shapes` the logical shapes of the inputs.
+    `inputs` are the names of the values that the node reads, `weights` the names of its initializers in the op's order,
+    `shapes` the logical shapes of the inputs.
     """
 
     def __init__(self, graph: Graph, node: Node, dtype: np.dtype, opset: int) -> None:
@@ -28,7 +28,7 @@ class Emit:
         self.constants: list[TensorProto] = []
 
     def __call__(self, op_type: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node and return the name of its value. Earlier ones are `<node>.<op type>`."""
+        """Append a node and return the name of its value. Earlier nodes are named `<node>.<op type>`."""
         if self.nodes:
             self._rename_last()
         self.nodes.append(helper.make_node(op_type, inputs, [self.name], self.name, **attributes))
@@ -43,14 +43,14 @@ class Emit:
         last.name = last.output[0] = self._interim(last)
 
     def constant(self, key: str, value: float | Sequence[int] | np.ndarray) -> str:
-        """An initializer `<node>.<key>` that is no parameter: int64 for whole numbers, else the model's precision."""
+        """An initializer `<node>.<key>` that is not a parameter: int64 for integers, else the model's precision."""
         array = np.asarray(value)
         array = array.astype(np.int64 if array.dtype.kind == "i" else self.dtype)
         self.constants.append(onnx.numpy_helper.from_array(array, f"{self.name}.{key}"))
         return self.constants[-1].name
 
     def mean(self, x: str, *axes: int, keepdims: bool) -> str:
-        """ReduceMean, whose axes are an attribute before opset 18 and an input from then on."""
+        """ReduceMean. Its axes are an attribute before opset 18 and an input from then on."""
         if self.opset < 18:
             return self("ReduceMean", x, axes=axes, keepdims=int(keepdims))
         return self("ReduceMean", x, self.constant(f"axes{len(self.constants) or ''}", axes), keepdims=int(keepdims))

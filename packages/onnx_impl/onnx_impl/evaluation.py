@@ -1,4 +1,4 @@
-"""The accuracy of an ONNX file, by what it says about itself: no framework, only onnxruntime."""
+"""The accuracy of an ONNX file, from its own metadata. Needs no framework, only onnxruntime."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,9 @@ from trainspec.judging import Recorded
 def evaluate(
     model: str | os.PathLike[str], data: str | None = None, *, isolate: bool = True, unfinished: bool = False
 ) -> Evaluation:
-    """Evaluate an ONNX file, or the one in the folder of a run, over the test split of a data set.
+    """Evaluate an ONNX file, or the one in a run's folder, on the test split of a data set.
 
-    `data` is as `--data` has it; None means the data set that the file names. Raises `DataError` for a file that
+    `data` takes the values of `--data`; None means the data set that the file names. Raises `DataError` for a file that
     cannot be used or answers NaN, for data of other classes, and for data that cannot be found.
     """
     path = Path(model)

@@ -1,4 +1,4 @@
-"""From a graph and canonical weights to a verified file: what a run ships, and what `onnx_impl export` writes."""
+"""Exports a graph with canonical weights to a verified file, for a run and for `onnx_impl export`."""
 
 import os
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ def export_onnx(
 ) -> Difference:
     """Build, verify against `forward`, and write.
 
-    `forward` takes float32 `(N, C, H, W)` and gives logits `(N, classes)`; without one it is ONNX's own NumPy evaluator
-    on the unfolded float32 graph. Returns the difference that was found. Raises `ExportError`, and then leaves no file.
+    `forward` turns float32 `(N, C, H, W)` into logits `(N, classes)`. The default is ONNX's own NumPy evaluator on the
+    unfolded float32 graph. Returns the difference found. Raises `ExportError`, and then leaves no file.
     """
     model = build(graph, weights=weights, opset=opset, fold_batch_norm=fold_batch_norm)
     if forward is None:

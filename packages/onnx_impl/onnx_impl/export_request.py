@@ -1,4 +1,4 @@
-"""What an export command is to write: a network by its name, a graph from a file, or what a run has trained."""
+"""What an export command writes: a named network, a graph from a file, or the network of a run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from onnx_impl.measure import probe
 from onnx_impl.presets import describe
 from trainspec.evaluation import read_run
 
-DESCRIPTION = ("preset", "classes", "mean", "std")  # the options that say what a run says itself
+DESCRIPTION = ("preset", "classes", "mean", "std")  # the options for what a run already knows
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """A graph, its canonical weights, what the file says about itself beside them, and where it goes."""
+    """A graph, its canonical weights, the file's other metadata, and the file's path."""
 
     graph: Graph
     weights: Weights
@@ -42,10 +42,11 @@ def request(
     unfinished: bool = False,
     notice: Callable[[str], None] = print,
 ) -> ExportRequest:
-    """What an export is asked for: `form` as `netspec.options.form_of` gives it, `description` by `DESCRIPTION`.
+    """What an export should write.
 
-    `notice` is told what the user may not expect. Raises the `DiptychError` of whatever cannot be used, before weights
-    are made.
+    `form` comes from `netspec.options.form_of`; `description` has the keys `DESCRIPTION`. `notice` is called with
+    messages about what the user may not expect. Raises the matching `DiptychError` for an argument that cannot be used,
+    before weights are made.
     """
     named = network.endswith(".json") or network in list_architectures()
     if Path(network).is_dir() and not named:
@@ -74,9 +75,9 @@ def request_of_run(
     out: Path | None = None,
     unfinished: bool = False,
 ) -> ExportRequest:
-    """The network of a run, with the metadata of the model that it shipped: its classes, and how images are prepared.
+    """The network of a run, with the metadata of its exported model: classes, and how images are prepared.
 
-    Raises the `DiptychError` of what cannot be used.
+    Raises the matching `DiptychError` if the run cannot be used.
     """
     _, graph, weights = read_run(folder, unfinished=unfinished)
     graph = resolve(graph, **(form or {}))

@@ -1,10 +1,10 @@
-"""ONNX's own reference evaluator as the judge of a file: NumPy alone, no code in common with any runtime.
+"""Judges a file by ONNX's own reference evaluator: NumPy alone, sharing no code with any runtime.
 
-Five of its operators are our own, from the formulas of the standard:
+Five of its operators are replaced by our own, written from the formulas of the standard:
 
-- BatchNormalization: the evaluator's for opsets before 14 takes the statistics of the batch;
-- LRN: the evaluator's (onnx 1.23) sums over as many channels as there are images;
-- Conv, MaxPool, AveragePool: the evaluator visits every output pixel in Python; these visit every cell of the kernel.
+- BatchNormalization: the evaluator's version for opsets before 14 uses the statistics of the batch;
+- LRN: the evaluator's version (onnx 1.23) sums over as many channels as there are images;
+- Conv, MaxPool, AveragePool: the evaluator loops over output pixels in Python; ours loop over the kernel's cells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ class Conv(OpRun):
         outputs, inputs = weight.shape[:2]  # of a group
         kernels = np.ascontiguousarray(weight.transpose(0, 2, 3, 1).reshape(groups, outputs // groups, -1))
         maps = []
-        for image in x:  # one at a time: its cells side by side are a matrix of some 100 MB
+        for image in x:  # one at a time: the cells of one image fill a matrix of about 100 MB
             cells = np.stack([cells for _, cells in _cells(image[None], size, 0.0, attributes)], 1)
             _, count, _, *shape = cells.shape
             by_group = cells.reshape(count, groups, inputs, -1).swapaxes(0, 1).reshape(groups, count * inputs, -1)
@@ -100,7 +100,7 @@ OPS = [BatchNormalization, LRN, Conv, MaxPool, AveragePool]
 def _cells(
     x: np.ndarray, kernel: Sequence[int], fill: float, attributes: dict[str, Any]
 ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """For every cell of a kernel the values `(N, C, OH, OW)` that it meets, padding included."""
+    """For every cell of a kernel, the values `(N, C, OH, OW)` under it, padding included."""
     unsupported = [key for key in ("auto_pad", "ceil_mode") if attributes.get(key) not in (None, 0, "NOTSET")]
     if unsupported:
         raise NotImplementedError(f"{', '.join(unsupported)}: the builder writes explicit pads")
@@ -108,7 +108,7 @@ def _cells(
     down, across = attributes.get("strides") or (1, 1)
     row_step, column_step = attributes.get("dilations") or (1, 1)
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
-    rows = padded.shape[2] - (kernel[0] - 1) * row_step  # where a kernel's first row can lie
+    rows = padded.shape[2] - (kernel[0] - 1) * row_step  # positions of a kernel's first row
     columns = padded.shape[3] - (kernel[1] - 1) * column_step
     for row in range(kernel[0]):
         for column in range(kernel[1]):

@@ -1,4 +1,4 @@
-"""What both framework packages offer, defined once: their commands, and the same as functions with values."""
+"""What both framework packages offer, defined once: their commands, and the same as functions that return values."""
 
 import os
 import shlex
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Library:
-    """A framework's package. `load` imports the framework, which takes seconds: whatever can be refused comes before.
+    """A framework's package. `load` imports the framework, which takes seconds, so everything else is checked first.
 
-    `exporter`: what its own road to ONNX is called. `while_exporting`: environment variables that are set before the
-    framework is imported for an export.
+    `exporter` is the name of its own exporter to ONNX. `while_exporting` are environment variables that are set before
+    the framework is imported for an export.
     """
 
     package: str
@@ -67,10 +67,11 @@ class Library:
 
         `network` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. `data` is a name
         (`cifar10`, `cifar100`, `digits`) or a folder or archive of class folders; None chooses one that fits the
-        machine. `recipe` is a collection's name, a TOML file or a `Recipe`; `settings` changes single values of it, as
-        `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds. `weights` is a file to start from.
+        machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`; `settings` changes single
+        values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds. `weights` is a file
+        to start from.
 
-        Raises the `DiptychError` of whatever cannot be used, before anything is written.
+        Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
         given = {"epochs": epochs, "seed": seed, "precision": precision}
         overrides = {**(settings or {}), **{key: value for key, value in given.items() if value is not None}}
@@ -88,9 +89,10 @@ class Library:
     def evaluate(
         self, run: Run | str | os.PathLike[str], data: str | None = None, *, unfinished: bool = False
     ) -> Evaluation:
-        """The accuracy of a run's weights over its test split, or over that of `data`, in float32.
+        """The accuracy of a run's weights on its test split, or on that of `data`, in float32.
 
-        `unfinished` takes a run that did not reach its end, too. Raises the `DiptychError` of what cannot be used.
+        `unfinished` also accepts a run that did not reach its end. Raises a `DiptychError` for arguments that cannot be
+        used.
         """
         folder = run.folder if isinstance(run, Run) else Path(run)
         judged = judge(folder, data, unfinished=unfinished)
@@ -125,7 +127,7 @@ class Library:
     ) -> None:
         with between_steps():
             judged = judge(run, data, unfinished=unfinished)
-            read_against(against, len(judged.split))  # refused here, before the framework is loaded
+            read_against(against, len(judged.split))  # checked before the framework is loaded
             framework = self.load()
             evaluation = evaluate_run(judged, framework)
             report(evaluation, predictions or run / f"predictions-{framework.name}.npy", against)
@@ -143,7 +145,7 @@ class Library:
 
 
 def asked_for(network: str, framework: str, values: Mapping[str, Any]) -> "ExportRequest":
-    """What the options of an export command ask for."""
+    """The request that the options of an export command describe."""
     from onnx_impl.export_request import DESCRIPTION, request
 
     form = {key: values[key] for key in ("num_classes", "in_channels", "image_size", "option")}

@@ -1,7 +1,7 @@
-"""Batch-norm statistics for networks that have not been trained.
+"""Measures batch-norm statistics for networks that have not been trained.
 
-With fresh weights and the statistics at 0 and 1 the logits of many networks hardly depend on the image, or
-overflow (a thousand residual blocks): two implementations of different networks would pass for the same.
+With fresh weights and statistics of 0 and 1, the logits of many networks hardly depend on the image, or overflow (a
+thousand residual blocks). Two implementations of different networks would then seem to agree.
 """
 
 import math
@@ -16,19 +16,19 @@ from netspec.probes import probe_images, probe_weights
 from onnx_impl.model import build
 from onnx_impl.verify import run
 
-VALUES = 64  # a channel's statistics are taken over at least so many values
+VALUES = 64  # the least number of values for a channel's statistics
 
 
 def probe(graph: Graph, seed: int = 0) -> Weights:
-    """What an untrained network is compared with: probe weights, measured."""
+    """The weights for comparing an untrained network: probe weights with measured statistics."""
     return measured_weights(graph, probe_weights(graph, seed), seed)
 
 
 def measured_weights(graph: Graph, weights: Weights, seed: int = 0) -> Weights:
-    """`weights` with every mean and variance measured in one pass over random images.
+    """`weights` with every batch norm's mean and variance measured in one pass over random images.
 
-    The pass runs BatchNormalization in training mode under onnxruntime, so that no framework is needed. It goes to
-    the logits: auxiliary heads keep what they have.
+    The pass runs BatchNormalization in training mode under onnxruntime, so no framework is needed. It stops at the
+    logits, so the statistics of auxiliary heads stay unchanged.
     """
     graph = inference(graph)
     weights = dict(weights)

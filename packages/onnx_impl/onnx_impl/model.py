@@ -1,4 +1,4 @@
-"""From a graph and canonical weights to an ONNX model, with no framework."""
+"""Builds an ONNX model from a graph and canonical weights, without any framework."""
 
 import os
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ from onnx_impl.ops import HANDLERS
 from onnx_impl.shapes import value
 from onnx_impl.weights import add_initializers
 
-OLDEST_OPSET = 13  # Softmax over one axis, and pads and bounds as inputs
+OLDEST_OPSET = 13  # the first with Softmax over one axis, and with pads and bounds as inputs
 DEFAULT_OPSET = 17
-NEWEST_OPSET = 26  # that the onnxruntime of constraints.txt runs; onnx knows newer ones
+NEWEST_OPSET = 26  # the newest that constraints.txt's onnxruntime runs; onnx knows newer ones
 
 
 def build(
@@ -41,12 +41,12 @@ def build(
 ) -> ModelProto:
     """The network as an ONNX model: `image` `(N, C, H, W)` to `logits` `(N, classes)`, N symbolic.
 
-    `model`, `weights`, `seed` and `options` are as for the other builders. What is built is the inference
-    graph; only a graph with explicit noise is taken as it is, with its draws as further inputs. Initializers
-    bear the canonical names. `every_node` makes each node's value an output, for comparisons; `dtype` is
-    float32 in every file, float64 for the reference evaluator.
+    `model`, `weights`, `seed` and `options` are as in the other builders. The inference graph is built, unless the
+    graph has explicit noise: it is then built unchanged, and its draws are further inputs. Initializers have the
+    canonical names. `every_node` makes the value of every node an output, for comparisons. `dtype` is float32 for files
+    and float64 for the reference evaluator.
 
-    Raises `ExportError` for an opset that is too old or too new and for a file above 2 GiB, `WeightsError` for
+    Raises `ExportError` for an opset that is too old or too new and for a file above 2 GiB, and `WeightsError` for
     weights of another network.
     """
     check_opset(opset)
@@ -58,7 +58,7 @@ def build(
     if len(graph.inputs) == 1:
         graph = inference(graph)
         weights = {name: weights[name] for name in graph.params}
-    # the hash is that of the weights in the file, auxiliary heads left out
+    # the hash covers the weights in the file, without auxiliary heads
     contract = replace(contract_of(given), weights_sha256=weights_hash(weights))
     properties = {**contract.properties(), **(metadata or {})}
     if fold_batch_norm:
@@ -68,13 +68,13 @@ def build(
 
 
 def contract_of(graph: Graph) -> Contract:
-    """What every file says about its network, whoever wrote it."""
+    """The metadata about the network that every file has, whichever exporter wrote it."""
     height, width = graph.input_shape[1:]
     return Contract(image_size=(height, width), architecture=graph.name, graph_digest=graph.digest)
 
 
 def check_opset(opset: int, newest: int = NEWEST_OPSET) -> None:
-    """Raises `ExportError` for an opset that cannot be written, or run once it is."""
+    """Raise `ExportError` for an opset that cannot be written or cannot be run."""
     if opset < OLDEST_OPSET:
         raise ExportError(f"opset {opset} is too old: the ops need {OLDEST_OPSET} or newer")
     if opset > newest:
@@ -90,7 +90,7 @@ def assemble(
     properties: Mapping[str, str],
     canonical: bool,
 ) -> ModelProto:
-    """The model, node by node; `canonical`: its weights are those that `weights_sha256` is made of."""
+    """The model, node by node. `canonical` says that the weights are those hashed in `weights_sha256`."""
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(
         onnx.GraphProto(name=graph.name),
@@ -119,7 +119,7 @@ def assemble(
 
 
 def _rename(body: onnx.GraphProto, old: str, new: str) -> None:
-    """Give a value another name wherever it stands."""
+    """Give a value another name everywhere."""
     for node in body.node:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]

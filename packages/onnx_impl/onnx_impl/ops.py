@@ -1,7 +1,7 @@
-"""One handler an op: from the spec to ONNX nodes on `(N, C, H, W)` or `(N, C)` tensors.
+"""One handler per op: from the spec to ONNX nodes on `(N, C, H, W)` or `(N, C)` tensors.
 
-A handler is called as `handler(op, emit)`: `emit` knows the node's inputs, weights and shapes, and adds
-ONNX nodes. `HANDLERS` holds them by the op's kind, in the order of the vocabulary, as in all three builders.
+A handler is called as `handler(op, emit)`: `emit` knows the node's inputs, weights and shapes, and adds ONNX nodes.
+`HANDLERS` maps each op's kind to its handler, in the order of the vocabulary, as in all three builders.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def builds(op: type[ops.Op]) -> Callable[[Callable[..., None]], Callable[..., No
 
 
 def onnx_pads(padding: ops.Padding) -> tuple[int, int, int, int]:
-    """`(top, bottom, left, right)` as ONNX has it: all beginnings, then all ends."""
+    """`(top, bottom, left, right)` in ONNX's order: all beginnings, then all ends."""
     top, bottom, left, right = padding
     return top, left, bottom, right
 
@@ -64,7 +64,7 @@ def max_pool(op: ops.MaxPool, emit: Emit) -> None:
 @builds(ops.AvgPool)
 def avg_pool(op: ops.AvgPool, emit: Emit) -> None:
     (x,), pads, counted = emit.inputs, op.total_padding, op.count_include_pad
-    if counted and any(op.overhang):  # ONNX counts all pads or none: the ones that count become part of the map
+    if counted and any(op.overhang):  # ONNX counts all pads or none: pads that count are added to the map first
         top, bottom, left, right = op.padding
         x = emit("Pad", x, emit.constant("pads", [0, 0, top, left, 0, 0, bottom, right]))
         pads, counted = op.overhang, False
@@ -80,7 +80,7 @@ def avg_pool(op: ops.AvgPool, emit: Emit) -> None:
 
 @builds(ops.GlobalAvgPool)
 def global_avg_pool(op: ops.GlobalAvgPool, emit: Emit) -> None:
-    # row by row: onnxruntime's GlobalAveragePool adds pixel by pixel, ten times slower and eight times less exactly
+    # row by row: onnxruntime's GlobalAveragePool adds pixel by pixel, ten times slower and eight times less exact
     rows = emit.mean(emit.inputs[0], 3, keepdims=True)
     emit.mean(rows, *((2,) if op.keepdims else (2, 3)), keepdims=op.keepdims)
 
@@ -159,7 +159,7 @@ def radix_softmax(op: ops.RadixSoftmax, emit: Emit) -> None:
     if op.radix == 1:
         emit("Sigmoid", x)
         return
-    if op.groups > 1:  # group by group to radix by radix
+    if op.groups > 1:  # reorder from group by group to radix by radix
         order = np.arange(channels).reshape(op.groups, op.radix, -1).swapaxes(0, 1).ravel()
         x = emit("Gather", x, emit.constant("order", order), axis=1)
     x = emit("Reshape", x, emit.constant("splits", [0, op.radix, channels // op.radix]))

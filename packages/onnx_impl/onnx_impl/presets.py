@@ -1,4 +1,4 @@
-"""What an exported file says of the images it takes, where no run says it: presets, and a file of class names."""
+"""What an exported file says of its images if there is no run: presets, and files of class names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from netspec.registry import nearest
 from onnx_impl.model import contract_of
 from trainspec.data.cifar import CIFAR10
 
-MOST_BYTES = 1 << 24  # of a file of names
+MOST_BYTES = 1 << 24  # limit for a file of names
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Mean and standard deviation per channel on the 0..1 scale, and the classes where they are few."""
+    """Mean and standard deviation per channel on the 0..1 scale, and the classes if they are few."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -25,7 +25,7 @@ class Preset:
 
 
 PRESETS = {
-    "imagenet": Preset((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # as torchvision and timm have them
+    "imagenet": Preset((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # the values of torchvision and timm
     "cifar10": Preset(
         tuple(value / 255 for value in CIFAR10.mean),
         tuple(value / 255 for value in CIFAR10.std),
@@ -41,11 +41,11 @@ def describe(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Contract:
-    """The metadata of a network's file; empty but for the network's own where nothing is chosen.
+    """The metadata of a network's file; if nothing is chosen, only the network's own entries.
 
-    Explicit values go before the preset's. Without names the classes are `class 0`, `class 1`, ... Raises
-    `UnknownNameError` for a preset that is not there or a mean without its deviation, and `DataError` for values that
-    do not fit the network.
+    Explicit values override the preset's. Without names the classes are `class 0`, `class 1`, ... Raises
+    `UnknownNameError` for an unknown preset, `UsageError` if the mean or the deviation is missing, and `DataError` for
+    values that do not fit the network.
     """
     if preset is not None and preset not in PRESETS:
         raise UnknownNameError(f"no preset '{preset}'{nearest(preset, PRESETS)}")
@@ -68,7 +68,7 @@ def describe(
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """Class names out of a UTF-8 file with one a line. Raises `DataError`."""
+    """Class names from a UTF-8 file, one per line. Raises `DataError`."""
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"{path}: not a file of class names")

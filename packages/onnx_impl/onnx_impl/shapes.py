@@ -1,11 +1,11 @@
-"""The shapes of a model's values, written into it for viewers and for people."""
+"""Writes the shapes of a model's values into it, for viewers and people."""
 
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, shape_inference
 
 from netspec.ops import Shape
 
 BATCH = "N"
-LARGEST_CONSTANT = 1024  # bytes: pads, axes and bounds are smaller, and weights need not be copied to know their shape
+LARGEST_CONSTANT = 1024  # bytes: pads, axes and bounds are smaller; of weights, only the shapes are needed
 
 
 def value(name: str, shape: Shape, kind: int = TensorProto.FLOAT) -> ValueInfoProto:
@@ -14,9 +14,9 @@ def value(name: str, shape: Shape, kind: int = TensorProto.FLOAT) -> ValueInfoPr
 
 
 def fill_in_shapes(model: ModelProto) -> None:
-    """Give every value whose shape the model does not say the one that ONNX infers, where it infers one.
+    """Add the shape that ONNX infers for every value without one, where it can infer it.
 
-    Weights are left out of what is inferred on: only their shapes are needed.
+    Weights are not copied for the inference: only their shapes are needed.
     """
     body = model.graph
     known = {entry.name for values in (body.value_info, body.input, body.output) for entry in values}

@@ -1,6 +1,6 @@
-"""No ONNX file is left behind that onnxruntime does not run as its source does.
+"""Writes ONNX files, and leaves none that onnxruntime does not run as its source does.
 
-onnxruntime is started by `deploy.runtime`, which imports it when it is needed.
+`deploy.runtime` starts onnxruntime, and imports it only when needed.
 """
 
 import os
@@ -36,7 +36,7 @@ def session(model: ModelProto | str | os.PathLike[str]) -> Any:
 
 
 def run(model: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Outputs of a model, a file or a session by name, for inputs `(N, C, H, W)` by name."""
+    """Outputs by name of a model, a file or a session, for inputs `(N, C, H, W)` by name."""
     running = model if hasattr(model, "get_outputs") else session(model)
     names = [output.name for output in running.get_outputs()]
     return dict(zip(names, running.run(None, dict(feeds)), strict=True))
@@ -45,11 +45,11 @@ def run(model: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def write_verified(
     model: ModelProto, graph: Graph, forward: Forward, path: str | os.PathLike[str], metadata: Mapping[str, str]
 ) -> Difference:
-    """Write a model, once it is valid, keeps the contract and computes what `forward` does, and say how closely.
+    """Write a model if it is valid, keeps the contract and computes what `forward` does; return the difference.
 
-    `forward` takes float32 `(N, C, H, W)` and gives logits; it is compared at batch 1 and 7. The file says the shapes
-    of its values and which network it is, and carries a hash over all of its bytes; equal models make equal files.
-    `metadata` are further entries. Raises `ExportError` otherwise, and then there is no file.
+    `forward` turns float32 `(N, C, H, W)` into logits; the two are compared at batch 1 and 7. The file states the
+    shapes of its values and its network, and has a hash over all of its bytes. Equal models give equal files.
+    `metadata` are further entries. Raises `ExportError` if a check fails, and then leaves no file.
     """
     _forget_where_it_was_made(model)
     known = {entry.key: entry.value for entry in model.metadata_props}
@@ -60,7 +60,7 @@ def write_verified(
         found = inspect(content, f"the ONNX file of {graph.name}")
     except DeployError as error:
         raise ExportError(str(error)) from None
-    except Exception as error:  # protobuf's of a message above 2 GiB, and shape inference's of an invalid graph
+    except Exception as error:  # from protobuf for a message above 2 GiB, or from shape inference for an invalid graph
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     if found.input_shape != graph.input_shape:
         raise ExportError(f"the ONNX file of {graph.name} takes {found.input_shape}, and the graph {graph.input_shape}")
@@ -70,7 +70,7 @@ def write_verified(
 
 
 def _forget_where_it_was_made(model: ModelProto) -> None:
-    """Take out what exporters note about their origin: stack traces with this machine's paths among it."""
+    """Remove what exporters note about their origin, such as stack traces with this machine's paths."""
     body = model.graph
     for part in (body, *body.node, *body.initializer, *body.input, *body.output, *body.value_info):
         del part.metadata_props[:]
@@ -79,7 +79,7 @@ def _forget_where_it_was_made(model: ModelProto) -> None:
 
 
 def verify(path: str | os.PathLike[str], graph: Graph, forward: Forward) -> Difference:
-    """Hold a file to the standard and to `forward`. Raises `ExportError`."""
+    """Check a file against the ONNX standard and against `forward`. Raises `ExportError`."""
     try:
         onnx.checker.check_model(os.fspath(path), full_check=True)
         running = session(path)

@@ -1,4 +1,4 @@
-"""Canonical weights in and out of an ONNX model."""
+"""Writes canonical weights into an ONNX model and reads them back."""
 
 import os
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from netspec.init import Weights
 
 
 def add_initializers(body: GraphProto, weights: Mapping[str, np.ndarray], dtype: np.dtype, canonical: bool) -> None:
-    """One initializer a tensor, under its canonical name, written in place: copies of a VGG take seconds.
+    """Add one initializer per tensor, under its canonical name, without copies: copies of a VGG take seconds.
 
-    Canonical weights are marked by their doc string, which tells them from the constants of operators: a reader can
-    hold them to the file's `weights_sha256`.
+    A doc string marks canonical weights and distinguishes them from the constants of operators. A reader can check them
+    against the file's `weights_sha256`.
     """
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     for name, array in weights.items():
@@ -27,12 +27,12 @@ def add_initializers(body: GraphProto, weights: Mapping[str, np.ndarray], dtype:
 
 
 def get_weights(model: ModelProto, graph: Graph) -> Weights:
-    """The parameters among a model's initializers by canonical name; constants such as blur filters are left out."""
+    """The parameters among a model's initializers by canonical name, without constants such as blur filters."""
     return {
         tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in graph.params
     }
 
 
 def save_weights(model: ModelProto, graph: Graph, path: str | os.PathLike[str]) -> None:
-    """Write a canonical weight file, float32, that every builder reads."""
+    """Write a canonical float32 weight file, which every builder can read."""
     netspec.save_weights(graph, get_weights(model, graph), path)

@@ -1,1 +1,1 @@
-"""One file a family; each reads like its paper: variants, block, network."""
+"""One file per family; each reads like its paper: variants, block, network."""

@@ -1,8 +1,8 @@
-"""AlexNet (Krizhevsky et al. 2012), and in the one-column form of 1404.5997 that torchvision has.
+"""AlexNet (Krizhevsky et al. 2012), and the one-column form of 1404.5997 that torchvision has.
 
-The 2012 net has 96 channels first, local response norm, and convolutions in the two groups that lay on two
-GPUs; it is padded nowhere at the first layer, as in Caffe. `alexnet_half` is origin 2's, of about half the width.
-The first dense layer flattens whatever map reaches it: 6x6 at the native size.
+The 2012 network starts with 96 channels, has local response norm, and splits convolutions into the two groups that were
+on two GPUs. As in Caffe, its first layer has no padding. `alexnet_half` is origin 2's, about half as wide. The first
+dense layer flattens a map of any size: 6x6 at the native size.
 """
 
 from netspec.functional import (
@@ -19,7 +19,7 @@ from netspec.functional import (
 from netspec.registry import family
 from netspec.tracer import Tensor
 
-# channels of the five convolutions, of the dense layers
+# channels of the five convolutions; of the dense layers
 ONE_COLUMN = {"alexnet": ((64, 192, 384, 256, 256), 4096)}
 HALF = {"alexnet_half": ((48, 128, 192, 192, 128), 2048)}
 GROUPED = {"alexnet_grouped": ()}
@@ -28,7 +28,7 @@ GROUPED = {"alexnet_grouped": ()}
 def features(
     x: Tensor, channels: tuple[int, ...], padding: int = 2, groups: int = 1, norm: Function = identity
 ) -> Tensor:
-    """Five convolutions; `norm` follows the first two, `groups` split the second, the fourth and the fifth."""
+    """Five convolutions. `norm` follows the first two; `groups` splits the second, fourth and fifth."""
     first, second, third, fourth, fifth = channels
     x = max_pool(norm(relu(conv(x, first, 11, 4, padding=padding, name="conv1"))), 3, 2)
     x = max_pool(norm(relu(conv(x, second, 5, groups=groups, name="conv2"))), 3, 2)
@@ -39,7 +39,7 @@ def features(
 
 
 def alexnet(x: Tensor, classes: int, channels: tuple[int, ...], hidden: int, *, dropout: float = 0.5) -> Tensor:
-    """Dropout in front of the first two dense layers."""
+    """Dropout comes before the first two dense layers."""
     x = drop(features(x, channels), dropout)
     x = drop(relu(linear(x, hidden, name="fc6")), dropout)
     x = relu(linear(x, hidden, name="fc7"))
@@ -51,7 +51,7 @@ family("alexnet", alexnet, HALF, paper="Krizhevsky 2012", input_shape=(3, 224, 2
 
 
 def alexnet_grouped(x: Tensor, classes: int, *, dropout: float = 0.5) -> Tensor:
-    """Dropout behind the first two dense layers."""
+    """Dropout comes after the first two dense layers."""
     x = features(x, (96, 256, 384, 384, 256), padding=0, groups=2, norm=local_response_norm)
     x = drop(relu(linear(x, 4096, name="fc6")), dropout)
     x = drop(relu(linear(x, 4096, name="fc7")), dropout)

@@ -1,4 +1,4 @@
-"""DenseNet for 224x224 images (Huang et al. 2017, 1608.06993): the BC form in four blocks, behind ResNet's stem."""
+"""DenseNet for 224x224 images (Huang et al. 2017, 1608.06993): the BC form in four blocks, after ResNet's stem."""
 
 from netspec.architectures.densenet_cifar import dense_blocks
 from netspec.functional import activation_of, classify, conv_bn, max_pool

@@ -1,7 +1,7 @@
 """DenseNet for 32x32 images (Huang et al. 2017, 1608.06993).
 
-Every layer sees the maps of all layers before it in its block. The BC form puts a 1x1 bottleneck in front
-of each 3x3 convolution and halves the channels between blocks.
+Every layer reads the maps of all earlier layers in its block. The BC form has a 1x1 bottleneck before each 3x3
+convolution and halves the channels between blocks.
 """
 
 from netspec.functional import (
@@ -20,7 +20,7 @@ from netspec.tracer import Tensor, block
 
 @block
 def dense_layer(x: Tensor, growth_rate: int, with_bottleneck: bool, activation: Function, dropout: float) -> Tensor:
-    """`growth_rate` new channels behind those of `x`."""
+    """Append `growth_rate` new channels to those of `x`."""
     y = x
     if with_bottleneck:
         y = norm_act(y, activation, name="norm1")
@@ -31,7 +31,7 @@ def dense_layer(x: Tensor, growth_rate: int, with_bottleneck: bool, activation: 
 
 @block
 def transition(x: Tensor, compression: float, activation: Function, dropout: float) -> Tensor:
-    """A 1x1 convolution onto `compression` times the channels, and the map halved."""
+    """Multiply the channels by `compression` with a 1x1 convolution, and halve the map."""
     y = norm_act(x, activation, name="norm")
     y = drop(conv(y, int(x.channels * compression), 1, bias=False, name="conv"), dropout)
     return avg_pool(y, 2)
@@ -45,7 +45,7 @@ def dense_blocks(
     activation: Function,
     dropout: float,
 ) -> Tensor:
-    """Blocks of `depths` layers with transitions between them; the BC form compresses to a half."""
+    """Blocks of `depths` layers with transitions between them; the BC form halves the channels there."""
     for i, depth in enumerate(depths, 1):
         if i > 1:
             x = transition(x, 0.5 if with_bottleneck else 1.0, activation, dropout, name=f"transition{i - 1}")
@@ -80,7 +80,7 @@ def densenet_cifar(
     activation: str = "relu",
     dropout: float = 0.0,
 ) -> Tensor:
-    """`dropout` lies behind every convolution but the first; the paper takes 0.2 where it does not augment."""
+    """`dropout` follows every convolution but the first; the paper uses 0.2 when it does not augment."""
     layers = (depth - 4) // (6 if with_bottleneck else 3)
     x = conv(x, 2 * growth_rate if with_bottleneck else 16, 3, bias=False, name="stem")
     x = dense_blocks(x, (layers,) * 3, growth_rate, with_bottleneck, activation_of(activation), dropout)

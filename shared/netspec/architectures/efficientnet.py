@@ -1,8 +1,8 @@
 """EfficientNet (Tan & Le 2019, 1905.11946), as in torchvision: one network at eight sizes.
 
-MobileNet's inverted residual with SiLU, and squeeze and excitation whose hidden layer is a quarter of the
-block's input. Width, depth and image size grow together. Stochastic depth and dropout are the paper's; the
-depth's rule begins at 0, as in the authors' code.
+The blocks are MobileNet's inverted residuals with SiLU. The hidden layer of squeeze and excitation has a quarter of the
+channels of the block's input. Width, depth and image size grow together. Stochastic depth and dropout are the paper's;
+the rule for stochastic depth begins at 0, as in the authors' code.
 """
 
 from functools import partial

@@ -1,9 +1,9 @@
 """GoogLeNet (Szegedy et al. 2015, 1409.4842): inception modules, and two auxiliary classifiers in training.
 
-`googlenet` is the paper's, as in Caffe: biases, local response norm, every 3x3/2 max-pool in ceil mode.
-`googlenet_bn` is torchvision's: batch norm (epsilon 1e-3) and no local response norm, a 3x3 convolution in
-place of the 5x5, and a last max-pool of 2x2. torchvision's auxiliary heads pool adaptively to 4x4; here both
-nets pool 5x5/3, as the paper does, which gives 4x4 at 224 pixels. `dropout` is the main classifier's.
+`googlenet` is the paper's network, as in Caffe: biases, local response norm, and every 3x3/2 max-pool in ceil mode.
+`googlenet_bn` is torchvision's: batch norm (epsilon 1e-3) instead of local response norm, a 3x3 convolution instead of
+the 5x5, and a 2x2 last max-pool. torchvision's auxiliary heads pool adaptively to 4x4. Here both networks pool 5x5/3,
+as the paper does, which gives 4x4 at 224 pixels. `dropout` is the main classifier's.
 """
 
 from functools import partial
@@ -38,7 +38,7 @@ conv_bn_relu = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3))
 
 @block
 def inception(x: Tensor, widths: tuple[int, ...], unit: Unit, large: int) -> Tensor:
-    """1x1, 3x3 and `large` convolutions and a max-pool side by side, the last three with 1x1 convolutions."""
+    """1x1, 3x3 and `large` convolutions and a max-pool side by side; the last three also have 1x1 convolutions."""
     one, reduce3, three, reduce5, five, pooled = widths
     branch1 = unit(x, one, 1, name="branch1.conv")
     branch2 = unit(unit(x, reduce3, 1, name="branch2.conv1"), three, 3, name="branch2.conv2")
@@ -55,7 +55,7 @@ def auxiliary(x: Tensor, classes: int, unit: Unit, dropout: float) -> Tensor:
     return linear(x, classes, name="fc2")
 
 
-STAGES = {  # 1x1, 1x1 before 3x3, 3x3, 1x1 before 5x5, 5x5, 1x1 behind the pool
+STAGES = {  # 1x1, 1x1 before 3x3, 3x3, 1x1 before 5x5, 5x5, 1x1 after the pool
     3: {"a": (64, 96, 128, 16, 32, 32), "b": (128, 128, 192, 32, 96, 64)},
     4: {
         "a": (192, 96, 208, 16, 48, 64),

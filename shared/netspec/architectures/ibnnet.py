@@ -1,7 +1,7 @@
-"""IBN-Net (Pan et al. 2018, 1807.09441): instance norm against changes of style, batch norm beside it.
+"""IBN-Net (Pan et al. 2018, 1807.09441): instance norm against changes of style, combined with batch norm.
 
-IBN-a normalises half of the channels behind the first 1x1 convolution of a block by instance, in stages 1
-to 3. IBN-b does so behind the stem, and behind the sum of the last block of stages 1 and 2.
+IBN-a applies instance norm to half of the channels after the first 1x1 convolution of a block, in stages 1 to 3. IBN-b
+applies it to all channels after the stem, and after the sum of the last block of stages 1 and 2.
 """
 
 from functools import partial
@@ -47,7 +47,7 @@ def instance_stem(x: Tensor, activation: Function) -> Tensor:
     return max_pool(activation(x), 3, 2, padding=1)
 
 
-VARIANTS = {  # bottlenecks in each stage, what they are made of, stem
+VARIANTS = {  # bottlenecks in each stage, their parts, stem
     "resnet50_ibn_a": ((3, 4, 6, 3), ibn_a),
     "resnet50_ibn_b": ((3, 4, 6, 3), ibn_b, instance_stem),
     "resnet101_ibn_a": ((3, 4, 23, 3), ibn_a),

@@ -1,8 +1,8 @@
 """Inception v3 (Szegedy et al. 2016, 1512.00567), v4 and Inception-ResNet v2 (Szegedy et al. 2017, 1602.07261).
 
-Modules of parallel branches: a branch is a chain of convolutions without bias, each with batch norm (epsilon
-1e-3) and ReLU. Maps shrink without padding. As in torchvision and timm, the average pools of v3 count their
-padding, those of the two younger nets do not.
+Modules are parallel branches. A branch is a chain of convolutions without bias, each followed by batch norm (epsilon
+1e-3) and ReLU. Layers that shrink the map use no padding. As in torchvision and timm, the average pools of v3 count
+their padding; those of the two later networks do not.
 """
 
 from functools import partial
@@ -32,7 +32,7 @@ Branch = tuple[BranchLayer, ...]
 Branches = tuple[Branch, ...]
 
 ROW, COLUMN = (1, 7), (7, 1)
-FORK: Final = "fork"  # 1x3 and 3x1 side by side, with the channels each
+FORK: Final = "fork"  # 1x3 and 3x1 side by side, each with these channels
 
 unit = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3))
 counted = partial(avg_pool, kernel=3, stride=1, padding=1)  # the means count the padding, as in v3
@@ -40,7 +40,7 @@ uncounted = partial(counted, count_include_pad=False)
 
 
 def chain(x: Tensor, layers: Branch, stride: int = 1, padding: int | None = None, *, name: str) -> Tensor:
-    """Convolutions one after another; stride and padding are the last one's."""
+    """Convolutions one after another; stride and padding apply to the last one."""
     for i, (channels, kernel) in enumerate(layers, 1):
         step, pad = (stride, padding) if i == len(layers) else (1, None)
         if kernel == FORK:
@@ -57,33 +57,33 @@ def chains(x: Tensor, branches: Branches, stride: int = 1, padding: int | None =
 
 @block
 def mixed(x: Tensor, branches: Branches, pooled: int, pool: Function) -> Tensor:
-    """Branches, and a pool with a 1x1 convolution onto `pooled` channels."""
+    """Branches, and a pool followed by a 1x1 convolution to `pooled` channels."""
     return concat(*chains(x, branches), unit(pool(x), pooled, 1, name="pool.conv"), name="concat")
 
 
 @block
 def reduction(x: Tensor, *branches: Branch) -> Tensor:
-    """Branches and a max-pool, all of which halve the map."""
+    """Branches and a max-pool; all of them halve the map."""
     return concat(*chains(x, branches, stride=2, padding=0), max_pool(x, 3, 2), name="concat")
 
 
 @block
 def residual(x: Tensor, branches: Branches, factor: float, activation: Function | None = relu) -> Tensor:
-    """`factor` times what a 1x1 convolution makes of the branches, added to the input."""
+    """Branches joined by a 1x1 convolution, times `factor`, added to the input."""
     y = conv(concat(*chains(x, branches), name="concat"), x.channels, 1, name="project")
     y = add(x, scale(y, factor) if factor != 1 else y, name="add")
     return activation(y) if activation else y
 
 
 def stem(x: Tensor) -> Tensor:
-    """What all three begin with."""
+    """The layers that all three networks begin with."""
     x = unit(x, 32, 3, 2, padding=0, name="stem.conv1")
     x = unit(x, 32, 3, padding=0, name="stem.conv2")
     return unit(x, 64, 3, name="stem.conv3")
 
 
 def pooled_stem(x: Tensor) -> Tensor:
-    """Down to an eighth, for v3 and Inception-ResNet v2."""
+    """The stem of v3 and Inception-ResNet v2, down to an eighth of the size."""
     x = unit(max_pool(stem(x), 3, 2), 80, 1, name="stem.conv4")
     return max_pool(unit(x, 192, 3, padding=0, name="stem.conv5"), 3, 2)
 

@@ -1,6 +1,6 @@
-"""LeNet-5 (LeCun et al. 1998), as it is trained on colour images today: ReLU and max-pooling.
+"""LeNet-5 (LeCun et al. 1998), as trained on colour images today: ReLU and max-pooling.
 
-The paper's has tanh-like activations, trained subsampling and a partial connection table.
+The paper's network has tanh-like activations, trained subsampling and a partial connection table.
 """
 
 from netspec.functional import conv, flatten, linear, max_pool, relu

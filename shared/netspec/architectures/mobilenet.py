@@ -1,6 +1,6 @@
 """MobileNetV2 (Sandler et al. 2018, 1801.04381) and V3 (Howard et al. 2019, 1905.02244), as in torchvision.
 
-An inverted residual goes up to many channels, through a depthwise convolution, and down to few without an
+An inverted residual expands to many channels, applies a depthwise convolution, and projects to few channels without an
 activation. V3 adds squeeze and excitation and hard swish; its batch norms have epsilon 1e-3 and fraction 0.01.
 """
 
@@ -42,7 +42,10 @@ class Bottleneck(NamedTuple):
 def inverted_residual(
     x: Tensor, row: Bottleneck, unit: Unit = conv_bn, attention: Function = identity, survival: float = 1.0
 ) -> Tensor:
-    """`unit` is a convolution with its norm and activation. Nothing is expanded where there is nothing to expand."""
+    """`unit` is a convolution with its norm and activation.
+
+    The expanding convolution is left out if it would not change the number of channels.
+    """
     y = x if row.expanded == x.channels else unit(x, row.expanded, 1, name="expand")
     y = unit(y, row.expanded, row.kernel, row.stride, groups=row.expanded, name="depthwise")
     y = unit(attention(y), row.channels, 1, activation=None, name="project")
@@ -130,7 +133,7 @@ V3 = {  # dense channels of the head; kernel, expanded channels, channels, squee
 
 
 def quarter(x: Tensor) -> Tensor:
-    """V3's squeeze and excitation: a quarter of the channels in between, and a hard sigmoid."""
+    """V3's squeeze and excitation: a quarter of the channels in between, gated by a hard sigmoid."""
     return squeeze_excite(x, make_divisible(x.channels / 4), gate=activation_of("hard_sigmoid"), name="se")
 
 

@@ -1,8 +1,8 @@
 """Neural Architecture Transfer (Lu et al. 2021, 2005.05859): the searched subnets that were published.
 
-Subnets of OFA's MobileNetV3 supernet: five stages of inverted residuals, for each of which the search chose
-a kernel and an expansion. The ImageNet nets are activated by Mish alone; the CIFAR-10 ones by ReLU as far as
-stage 2 and by hard swish behind it and at both ends. Of the CIFAR-10 nets only M3 and M4 were published.
+They are subnets of OFA's MobileNetV3 supernet: five stages of inverted residuals. The search chose a kernel and an
+expansion for each residual. The ImageNet networks use Mish everywhere. The CIFAR-10 networks use ReLU up to stage 2,
+and hard swish after it and at both ends. Of the CIFAR-10 networks only M3 and M4 were published.
 """
 
 from functools import partial
@@ -78,7 +78,7 @@ M4_CIFAR10 = (
     ((7, 6), (7, 6), (7, 3), (3, 3)),
 )
 
-VARIANTS = {  # what was searched, width, activations
+VARIANTS = {  # searched kernels and expansions, width, activations
     "nat_m1": Variant(M1, 1.0, MISH, dropout=0.0),
     "nat_m2": Variant(M2, 1.2, MISH, dropout=0.0),
     "nat_m3": Variant(M3, 1.2, MISH, dropout=0.2),

@@ -1,7 +1,7 @@
 """Network in Network for 32x32 images (Lin et al. 2014, 1312.4400).
 
-Every spatial convolution is followed by two 1x1 ones, a small network at each pixel, and the last has one
-channel a class, which global pooling turns into logits. ReLU follows each convolution, that one included.
+Two 1x1 convolutions, a small network at each pixel, follow every spatial convolution. The last one has one channel per
+class, and global pooling turns these into logits. ReLU follows every convolution, the last one included.
 """
 
 from netspec.functional import conv, conv_bn, dropout as drop, global_avg_pool, max_pool, relu
@@ -16,7 +16,7 @@ VARIANTS = {  # batch norm
 
 @block
 def mlpconv(x: Tensor, channels: tuple[int, int, int], kernel: int, batch_norm: bool) -> Tensor:
-    """A convolution and two 1x1 convolutions. Their biases stay beside batch norm, as in origin 1."""
+    """A convolution and two 1x1 convolutions. They keep their biases with batch norm, as in origin 1."""
     for i, (out_channels, size) in enumerate(zip(channels, (kernel, 1, 1), strict=True), 1):
         if batch_norm:
             x = conv_bn(x, out_channels, size, bias=True, name=f"conv{i}")

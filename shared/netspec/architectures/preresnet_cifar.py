@@ -1,7 +1,7 @@
 """Pre-activated ResNet for 32x32 images (He et al. 2016, 1603.05027).
 
-Batch norm and ReLU stand in front of each convolution, and nothing behind the sum. Where the shape changes
-the shortcut is a 1x1 convolution of the activated input.
+Batch norm and ReLU come before each convolution; nothing follows the sum. Where the shape changes, the shortcut is a
+1x1 convolution of the activated input.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ class ConvLayer(NamedTuple):
     kernel: int
     stride: int = 1
     groups: int = 1
-    dropout: float = 0.0  # in front of it
+    dropout: float = 0.0  # before the convolution
 
 
-Branch = Callable[[int, int], tuple[ConvLayer, ...]]  # its layers, given channels and stride
+Branch = Callable[[int, int], tuple[ConvLayer, ...]]  # takes channels and stride, returns the branch's layers
 
 
 def basic(channels: int, stride: int) -> tuple[ConvLayer, ...]:
@@ -47,7 +47,7 @@ def bottleneck(channels: int, stride: int) -> tuple[ConvLayer, ...]:
 
 
 def projection(x: Tensor, activated: Tensor, channels: int, stride: int) -> Tensor:
-    """The shortcut: `x` as it is, or a 1x1 convolution of the activated input where the shape changes."""
+    """The shortcut: `x` unchanged, or a 1x1 convolution of the activated input if the shape changes."""
     if stride == 1 and x.channels == channels:
         return x
     return conv(activated, channels, 1, stride, bias=False, name="shortcut")
@@ -62,7 +62,7 @@ def preactivated(
     attention: Function = identity,
     survival: float = 1.0,
 ) -> Tensor:
-    """Convolutions, each behind batch norm and activation, and the shortcut."""
+    """Convolutions, each after batch norm and activation, plus the shortcut."""
     y = activated = norm_act(x, activation, name="norm1")
     for i, layer in enumerate(layers, 1):
         if i > 1:
@@ -81,7 +81,7 @@ def stages(
     unit: Callable[..., Tensor] = preactivated,
     survival: float = 1.0,
 ) -> Tensor:
-    """Stages of residual blocks; each one behind the first halves the map and doubles the channels."""
+    """Stages of residual blocks; each stage after the first halves the map and doubles the channels."""
     survivals = iter(linear_survival(survival, sum(depths)))
     for stage, depth in enumerate(depths, 1):
         for i in range(depth):

@@ -1,8 +1,8 @@
-"""PyramidNet (Han et al. 2017, 1610.02915): every block is a little wider than the one before it.
+"""PyramidNet (Han et al. 2017, 1610.02915): every block is a little wider than the previous one.
 
-Block after block adds its share of `alpha` channels; the sum is carried unrounded. A block begins and ends
-with batch norm and has no activation at either end. Shortcuts have no weights: they average where the map
-is halved, and append channels of zeros.
+Each block adds its share of `alpha` channels; the sum is kept unrounded. A block begins and ends with batch norm and
+has no activation at either end. Shortcuts have no weights: they average where the map is halved, and append channels of
+zeros.
 """
 
 from netspec.architectures.preresnet_cifar import Branch, ConvLayer, basic, bottleneck
@@ -37,7 +37,7 @@ def pyramid_block(
 def pyramid(
     x: Tensor, branch: Branch, alpha: int, depths: tuple[int, ...], activation: Function, survival: float
 ) -> Tensor:
-    """Stages that halve the map, all but the first; the last block has `alpha` channels more than `x`."""
+    """Stages that halve the map, except the first; the last block has `alpha` channels more than `x`."""
     expansion = 4 if branch is bottleneck else 1
     survivals = iter(linear_survival(survival, sum(depths)))
     channels = float(x.channels)

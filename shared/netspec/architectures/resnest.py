@@ -1,7 +1,7 @@
 """ResNeSt (Zhang et al. 2020, 2004.08955): split attention in place of a bottleneck's 3x3 convolution.
 
-Around it stand ResNet-D's refinements: a deep stem, shortcuts that average before their 1x1 convolution, and
-a 3x3 average pool that carries the stride, behind the split attention or, in the fast form, in front of it.
+The rest is ResNet-D: a deep stem, shortcuts that average before their 1x1 convolution, and a 3x3 average pool that
+applies the stride. That pool comes after the split attention, or in the fast form before it.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ RADIX = 2
 
 @block
 def split_attention(x: Tensor, channels: int, groups: int, activation: Function) -> Tensor:
-    """`RADIX` splits of a 3x3 convolution, weighted channel by channel by what the mean of their sum says."""
+    """`RADIX` splits of a 3x3 convolution, weighted per channel by what the mean of their sum gives."""
     y = conv_bn(x, RADIX * channels, 3, groups=RADIX * groups, activation=activation, name="conv")
     splits = [slice_channels(y, r * channels, (r + 1) * channels, name=f"split{r}") for r in range(RADIX)]
     hidden = make_divisible(RADIX * channels / 4, least=32)

@@ -1,7 +1,7 @@
 """ResNet for 32x32 images (He et al. 2016, 1512.03385, section 4.2): 6n+2 layers, 16-32-64 channels.
 
-Shortcuts have no weights (option A): where the map is halved they take every second pixel and append
-channels of zeros.
+Shortcuts have no weights (option A): they take every second pixel where the map is halved, and append channels of
+zeros.
 """
 
 from netspec.architectures.resnet import Parts, basic_block, resnet

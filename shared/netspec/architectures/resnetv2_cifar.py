@@ -1,7 +1,7 @@
 """Pre-activated ResNet in four stages for 32x32 images, and its wide, ResNeXt and SE forms (origin 3).
 
-The blocks of 1603.05027 with shortcuts without weights: where the map is halved they average the raw input,
-and they append channels of zeros. The origin pads the channels on both sides, this at the end.
+The blocks are those of 1603.05027, with shortcuts without weights: they average the raw input where the map is halved,
+and append channels of zeros. The origin pads channels on both sides; this version pads at the end.
 """
 
 from functools import partial
@@ -33,7 +33,7 @@ DEPTHS = {
 
 
 def grouped(channels: int, stride: int) -> tuple[ConvLayer, ...]:
-    """ResNeXt's: half the channels in between, in 32 groups."""
+    """ResNeXt's branch: half of the channels in between, in 32 groups."""
     width = make_divisible(channels // 2, 32)
     return ConvLayer(width, 1), ConvLayer(width, 3, stride, groups=32), ConvLayer(channels, 1)
 

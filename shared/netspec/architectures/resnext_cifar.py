@@ -1,6 +1,6 @@
 """ResNeXt-29 for 32x32 images (Xie et al. 2017, 1611.05431, section 5.3), and with squeeze and excitation.
 
-ResNeXt's bottleneck in three stages of three, without a max-pool in front of them.
+Three stages of three ResNeXt bottlenecks, without a max-pool before them.
 """
 
 from netspec.architectures.resnet import Parts, resnet
@@ -15,7 +15,7 @@ def stem(x: Tensor, activation: Function) -> Tensor:
 
 
 DEPTHS = (3, 3, 3)
-RESNEXTS = {  # what the bottlenecks are made of
+RESNEXTS = {  # depths, parts of the bottlenecks, stem
     "resnext29_4x64d": (DEPTHS, Parts(groups=4, base_width=64), stem),
     "resnext29_8x64d": (DEPTHS, Parts(groups=8, base_width=64), stem),
     "resnext29_16x64d": (DEPTHS, Parts(groups=16, base_width=64), stem),

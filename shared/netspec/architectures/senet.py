@@ -1,9 +1,8 @@
 """SENet for 224x224 images (Hu et al. 2018, 1709.01507): squeeze and excitation at the end of every branch.
 
-As in timm's present code: the first max-pool is padded by one and a stride lies on the 3x3 convolution, where the
-authors' Caffe nets have neither; and squeeze and excitation has a ReLU whatever the `activation` of the blocks.
-SENet-154 also has a deep stem, half the channels in the first 1x1 convolutions, and 3x3 shortcuts where the map
-is halved.
+As in timm's present code, the first max-pool is padded by one and the 3x3 convolution applies the stride; the authors'
+Caffe networks do neither. Squeeze and excitation uses ReLU whatever the `activation` of the blocks. SENet-154 also has
+a deep stem, half the channels in the first 1x1 convolutions, and 3x3 shortcuts where the map is halved.
 """
 
 from functools import partial
@@ -24,7 +23,7 @@ def doubling(x: Tensor, channels: int, kernel: Pair, stride: int, **settings: ob
 
 
 def wide_projection(x: Tensor, channels: int, stride: int) -> Tensor:
-    """A shortcut that sees all pixels where the map is halved."""
+    """A shortcut that reads all pixels where the map is halved."""
     if stride == 1 and x.channels == channels:
         return x
     return conv_bn(x, channels, 3 if stride > 1 else 1, stride, activation=None, name="shortcut")
@@ -32,11 +31,11 @@ def wide_projection(x: Tensor, channels: int, stride: int) -> Tensor:
 
 RESNET = Parts(attention=sixteenth)
 RESNEXT = Parts(groups=32, base_width=4, attention=sixteenth)
-SENET = Parts(  # 64 groups of 4 channels in stage 1, from a 1x1 convolution onto half of them
+SENET = Parts(  # 64 groups of 4 channels in stage 1, after a 1x1 convolution to half as many channels
     groups=64, base_width=2, spatial=doubling, attention=sixteenth, shortcut=wide_projection
 )
 
-VARIANTS = {  # bottlenecks in each stage, what they are made of, stem
+VARIANTS = {  # bottlenecks in each stage, their parts, stem
     "seresnet50": Variant((3, 4, 6, 3), RESNET),
     "seresnet101": Variant((3, 4, 23, 3), RESNET),
     "seresnet152": Variant((3, 8, 36, 3), RESNET),

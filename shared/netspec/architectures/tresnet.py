@@ -1,8 +1,8 @@
-"""TResNet (Ridnik et al. 2021, 2003.13630): ResNet refined for the throughput of a GPU.
+"""TResNet (Ridnik et al. 2021, 2003.13630): ResNet refined for GPU throughput.
 
-Space-to-depth in place of a stem, leaky ReLU within the blocks and ReLU behind their sums, blurred
-strides, basic blocks in the first two stages and bottlenecks in the others, squeeze and excitation in all
-stages but the last. Plain batch norm stands in place of the authors' in-place one.
+It has space-to-depth instead of a stem, leaky ReLU inside the blocks and ReLU after their sums, and blurred strides.
+The first two stages have basic blocks, the others bottlenecks. All stages but the last have squeeze and excitation.
+Plain batch norm replaces the authors' in-place one.
 """
 
 from functools import partial
@@ -51,7 +51,7 @@ def basic_block(x: Tensor, channels: int, stride: int, attention: Function, surv
 
 @block
 def bottleneck(x: Tensor, channels: int, stride: int, attention: Function, survival: float) -> Tensor:
-    """Attention stands in front of the last convolution."""
+    """Attention comes before the last convolution."""
     y = conv_bn(x, channels // 4, 1, activation=leaky, name="conv1")
     y = attention(blurred(conv_bn(y, channels // 4, 3, activation=leaky, name="conv2"), stride))
     y = conv_bn(y, channels, 1, activation=None, name="conv3")

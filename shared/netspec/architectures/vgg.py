@@ -1,7 +1,7 @@
-"""VGG (Simonyan & Zisserman 2015, 1409.1556): nothing but 3x3 convolutions, then three dense layers.
+"""VGG (Simonyan & Zisserman 2015, 1409.1556): only 3x3 convolutions, then three dense layers.
 
-A convolution keeps its bias beside batch norm. The first dense layer flattens whatever map reaches it:
-7x7 at the paper's 224 pixels, 1x1 at 32.
+Convolutions keep their bias with batch norm. The first dense layer flattens a map of any size: 7x7 at the paper's 224
+pixels, 1x1 at 32.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def features(x: Tensor, depths: tuple[int, ...], with_norm: bool) -> Tensor:
 
 
 def classifier(x: Tensor, classes: int, dropout: float, norm: Callable[..., Tensor] | None = None) -> Tensor:
-    """Dense layers 6 to 8, each followed by `norm` where there is one."""
+    """Dense layers 6 to 8, each followed by `norm` if it is given."""
 
     def dense(x: Tensor, out_features: int, name: str) -> Tensor:
         x = linear(x, out_features, name=name)
@@ -54,7 +54,7 @@ family("vgg", vgg, VARIANTS, paper="1409.1556", input_shape=(3, 224, 224), class
 
 
 def vgg_cifar(x: Tensor, classes: int, depths: tuple[int, ...], *, dropout: float = 0.5) -> Tensor:
-    """Origin 1's: batch norm after every layer, the last dense one included."""
+    """Origin 1's form: batch norm after every layer, including the last dense one."""
     return classifier(features(x, depths, with_norm=True), classes, dropout, norm=batch_norm)
 
 

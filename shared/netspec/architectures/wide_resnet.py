@@ -1,7 +1,7 @@
 """Wide ResNet for 32x32 images (Zagoruyko & Komodakis 2016, 1605.07146): `wrn28_10` is 28 layers, 10 times as wide.
 
-Pre-activated basic blocks with 16, 32 and 64 channels times the width. Dropout, where it is asked for, lies
-between the two convolutions of a block.
+Pre-activated basic blocks with 16, 32 and 64 channels times the width. Optional dropout is between the two convolutions
+of a block.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """Xception (Chollet 2017, 1610.02357): separable convolutions, a 3x3 in each channel and then a 1x1.
 
-One batch norm stands behind the pair and no ReLU between the two. As in timm, paddings are symmetric and
-epsilon is 1e-5; Keras pads as TensorFlow's "same" does.
+One batch norm follows the pair, with no ReLU between the two. As in timm, paddings are symmetric and epsilon is 1e-5;
+Keras pads like TensorFlow's "same".
 """
 
 from netspec.functional import (
@@ -30,7 +30,10 @@ def separable_conv(x: Tensor, channels: int, name: str) -> Tensor:
 def xception_block(
     x: Tensor, channels: tuple[int, ...], stride: int, activation: Function, activated: bool = True
 ) -> Tensor:
-    """An activation and a separable convolution onto each of `channels`; without the first unless `activated`."""
+    """A separable convolution to each of `channels`, with an activation before each.
+
+    Without `activated`, the first has none before it.
+    """
     y = x
     for i, width in enumerate(channels, 1):
         y = activation(y) if activated or i > 1 else y

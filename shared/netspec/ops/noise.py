@@ -30,7 +30,7 @@ class Dropout(NoisyOp):
 
 @dataclass(frozen=True)
 class StochasticDepth(NoisyOp):
-    """Each image keeps a whole residual branch with probability `survival`; it is then divided by it (1603.09382).
+    """A residual branch is kept with probability `survival`, image by image, and divided by it (1603.09382).
 
     `y = x * draw / survival`, `draw` 0 or 1 for each image, of shape `(1,)` or `(1, 1, 1)`.
     """

@@ -16,7 +16,7 @@ class BatchNorm(Op):
     """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel, on a map or a vector (1502.03167).
 
     In training, mean and (biased) variance are the batch's. The running values move by `running += fraction * (batch -
-    running)`; the variance uses its *unbiased* estimate, which PyTorch stores.
+    running)`; for the variance, `batch` is its *unbiased* estimate, as in PyTorch.
     """
 
     epsilon: float = 1e-5
