@@ -1,4 +1,4 @@
-"""Errors of the user, as one family of exceptions.
+"""User errors, as one family of exceptions.
 
 Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`diptych.cli.run`). Any other
 exception that escapes is a bug of ours and keeps its traceback. A message says what was wrong, where, and what to do.

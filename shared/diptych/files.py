@@ -86,10 +86,10 @@ def make_folder(path: Path) -> Path:
 
 
 def clear_abandoned(folder: Path) -> None:
-    """Remove temporary folders that killed writers left in `folder`; those still in use stay.
+    """Remove temporary folders that killed writers left in `folder`; folders still in use stay.
 
-    A writer holds a lock on its temporary folder, and the lock ends with its process. Folders that cannot be inspected
-    stay.
+    A writer holds a lock on its temporary folder, and the lock ends with its process. A folder that cannot be inspected
+    stays.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

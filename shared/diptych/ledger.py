@@ -15,7 +15,7 @@ FINGERPRINT = "fingerprint"
 
 
 class Ledger(Generic[Row]):
-    """A file of JSON lines: one row per line, with the fingerprint of what it depends on.
+    """A file of JSON lines. Each line is a row with the fingerprint of its dependencies.
 
     `read` turns a line's table into a row, which is a dataclass, or returns None if it is not a row. Several processes
     may append to one file.

@@ -190,7 +190,7 @@ def architecture(
     except ShapeError as error:
         try:
             smallest = smallest_image(lambda size: network.on(size, size), max(*native, height, width))
-        except ShapeError:  # the size is not to blame
+        except ShapeError:  # the size is not the cause
             raise ShapeError(f"{network.title}: {error}") from None
         refused = f"{network.title} cannot take images of {height}x{width}: {error}"
         raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None

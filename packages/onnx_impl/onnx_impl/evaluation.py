@@ -38,7 +38,7 @@ def evaluate(
     recorded = Recorded.of_model(
         path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    found = recorded.load(data, height, 0)  # the seed draws the validation split, not the test split
+    found = recorded.load(data, height, 0)  # the seed only affects the validation split, not the test split
     if loaded.input_shape[0] != found.image_shape[2]:
         raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, and {found.label} has {found.image_shape[2]}")
 

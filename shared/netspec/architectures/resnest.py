@@ -1,7 +1,7 @@
 """ResNeSt (Zhang et al. 2020, 2004.08955): split attention in place of a bottleneck's 3x3 convolution.
 
-The rest is ResNet-D: a deep stem, shortcuts that average before their 1x1 convolution, and a 3x3 average pool that
-applies the stride. That pool comes after the split attention, or in the fast form before it.
+It also has ResNet-D's refinements: a deep stem, shortcuts that average before their 1x1 convolution, and a 3x3 average
+pool that applies the stride. That pool comes after the split attention, or in the fast form before it.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ RADIX = 2
 
 @block
 def split_attention(x: Tensor, channels: int, groups: int, activation: Function) -> Tensor:
-    """`RADIX` splits of a 3x3 convolution, weighted per channel by what the mean of their sum gives."""
+    """`RADIX` splits of a 3x3 convolution, summed with channel weights computed from the mean of their sum."""
     y = conv_bn(x, RADIX * channels, 3, groups=RADIX * groups, activation=activation, name="conv")
     splits = [slice_channels(y, r * channels, (r + 1) * channels, name=f"split{r}") for r in range(RADIX)]
     hidden = make_divisible(RADIX * channels / 4, least=32)
@@ -59,7 +59,7 @@ BEHIND = Parts(spatial=pooled_behind, shortcut=average_projection)
 BEFORE = Parts(spatial=pooled_before, shortcut=average_projection)
 NARROW, WIDE = (partial(deep_stem, channels=channels) for channels in (32, 64))
 
-VARIANTS = {  # bottlenecks in each stage, where their average pool is, stem
+VARIANTS = {  # bottlenecks in each stage, position of their average pool, stem
     "resnest14d": Variant((1, 1, 1, 1), BEHIND, NARROW),
     "resnest26d": Variant((2, 2, 2, 2), BEHIND, NARROW),
     "resnest50d": Variant((3, 4, 6, 3), BEHIND, NARROW),
