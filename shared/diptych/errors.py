@@ -52,7 +52,7 @@ class ParityError(DiptychError):
 
 
 def failure(action: Callable[[], None]) -> str:
-    """Why an action failed, in one line; empty if it did not. Catches every exception, so that work can go on."""
+    """Why an action failed, in one line; empty if it did not. Catches any `Exception`, so that work can go on."""
     try:
         action()
     except DiptychError as error:

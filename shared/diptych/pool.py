@@ -30,7 +30,7 @@ class ProcessEndedError(DiptychError):
 
 
 class Pool(Generic[Item, Result]):
-    """`jobs` processes that call `function` on one item after another. Other processes must be able to import it."""
+    """`jobs` processes that call `function`, which they must be able to import, on one item after another."""
 
     def __init__(self, function: Callable[[Item], Result], jobs: int = 1) -> None:
         self.function, self.jobs = function, jobs
