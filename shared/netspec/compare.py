@@ -19,9 +19,10 @@ TOLERANCES = Path(__file__).with_name("tolerances.toml")
 
 @dataclass(frozen=True)
 class Limits:
-    """`float32_forward`: of the spread. `float64`: of a tensor's magnitude, or of `float64_floor` of the largest.
+    """Limits of differences, and the least that a comparison needs.
 
-    `epoch_losses`: in nats, of the steps of an epoch in float64.
+    `float32_forward` is relative to the spread. `float64` is relative to a tensor's magnitude, or to `float64_floor`
+    times the largest magnitude if that is more. `epoch_losses` is in nats, for each step of an epoch in float64.
     """
 
     float32_forward: float
