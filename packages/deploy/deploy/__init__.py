@@ -1,6 +1,6 @@
-"""Diptych's ONNX files in production: numpy, Pillow and onnxruntime, and nothing else of Diptych.
+"""Runs Diptych's ONNX files in production with numpy, Pillow and onnxruntime, without the rest of Diptych.
 
-Public names are imported when they are first used: the other packages read this one's contracts without its libraries.
+Public names are imported at their first use, so the other packages can read the contract without these libraries.
 """
 
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from deploy.images import read_image as read_image
     from deploy.predict import Classifier as Classifier, Model as Model, Prediction as Prediction
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see deploy.runtime: before anyone imports onnxruntime
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anyone imports onnxruntime; see deploy.runtime
 
 __version__ = "0.1.0"  # of every package of Diptych
 __all__ = ["Classifier", "DeployError", "ImageError", "Model", "ModelError", "Prediction", "read_image"]

@@ -1,4 +1,4 @@
-"""What the command `predict` does: images and folders of images in, lines or JSON out."""
+"""The command `predict`: takes images and folders of images, gives lines or JSON."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def predict_files(
     as_json: bool = False,
     unfinished: bool = False,
 ) -> Iterator[str]:
-    """The lines of the answer. All images are looked at before the first line; memory is bounded by batches.
+    """Yields the lines of the answer. All images are classified before the first line; batches bound the memory.
 
     `model` is an ONNX file or the folder of a run, `images` are files and folders. Raises `DeployError`.
     """
@@ -48,7 +48,7 @@ def _json(
         {"image": path, "predictions": [{"name": each.name, "probability": each.probability} for each in answer]}
         for path, answer in zip(paths, answers, strict=True)
     ]
-    # ASCII alone: a name with an escape or a lone surrogate is JSON like any other
+    # ASCII only, so that a name with an escape or a lone surrogate is valid JSON too
     return json.dumps(
         {"model": classifier.model.source, "provider": classifier.provider, "notes": notes, "images": images}
     )

@@ -1,6 +1,6 @@
-"""What an ONNX file says about itself: the keys of its metadata, and what their values may be.
+"""The metadata of an ONNX file: the keys, and the values that are allowed.
 
-The one authority on them, for writers and readers. Standard library only.
+This is the only definition of them, for writers and readers. Standard library only.
 """
 
 import json
@@ -12,15 +12,15 @@ from typing import Any
 
 from deploy.errors import ModelError
 
-SCHEMA = "1"  # of the keys below: it changes when one of them changes its meaning
-RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the one that is implemented
-PROBE_WEIGHTS = "random probe weights, not trained"  # the value of `weights` where an export was given none
-NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")  # to answer with names
+SCHEMA = "1"  # version of the keys below; it changes when a key changes its meaning
+RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the only one implemented
+PROBE_WEIGHTS = "random probe weights, not trained"  # `weights` of an export that was given none
+NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")  # needed to answer with class names
 WEIGHTS_HASH, CONTENT_HASH = "weights_sha256", "content_sha256"
 
 MOST_TEXT = 1 << 24  # characters of one value; 100,000 long names take a tenth of it
 MOST_CLASSES = 100_000
-MOST_PIXELS = 8192  # of a side
+MOST_PIXELS = 8192  # per side
 LONGEST_NAME = 1000  # characters of a class name, a label or an architecture
 SMALLEST_DEVIATION, LARGEST_CONSTANT = 1e-6, 1e6  # on the 0..1 scale of images
 
@@ -32,8 +32,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Contract:
     """The metadata of an ONNX file. `mean` and `std` are per channel on the 0..1 scale, `image_size` is `(H, W)`.
 
-    A file without classes, mean, std, size or rule (`missing` names them) can be run, but not asked about images.
-    Empty text: the file does not say.
+    A file without classes, mean, std, size or rule (see `missing`) can be run, but it cannot classify images. An empty
+    text means that the file does not say.
     """
 
     classes: tuple[str, ...] = ()
@@ -51,11 +51,11 @@ class Contract:
 
     @property
     def missing(self) -> list[str]:
-        """The keys that are needed to answer with names and are not there."""
+        """The missing keys among those needed to answer with class names."""
         return [key for key in NEEDED if not getattr(self, key) or (key == "image_size" and not all(self.image_size))]
 
     def properties(self) -> dict[str, str]:
-        """The metadata as they are written, with the schema's number, what is empty left out; lists are JSON."""
+        """The metadata as written to a file, with the schema's number. Lists are JSON; empty values are left out."""
         height, width = self.image_size
         values = {
             "schema": SCHEMA,
@@ -79,10 +79,10 @@ class Contract:
 
     @classmethod
     def read(cls, entries: Iterable[tuple[str, str]], source: object = "the model") -> "Contract":
-        """The metadata out of their entries, in any order; keys of other people are passed over.
+        """Read the metadata from their entries, in any order. Unknown keys are ignored.
 
-        A file without a schema's number is read as one of schema 1: it may come from elsewhere. Raises `ModelError`
-        with `source` for another schema, and with the key and the problem for the first value that means nothing.
+        A file without a schema number is read as schema 1, since it may come from elsewhere. Raises `ModelError`, which
+        names `source`, for another schema and for the first invalid value, with its key and the problem.
         """
         texts: dict[str, str] = {}
         for key, text in entries:
@@ -113,7 +113,7 @@ class Contract:
 
 
 def _json(values: Sequence[Any]) -> str:
-    """JSON that UTF-8 can hold: names of files that are not UTF-8 are lone surrogates, and written as escapes."""
+    """JSON that UTF-8 can hold. File names that are not UTF-8 contain lone surrogates, which are written as escapes."""
     return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 

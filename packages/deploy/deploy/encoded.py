@@ -1,7 +1,7 @@
-"""Image files before they are decoded: their format by content, which way up they are, and what a decoder needs.
+"""Reads image files before they are decoded: their format (by content), their orientation and what a decoder needs.
 
-Cameras, editors and phones add metadata that decoders trip over. JPEG and PNG are therefore handed on without any;
-of EXIF and XMP only the orientation is read, and one that cannot be read means upright.
+Cameras, editors and phones add metadata that decoders trip over, so JPEG and PNG are passed on without metadata. Only
+the orientation is read from EXIF and XMP. If it cannot be read, the image counts as upright.
 """
 
 import re
@@ -9,10 +9,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-HEAD = 64  # bytes of a file that tell its format
-READ = ("JPEG", "PNG", "WebP")  # the formats that are decoded; others are known so that they can be refused by name
+HEAD = 64  # this many first bytes of a file tell its format
+READ = ("JPEG", "PNG", "WebP")  # the formats that are decoded; others are recognised only to refuse them by name
 MAX_PARTS = 100_000  # segments or chunks; an honest 64-megapixel PNG in chunks of 8 KiB has 24,000
-MAX_SCANS = 200  # of a progressive JPEG: each is a pass over all pixels, and a camera writes about ten
+MAX_SCANS = 200  # of a progressive JPEG; each is a pass over all pixels, and a camera writes about ten
 
 _MAGIC = (
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -70,7 +70,7 @@ def format_of(head: bytes) -> str:
 
 
 def without_metadata(content: bytes) -> Encoded:
-    """A JPEG, PNG or WebP file, ready to be decoded. Raises `EncodingError`."""
+    """Prepare a JPEG, PNG or WebP file for its decoder. Raises `EncodingError`."""
     match format_of(content[:HEAD]):
         case "JPEG":
             return _jpeg(content)
@@ -83,7 +83,7 @@ def without_metadata(content: bytes) -> Encoded:
 
 
 def webp_size(content: bytes) -> tuple[int, int]:
-    """`(width, height)` of a WebP by its header; its decoder would take the memory before it can be asked."""
+    """`(width, height)` from a WebP's header. Its decoder would allocate the memory before it tells the size."""
     chunk = content[12:16]
     if chunk == b"VP8X" and len(content) >= 30:
         return 1 + int.from_bytes(content[24:27], "little"), 1 + int.from_bytes(content[27:30], "little")
@@ -97,10 +97,10 @@ def webp_size(content: bytes) -> tuple[int, int]:
 
 
 def _jpeg(content: bytes) -> Encoded:
-    """The segments before the first scan, without comments and application data, then the rest as it is.
+    """Drop comments and application data before the first scan; keep everything else unchanged.
 
-    JFIF's and Adobe's segments say how colours are coded, and stay where they are whole. A phone's second frame (MPO)
-    comes after the end of the first image, where no decoder looks.
+    JFIF's and Adobe's segments say how colours are coded, so they are kept if they are complete. A phone's second frame
+    (MPO) comes after the end of the first image, where no decoder looks.
     """
     if content.count(b"\xff\xda") > MAX_SCANS:
         raise EncodingError(f"a JPEG of more than {MAX_SCANS} scans")
@@ -114,7 +114,7 @@ def _jpeg(content: bytes) -> Encoded:
         if marker == 0xDA:
             kept.append(content[position:])
             return Encoded("JPEG", b"".join(kept), _orientation(exif, xmp))
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # no segment, or one without a length
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # not a segment, or one without a length
             position += 1 if marker == 0xFF else 2
             continue
         end = position + 2 + int.from_bytes(content[position + 2 : position + 4], "big")
@@ -143,7 +143,7 @@ def _jpeg_needs(marker: int, data: bytes) -> bool:
 
 
 def _png(content: bytes) -> Encoded:
-    """The still image: header, palette, transparency and pixels. An APNG's is the one that old viewers show."""
+    """Keep the still image: header, palette, transparency and pixels. Of an APNG, it is what old viewers show."""
     if content[12:16] != b"IHDR":
         raise EncodingError("a PNG without a header")
     if content[24:25] == b"\x10":
@@ -168,7 +168,7 @@ def _png(content: bytes) -> Encoded:
 
 
 def _webp(content: bytes) -> Encoded:
-    """As it is: its decoder does not look into metadata. Of an animation the first frame is shown."""
+    """Keep the file as it is: WebP's decoder ignores metadata. It shows the first frame of an animation."""
     exif = xmp = b""
     position = 12
     for _ in range(MAX_PARTS):
@@ -186,7 +186,7 @@ def _webp(content: bytes) -> Encoded:
 
 
 def _raw_profile(kind: bytes, text: bytes) -> bytes:
-    """EXIF as ImageMagick wrote it into PNG's text before there was a chunk for it: hexadecimal, after three lines."""
+    """EXIF from PNG text, where ImageMagick wrote it before PNG had a chunk for it: hexadecimal, after three lines."""
     try:
         if kind == b"zTXt":
             text = zlib.decompressobj().decompress(text[1:], _PROFILE_BYTES)
@@ -197,10 +197,10 @@ def _raw_profile(kind: bytes, text: bytes) -> bytes:
 
 
 def _orientation(exif: bytes, xmp: bytes) -> int:
-    """EXIF's orientation, else XMP's, else 1. Only its own entry of the directory is looked at."""
+    """EXIF's orientation, else XMP's, else 1. The values of other EXIF entries are not read."""
     try:
         found = _orientation_entry(exif)
-    except struct.error:  # cut, or an offset that leads out of it
+    except struct.error:  # EXIF is cut off, or an offset points outside it
         found = None
     if found is None and (match := _XMP_ORIENTATION.search(xmp)):
         found = int(match[1])
@@ -216,7 +216,7 @@ def _orientation_entry(exif: bytes) -> int | None:
     for number in range(entries):
         entry = start + 2 + 12 * number
         tag, kind, count = struct.unpack_from(f"{order}HHI", exif, entry)
-        layout = {1: "B", 3: "H", 4: "I"}.get(kind)  # byte, short, long: its writers do not agree
+        layout = {1: "B", 3: "H", 4: "I"}.get(kind)  # byte, short, long: writers differ
         if tag == _ORIENTATION_TAG and count == 1 and layout:
             (value,) = struct.unpack_from(f"{order}{layout}", exif, entry + 8)
             return int(value)

@@ -1,9 +1,9 @@
-"""What people do wrong, as one family of exceptions; `python -m deploy` turns one into a line and exit status 2."""
+"""Errors that a user can cause. `python -m deploy` reports one in a line and ends with exit status 2."""
 
 import re
 
 LONGEST = 300  # characters of a reason
-_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # before every message of onnxruntime's
+_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # the prefix of onnxruntime's messages
 
 
 class DeployError(Exception):
@@ -19,6 +19,6 @@ class ImageError(DeployError):
 
 
 def first_line(error: Exception) -> str:
-    """What other people's code says is wrong, in a line, or what kind of error it is when it says nothing."""
+    """The first line of another library's error message, or the name of its class if it has no message."""
     lines = (line.strip() for line in _CODE.sub("", str(error)).splitlines())
     return next(filter(None, lines), "")[:LONGEST] or type(error).__name__

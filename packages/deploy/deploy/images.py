@@ -1,17 +1,17 @@
-"""The one reader of images, for training and for deployment: JPEG, PNG and WebP to uint8 RGB, and the resize rule.
+"""Reads images for training and for deployment: JPEG, PNG and WebP to uint8 RGB, resized by one rule.
 
-Formats are told by content, never by suffix. What comes out:
+The content tells the format, never the suffix. The result is:
 
-- the first image of a file: of an animation (APNG, WebP) the still or first frame, of a phone's MPO the first photo;
-- upright, as EXIF or XMP says; metadata that cannot be read mean upright;
-- RGB of 8 bits a channel. Grey, palette, CMYK and 1-bit images are converted, more than 8 bits are refused;
+- the first image of a file: the still or first frame of an animation (APNG, WebP), the first photo of a phone's MPO;
+- upright, as EXIF or XMP says; if they cannot be read, the image counts as upright;
+- RGB with 8 bits a channel: grey, palette, CMYK and 1-bit images are converted, more than 8 bits are refused, and
   colour profiles are not applied;
-- transparency over white: what shows through is white, before the image is resized;
-- by the resize rule: the shorter side is scaled to the wanted size, bilinearly and with antialiasing, and the middle
-  is kept, both in one step (`PIL.ImageOps.fit`). An image that has the size already is left alone.
+- opaque: transparent parts are put on white before the image is resized;
+- resized by the rule: the shorter side is scaled to the wanted size (bilinear, antialiased) and the centre is cropped,
+  in one step (`PIL.ImageOps.fit`); an image that already has the size is left alone.
 
-Everything that is wrong is one `ImageError` with the file's name. Kind, size and pixels are looked at before anything
-is read or decoded, so that an image takes less than 1 GB whatever the file holds.
+Every problem raises an `ImageError` with the file's name. Kind of file, size and number of pixels are checked before
+anything is read or decoded, so an image takes less than 1 GB whatever the file holds.
 """
 
 import io
@@ -31,14 +31,15 @@ from deploy.contract import RESIZE_RULE as RESIZE_RULE
 from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
 from deploy.errors import ImageError
 
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")  # what the formats are usually called; content decides
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")  # the usual suffixes of the formats; the content decides
 MAX_BYTES = 1 << 27  # of a file: 128 MiB
-MAX_PIXELS = 1 << 26  # 8192 x 8192: decoded, upright and converted these are about 0.9 GB
-WEBP_COST = 2  # its decoder has four copies of an image where the others have two
+MAX_PIXELS = 1 << 26  # 8192 x 8192; decoding, turning and converting them takes about 0.9 GB
+WEBP_COST = 2  # WebP's decoder holds four copies of an image, the others hold two
 WHITE = (255, 255, 255)
 
-# An image above 32 MiB is one block, which glibc gives back to the system at once; of smaller blocks every thread that
-# decodes keeps some hundred MB (six images of 8192 x 8192 on 4 threads: 2.3 GB at most, in one block 0.96 GB).
+# Large images in large blocks: glibc gives a block above 32 MiB back to the system at once. Of smaller blocks, every
+# decoding thread keeps some hundred MB (six images of 8192 x 8192 on 4 threads: 2.3 GB at most, with large blocks 0.96
+# GB).
 if hasattr(Image.core, "set_block_size"):  # type: ignore[attr-defined]
     Image.core.set_block_size(MAX_PIXELS)  # type: ignore[attr-defined]
 
@@ -57,10 +58,10 @@ _TURNS = {
 def read_image(
     source: str | os.PathLike[str] | bytes | BinaryIO, size: int | tuple[int, int] | None = None, name: str = ""
 ) -> NDArray[np.uint8]:
-    """An image as uint8 `(H, W, 3)` RGB: of `size` (`(H, W)`, or one number for both) by the rule, or of its own size.
+    """An image as uint8 `(H, W, 3)` RGB. `size`: resize it by the rule to `(H, W)`, or to one number for both.
 
-    `source` is a path, a file's content, or a binary file open for reading. `name` is what a message calls it; a path
-    and a named file have one. Raises `ImageError` in one line.
+    `source` is a path, a file's content, or a binary file open for reading. Error messages call it `name`, by default
+    its path or file name. Raises `ImageError` in one line.
     """
     if isinstance(source, bytes):
         return _decoded(source, size, name or "image")
@@ -77,9 +78,9 @@ def read_image(
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """The content of an image file that can be decoded, judged by its kind, size and first bytes before it is read.
+    """The content of an image file. Its kind, size and first bytes are checked before it is read.
 
-    Raises `ImageError` for what is not a file, cannot be read, is not an image or is too large.
+    Raises `ImageError` if it is not a file, cannot be read, is not an image or is too large.
     """
     with _opened(path) as file:
         try:
@@ -102,17 +103,17 @@ def file_format(path: str | os.PathLike[str]) -> str:
 
 
 def cost(content: bytes) -> int:
-    """Pixels of a file's image by its header, weighted by the memory that they take; 1 where it has none."""
+    """Pixels by the file's header, weighted by the memory that they take; 1 if the header cannot be read."""
     try:
         encoded = without_metadata(content)
         width, height = webp_size(content) if encoded.format == "WebP" else _opened_image(encoded).size
-    except Exception:  # decoding it says what is wrong
+    except Exception:  # decoding will report the problem
         return 1
     return width * height * (WEBP_COST if encoded.format == "WebP" else 1)
 
 
 def resize(image: Image.Image, size: int | tuple[int, int]) -> Image.Image:
-    """`image` of `size` (`(H, W)`, or one number for both), by the rule."""
+    """`image` resized by the rule to `size` (`(H, W)`, or one number for both)."""
     height, width = (size, size) if isinstance(size, int) else size
     if image.size == (width, height):
         return image
@@ -132,7 +133,7 @@ def _decoded(content: bytes, size: int | tuple[int, int] | None, name: str) -> N
                 raise EncodingError("more than 8 bits a channel; convert it to 8 bits")
             image.load()
             upright = image if encoded.orientation == 1 else image.transpose(_TURNS[encoded.orientation])
-            # Converted before it is scaled: palette indices cannot be averaged.
+            # Convert before scaling: palette indices cannot be averaged.
             rgb = _over_white(upright) if upright.has_transparency_data else _as_mode(upright, "RGB")
             return np.array(rgb if size is None else resize(rgb, size), np.uint8)
     except ImageError:
@@ -142,7 +143,7 @@ def _decoded(content: bytes, size: int | tuple[int, int] | None, name: str) -> N
 
 
 def _opened_image(encoded: Encoded) -> ImageFile.ImageFile:
-    """Its header alone is read, but for WebP. Not `Image.open`, which tries formats and reads a phone's extras."""
+    """Reads only the header, except for WebP. `Image.open` would try formats and read a phone's extras."""
     return _DECODERS[encoded.format](io.BytesIO(encoded.content))
 
 
@@ -161,7 +162,7 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _opened(path: str | os.PathLike[str]) -> BinaryIO:
-    """The file open for reading. Only an ordinary file is opened: a FIFO would hang, a device could do anything."""
+    """Open a file for reading. Only an ordinary file is opened: a FIFO would hang, a device could do anything."""
     name = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):

@@ -1,4 +1,4 @@
-"""What people give as an image, as uint8 arrays; everything that is not an image of 0..255 is refused in a sentence."""
+"""Turns what users pass as images into uint8 arrays; refuses what is not an image of 0..255, in a sentence."""
 
 import io
 import os
@@ -18,10 +18,11 @@ ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[
 
 
 def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str = "") -> NDArray[np.uint8]:
-    """One image as uint8 `(H, W, channels)` of `size`: a path, a file's bytes, an open file, a PIL image, an array.
+    """One image as uint8 `(H, W, channels)` of `size`, from a path, a file's bytes, an open file, a PIL image or an
+    array.
 
-    An array is uint8 `(h, w)`, `(h, w, 1)`, `(h, w, 3)` or `(h, w, 4)` of any size, and treated as a file of the same
-    pixels would be. A model of one channel gets the luma of RGB. Raises `ImageError`.
+    An array is uint8 `(h, w)`, `(h, w, 1)`, `(h, w, 3)` or `(h, w, 4)` of any size. It is treated like a file with the
+    same pixels. A model with one channel gets the luma of RGB. Raises `ImageError`.
     """
     if channels not in (1, 3):
         raise ImageError(f"the model takes images of {channels} channels: give arrays (N, H, W, {channels}) to logits")
@@ -36,7 +37,7 @@ def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str
 
 
 def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """`images` where they are uint8 `(N, H, W, C)` of the model's size. Raises `ImageError` otherwise."""
+    """Return `images` if they are uint8 `(N, H, W, C)` of the model's size. Raises `ImageError` otherwise."""
     wanted = f"uint8 (N, {size[0]}, {size[1]}, {channels})"
     if not isinstance(images, np.ndarray):
         raise ImageError(f"a {type(images).__name__} is not an array of images; the model takes {wanted}")
@@ -55,9 +56,9 @@ def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], int]:
-    """The images that are meant: files as they are given, and of folders every image in them, at any depth.
+    """The given files and every image in the given folders, at any depth; and how many other files the folders hold.
 
-    With the number of other files in these folders. Raises `ImageError` for a folder without an image.
+    Raises `ImageError` for a folder without an image.
     """
     found: list[Path] = []
     passed = 0
@@ -79,7 +80,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], in
 
 
 def _is_image(path: Path) -> bool:
-    """By its first bytes, as in training: not by its suffix."""
+    """Judged by the first bytes, as in training, not by the suffix."""
     try:
         return file_format(path) in READ
     except ImageError:
@@ -107,7 +108,7 @@ def _from_array(array: NDArray[Any], name: str) -> Image.Image:
 
 
 def _encoded(image: Image.Image, name: str) -> bytes:
-    """As the PNG file that it could have come from, so that modes, transparency and EXIF are the reader's affair."""
+    """The image as a PNG file, so that `read_image` handles modes, transparency and EXIF."""
     if image.mode.startswith(("I", "F")):
         raise ImageError(f"{name}: an image of more than 8 bits a channel; convert it to 8 bits")
     try:

@@ -1,7 +1,7 @@
-"""What can be known of an ONNX file before any runtime sees it: its hashes, its metadata, its inputs and outputs.
+"""Checks an ONNX file before any runtime loads it: its hashes, its metadata, its inputs and outputs.
 
-A file that passes has one float32 input `image` (N, C, H, W) and one output `logits` (N, classes), is whole in itself
-(no external data), uses the standard's operators alone, and its metadata fit it and one another.
+A file that passes has one float32 input `image` (N, C, H, W) and one output `logits` (N, classes). It has no external
+data and uses only the standard's operators. Its metadata fit the graph and one another.
 """
 
 import hashlib
@@ -22,25 +22,25 @@ from deploy.proto import model_class
 from deploy.runs import check_finished
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
-WEIGHT = "weight"  # the doc string of an initializer that is a canonical weight, and no constant of an operator's
+WEIGHT = "weight"  # doc string of an initializer that is a canonical weight, not an operator's constant
 FLOAT, HALF, DOUBLE = 1, 10, 11  # TensorProto.DataType
-_FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # those whose values are looked at
+_FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # the types of which values are checked
 _STANDARD = ("", "ai.onnx")
 _HEAD = 16
-_TAGS = bytes.fromhex("08121a2228323a4272a2cad2")  # how a ModelProto can begin: its fields, as protobuf tags them
+_TAGS = bytes.fromhex("08121a2228323a4272a2cad2")  # a ModelProto begins with the tag of a field
 _BLANK = b"0" * 64
-# The last entry of a file's metadata, as protobuf has it: its length, its key, its value.
+# The last entry of a file's metadata as protobuf writes it: length, key, value.
 _ENTRY = b"\x72\x52\x0a\x0e" + CONTENT_HASH.encode() + b"\x12\x40"
 _ENTRY_BYTES = len(_ENTRY) + 64
-_SPOILT = 4  # bytes of the entry that may be damaged before it is not known for one any more
+_SPOILT = 4  # with up to this many damaged bytes, the entry is still recognised
 _HASH = re.compile(re.escape(_ENTRY[2:]) + rb"([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A file's bytes and what they say. `hashed`: they came with a hash over all of them, which fits.
+    """A file's bytes and what they say. `hashed`: the file has a hash over all its bytes, and it is correct.
 
-    `input_shape` is `(C, H, W)`; `classes` is the number of logits, where the graph says it.
+    `input_shape` is `(C, H, W)`; `classes` is the number of logits, or None if the graph does not say it.
     """
 
     content: bytes
@@ -53,7 +53,7 @@ class Inspected:
 def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> bytes:
     """The bytes of a model's file, or of `model.onnx` in the folder of a run.
 
-    Raises `ModelError`, also for the model of a run that is not finished, unless `unfinished`.
+    Raises `ModelError` if the file cannot be used, and for the model of an unfinished run unless `unfinished`.
     """
     try:
         place = Path(path)
@@ -71,19 +71,19 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
             raise ModelError(f"{path}: {size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB")
         with place.open("rb") as file:
             head = file.read(_HEAD)
-            if head and head[0] not in _TAGS:  # nothing large is read for nothing
+            if head and head[0] not in _TAGS:  # before a large file is read for nothing
                 raise ModelError(f"{path}: not an ONNX model that runs (its first bytes are not those of one)")
             return head + file.read(LARGEST)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError) as error:  # a NUL in the name, a name that is none
+    except (ValueError, TypeError) as error:  # a NUL in the name, or not a name at all
         raise ModelError(f"{path!r}: not the name of a file ({error})") from None
 
 
 def with_content_hash(blank: bytes) -> bytes:
-    """A serialized model, whose metadata have a content hash of zeros, with the hash over all of its bytes."""
+    """Fill in the content hash of a serialized model, over all of its bytes. Its metadata must hold a hash of zeros."""
     place = _hash_place(blank)
     if place is None or blank[place] != _BLANK:
         raise ValueError("no content hash of zeros among the metadata")
@@ -105,13 +105,13 @@ def _content_hash(content: bytes, place: slice) -> str:
 
 
 def inspect(content: bytes, source: object) -> Inspected:
-    """Look at a file. Raises `ModelError`, in one line that names `source`, for the first thing that is wrong."""
+    """Check a file. Raises `ModelError` for the first problem, in one line that names `source`."""
     model = model_class()()
     try:
         if not content:
             raise ValueError("it is empty")
         model.ParseFromString(content)
-    except Exception as error:  # protobuf's DecodeError, and what its versions raise beside it
+    except Exception as error:  # protobuf's DecodeError; some versions raise others
         raise ModelError(f"{source}: not an ONNX model that runs ({' '.join(str(error).split())})") from None
     if not model.HasField("graph") or not model.graph.node:
         raise ModelError(f"{source}: not an ONNX model that runs (it has no graph)")
@@ -162,7 +162,7 @@ def _check_parts(model: Any, source: object) -> None:
 
 
 def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int | None]:
-    """`(C, H, W)` of the input and how many logits there are."""
+    """Check input and output. Returns `(C, H, W)` of the input and the number of logits, None if it is not stated."""
     given = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in given]  # old files list weights as inputs too
     for kind, name, values, rank, contract in (
@@ -217,24 +217,24 @@ def _weights_hash(weights: list[Any]) -> str:
 
 
 def _check_finite(tensor: Any, name: str, source: object) -> None:
-    """A single value may be infinite (the padding of a max pool), and none may be NaN."""
+    """No value may be NaN. Only a tensor of one value may be infinite (the padding of a max pool)."""
     size = math.prod(tensor.dims)
     try:
         values = _values(tensor)
-    except ValueError:  # bytes of no whole number of values
+    except ValueError:  # not a whole number of values
         values = np.empty(0, np.float32)
     if values is None:
         return
     if len(values) != size:
         raise ModelError(f"{source}: '{name}' does not have the {size:,} values of its shape")
-    with np.errstate(all="ignore"):  # a sum is finite where all values are, unless it overflows
+    with np.errstate(all="ignore"):  # if all values are finite, so is their sum, unless it overflows
         suspect = size and not math.isfinite(float(values.sum(dtype=np.float64)))
     if suspect and (np.isnan(values).any() or (size > 1 and not np.isfinite(values).all())):
         raise ModelError(f"{source}: '{name}' has values that are not finite")
 
 
 def _values(tensor: Any) -> Any:
-    """The floats of a tensor, flat, or None where they are not stored as floats."""
+    """The values of a float tensor, flat; None for any other tensor."""
     kind = _FLOATS.get(tensor.data_type)
     if kind is None:
         return None
@@ -245,7 +245,7 @@ def _values(tensor: Any) -> Any:
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those inside its nodes."""
+    """A graph and all graphs inside its nodes."""
     yield graph
     for attribute in _attributes(graph):
         if attribute.HasField("g"):

@@ -1,8 +1,9 @@
-"""A trial of a model in a child process with limits, for what only onnxruntime can judge.
+"""Tries a model in a child process with limits, to find problems that only onnxruntime can find.
 
-A damaged or hostile file can end a process, hang it, or make it ask for terabytes. `try_model` lets a child load the
-file on the CPU and run it on a few images, with limits on memory and time and no core dump, and turns every such end
-into a `ModelError`. The child is this module: `python -m deploy.isolation`, with the model on its standard input.
+A damaged or hostile file can crash a process, hang it, or make it ask for terabytes. `try_model` starts a child that
+loads the file on the CPU and runs it on a few images. The child has limits on memory and time and leaves no core dump.
+Every failure becomes a `ModelError`. The child runs this module, `python -m deploy.isolation`, with the model on its
+standard input.
 """
 
 import json
@@ -15,10 +16,10 @@ from pathlib import Path
 from deploy.errors import ModelError
 
 BATCHES = (1, 3)
-SECONDS = 30.0  # and more for large files, by BYTES_A_SECOND
+SECONDS = 30.0  # large files get more, by BYTES_A_SECOND
 BYTES_A_SECOND = 20e6
 THREADS = 2
-BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # what the runtime takes: in all, of the file, for the values
+BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # memory of the runtime: fixed, per file, for the values
 
 
 def memory_limit(size: int, shape: tuple[int, int, int]) -> int:
@@ -31,7 +32,7 @@ def try_model(
 ) -> None:
     """Load the model in a child process and run it on a few images of `shape` `(C, H, W)`.
 
-    Raises `ModelError` where that fails, crashes, takes too long or too much memory, or gives other than finite
+    Raises `ModelError` if that fails, crashes, takes too long or too much memory, or if the output is not finite
     float32 `(N, classes)`.
     """
     memory = memory or memory_limit(len(content), shape)
@@ -52,7 +53,7 @@ def try_model(
 
 
 def _problem(child: subprocess.CompletedProcess[bytes], memory: int) -> str:
-    """What a child found, or how it ended; nothing where all is well."""
+    """The problem that a child reported, or how the child crashed; empty if there is none."""
     lines = child.stdout.decode(errors="replace").splitlines()
     try:
         report = json.loads(lines[-1]) if lines else None
@@ -74,15 +75,15 @@ def _problem(child: subprocess.CompletedProcess[bytes], memory: int) -> str:
 
 
 def _limit(memory: int, seconds: int) -> None:
-    """Limits on this process; what exceeds them fails instead of taking the machine along."""
+    """Limit this process, so that it fails before it exhausts the machine."""
     try:
         import resource
-    except ImportError:  # not a POSIX system: the time alone is limited, by the parent
+    except ImportError:  # not a POSIX system: only the time is limited, by the parent
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_DATA: memory,  # memory that can be written; address space alone costs nothing
+        resource.RLIMIT_DATA: memory,  # writable memory; address space alone costs nothing
         resource.RLIMIT_CPU: (seconds + 1) * cores,
     }
     for limit, value in wanted.items():
@@ -92,7 +93,7 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 def _trial(content: bytes, shape: tuple[int, ...]) -> str:
-    """What is wrong with a model, or nothing."""
+    """Run a model. Returns its problem, empty if there is none."""
     import numpy as np
 
     from deploy import runtime
@@ -115,7 +116,7 @@ def main() -> None:
     memory, seconds, *shape = map(int, sys.argv[1:])
     _limit(memory, seconds)
     print(json.dumps({"problem": _trial(sys.stdin.buffer.read(), tuple(shape))}), flush=True)
-    os._exit(0)  # a broken model may also break the runtime's way out
+    os._exit(0)  # a broken model may also break the runtime's shutdown
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Packages whose public names are imported when they are first used.
+"""Imports the public names of a package at their first use.
 
-A command can so refuse a wrong name, and answer Ctrl-C, before it has spent seconds on loading a framework.
+So a command can refuse a wrong name, and react to Ctrl-C, before it spends seconds on loading a framework.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""An ONNX file that has passed every check, ready to run: what `Classifier` and `onnx_impl evaluate` are built on."""
+"""Loads an ONNX file, checks it and makes it ready to run. `Classifier` and `onnx_impl evaluate` use it."""
 
 import os
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from deploy.errors import ModelError
 from deploy.inspection import inspect, read_model
 from deploy.isolation import try_model
 
-PIXELS = 1 << 22  # of the images of one pass
+PIXELS = 1 << 22  # at most, of all images in one pass
 LARGEST_BATCH = 64
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """`input_shape` is `(C, H, W)`; `provider` is the one that runs, by onnxruntime's name."""
+    """`input_shape` is `(C, H, W)`; `provider` is onnxruntime's name of the provider in use."""
 
     source: str
     contract: Contract
@@ -30,14 +30,14 @@ class LoadedModel:
 
     @property
     def batch(self) -> int:
-        """Images that run together: what a pass over them takes has a bound."""
+        """The number of images that run together. It bounds the memory of a pass."""
         _, height, width = self.input_shape
         return max(1, min(LARGEST_BATCH, PIXELS // (height * width)))
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 `(N, classes)` of normalised float32 images `(N, C, H, W)`, `batch` of them at a time.
+        """float32 logits `(N, classes)` of normalised float32 images `(N, C, H, W)`, computed `batch` images at a time.
 
-        Raises `ModelError` where the runtime fails or an answer is not finite.
+        Raises `ModelError` if the runtime fails or an output is not finite.
         """
         starts = range(0, len(images), self.batch)
         return np.concatenate([self._run(images[start : start + self.batch]) for start in starts])
@@ -57,13 +57,13 @@ def load_model(
     isolate: bool = True,
     unfinished: bool = False,
 ) -> LoadedModel:
-    """The ONNX file at `path`, or `model.onnx` in the folder of a run, checked and started.
+    """Load, check and start the ONNX file at `path`, or `model.onnx` in the folder of a run.
 
-    `provider`: one that must run (`CUDAExecutionProvider` or `cuda`); by default CUDA where it runs, then the CPU.
-    `isolate`: try a file that came without a hash over its content in a child process first. `unfinished`: take the
-    model of a run that did not reach its end, too.
+    `provider` must run (`CUDAExecutionProvider` or `cuda`); the default is CUDA if it runs, otherwise the CPU.
+    `isolate`: first try a file without a content hash in a child process. `unfinished`: also accept the model of an
+    unfinished run.
 
-    Raises `ModelError` in one line for everything that is wrong with the file, the provider or `threads`.
+    Raises `ModelError` in one line for any problem with the file, the provider or `threads`.
     """
     content = read_model(path, unfinished=unfinished)
     source = os.fspath(path)

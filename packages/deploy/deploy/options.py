@@ -1,6 +1,6 @@
-"""Command lines: a parser whose mistakes are one line with the nearest name, and arguments that are paths.
+"""Parses command lines. Reports a mistake in one line with the nearest name, and checks arguments that are paths.
 
-Standard library only, like `deploy.shell`: the parsers of all commands are made of these.
+All commands use it. Standard library only, like `deploy.shell`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 from deploy.errors import DeployError
 
-LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, where a file system does not say
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, if the file system does not say
 
 
 class UsageError(DeployError):
@@ -20,7 +20,7 @@ class UsageError(DeployError):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are raised as `mistake`: one line, no usage text."""
+    """A parser that raises a user's mistake as `mistake`: one line, without usage text."""
 
     mistake: ClassVar[type[Exception]] = UsageError
 
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean a, b?`, or what there is. Names that differ only in case and punctuation are the same."""
+    """`; did you mean a, b?`, or a list of the known names. Case and punctuation do not matter."""
     names = list(names)
     if close := closest(name, names):
         return f"; did you mean {', '.join(close)}?"
@@ -58,7 +58,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def closest(name: str, names: Sequence[str], most: int = 3) -> list[str]:
-    """Up to `most` of `names`, the most similar first: those that are equal but for case and punctuation, or alike."""
+    """Up to `most` of `names`: those that differ only in case and punctuation, else similar ones, the best first."""
     forms: dict[str, list[str]] = {}
     for known in names:
         forms.setdefault(_form(known), []).append(known)
@@ -72,9 +72,9 @@ def _form(name: str) -> str:
 
 
 def path(text: str) -> Path:
-    """An argument that is a path: `~` is the home folder also where the shell left it, as in `--out='~/runs'`.
+    """An argument that is a path. `~` is the home folder even if the shell did not expand it, as in `--out='~/runs'`.
 
-    Raises `argparse.ArgumentTypeError` for what no file system takes, before any work is done.
+    Raises `argparse.ArgumentTypeError` for a path that no file system accepts, before any work is done.
     """
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError("an empty path" if not text else "a path cannot hold a NUL character")
@@ -97,12 +97,12 @@ def path(text: str) -> Path:
 
 
 def name_or_path(text: str) -> str:
-    """An argument that is a name or a path: `path` where it looks like one."""
+    """An argument that is a name or a path. If it looks like a path, it is read by `path`."""
     return str(path(text)) if not text or text.startswith("~") or "\0" in text or len(text) > 200 else text
 
 
 def longest_name(path: Path) -> int:
-    """Bytes that a file's name may have in the nearest folder that exists."""
+    """The largest number of bytes of a file name in the nearest existing folder."""
     for folder in (path, *path.parents):
         try:
             return os.pathconf(folder, "PC_NAME_MAX")

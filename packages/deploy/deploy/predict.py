@@ -1,4 +1,4 @@
-"""Images to the names of their most probable classes, prepared as the model's own metadata say."""
+"""Names the most probable classes of images. The model's own metadata say how to prepare the images."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,12 +23,12 @@ class Prediction:
 
 
 class Classifier:
-    """An ONNX file that says how its images are prepared and what its classes are called.
+    """An ONNX file with metadata that say how to prepare images and what the classes are called.
 
-    `Classifier("model.onnx")(["cat.jpg"])` gives for each image its most probable classes. The path may be the folder
-    of a run. `provider` is one that must run (`cuda`); by default CUDA where it runs, then the CPU, and the attribute
-    `provider` names it. `isolate` tries a file without a content hash in a child process first. `unfinished` takes the
-    model of a run that did not reach its end, too.
+    `Classifier("model.onnx")(["cat.jpg"])` gives the most probable classes of each image. The path may be the folder of
+    a run. `provider` must run (`cuda`); the default is CUDA if it runs, otherwise the CPU. The attribute `provider`
+    names the one in use. `isolate` first tries a file without a content hash in a child process. `unfinished` also
+    accepts the model of an unfinished run.
 
     `image_size` is `(height, width)`. Raises `ModelError` for a file that is not an ONNX model, is damaged, or lacks
     the metadata.
@@ -57,14 +57,14 @@ class Classifier:
 
     @property
     def provider(self) -> str:
-        """The one that runs, by onnxruntime's name."""
+        """The provider in use, by onnxruntime's name."""
         return self.model.provider
 
     def __call__(self, images: ImageSource | Iterable[ImageSource], top: int = 5) -> list[list[Prediction]]:
-        """For each image the `top` most probable classes, the likeliest first.
+        """The `top` most probable classes of each image, the likeliest first.
 
         An image is a path, a file's bytes, an open binary file, a PIL image, or a uint8 array `(h, w, 3)` of any size.
-        Raises `ImageError` or `ModelError` for one that cannot be used.
+        Raises `ImageError` or `ModelError` for an image that cannot be used.
         """
         _check_top(top)
         channels = self.model.input_shape[0]
@@ -78,9 +78,9 @@ class Classifier:
         return answers
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 `(N, classes)` of uint8 images `(N, H, W, C)` of the model's size.
+        """float32 logits `(N, classes)` of uint8 images `(N, H, W, C)` of the model's size.
 
-        Raises `ImageError` for any other array, `ModelError` where an answer is not finite.
+        Raises `ImageError` for any other array, `ModelError` if an output is not finite.
         """
         images = check_batch(images, self.image_size, self.model.input_shape[0])
         batch = self.model.batch
@@ -88,7 +88,7 @@ class Classifier:
         return np.concatenate([self.model.logits(part) for part in parts])
 
     def predict(self, images: NDArray[np.uint8], top: int = 5) -> list[list[Prediction]]:
-        """For each of the images, as `logits` takes them, the `top` most probable classes, the likeliest first."""
+        """The `top` most probable classes of each image, the likeliest first. Takes the same images as `logits`."""
         _check_top(top)
         logits = self.logits(images).astype(np.float64)
         odds = np.exp(logits - logits.max(1, keepdims=True))
@@ -113,7 +113,7 @@ def _check_top(top: int) -> None:
 
 
 def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[ImageSource]:
-    """The images one by one; a single one is taken as a list of one."""
+    """Yields the images one by one. A single image counts as a list of one."""
     if isinstance(images, np.ndarray):
         if images.ndim == 4:
             yield from images

@@ -1,7 +1,7 @@
-"""The part of onnx.proto that is looked at before a runtime sees a file, as protobuf messages.
+"""Protobuf messages for the part of onnx.proto that is checked before a runtime loads a file.
 
-onnx itself is not needed for it: field numbers never change. Text is declared as bytes, so that a name that is not
-UTF-8 is read like any other, and what is not declared here is passed over.
+onnx itself is not needed, since field numbers never change. Text is declared as bytes, so a name that is not UTF-8 is
+read like any other. Fields that are not declared here are skipped.
 """
 
 from functools import cache

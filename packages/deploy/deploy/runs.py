@@ -1,7 +1,7 @@
-"""The folder of a training run, as far as deployment has to know it: whether the run reached its end.
+"""Tells from the folder of a training run whether the run reached its end.
 
-The process of a run holds a lock on a file in the folder, and the system frees it. A process number would not do:
-another process may have it by now, or it may be of another machine.
+The process of a run holds a lock on a file in the folder. The system frees the lock when the process ends. A process
+number would not do: another process may have it by now, or it may belong to another machine.
 """
 
 import fcntl
@@ -17,13 +17,13 @@ LOCK = ".running"  # the file that a run's process locks
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process holds the lock of the run in `folder`; True where the file system cannot tell."""
+    """Whether a process holds the lock of the run in `folder`; True if the file system cannot tell."""
     try:
         file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two that look do not see one another
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two checks at once do not see each other
     except OSError:
         return True
     finally:
@@ -32,17 +32,17 @@ def is_running(folder: Path) -> bool:
 
 
 def state_of(status: object, running: bool) -> object:
-    """How a run ended by its recorded status: "killed" where it says that it runs, and no process does.
+    """The recorded status of a run, or "killed" if the status is "running" but no process runs.
 
-    `running` is to be looked at before the status is read: the run may end meanwhile.
+    Find out `running` before you read the status: the run may end in between.
     """
     return "killed" if status == "running" and not running else status
 
 
 def check_finished(folder: Path) -> None:
-    """Raise `ModelError` for the folder of a run that did not reach its end: its model is not what was trained for.
+    """Raise `ModelError` for the folder of an unfinished run: its model is not the final one.
 
-    A folder that does not say so, or is not a run's, is let through.
+    A folder that does not record a status, or is not a run's, passes.
     """
     file = folder / "run.json"
     running = is_running(folder)

@@ -1,8 +1,8 @@
-"""The one place that starts onnxruntime, for all packages: which provider runs, on how many threads, and no telemetry.
+"""The only module that starts onnxruntime, for all packages. It sets the provider and threads, and disables telemetry.
 
-From version 1.29 on onnxruntime writes a device id and a queue of events under the user's cache folder and sends them,
-from the moment it is imported. `ORT_DISABLE_TELEMETRY` keeps it from both; `deploy` sets it when it is imported, and
-everything of Diptych that uses onnxruntime imports this module first. Who wants telemetry sets the variable to 0.
+From version 1.29 on, onnxruntime writes a device id and a queue of events under the user's cache folder and sends them,
+starting at its import. `ORT_DISABLE_TELEMETRY` prevents both. `deploy` sets it at import, and all code of Diptych that
+uses onnxruntime imports this module first. To have telemetry, set the variable to 0.
 """
 
 import os
@@ -15,19 +15,19 @@ from deploy.errors import ModelError, first_line
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SUFFIX = "ExecutionProvider"
-_REMOTE = "AzureExecutionProvider"  # in every build, and runs nothing here
-MOST_THREADS = 1024  # more than any machine has use for; a million end the process
-_FATAL = 4  # of onnxruntime's severities: what it logs on stderr it also raises
+_REMOTE = "AzureExecutionProvider"  # in every build, but runs nothing here
+MOST_THREADS = 1024  # more than any machine can use; a million crash the process
+_FATAL = 4  # one of onnxruntime's severities; what it logs on stderr, it also raises
 
 
 def switch_telemetry_off() -> None:
-    """Before onnxruntime is imported; its children inherit it."""
+    """Call this before onnxruntime is imported. Child processes inherit it."""
     if os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1") != "0" and (runtime := sys.modules.get("onnxruntime")):
-        runtime.disable_telemetry_events()  # imported by someone else before: it sends nothing more
+        runtime.disable_telemetry_events()  # someone else imported it before; now it sends nothing more
 
 
 def onnxruntime() -> Any:
-    """The module, quiet and without telemetry. Raises `ModelError` where it is not installed."""
+    """The module, quiet and without telemetry. Raises `ModelError` if it cannot be loaded."""
     switch_telemetry_off()
     try:
         import onnxruntime as module
@@ -39,10 +39,10 @@ def onnxruntime() -> Any:
 
 
 def choose_providers(wanted: str | None) -> list[str]:
-    """The providers to start a session with: the one that is wanted, or CUDA where it is built in, then the CPU.
+    """The providers to start a session with: the wanted one, by default CUDA if it is built in, then the CPU.
 
-    A provider is named as onnxruntime names it or without `ExecutionProvider`, in any case (`cuda`). TensorRT and the
-    others run only where they are asked for. Raises `ModelError` for one that this onnxruntime does not have.
+    A name may leave out `ExecutionProvider` and may be in any case (`cuda`). TensorRT and others run only on request.
+    Raises `ModelError` for a provider that this onnxruntime does not have.
     """
     available = [name for name in onnxruntime().get_available_providers() if name != _REMOTE]
     if wanted is None:
@@ -54,10 +54,10 @@ def choose_providers(wanted: str | None) -> list[str]:
 
 
 def start(model: bytes | str, *, provider: str | None = None, threads: int | None = None) -> Any:
-    """An `onnxruntime.InferenceSession` of a model's bytes or of its file; `get_providers()[0]` is the one that runs.
+    """An `onnxruntime.InferenceSession` of a model's bytes or file. `get_providers()[0]` is the provider in use.
 
-    Raises `ModelError` for a provider that was asked for and does not run and for `threads` out of range, and whatever
-    onnxruntime raises for a model that it cannot load.
+    Raises `ModelError` if the wanted provider does not run or if `threads` is out of range. Raises whatever onnxruntime
+    raises for a model that it cannot load.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise ModelError(f"{threads} threads: give 1 to {MOST_THREADS}")
@@ -75,7 +75,7 @@ def start(model: bytes | str, *, provider: str | None = None, threads: int | Non
 
 
 def load(model: bytes, source: object, *, provider: str | None = None, threads: int | None = None) -> Any:
-    """`start`, where every failure is a `ModelError` in one line that names `source`."""
+    """Like `start`, but every failure is a `ModelError` in one line that names `source`."""
     try:
         return start(model, provider=provider, threads=threads)
     except ModelError:
@@ -85,7 +85,7 @@ def load(model: bytes, source: object, *, provider: str | None = None, threads: 
 
 
 def infer(session: Any, images: Any, source: object) -> Any:
-    """The first output for `images` at the first input. Raises `ModelError` for whatever onnxruntime raises."""
+    """The first output, with `images` as the first input. Raises `ModelError` for any error of onnxruntime."""
     try:
         return session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: images})[0]
     except Exception as error:
@@ -93,7 +93,7 @@ def infer(session: Any, images: Any, source: object) -> Any:
 
 
 def logits_problem(logits: object, batch: int, classes: int | None = None) -> str:
-    """What keeps an output from being the logits of `batch` images, or nothing."""
+    """Why an output cannot be the logits of `batch` images; empty if it can."""
     if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.ndim != 2:
         return "its output is not float32 (N, classes)"
     if len(logits) != batch or not logits.shape[1] or (classes is not None and logits.shape[1] != classes):

@@ -1,6 +1,6 @@
-"""What a command owes its shell: one line and an exit status for an error, and output that no terminal chokes on.
+"""Runs commands for a shell. An error becomes one line and an exit status, and output is safe for any terminal.
 
-Standard library only: every command of the project ends through `run`, those of the other packages too.
+Every command of every package ends through `run`. Standard library only.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO
 from deploy.errors import DeployError
 
 MISTAKE = 2  # exit status
-SIGNALLED = 128  # what shells add to a signal's number to have a status: 130 after Ctrl-C, 143 after SIGTERM
+SIGNALLED = 128  # plus the signal's number is the exit status, as in shells: 130 after Ctrl-C, 143 after SIGTERM
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "OOM when allocating", "RESOURCE_EXHAUSTED")
 
@@ -26,11 +26,11 @@ _CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))  # control, lone surrogate, li
 
 
 class OutputError(DeployError):
-    """Standard output takes no more: its reader is gone, its disk is full, or it is closed."""
+    """Standard output cannot be written: its reader is gone, its disk is full, or it is closed."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end, like Ctrl-C: keep what there is and leave. `number` says which signal."""
+    """A signal asked this process to end, as Ctrl-C does: save the results and exit. `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -38,9 +38,9 @@ class Stopped(KeyboardInterrupt):
 
 
 def printable(text: object) -> str:
-    """`text` in one line without anything that a terminal obeys.
+    """`text` in one line, without anything that controls a terminal.
 
-    Control characters (terminal escapes, line breaks), marks that turn the direction of writing, and lone surrogates
+    Control characters (terminal escapes, line breaks), marks that change the direction of writing, and lone surrogates
     (bytes of a file name that are not UTF-8) are shown as backslash escapes.
     """
     text = str(text)
@@ -48,7 +48,7 @@ def printable(text: object) -> str:
 
 
 def _shown(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # how Python carries a byte that is not UTF-8
+    if "\udc80" <= character <= "\udcff":  # how Python represents a byte that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     if (
         character in _UNSEEN
@@ -60,7 +60,7 @@ def _shown(character: str) -> str:
 
 
 def say(text: object = "") -> None:
-    """Print one line that may hold names out of files. Raises `OutputError`."""
+    """Print one line that may hold names from files. Raises `OutputError`."""
     print(printable(text), flush=True)
 
 
@@ -73,11 +73,11 @@ def complain(text: object) -> None:
 def run(
     main: Callable[[Sequence[str]], int | None], error_types: tuple[type[Exception], ...] = (DeployError,)
 ) -> NoReturn:
-    """Run `main(argv)` and leave the process.
+    """Run `main(argv)` and exit the process.
 
-    The exit status is what `main` returned or 0; 2 for an error of `error_types`, for exhausted memory, and for an
-    output that cannot be written, each told in one line on stderr; 130 after Ctrl-C and 143 after SIGTERM. A pipe that
-    its reader has left (`| head -1`) ends the command quietly with 0. Any other exception keeps its traceback.
+    The exit status is what `main` returned, or 0. An error of `error_types`, exhausted memory and output that cannot be
+    written give 2 and one line on stderr. Ctrl-C gives 130, SIGTERM 143. If the reader of a pipe is gone (`| head -1`),
+    the command ends quietly with 0. Any other exception keeps its traceback.
     """
     sys.exit(_status(main, (DeployError, *error_types)))
 
@@ -115,12 +115,12 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory was exhausted, the machine's or a GPU's, by the words of NumPy, PyTorch, TensorFlow or XLA."""
+    """Whether the machine's or a GPU's memory was exhausted, by the messages of NumPy, PyTorch, TensorFlow and XLA."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _has_folder() -> bool:
-    """Whether the working folder is there; whoever removed it may have made another of its name."""
+    """Whether the working folder still exists. A new folder of the same name does not count."""
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -129,13 +129,13 @@ def _has_folder() -> bool:
 
 
 def _failed(message: str) -> int:
-    status = _flushed(MISTAKE)  # what was printed before the error is read before it
+    status = _flushed(MISTAKE)  # first, so that earlier output appears before the error
     complain(f"error: {message}")
     return status
 
 
 def _flushed(status: int) -> int:
-    """`status`, once what was printed is out; where it cannot be written, that is said too."""
+    """Flush standard output and return `status`. If the output cannot be written, report that too."""
     try:
         sys.stdout.flush()
     except OutputError as error:
@@ -144,7 +144,7 @@ def _flushed(status: int) -> int:
 
 
 def _unwritten(error: OutputError) -> int:
-    """Drop what is left to print, which Python would try once more at its end."""
+    """Return the exit status and drop the remaining output, which Python would try to write at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error.__cause__, BrokenPipeError):
@@ -158,7 +158,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output whose errors can be told from those of other files."""
+    """Standard output with its own error class, so that its errors differ from those of other files."""
 
     def write(self, text: str) -> int:
         try:
@@ -179,11 +179,11 @@ def _output_error(error: OSError | ValueError) -> OutputError:
 
 
 def open_streams() -> None:
-    """Standard streams that can be relied on: open, and taking every name on every terminal.
+    """Make the standard streams reliable: they are open and can print any name on any terminal.
 
-    A descriptor that the shell has closed would be given to the next file that is opened, and prints would go into it.
-    What an encoding does not have is printed as backslash escapes. Raises `OutputError` where standard output is
-    closed: what a command has to say would be lost.
+    If the shell has closed a descriptor, the next opened file would get it, and prints would go into that file.
+    Characters that the encoding lacks are printed as backslash escapes. Raises `OutputError` if standard output is
+    closed, since the output would be lost.
     """
     closed = [number for number in range(3) if not _is_open(number)]
     for number in closed:
@@ -206,7 +206,7 @@ def _is_open(number: int) -> bool:
 
 
 def _stream(stream: TextIO | None, number: int, kind: type[io.TextIOWrapper]) -> Any:
-    """`stream`, or where Python has found it closed at its start a new one, as `kind`."""
+    """`stream` as `kind`, or a new stream if Python found it closed at start."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream or kind(os.fdopen(number, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
     encoding, lines, through = stream.encoding, stream.line_buffering, stream.write_through
