@@ -1,4 +1,4 @@
-"""What Keras's package does, as functions and as commands: those of `onnx_impl.library`."""
+"""The functions and commands of Keras's package, made by `onnx_impl.library`."""
 
 from keras_impl.quiet import check_backend, import_keras
 from onnx_impl.library import Library
@@ -19,6 +19,6 @@ LIBRARY = Library(
     "tf2onnx",
     load,
     check_backend,
-    {"TF_ENABLE_ONEDNN_OPTS": "0"},  # its Winograd convolutions round too coarsely to judge by
+    {"TF_ENABLE_ONEDNN_OPTS": "0"},  # its Winograd convolutions round too coarsely for comparisons
 )
 train, evaluate = LIBRARY.train, LIBRARY.evaluate

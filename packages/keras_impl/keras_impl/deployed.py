@@ -1,4 +1,4 @@
-"""A trained network in Keras, as it is deployed: float32, evaluation mode."""
+"""A trained Keras network as deployed: float32, in evaluation mode."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from netspec.init import Weights
 
 
 class Deployed:
-    """The network of `graph` with trained `weights`, auxiliary heads left out."""
+    """The network of `graph` with trained `weights`, without auxiliary heads."""
 
     def __init__(self, graph: Graph, weights: Weights, threads: int | None = None) -> None:
         self.graph = without_heads(graph)
@@ -24,13 +24,13 @@ class Deployed:
         self.model = build(self.graph, weights=self.weights, dtype=self.device.policy)
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """`(N, classes)` for normalised images `(N, H, W, C)`."""
+        """Logits `(N, classes)` for normalised images `(N, H, W, C)`."""
         return self.model.predict_on_batch(images)
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""
+        """Write the ONNX builder's file and verify it against this model. Raises `ExportError`."""
         return ship_onnx(self.model, path, metadata)
 
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write what TensorFlow's own exporter makes, verified likewise. Raises `ExportError`."""
+        """Write the file of TensorFlow's own exporter and verify it in the same way. Raises `ExportError`."""
         return export_onnx(self.model, path, metadata=metadata)

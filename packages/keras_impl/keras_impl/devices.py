@@ -1,4 +1,4 @@
-"""What Keras trains on, and in which arithmetic."""
+"""Chooses the device and the precision for training in Keras."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,10 @@ POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"
 
 @dataclass(frozen=True)
 class Device:
-    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
+    """`precision` is one of fp64, fp32, tf32, bf16 and fp16. `label` names the device for people.
 
-    `threads` are those of the framework on the CPU: its bits depend on their number. `notes` are for readers of a run.
+    `threads` is the framework's number of CPU threads; the bits of results depend on it. `notes` are for readers of a
+    run.
     """
 
     on_gpu: bool
@@ -28,7 +29,7 @@ class Device:
 
     @property
     def dtype(self) -> str:
-        """Of variables and of the loss."""
+        """The dtype of variables and of the loss."""
         return "float64" if self.precision == "fp64" else "float32"
 
     @property
@@ -37,13 +38,13 @@ class Device:
         return POLICIES.get(self.precision, "float32")
 
     def feed(self, batch: Batch) -> Batch:
-        """A batch of arrays or tensors as a model takes it, in the precision of the loss."""
+        """Convert a batch of arrays or tensors for a model, to the precision of the loss."""
         images, targets = (keras.ops.convert_to_tensor(part, self.dtype) for part in (batch.images, batch.targets))
         return Batch(images, targets, {name: keras.ops.convert_to_tensor(mask) for name, mask in batch.noise.items()})
 
 
 def gpus() -> list[str]:
-    """The GPUs that the backend sees, for people."""
+    """Names, for people, of the GPUs that the backend sees."""
     if on_tensorflow():
         import tensorflow as tf
 
@@ -53,7 +54,7 @@ def gpus() -> list[str]:
 
 
 def choose_device(precision: str, threads: int | None = None) -> Device:
-    """The GPU if there is one, otherwise the CPU, with `threads` or as many as the process may use.
+    """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
 
     Raises `RecipeError` for a precision that the machine does not have.
     """
@@ -70,10 +71,10 @@ def choose_device(precision: str, threads: int | None = None) -> Device:
 
 
 def set_threads(threads: int | None) -> int:
-    """Give TensorFlow its threads before its first operation, and return how many it has.
+    """Set TensorFlow's number of threads before its first operation. Returns the number in use.
 
-    Raises `RecipeError` where it has begun with another number, which cannot be changed in a process, and for a number
-    on another backend.
+    Raises `RecipeError` if TensorFlow already runs with another number, which a process cannot change, or if `threads`
+    is given on another backend.
     """
     if not on_tensorflow():
         if threads is not None:
@@ -85,7 +86,7 @@ def set_threads(threads: int | None) -> int:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(wanted)
         tf.config.threading.set_inter_op_parallelism_threads(wanted)
-    except RuntimeError:  # TensorFlow has begun
+    except RuntimeError:  # TensorFlow already runs
         present = tf.config.threading.get_intra_op_parallelism_threads() or cores()
         if threads not in (None, present):
             raise RecipeError(f"TensorFlow runs on {present} threads in this process, not on {threads}") from None
@@ -94,7 +95,7 @@ def set_threads(threads: int | None) -> int:
 
 
 def make_deterministic(on_gpu: bool) -> tuple[str, ...]:
-    """Equal runs, as far as the backend has it; returns what a reader of the run should know."""
+    """Make runs repeatable as far as the backend can. Returns notes for readers of a run."""
     if not on_gpu:
         return ()
     if on_tensorflow():

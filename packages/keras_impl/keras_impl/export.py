@@ -1,4 +1,4 @@
-"""TensorFlow's own road to ONNX, an independent judge of the ONNX builder's."""
+"""Exports to ONNX with TensorFlow's own exporter, as an independent check of the ONNX builder."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ from onnx_impl.verify import write_verified
 from trainspec.runs import Run
 
 OPSET = 17
-COUNTED = re.compile(r"__\d+$")  # how tf2onnx makes names that are its own
+COUNTED = re.compile(r"__\d+$")  # the end of names that tf2onnx makes up
 
 
 def export_onnx(
@@ -38,12 +38,12 @@ def export_onnx(
     opset: int = OPSET,
     metadata: Mapping[str, str] | None = None,
 ) -> Difference:
-    """Export a built model with tf2onnx from a frozen function, verify and write it; in float32, whatever it is in.
+    """Export a built model with tf2onnx from a frozen function, verify it and write it. The file is always float32.
 
-    A run has its trained weights exported, with what its own `model.onnx` says of itself. Input `image`
-    `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
-    against the model at batch 1 and 7; returns the difference that was found. Raises `GraphError` for a model
-    that is not a network alone, and `ExportError`, and then leaves no file.
+    For a run, this exports its trained weights, with the metadata of its own `model.onnx`. The file has the input
+    `image` `(N, C, H, W)` and the output `logits`; N is symbolic. It is checked, and compared with the model under
+    onnxruntime at batch 1 and 7. Returns the difference that was found. On failure it raises `ExportError` and leaves
+    no file. Raises `GraphError` for a model that is more than a network.
     """
     if isinstance(model, Run):
         what = request_of_run(model.folder, "keras")
@@ -53,9 +53,10 @@ def export_onnx(
 
 
 def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
-    """Write the ONNX builder's file with the model's weights, verified against the model: what a run ships.
+    """Write a run's ONNX file: the ONNX builder makes it with the model's weights, and it is verified against the
+    model.
 
-    Raises `ExportError`, and then leaves no file.
+    On failure it raises `ExportError` and leaves no file.
     """
     network = deployed(model)
     judge = partial(forward, network)
@@ -63,7 +64,7 @@ def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mappin
 
 
 def convert(network: keras.Model, opset: int = OPSET) -> ModelProto:
-    """What tf2onnx makes of a `deployed` model's inference pass, with the contract's names. Raises `ExportError`."""
+    """Convert a `deployed` model's inference pass with tf2onnx, with the contract's names. Raises `ExportError`."""
     if not on_tensorflow():
         raise ExportError(
             f"Keras on {keras.backend.backend()} has no road to ONNX of its own; use KERAS_BACKEND=tensorflow"
@@ -71,7 +72,7 @@ def convert(network: keras.Model, opset: int = OPSET) -> ModelProto:
     import tensorflow as tf
     import tf2onnx
 
-    os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # it would copy the whole graph before each of its passes
+    os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # otherwise it copies the whole graph before each pass
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     check_opset(opset, newest=max(tf2onnx.constants.OPSET_TO_IR_VERSION))
     signature = [tf.TensorSpec((None, *channels_last(spec_of(network).input_shape)), tf.float32, name="image")]
@@ -90,7 +91,7 @@ def convert(network: keras.Model, opset: int = OPSET) -> ModelProto:
 
 
 def _number_constants(proto: ModelProto) -> None:
-    """Order the initializers by their first use, and number those that tf2onnx numbers otherwise in every process."""
+    """Order the initializers by first use. Renumber those that tf2onnx numbers differently in each process."""
     places = {name: place for place, name in enumerate(source for node in proto.graph.node for source in node.input)}
     proto.graph.initializer.sort(key=lambda tensor: places[tensor.name])
     names = {
@@ -106,10 +107,10 @@ def _number_constants(proto: ModelProto) -> None:
 
 @contextmanager
 def _constants_kept_once() -> Iterator[None]:
-    """Keep tf2onnx from copying all weights after each of its two dozen passes: 15 GB for a VGG's 0.5.
+    """Keep tf2onnx from copying all weights after each of its two dozen passes: 15 GB for a VGG of 0.5 GB.
 
-    It copies a node's attributes into its protobuf, which gives back no memory of the copies before. Of a constant
-    nobody reads that protobuf: its value stands in the attributes themselves.
+    It copies a node's attributes into the node's protobuf, which does not free the earlier copies. Nobody reads the
+    protobuf of a constant, since the attributes themselves hold its value.
     """
     from tf2onnx.graph import Node
 
@@ -127,7 +128,7 @@ def _constants_kept_once() -> Iterator[None]:
 
 
 def deployed(model: keras.Model) -> keras.Model:
-    """The network of a model as it is deployed, float32 and with the image alone as its input: a copy if need be."""
+    """The network of a model as deployed: float32, with the image as its only input. It is copied only if needed."""
     network, graph = network_of(model), spec_of(model)
     policies = {layer.dtype_policy.name for layer in network.layers}
     if isinstance(network, Network) and policies == {"float32"} and list(graph.inputs) == [IMAGE]:

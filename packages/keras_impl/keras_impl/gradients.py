@@ -1,4 +1,4 @@
-"""How a step is compiled, and how its gradients are taken, on either backend of Keras."""
+"""Compiles a step and takes its gradients, on either backend of Keras."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,15 +7,15 @@ import keras
 
 from keras_impl.kernels import Tensor, on_tensorflow
 
-Forward = Callable[[], tuple[Tensor, Any]]  # a loss, and whatever else
+Forward = Callable[[], tuple[Tensor, Any]]  # returns a loss, and anything else
 
 
 def compiled(function: Callable[..., Any], variables: Sequence[keras.Variable]) -> Callable[..., Any]:
-    """`function` of tensors, which reads and assigns `variables`, as one program."""
+    """`function` of tensors, compiled into one program. It may read and assign `variables`."""
     if on_tensorflow():
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=False)  # slower on a CPU
+        return tf.function(function, jit_compile=False)  # XLA is slower on a CPU
     import jax  # type: ignore[import-not-found, unused-ignore]
 
     @jax.jit
@@ -36,7 +36,7 @@ def compiled(function: Callable[..., Any], variables: Sequence[keras.Variable]) 
 def with_gradients(
     forward: Forward, trainable: Sequence[keras.Variable], others: Sequence[keras.Variable]
 ) -> tuple[Any, Sequence[Tensor]]:
-    """What `forward` gives beside its loss, and the loss's gradients by `trainable`. It may assign `others`."""
+    """What `forward` returns beside its loss, and the loss's gradients by `trainable`. It may assign `others`."""
     if on_tensorflow():
         import tensorflow as tf
 

@@ -1,8 +1,10 @@
-"""What depends on Keras's backend, on precision or on whether a graph is being exported: only this file knows.
+"""Computations that depend on Keras's backend, on precision or on whether a graph is being exported.
 
-TensorFlow's CPU kernels want three forms of one convolution: `SAME` or pad and `VALID` for training, since
-the gradient of explicit pads is many times slower; a depthwise kernel or a product of matrices for groups, which
-have no gradient otherwise; and explicit pads for export, where they end inside the ONNX node.
+TensorFlow's CPU kernels need three forms of a convolution:
+
+- for training, `SAME` or pad and `VALID`: the gradient of explicit pads is many times slower;
+- for groups, a depthwise kernel or a matrix product: other kernels have no gradient;
+- for export, explicit pads: they end inside the ONNX node.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +20,14 @@ from netspec.ops import Padding
 
 check_backend()
 
-Tensor = Any  # a tensor of whichever backend runs
+Tensor = Any  # a tensor of the running backend
 
 _exporting: ContextVar[bool] = ContextVar("exporting", default=False)
 
 
 @contextmanager
 def exporting() -> Iterator[None]:
-    """Trace inside this to get a graph that converts to ONNX; such a graph is not for training."""
+    """Graphs that are traced in this context convert to ONNX. They are not for training."""
     token = _exporting.set(True)
     try:
         yield
@@ -38,7 +40,7 @@ def on_tensorflow() -> bool:
 
 
 def pad(x: Tensor, padding: Padding, value: float | None = None) -> Tensor:
-    """`(N, H, W, C)` with `(top, bottom, left, right)` more cells of `value`, or of zero."""
+    """Pad `(N, H, W, C)` with `(top, bottom, left, right)` cells of `value`, by default of zero."""
     top, bottom, left, right = padding
     return ops.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value) if any(padding) else x
 
@@ -49,7 +51,7 @@ def conv(
     """Cross-correlation of `(N, H, W, C)` with `(kh, kw, C / groups, O)`."""
     if _exporting.get() and on_tensorflow():
         return _explicit_conv(x, kernel, stride, padding, dilation)
-    depthwise = groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]  # it knows no other
+    depthwise = groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]  # needs equal ones
     if groups > 1 and not depthwise and on_tensorflow() and not _has_gpu():
         return _grouped_conv(pad(x, padding), kernel, stride, dilation, groups)
     if _is_same(kernel.shape[:2], stride, padding, dilation):
@@ -73,7 +75,7 @@ def _explicit_conv(
 
 
 def _grouped_conv(x: Tensor, kernel: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
-    """Group by group a product of its windows and its kernels, all in one: 6 to 20 times as fast as XLA's loops."""
+    """Multiply each group's windows by its kernels, all groups at once: 6 to 20 times as fast as XLA's loops."""
     (kh, kw, depth, filters), (_, height, width, _) = kernel.shape, x.shape
     (down, right), (below, beside) = stride, dilation
     h, w = (height - below * (kh - 1) - 1) // down + 1, (width - beside * (kw - 1) - 1) // right + 1
@@ -93,7 +95,7 @@ def _has_gpu() -> bool:
 
 
 def _is_same(kernel: Sequence[int], stride: Sequence[int], padding: Padding, dilation: Sequence[int]) -> bool:
-    """Whether TensorFlow's `same`, surplus at the end, means these pads."""
+    """Whether TensorFlow's `same`, with the surplus at the end, gives these pads."""
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     meant = [pad for total in totals for pad in (total // 2, total - total // 2)]
     return tuple(stride) == (1, 1) and tuple(padding) == tuple(meant)
@@ -102,8 +104,8 @@ def _is_same(kernel: Sequence[int], stride: Sequence[int], padding: Padding, dil
 def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
     """Normalise the last axis with given statistics.
 
-    TensorFlow's fused kernel is for export, where it becomes one node: its reciprocal square root errs to one side
-    with AVX-512, and a hundred layers of it are seen in a deep network's logits. This is faster, too.
+    TensorFlow's fused kernel is used only for export, where it becomes one node. With AVX-512 its reciprocal square
+    root errs to one side, and after a hundred layers that shows in a network's logits. The formula here is also faster.
     """
     if _exporting.get() and _has_fused_norm(x, gamma):
         import tensorflow as tf
@@ -114,7 +116,7 @@ def batch_norm(x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: T
 
 
 def batch_norm_of_batch(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalise the last axis with the batch's own statistics: the result, the mean, the *unbiased* variance."""
+    """Normalise the last axis with the batch's own statistics. Returns result, mean and *unbiased* variance."""
     if _has_fused_norm(x, gamma):
         import tensorflow as tf
 
@@ -129,12 +131,12 @@ def batch_norm_of_batch(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) 
 
 
 def _has_fused_norm(x: Tensor, gamma: Tensor) -> bool:
-    """TensorFlow's takes parameters in float32 and nothing else."""
+    """Whether TensorFlow's fused kernel applies: it takes only maps, and only float32 parameters."""
     return on_tensorflow() and len(x.shape) == 4 and keras.backend.standardize_dtype(gamma.dtype) == "float32"
 
 
 def moments(x: Tensor, axes: tuple[int, ...], keepdims: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, biased variance and number of values over `axes`; `ops.mean` would fall to float32 under JAX."""
+    """Mean, biased variance and number of values over `axes`. `ops.mean` would drop to float32 under JAX."""
     shape = ops.shape(x)
     count = ops.cast(ops.prod(ops.stack([ops.cast(shape[axis], "int32") for axis in axes])), x.dtype)
     mean = ops.sum(x, axes, keepdims=True) / count

@@ -1,4 +1,4 @@
-"""The layers that Keras does not have in the form that the spec pins. All are channels-last."""
+"""Layers that Keras does not have in the spec's exact form. All are channels-last."""
 
 import json
 from collections.abc import Callable
@@ -19,10 +19,10 @@ registered = keras.saving.register_keras_serializable("keras_impl")  # Keras fin
 
 
 class Layer(keras.layers.Layer):
-    """A layer whose output shape the spec has worked out: `shape` is logical, `(C, H, W)` or `(C,)`.
+    """A layer that takes its output shape from the spec: `shape` is logical, `(C, H, W)` or `(C,)`.
 
-    Keras saves, loads and clones a model layer by layer and takes nothing else along. So each layer remembers the op
-    and the input shapes that its handler made it of, and one layer of a network the whole graph, `network`.
+    Keras saves, loads and clones a model layer by layer and keeps nothing else. So each layer remembers its op and
+    input shapes, and one layer of each network remembers the whole graph, `network`.
     """
 
     op: Op
@@ -34,15 +34,15 @@ class Layer(keras.layers.Layer):
         self.shape = shape
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` needs, in the types of JSON: the op as in a graph's JSON, and its logical input shapes."""
+        """What `from_config` needs, in JSON types: the op as in a graph's JSON, and its logical input shapes."""
         made_of = {"op": self.op.kind, "attributes": attributes_of(self.op), "inputs": self.op_inputs}
         network = {"network": self.network.to_json()} if self.network else {}
         return super().get_config() | json.loads(json.dumps(made_of)) | network
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The layer of a config, made by the op's handler. Raises `GraphError` for an op that is not known."""
-        from keras_impl.ops import HANDLERS  # made of these layers
+        """Make the layer of a config with the op's handler. Raises `GraphError` for an unknown op."""
+        from keras_impl.ops import HANDLERS  # here, since it imports this module
 
         options = {key: config[key] for key in ("name", "trainable")}
         options["dtype"] = keras.dtype_policies.get(config["dtype"])
@@ -70,7 +70,7 @@ class FunctionLayer(Layer):
 
 @registered
 class Conv2D(Layer):
-    """Convolution whose padding is `(top, bottom, left, right)`."""
+    """Convolution with the padding `(top, bottom, left, right)`."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Conv2D(Layer):
 
 @registered
 class BatchNormalization(Layer):
-    """Batch norm over the last axis that stores the unbiased variance and moves by the fraction of the *new* batch."""
+    """Batch norm over the last axis. It stores the unbiased variance; `fraction` is the share of the *new* batch."""
 
     def __init__(self, shape: Shape, epsilon: float, fraction: float, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -129,7 +129,7 @@ class BatchNormalization(Layer):
 
 @registered
 class InstanceNormalization(Layer):
-    """Each image's own mean and biased variance over its map, in training and inference."""
+    """Normalises by each image's own mean and biased variance over its map, in training and inference."""
 
     def __init__(self, shape: Shape, epsilon: float, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -148,7 +148,7 @@ class InstanceNormalization(Layer):
 
 @registered
 class MaxPooling2D(Layer):
-    """Max-pooling whose padding, `(top, bottom, left, right)`, is minus infinity."""
+    """Max-pooling with the padding `(top, bottom, left, right)`, filled with minus infinity."""
 
     def __init__(self, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -161,7 +161,7 @@ class MaxPooling2D(Layer):
 
 @registered
 class AveragePooling2D(Layer):
-    """Average pooling with the number of cells that count in each window, `divisors` `(H', W')`."""
+    """Average pooling. `divisors` `(H', W')` is the number of cells that count in each window."""
 
     def __init__(
         self, shape: Shape, kernel: Shape, stride: Shape, padding: Padding, divisors: np.ndarray, **layer: Any
@@ -178,7 +178,7 @@ class AveragePooling2D(Layer):
 
 @registered
 class GlobalAveragePooling2D(Layer):
-    """Mean over the map, row by row: TensorFlow's own adds pixel by pixel, slower and seven times less exactly."""
+    """Mean over the map, row by row. TensorFlow's own adds pixel by pixel: slower and seven times less exact."""
 
     def __init__(self, shape: Shape, keepdims: bool, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -192,7 +192,7 @@ class GlobalAveragePooling2D(Layer):
 
 @registered
 class BlurPooling2D(Layer):
-    """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel, the map reflected by one cell."""
+    """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel. The map is padded by reflection, one cell wide."""
 
     def __init__(self, shape: Shape, stride: Shape, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -208,9 +208,9 @@ class BlurPooling2D(Layer):
 
 @registered
 class Noise(Layer):
-    """Keep what a draw of shape `(N, *shape)` keeps and divide by `keep`, its probability.
+    """Multiply by a draw of zeros and ones, `(N, *drawn)`, and divide by `keep`, the probability of a one.
 
-    The draw is the second input or, without one, is made in training mode; then evaluation keeps all.
+    The draw is the second input. Without a second input, training makes a draw and evaluation keeps everything.
     """
 
     def __init__(self, shape: Shape, keep: float, drawn: Shape, **layer: Any) -> None:
@@ -230,7 +230,7 @@ class Noise(Layer):
 
 
 def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-    """Composed of basic ops: TensorFlow's own kernel knows no float64 and no even size."""
+    """Made of basic ops, since TensorFlow's own kernel supports neither float64 nor an even size."""
     channels = x.shape[-1]
     squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (size // 2, (size - 1) // 2)))
     total = squares[..., :channels]
@@ -240,7 +240,7 @@ def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, k: floa
 
 
 def radix_softmax(x: Tensor, radix: int, groups: int) -> Tensor:
-    """`(N, 1, 1, groups * radix * c)` group by group to weights radix by radix."""
+    """Softmax over the radixes of `(N, 1, 1, groups * radix * c)`, ordered by group; the result is ordered by radix."""
     if radix == 1:
         return ops.sigmoid(x)
     channels = x.shape[-1]
@@ -255,7 +255,7 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
 
 
 def flatten(x: Tensor) -> Tensor:
-    """`(N, H, W, C)` to `(N, C*H*W)`, channel by channel, as the spec and its dense kernels have it."""
+    """`(N, H, W, C)` to `(N, C*H*W)`, channel by channel, as in the spec and its dense kernels."""
     _, h, w, c = x.shape
     return ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, c * h * w))
 
@@ -267,7 +267,7 @@ def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
 
 @ops.custom_gradient
 def sigmoid(x: Tensor) -> tuple[Tensor, Callable[..., Tensor]]:
-    """TensorFlow's own is an approximation that errs to one side, which no mean over a map takes out again."""
+    """TensorFlow's own is an approximation that errs to one side; a mean over a map does not cancel that."""
     y = 1 / (1 + ops.exp(-x))
 
     def gradient(*upstreams: Tensor, upstream: Tensor | None = None) -> Tensor:
@@ -281,7 +281,7 @@ def silu(x: Tensor) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """Keras's own is made of erfc, which ONNX does not have."""
+    """Keras's own uses erfc, which ONNX does not have."""
     return x * (1 + ops.erf(x * 0.5**0.5)) * 0.5
 
 

@@ -1,4 +1,4 @@
-"""From a graph to a Keras model."""
+"""Builds a Keras model from a graph."""
 
 import os
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ def build(
     dtype: Any = None,
     **options: Any,
 ) -> keras.Model:
-    """The network as a functional model, `image` float `(N, H, W, C)` to logits `(N, classes)`.
+    """Build the network as a functional model, from `image` float `(N, H, W, C)` to logits `(N, classes)`.
 
-    With auxiliary heads it gives a dictionary of them in training, and the logits in evaluation: see `Headed`.
-    `model`, `weights`, `seed` and `options` are as for the other builders; `dtype` is Keras's own, a
-    precision or a policy. Every node is a layer of its dotted path; `model.spec` is the graph. A graph with
-    explicit noise takes its draws as further inputs, in `graph.inputs`' order.
+    With auxiliary heads it gives a dictionary of all heads in training and the logits in evaluation; see `Headed`.
+    `model`, `weights`, `seed` and `options` are as for the other builders. `dtype` is Keras's own, a precision or a
+    policy. Every node is a layer named by its dotted path. `model.spec` is the graph. A graph with explicit noise takes
+    its draws as further inputs, in the order of `graph.inputs`.
 
-    Keras saves, loads, clones, copies and nests it like any other model, and `spec` goes with it; where a file of
-    it is loaded, `keras_impl` must have been imported.
+    Keras saves, loads, clones, copies and nests the model like any other, and `spec` stays with it. To load a file of
+    it, import `keras_impl` first.
     """
     graph = resolve(model, **options)
     network = assemble(graph, dtype)
@@ -43,7 +43,7 @@ def build(
 
 
 def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
-    """The model with whatever weights Keras gives it."""
+    """Build the model with Keras's initial weights."""
     layers = {node.name: layer_of(graph, node, dtype) for node in graph}
     keeper = next((layer for layer in layers.values() if isinstance(layer, Layer)), None)
     if keeper is not None:
@@ -54,7 +54,7 @@ def assemble(graph: Graph, dtype: Any = None) -> keras.Model:
 
 
 def over_the_layers_of(model: keras.Model, graph: Graph, dtype: Any = None) -> keras.Model:
-    """The model of `graph` over the layers of `model` that it has, too; it gives every head by its name."""
+    """A model of `graph` that reuses the layers of `model` for equal nodes. It gives every head by its name."""
     known = {node.name: node for node in model.spec}
     layers = {
         node.name: model.get_layer(node.name) if known.get(node.name) == node else layer_of(graph, node, dtype)
@@ -66,12 +66,12 @@ def over_the_layers_of(model: keras.Model, graph: Graph, dtype: Any = None) -> k
 
 
 def layer_of(graph: Graph, node: Node, dtype: Any) -> keras.layers.Layer:
-    """What the handler of a node's op makes."""
+    """Make the layer of a node with the handler of its op."""
     return HANDLERS[node.op.kind](node.op, *graph.input_shapes(node), name=node.name, dtype=dtype)
 
 
 def connect(graph: Graph, layers: Mapping[str, keras.layers.Layer], dtype: Any) -> tuple[Any, dict[str, Any]]:
-    """Call the layers in the graph's order: what they are fed, one input or a list of them, and all values by name."""
+    """Call the layers in the graph's order. Returns the input, or a list of inputs, and all values by name."""
     precision = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
     inputs = {
         name: keras.Input(channels_last(shape), name=name, dtype=precision) for name, shape in graph.inputs.items()
@@ -89,5 +89,5 @@ def heads_of(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def channels_last(shape: Shape) -> Shape:
-    """A logical shape as Keras lays it out."""
+    """A logical shape in Keras's order."""
     return (*shape[1:], shape[0])

@@ -1,4 +1,4 @@
-"""What a built network is in Keras: a functional model whose layers hold its graph, and how it is found in others.
+"""A built network in Keras: a functional model that keeps its graph in its layers. Finds it inside other models.
 
 Keras knows these classes and `keras_impl.layers` once the package is imported (`keras_impl.quiet`).
 """
@@ -17,12 +17,12 @@ from netspec.graph import LOGITS
 from netspec.ops import Op
 
 FRAMES = 50_000
-KERAS_OWN = (keras.layers.Dense, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate)  # of the handlers
+KERAS_OWN = (keras.layers.Dense, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate)  # that handlers use
 
 
 @registered
 class Network(keras.Model):
-    """A functional model of a graph, which its layers keep: Keras makes copies of it from them."""
+    """A functional model of a graph. Its layers keep the graph, since Keras copies a model from its layers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         with deep_recursion():
@@ -30,20 +30,20 @@ class Network(keras.Model):
 
     @property
     def spec(self) -> Graph:
-        """The graph. Raises `GraphError` when the layers are not its nodes any more."""
+        """The graph. Raises `GraphError` if the layers no longer match its nodes."""
         return spec_of(self)
 
 
 @registered
 class Headed(Network):
-    """A network with auxiliary heads: in training it gives each by its name, in evaluation the logits alone.
+    """A network with auxiliary heads: it gives each head by its name in training, and only the logits in evaluation.
 
-    It is compiled and fitted like any other. The targets are those of every head, the loss is the sum of the
-    heads' by the weights of the graph, and metrics are of the logits.
+    Compile and fit it like any other model. All heads have the same targets. The loss is the sum of the heads' losses,
+    weighted as in the graph. Metrics use the logits.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """As a part of another functional model it is what it is in deployment, since that has one form for both."""
+        """Inside another functional model it always gives only the logits, since such a model has one form."""
         if any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten((args, kwargs))):
             return Network(self.input, self.output[LOGITS], name=self.name)(*args, **kwargs)
         return super().__call__(*args, **kwargs)
@@ -57,7 +57,7 @@ class Headed(Network):
     ) -> Any:
         total = 0.0
         for name, output in by_name(y_pred).items():
-            weight = self.spec.heads[name]  # goes in as that of the samples: what comes out is float32 in any precision
+            weight = self.spec.heads[name]  # passed as a sample weight, so that the loss is float32 in any precision
             total += super().compute_loss(x, y, output, weight if sample_weight is None else weight * sample_weight)
         return total
 
@@ -66,13 +66,13 @@ class Headed(Network):
 
 
 def by_name(output: Any) -> dict[str, Any]:
-    """What a network gives, as a dictionary whether it has auxiliary heads or not."""
+    """A network's output as a dictionary, with or without auxiliary heads."""
     return output if isinstance(output, dict) else {LOGITS: output}
 
 
 @contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Keras walks a model's graph by recursion, up to ten frames a node: resnet1202 has 4,209 nodes."""
+    """Raise the limit: Keras recurses over a model's graph, up to ten frames a node, and resnet1202 has 4,209 nodes."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, FRAMES))
     try:
@@ -84,7 +84,7 @@ def deep_recursion() -> Iterator[None]:
 def network_of(model: keras.Model) -> keras.Model:
     """The network inside a model: the model itself, or the only layer of a `Sequential` or functional model.
 
-    Raises `GraphError` for a model that has layers of the user's own.
+    Raises `GraphError` for a model with layers of the user's own.
     """
     if not isinstance(model, keras.Sequential | keras.Model):
         raise GraphError(f"a model that keras_impl.build made is needed, not a {type(model).__name__}")
@@ -100,15 +100,16 @@ def network_of(model: keras.Model) -> keras.Model:
 
 
 def _operations(model: keras.Model) -> list[Any]:
-    """What a model is made of, inputs left out; of a functional model also operations that are no layers."""
+    """A model's parts without its inputs. In a functional model they include operations that are not layers."""
     parts = model.operations if hasattr(model, "operations") else model.layers
     return [part for part in parts if not isinstance(part, keras.layers.InputLayer)]
 
 
 def spec_of(model: keras.Model) -> Graph:
-    """The graph of a model that `build` made, also of one that Keras loaded or cloned or that holds it alone.
+    """The graph of a model that `build` made, also if Keras loaded or cloned it, or of a model that holds only such a
+    model.
 
-    Raises `GraphError` for a model that is not a network and nothing else.
+    Raises `GraphError` for a model that is anything else.
     """
     network = network_of(model)
     layers = {layer.name: layer for layer in _operations(network)}
@@ -126,7 +127,7 @@ def spec_of(model: keras.Model) -> Graph:
 
 
 def _is_of(layer: Any, op: Op) -> bool:
-    """Whether a layer is what the handler of the op makes, and not quantized or adapted by LoRA since."""
+    """Whether a layer is what the op's handler makes, and was not quantized or adapted by LoRA later."""
     if isinstance(layer, Layer):
         return layer.op.kind == op.kind
     changed = getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False)

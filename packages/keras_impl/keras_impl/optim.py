@@ -1,7 +1,7 @@
-"""The optimizers of recipes, in the forms that the spec pins. Keras's own SGD has the rate inside the velocity.
+"""The optimizers of recipes, in the spec's exact form. Keras's own SGD has the rate inside the velocity.
 
-SGD: `b = momentum * b + g`, the step `b` or with Nesterov `g + momentum * b`, `p -= rate * step`; the decay is an L2
-term in `g`.
+SGD: `b = momentum * b + g`; the step is `b`, or `g + momentum * b` with Nesterov; `p -= rate * step`. The decay is an
+L2 term in `g`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +17,9 @@ from trainspec.optim import Group, StepSettings
 
 
 class Optimizer(keras.optimizers.Optimizer):
-    """An optimizer over groups of variables; `places` says the group of each, in the order of the variables.
+    """An optimizer over groups of variables. `places` gives the group of each variable, in order.
 
-    The settings of the groups are variables, float64 where Keras's own rate is float32 whatever the model's precision.
+    The settings of the groups are float64 variables; Keras's own rate is float32 whatever the model's precision.
     """
 
     def __init__(self, groups: Sequence[Group], places: Sequence[int]) -> None:
@@ -31,7 +31,7 @@ class Optimizer(keras.optimizers.Optimizer):
         )
 
     def apply_settings(self, now: StepSettings) -> None:
-        """What the next step does to each group."""
+        """Set what the next step does to each group."""
         self.rates.assign([group.rate for group in now.groups])
         self.decays.assign([group.decay for group in now.groups])
         if any(group.freezes for group in self.groups):
@@ -48,7 +48,7 @@ class Optimizer(keras.optimizers.Optimizer):
     def updated(
         self, index: int, variable: Any, gradient: Tensor, rate: Tensor, decay: Tensor | None
     ) -> list[tuple[Any, Tensor]]:
-        """The variable and the optimizer's state of it, each with its new value. `decay` is None where it is 0."""
+        """The variable and its optimizer state, each with its new value. `decay` is None if the group has no decay."""
         raise NotImplementedError
 
 
@@ -83,7 +83,7 @@ HANDLERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd}
 
 
 def optimizer_of(model: keras.Model, recipe: optimizers.Optimizer, groups: Sequence[Group]) -> Optimizer:
-    """The recipe's optimizer over a built model's variables; `apply_settings` is to be called before every step."""
+    """The recipe's optimizer over a built model's variables; call `apply_settings` before every step."""
     groups_of = {name: place for place, group in enumerate(groups) for name in group.names}
     places = {id(variable): groups_of[name] for name, _, variable in variables(model) if name in groups_of}
     return HANDLERS[recipe.kind](recipe, groups, [places[id(variable)] for variable in model.trainable_variables])

@@ -1,6 +1,6 @@
-"""How Keras is imported: on a backend that we know, without TensorFlow's start-up log, and with our layers known to it.
+"""Imports Keras on a supported backend, without TensorFlow's start-up log, and registers our layers with it.
 
-This module imports no framework itself.
+This module itself does not import a framework.
 """
 
 import json
@@ -23,22 +23,22 @@ from deploy.errors import first_line
 from diptych.errors import DiptychError
 
 BACKENDS = ("tensorflow", "jax")
-LOG = re.compile(  # what TensorFlow writes below fatal, before it knows of any log level
+LOG = re.compile(  # TensorFlow's messages below fatal, written before it reads its log level
     rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
     rb"|To enable the following instructions"
 )
 
 
 def import_keras() -> None:
-    """Import Keras and its backend without their start-up log. Whatever else was written to stderr is passed on.
+    """Import Keras and its backend without their start-up log. All other output on stderr is passed on.
 
-    Raises `DiptychError` for a backend that is not supported or not installed, before anything is imported, and
-    when Keras cannot be imported.
+    Raises `DiptychError` if the backend is not supported or not installed, before anything is imported, and if Keras
+    cannot be imported.
     """
     check_backend()
     try:
-        import keras  # noqa: F401  # by way of `Quietly`
-    except Exception as error:  # of any kind: Keras judges its keras.json in many ways
+        import keras  # noqa: F401  # through `Quietly`
+    except Exception as error:  # any exception: Keras checks its keras.json in many ways
         path = configuration()
         hint = f"; its configuration is {path}" if os.path.exists(path) else ""
         raise DiptychError(f"Keras cannot be imported: {first_line(error)}{hint}") from error
@@ -55,9 +55,9 @@ def check_backend() -> None:
 
 
 def chosen_backend() -> tuple[str, str]:
-    """The backend of Keras, and what chose it; found as Keras finds it, without importing it."""
+    """The backend of Keras, and what chose it. Looks where Keras looks, without importing Keras."""
     keras: Any = sys.modules.get("keras")
-    if hasattr(keras, "config"):  # it is imported, and not only about to be
+    if hasattr(keras, "config"):  # its import has finished
         return keras.config.backend(), "the backend of Keras, which is imported already,"
     if name := os.environ.get("KERAS_BACKEND"):
         return name, "KERAS_BACKEND"
@@ -65,7 +65,7 @@ def chosen_backend() -> tuple[str, str]:
     try:
         with open(path, encoding="utf-8") as file:
             settings = json.load(file)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # Keras takes its defaults too
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # Keras uses its defaults then, too
         settings = {}
     except OSError as error:
         raise DiptychError(f"Keras's configuration {path} cannot be read: {error.strerror}") from None
@@ -75,7 +75,7 @@ def chosen_backend() -> tuple[str, str]:
 
 
 def configuration() -> str:
-    """Path of the file in which Keras keeps its settings."""
+    """Path of Keras's settings file."""
     home = os.path.expanduser("~")
     folder = os.environ.get("KERAS_HOME", os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras"))
     return os.path.expanduser(os.path.join(folder, "keras.json"))
@@ -83,9 +83,9 @@ def configuration() -> str:
 
 @contextmanager
 def without_start_up_log() -> Iterator[None]:
-    """Keep TensorFlow's log out of the process's stderr, and pass on all the rest; after an error everything."""
+    """Keep TensorFlow's log out of the process's stderr and pass on the rest. After an error, pass on everything."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, which many networks in turn mean
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, which is normal with many networks
     try:
         aside, kept = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115  # closed below
     except OSError:  # stderr is closed, or there is no room for a file
@@ -105,7 +105,7 @@ def without_start_up_log() -> Iterator[None]:
             os.dup2(kept, 2)
             os.close(kept)
             aside.seek(0)
-            with suppress(OSError):  # nobody reads any more
+            with suppress(OSError):  # nobody reads stderr any more
                 for line in aside:
                     if unwanted is None or not unwanted.match(line):
                         os.write(2, line)
@@ -117,9 +117,9 @@ def flush_stderr() -> None:
 
 
 class Quietly(MetaPathFinder):
-    """Imports Keras without the start-up log, whoever asks for it, and makes it know our layers.
+    """Imports Keras without the start-up log, whoever imports it, and registers our layers.
 
-    Keras so loads models that hold them, and nobody waits for Keras who imports this package and does not use it.
+    So Keras can load models with our layers, and importing this package does not load Keras.
     """
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -131,7 +131,7 @@ class Quietly(MetaPathFinder):
 
 
 def import_and_register(execute: Callable[[ModuleType], None], keras: ModuleType) -> None:
-    """Import Keras by `execute`; on a backend that we do not know, as if we were not there."""
+    """Import Keras by `execute`. On an unsupported backend, do nothing else."""
     try:
         check_backend()
     except DiptychError:
@@ -143,13 +143,13 @@ def import_and_register(execute: Callable[[ModuleType], None], keras: ModuleType
 
 
 def register() -> None:
-    """Make Keras know our classes."""
-    with suppress(DiptychError, ImportError):  # an unknown backend; a module of ours that is itself being imported
+    """Register our classes with Keras."""
+    with suppress(DiptychError, ImportError):  # an unsupported backend, or one of our modules is still being imported
         import_module("keras_impl.network")
 
 
 def watch_for_keras() -> None:
-    """Register our classes with Keras, at once if it is imported and otherwise when it will be."""
+    """Register our classes with Keras: now if it is imported, otherwise at its import."""
     if "keras" in sys.modules:
         register()
     else:

@@ -1,4 +1,4 @@
-"""A network in training in Keras: one step, compiled as a whole. The loop is `trainspec.training`."""
+"""Trains a network in Keras: one step, compiled as a whole. The loop is in `trainspec.training`."""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from trainspec.trainer import Framework, Step
 
 
 class Trainer:
-    """`graph` is what is trained, its noise explicit; `model` is the network without, for evaluation."""
+    """`graph` is trained and has explicit noise. `model` is the network without explicit noise, for evaluation."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
         self.graph, self.device = explicit_noise(graph), device
@@ -41,13 +41,13 @@ class Trainer:
 
     @cached_property
     def noisy(self) -> keras.Model:
-        """The network that is trained, over the variables of `model`: its noise comes with the batch."""
+        """The network that is trained. It shares the variables of `model`, and its noise comes with the batch."""
         return over_the_layers_of(self.model, self.graph, self.device.policy)
 
     @cached_property
     def _compiled(self) -> Callable[..., tuple[Tensor, Tensor]]:
         outer = self.scaler or self.optimizer
-        outer.build(self.model.trainable_variables)  # inside the first step they would make it be traced twice
+        outer.build(self.model.trainable_variables)  # inside the first step, this would cause a second trace
         return compiled(self._step, (*self.model.variables, *outer.variables))
 
     def resident(self, task: Task) -> Resident | None:
@@ -55,7 +55,7 @@ class Trainer:
         return Resident(task) if self.device.on_gpu else None
 
     def place(self, batch: Batch) -> Batch:
-        """A batch made by NumPy, as the step takes it: `(B, H, W, C)`, in the precision of the loss."""
+        """Convert a batch made by NumPy for the step: `(B, H, W, C)`, in the precision of the loss."""
         return self.device.feed(batch)
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
@@ -69,7 +69,7 @@ class Trainer:
         return loss, correct
 
     def backward(self, batch: Batch) -> tuple[Step, Sequence[Tensor]]:
-        """The gradients of a batch; batch norm takes its statistics."""
+        """The gradients of a batch. Batch norm updates its statistics."""
         step, gradients = self._backward(*self._parts(batch))
         return Step(*step), gradients
 
@@ -94,15 +94,15 @@ class Trainer:
         (self.scaler or self.optimizer).apply(gradients, self.model.trainable_variables)
 
     def gradients(self, batch: Batch) -> Weights:
-        """Of the loss over a placed batch, by canonical name. Statistics are updated as by a step."""
+        """Gradients of the loss over a placed batch, by canonical name. Statistics are updated as in a step."""
         return dict(self.canonical(self.backward(batch)[1]))
 
     def canonical(self, gradients: Sequence[Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Gradients by canonical name, one after the other."""
+        """Gradients by canonical name, one by one."""
         return of_variables(self.model, zip(self.model.trainable_variables, gradients, strict=True))
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+        """Logits `(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
         return self.model.predict_on_batch(images.astype(self.device.dtype, copy=False))
 
     def weights(self) -> Weights:
@@ -118,7 +118,7 @@ def loss_of(
 
 
 def forget() -> None:
-    """Keras keeps names and states for the whole process, and models are full of cycles."""
+    """Clear the names and states that Keras keeps, and collect models, which are full of cycles."""
     keras.backend.clear_session()
     gc.collect()
 

@@ -1,4 +1,4 @@
-"""Canonical weights in and out of a Keras model."""
+"""Reads and writes the canonical weights of a Keras model."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +48,7 @@ def get_weights(model: keras.Model) -> Weights:
 
 
 def of_variables(model: keras.Model, values: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, np.ndarray]]:
-    """What belongs to each of some variables, as a gradient does, by canonical name and in the canonical layout."""
+    """Values that belong to variables, such as gradients, by canonical name and in the canonical layout."""
     places = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(model)}
     for variable, value in values:
         name, layout = places[id(variable)]
@@ -61,5 +61,5 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Read a canonical weight file. Raises `WeightsError` when it is damaged or of another network."""
+    """Read a canonical weight file. Raises `WeightsError` if it is damaged or of another network."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -6,7 +6,7 @@ from diptych import cli
 
 
 def main(argv: Sequence[str]) -> int | None:
-    from torch_impl.commands import LIBRARY  # here, so that Ctrl-C is answered while it is imported
+    from torch_impl.commands import LIBRARY  # here, so that Ctrl-C works during the import
 
     return LIBRARY.main(argv)
 

@@ -1,4 +1,4 @@
-"""The transforms of `trainspec.augment` for images that stay on the device, with the same bits as NumPy's."""
+"""The transforms of `trainspec.augment` for images on the device. The results have the same bits as NumPy's."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

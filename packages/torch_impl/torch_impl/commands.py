@@ -1,4 +1,4 @@
-"""What PyTorch's package does, as functions and as commands: those of `onnx_impl.library`."""
+"""The functions and commands of PyTorch's package, made by `onnx_impl.library`."""
 
 from onnx_impl.library import Library
 from trainspec.trainer import Framework

@@ -1,4 +1,4 @@
-"""A trained network in PyTorch, as it is deployed: float32, evaluation mode."""
+"""A trained PyTorch network as deployed: float32, in evaluation mode."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch_impl.model import build
 
 
 class Deployed:
-    """The network of `graph` with trained `weights`, auxiliary heads left out."""
+    """The network of `graph` with trained `weights`, without auxiliary heads."""
 
     def __init__(self, graph: Graph, weights: Weights, threads: int | None = None) -> None:
         self.graph = without_heads(graph)
@@ -25,14 +25,14 @@ class Deployed:
         self.model = self.device.place(build(self.graph, weights=self.weights)).eval()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """`(N, classes)` for normalised images `(N, H, W, C)`."""
+        """Logits `(N, classes)` for normalised images `(N, H, W, C)`."""
         with torch.no_grad():
             return self.model(torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device.torch_device)).cpu().numpy()
 
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write the ONNX builder's model, verified against this one. Raises `ExportError`."""
+        """Write the ONNX builder's file and verify it against this model. Raises `ExportError`."""
         return ship_onnx(self.model, path, metadata)
 
     def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write what PyTorch's own exporter makes, verified likewise. Raises `ExportError`."""
+        """Write the file of PyTorch's own exporter and verify it in the same way. Raises `ExportError`."""
         return export_onnx(build(self.graph, weights=self.weights), path, metadata=metadata)

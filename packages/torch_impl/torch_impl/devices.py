@@ -1,4 +1,4 @@
-"""What PyTorch trains on, and in which arithmetic."""
+"""Chooses the device and the precision for training in PyTorch."""
 
 import os
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Device:
-    """`precision` is one of fp64, fp32, tf32, bf16 and fp16; `label` is the device for people.
+    """`precision` is one of fp64, fp32, tf32, bf16 and fp16. `label` names the device for people.
 
-    `threads` are those of the framework on the CPU: its bits depend on their number. `notes` are for readers of a run.
+    `threads` is the framework's number of CPU threads; the bits of results depend on it. `notes` are for readers of a
+    run.
     """
 
     torch_device: torch.device
@@ -29,7 +30,7 @@ class Device:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of parameters and of the loss."""
+        """The dtype of parameters and of the loss."""
         return torch.float64 if self.precision == "fp64" else torch.float32
 
     def place(self, model: nn.Module) -> nn.Module:
@@ -38,7 +39,7 @@ class Device:
         return placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     def feed(self, batch: Batch) -> Batch:
-        """A batch of arrays or tensors as a module takes it: channels-last memory seen as `(B, C, H, W)`."""
+        """Convert a batch of arrays or tensors for a module: `(B, C, H, W)` over channels-last memory."""
         images = self._fed(batch.images).to(self.dtype)
         targets = self._fed(batch.targets).to(self.dtype)
         return Batch(images, targets, {name: self._fed(mask) for name, mask in batch.noise.items()})
@@ -48,7 +49,7 @@ class Device:
         return tensor.permute(0, 3, 1, 2) if tensor.dim() == 4 else tensor
 
     def autocast(self) -> torch.autocast:
-        """A context in which the forward pass is computed as `precision` says."""
+        """A context that computes the forward pass in `precision`."""
         dtype = AUTOCAST.get(self.precision)
         return torch.autocast(self.torch_device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
@@ -58,7 +59,7 @@ def found_device() -> torch.device:
 
 
 def choose_device(precision: str, threads: int | None = None) -> Device:
-    """The GPU if there is one, otherwise the CPU, with `threads` or as many as the process may use.
+    """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
 
     Raises `RecipeError` for a precision that the machine does not have.
     """
@@ -72,7 +73,7 @@ def choose_device(precision: str, threads: int | None = None) -> Device:
 
 
 def make_deterministic() -> tuple[str, ...]:
-    """Equal runs, as far as PyTorch has it; returns what a reader of the run should know."""
+    """Make runs repeatable as far as PyTorch can. Returns notes for readers of a run."""
     if not torch.cuda.is_available():
         return ()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,4 +1,4 @@
-"""PyTorch's own road to ONNX, an independent judge of the ONNX builder's."""
+"""Exports to ONNX with PyTorch's own exporter, as an independent check of the ONNX builder."""
 
 import copy
 import logging
@@ -23,7 +23,7 @@ from torch_impl.model import Network, build
 from torch_impl.weights import SPEC, constants_of, get_weights, spec_of, unwrapped
 from trainspec.runs import Run
 
-OPSET = 18  # what the exporter writes without converting afterwards
+OPSET = 18  # the exporter writes it without a conversion afterwards
 
 
 def export_onnx(
@@ -33,12 +33,12 @@ def export_onnx(
     opset: int = OPSET,
     metadata: Mapping[str, str] | None = None,
 ) -> Difference:
-    """Export a built module with `torch.onnx.export(dynamo=True)`, verify and write it.
+    """Export a built module with `torch.onnx.export(dynamo=True)`, verify it and write it.
 
-    A run has its trained weights exported, with what its own `model.onnx` says of itself. Input `image`
-    `(N, C, H, W)`, output `logits`, N symbolic. The file is checked and run under onnxruntime
-    against the module at batch 1 and 7; returns the difference that was found. Raises `ExportError`, and
-    then leaves no file.
+    For a run, this exports its trained weights, with the metadata of its own `model.onnx`. The file has the input
+    `image` `(N, C, H, W)` and the output `logits`; N is symbolic. It is checked, and compared with the module under
+    onnxruntime at batch 1 and 7. Returns the difference that was found. On failure it raises `ExportError` and leaves
+    no file.
     """
     if isinstance(model, Run):
         what = request_of_run(model.folder, "torch")
@@ -48,9 +48,10 @@ def export_onnx(
 
 
 def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
-    """Write the ONNX builder's file with the module's weights, verified against the module: what a run ships.
+    """Write a run's ONNX file: the ONNX builder makes it with the module's weights, and it is verified against the
+    module.
 
-    Raises `ExportError`, and then leaves no file.
+    On failure it raises `ExportError` and leaves no file.
     """
     network = deployed(model)
     judge = partial(forward, network)
@@ -58,10 +59,10 @@ def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[
 
 
 def convert(network: nn.Module, opset: int = OPSET) -> ModelProto:
-    """What `torch.onnx.export` makes of a `deployed` module's pass, with the contract's names. Raises `ExportError`."""
+    """Convert a `deployed` module's pass with `torch.onnx.export`, with the contract's names. Raises `ExportError`."""
     check_opset(opset)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # where it cannot convert it says so in a traceback ...
+    logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # if it cannot convert, it logs a traceback ...
     spec = spec_of(network)
     example = torch.zeros(2, *spec.input_shape)
     try:
@@ -79,7 +80,7 @@ def convert(network: nn.Module, opset: int = OPSET) -> ModelProto:
             )
     except torch.onnx.errors.OnnxExporterError as error:
         raise ExportError(f"PyTorch's exporter cannot convert {spec.name}: {first_line(error)}") from None
-    assert program is not None  # without a file name there is a program
+    assert program is not None  # a call without a file name returns a program
     proto = program.model_proto
     written = next(entry.version for entry in proto.opset_import if not entry.domain)
     if written != opset:  # ... and leaves the opset as it was
@@ -95,13 +96,14 @@ def forward(network: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def deployed(model: nn.Module) -> nn.Module:
-    """A copy as it is deployed: the module itself may be in the middle of a training, on a GPU, in any precision.
+    """A copy as deployed: float32, in evaluation mode, on the CPU. The module itself may be in training, on a GPU, in
+    any precision.
 
-    What `torch.jit` or `torch.export` made of a network can change none of these: a new one gets its weights.
+    A module that `torch.jit` or `torch.export` made cannot change these, so a new network gets its weights.
     """
     inner = unwrapped(model)
     if not isinstance(inner, Network):
-        weights = get_weights(inner)  # raises where there is more than the network
+        weights = get_weights(inner)  # raises if there is more than the network
         if SPEC in constants_of(inner):
             inner = build(spec_of(inner), weights=weights)
     return copy.deepcopy(inner).eval().float().cpu()

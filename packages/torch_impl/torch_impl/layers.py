@@ -1,4 +1,4 @@
-"""The modules that PyTorch does not have in the form that the spec pins."""
+"""Modules that PyTorch does not have in the spec's exact form."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from netspec.ops import Padding, Shape
 
 
 def split_padding(padding: Padding, most: Shape | None = None) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """What a PyTorch op can pad by itself, `(vertical, horizontal)`, and the surplus in `F.pad`'s order."""
+    """What a PyTorch op can pad by itself, `(vertical, horizontal)`, and the rest in `F.pad`'s order."""
     top, bottom, left, right = padding
     vertical, horizontal = min(top, bottom), min(left, right)
     if most:
@@ -36,7 +36,7 @@ class FunctionLayer(nn.Module):
 
 
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d` whose padding is `(top, bottom, left, right)`."""
+    """`nn.Conv2d` with the padding `(top, bottom, left, right)`."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Conv2d(nn.Conv2d):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` that takes vectors too and counts no batches: its state is the spec's and nothing else."""
+    """`nn.BatchNorm2d` that also takes vectors and does not count batches. Its state is exactly the spec's."""
 
     def __init__(self, channels: int, **options: Any) -> None:
         super().__init__(channels, **options)
         self.num_batches_tracked = None
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *options: Any) -> None:
-        """Without the counter that others' files have; the parent's own would ask for it."""
+        """Ignore the batch counter in other people's files. The parent's method would require it."""
         state_dict.pop(f"{prefix}num_batches_tracked", None)
         nn.Module._load_from_state_dict(self, state_dict, prefix, *options)
 
@@ -73,7 +73,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class MaxPool2d(nn.Module):
-    """Max-pooling whose padding, `(top, bottom, left, right)`, is minus infinity."""
+    """Max-pooling with the padding `(top, bottom, left, right)`, filled with minus infinity."""
 
     def __init__(self, kernel: Shape, stride: Shape, padding: Padding) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class MaxPool2d(nn.Module):
 
 
 class AvgPool2d(nn.Module):
-    """Average pooling with the number of cells that count in each window, `divisors` `(H', W')`."""
+    """Average pooling. `divisors` `(H', W')` is the number of cells that count in each window."""
 
     divisors: Tensor
 
@@ -98,7 +98,7 @@ class AvgPool2d(nn.Module):
         self.kernel, self.stride, self.cells = kernel, stride, kernel[0] * kernel[1]
         _, self.pads = split_padding(padding, most=(0, 0))
         self.even = bool((divisors == self.cells).all())
-        # Whole numbers: shares of 25/12 would not come back from a model that was bfloat16 for a while.
+        # Whole numbers survive a model's conversion to bfloat16 and back; shares of 25/12 would not.
         self.register_buffer("divisors", torch.from_numpy(divisors.astype(np.int64)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class AvgPool2d(nn.Module):
 
 
 class BlurPool2d(nn.Module):
-    """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel, the map reflected by one cell."""
+    """Fixed [1, 2, 1] x [1, 2, 1] / 16 filter on each channel. The map is padded by reflection, one cell wide."""
 
     filter: Tensor
 
@@ -126,9 +126,9 @@ class BlurPool2d(nn.Module):
 
 
 class Noise(nn.Module):
-    """Keep what a draw of shape `(N, *shape)` keeps and divide by `keep`, its probability.
+    """Multiply by a draw of zeros and ones, `(N, *shape)`, and divide by `keep`, the probability of a one.
 
-    The draw is the second input or, without one, is made in training mode; then evaluation keeps all.
+    The draw is the second input. Without a second input, training makes a draw and evaluation keeps everything.
     """
 
     def __init__(self, keep: float, shape: Shape) -> None:
@@ -147,7 +147,7 @@ class Noise(nn.Module):
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """PyTorch's own has its 1/6 in float32 in the gradient, whatever the precision."""
+    """PyTorch's own keeps the 1/6 of its gradient in float32, whatever the precision."""
     return F.relu6(x + 3) / 6
 
 
@@ -177,7 +177,7 @@ def concat_of(*inputs: Tensor) -> Tensor:
 
 
 def radix_softmax(x: Tensor, radix: int, groups: int) -> Tensor:
-    """`(N, groups * radix * c, 1, 1)` group by group to weights radix by radix."""
+    """Softmax over the radixes of `(N, groups * radix * c, 1, 1)`, ordered by group; the result is ordered by radix."""
     if radix == 1:
         return torch.sigmoid(x)
     x = x.reshape(x.shape[0], groups, radix, -1).transpose(1, 2)

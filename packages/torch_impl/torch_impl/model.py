@@ -1,4 +1,4 @@
-"""From a graph to a PyTorch module."""
+"""Builds a PyTorch module from a graph."""
 
 import copy
 import os
@@ -21,13 +21,12 @@ from torch_impl.ops import HANDLERS
 from torch_impl.weights import SPEC, encoded, set_weights
 
 HEADS = "_heads"  # a name that no node can have
-PLACES = (
-    "_diptych_places"  # of a module below which nodes have their places: each one's name, and what holds further ones
-)
+# A module with nodes below it has a dictionary here: each child's name, and the child if it holds nodes, or None.
+PLACES = "_diptych_places"
 
 
 class Heads(nn.Module):
-    """What a network with auxiliary heads gives: in training each by its name, in evaluation the logits, the first."""
+    """The output of a network with auxiliary heads: each by its name in training, only the logits in evaluation."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -40,13 +39,13 @@ class Heads(nn.Module):
 class Network(fx.GraphModule):
     """The nodes of `spec` as submodules, and a program that calls them.
 
-    It is copied and pickled as any other module is: fx's own way drops hooks, `meta` and the containers.
+    It is copied and pickled like any other module. fx's own way would drop hooks, `meta` and the containers.
     """
 
     def __init__(self, spec: Graph) -> None:
         super().__init__(nn.Module(), fx.Graph(), class_name="Network")
         self.meta["spec"] = spec
-        # The graph once more, for what keeps tensors alone: `torch.export` and `torch.jit.trace`.
+        # The graph again, as a tensor: `torch.export` and `torch.jit.trace` keep only tensors.
         self.register_buffer(SPEC, encoded(spec), persistent=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,14 +76,14 @@ class Network(fx.GraphModule):
 
 
 def _empty() -> Network:
-    """A network whose attributes are yet to come."""
+    """A network without attributes; the caller adds them."""
     network = Network.__new__(Network)
     type(network).__name__ = "Network"  # every GraphModule has a class of its own
     return network
 
 
 def _unpickled(state: dict[str, Any], imports: str) -> Network:
-    """Attributes, and the program as fx keeps it on disk: as Python."""
+    """A network from its attributes and from its program, which fx stores as Python."""
     program = reduce_graph_module(dict(state), imports).graph
     network = _empty()
     network.__dict__.update(state)
@@ -99,16 +98,16 @@ def build(
     seed: int = 0,
     **options: Any,
 ) -> nn.Module:
-    """The network as a module, `image` float `(N, C, H, W)` to logits `(N, classes)`.
+    """Build the network as a module, from `image` float `(N, C, H, W)` to logits `(N, classes)`.
 
-    With auxiliary heads it gives a dictionary of them in training, `logits` first, and the logits in evaluation.
-    `model` is an architecture's name, with `num_classes`, `in_channels`, `image_size` and its own options
-    as for `netspec.architecture`, or a finished `Graph`. `weights` are canonical, a file or arrays; without
-    them the initial ones of `seed` are drawn. Every node is a submodule at its dotted path, in the graph's order,
-    so the `state_dict` has the canonical names; `model.meta["spec"]` is the graph, and `model.code` the forward
-    pass as Python. A graph with explicit noise takes its draws as further inputs, in `graph.inputs`' order.
+    With auxiliary heads it gives a dictionary of all heads in training, `logits` first, and the logits in evaluation.
+    `model` is an architecture's name, with `num_classes`, `in_channels`, `image_size` and its own options as for
+    `netspec.architecture`, or a finished `Graph`. `weights` are canonical, a file or arrays; by default initial weights
+    are drawn from `seed`. Every node is a submodule at its dotted path, in the graph's order, so the `state_dict` has
+    the canonical names. `model.meta["spec"]` is the graph, and `model.code` is the forward pass as Python. A graph with
+    explicit noise takes its draws as further inputs, in the order of `graph.inputs`.
 
-    Raises `GraphError` for a node with a name that no submodule can have.
+    Raises `GraphError` for a node with a name that a submodule cannot have.
     """
     graph = resolve(model, **options)
     network = assemble(graph)
@@ -117,7 +116,7 @@ def build(
 
 
 def assemble(graph: Graph) -> Network:
-    """The module with whatever weights PyTorch gives it."""
+    """Build the module with PyTorch's initial weights."""
     network, program = Network(graph), fx.Graph()
     values = {name: program.placeholder(name.replace(".", "_")) for name in graph.inputs}
     layers: dict[str, nn.Module] = {}
@@ -136,7 +135,7 @@ def assemble(graph: Graph) -> Network:
 
 
 def over_the_weights_of(model: nn.Module, graph: Graph) -> nn.Module:
-    """The module of `graph` over the parameters and buffers of `model`, which has the same ones."""
+    """A module of `graph` that shares the parameters and buffers of `model`, which has the same ones."""
     with torch.device("meta"):
         twin = assemble(graph)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
@@ -147,10 +146,10 @@ def over_the_weights_of(model: nn.Module, graph: Graph) -> nn.Module:
 
 
 def plant(network: Network, layers: Mapping[str, nn.Module]) -> None:
-    """Make every layer the submodule at its dotted path, in their order; what has only a path is a bare module."""
+    """Add every layer as the submodule at its dotted path, in order. A path without a layer becomes a bare module."""
     for layer in layers.values():
-        layer.spec = network.meta["spec"]  # so that what fx traces knows it
-        # fx's tracer keeps whole, switch between training and evaluation included, what says that it is PyTorch's.
+        layer.spec = network.meta["spec"]  # so that a trace of fx knows it
+        # fx's tracer does not look into PyTorch's own modules, so it keeps the switch between training and evaluation.
         layer.__module__ = "torch.nn"
     for path in layers:
         parent: nn.Module = network
@@ -173,7 +172,7 @@ def _check_name(parent: nn.Module, name: str, path: str) -> None:
 
 
 class Replacement(nn.Module):
-    """A user's module in the place of a layer, where it cannot itself hold the nodes that are below that layer."""
+    """Wraps a user's module that replaces a layer, if it cannot itself hold the nodes below that layer."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -185,13 +184,13 @@ class Replacement(nn.Module):
 
 
 def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Module | None:
-    """What a module that takes a layer's place owes to the nodes below that layer: it holds them from now on.
+    """Let a module that replaces a layer hold the nodes below that layer.
 
-    PyTorch calls this wherever a module gets a child. `stem.bn` is a child of `stem` by its name alone, and stays
-    when `stem` is replaced. Raises `GraphError` for a module in the place of a whole scope that lacks its layers.
+    PyTorch calls this whenever a module gets a child. `stem.bn` is a child of `stem` only by its name, so it stays when
+    `stem` is replaced. Raises `GraphError` for a module that replaces a whole scope but lacks its layers.
     """
     places = parent.__dict__.get(PLACES, {})
-    if name in places and name not in parent._modules:  # deleted before: back to where it was, not to the end
+    if name in places and name not in parent._modules:  # deleted before: put it back in its place, not at the end
         parent._modules[name] = None
         for later in list(places)[list(places).index(name) + 1 :]:
             if later in parent._modules:
@@ -218,7 +217,7 @@ def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Mo
 
 
 def _holds(module: nn.Module, key: str, old: nn.Module) -> bool:
-    """Whether a module has a network's layer at `key` already: that of the old one, or another network's."""
+    """Whether a module already has a network's layer at `key`: the old module's, or another network's."""
     child = module._modules.get(key)
     return child is not None and (child is old._modules.get(key) or key in module.__dict__.get(PLACES, {}))
 
@@ -227,5 +226,5 @@ register_module_module_registration_hook(keep_places)  # type: ignore[arg-type] 
 
 
 def by_name(output: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a network gives, as a dictionary whether it has auxiliary heads or not."""
+    """A network's output as a dictionary, with or without auxiliary heads."""
     return output if isinstance(output, dict) else {LOGITS: output}

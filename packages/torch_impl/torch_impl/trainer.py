@@ -1,4 +1,4 @@
-"""A network in training in PyTorch: one step, as everyone writes it. The loop is `trainspec.training`."""
+"""Trains a network in PyTorch: one step, as everyone writes it. The loop is in `trainspec.training`."""
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ from trainspec.trainer import Framework, Step
 
 
 class Trainer:
-    """`graph` is what is trained, its noise explicit; `model` is the network without, for evaluation."""
+    """`graph` is trained and has explicit noise. `model` is the network without explicit noise, for evaluation."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
         self.graph, self.device = explicit_noise(graph), device
@@ -38,7 +38,7 @@ class Trainer:
 
     @cached_property
     def noisy(self) -> nn.Module:
-        """The network that is trained, over the variables of `model`: its noise comes with the batch."""
+        """The network that is trained. It shares the variables of `model`, and its noise comes with the batch."""
         return over_the_weights_of(self.model, self.graph).train()
 
     def resident(self, task: Task) -> Resident | None:
@@ -46,7 +46,7 @@ class Trainer:
         return None if self.device.torch_device.type == "cpu" else Resident(task, self.device.torch_device)
 
     def place(self, batch: Batch) -> Batch:
-        """A batch made by NumPy, as the step takes it: `(B, C, H, W)`, in the precision of the loss."""
+        """Convert a batch made by NumPy for the step: `(B, C, H, W)`, in the precision of the loss."""
         return self.device.feed(batch)
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
@@ -56,7 +56,7 @@ class Trainer:
         return step
 
     def backward(self, batch: Batch) -> tuple[Step, Sequence[torch.Tensor]]:
-        """The gradients of a batch; batch norm takes its statistics."""
+        """The gradients of a batch. Batch norm updates its statistics."""
         with self.device.autocast():
             outputs = self.noisy(batch.images, *(batch.noise[name] for name in self.graph.draws))
         heads = {name: output.to(self.device.dtype) for name, output in by_name(outputs).items()}
@@ -77,16 +77,16 @@ class Trainer:
         self.optimizer.zero_grad()
 
     def gradients(self, batch: Batch) -> Weights:
-        """Of the loss over a placed batch, by canonical name. Statistics are updated as by a step."""
+        """Gradients of the loss over a placed batch, by canonical name. Statistics are updated as in a step."""
         return dict(self.canonical(self.backward(batch)[1]))
 
     def canonical(self, gradients: Sequence[torch.Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Gradients by canonical name, one after the other."""
+        """Gradients by canonical name, one by one."""
         for (name, _), gradient in zip(self.model.named_parameters(), gradients, strict=True):
             yield name, gradient.cpu().numpy()
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+        """Logits `(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
         fed = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device.torch_device, self.device.dtype)
         with torch.no_grad(), self.device.autocast():
             return self.model(fed).to(self.device.dtype).cpu().numpy()
@@ -102,7 +102,7 @@ def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: M
 
 
 def forget() -> None:
-    """Modules are full of cycles."""
+    """Collect modules, which are full of cycles."""
     gc.collect()
 
 

@@ -1,4 +1,4 @@
-"""Canonical weights in and out of a PyTorch module."""
+"""Reads and writes the canonical weights of a PyTorch module."""
 
 import os
 import zlib
@@ -17,16 +17,16 @@ from netspec.init import Weights
 from netspec.weights import canonical_names, check_names, check_weights
 
 SPEC = "_spec"  # a module's buffer that holds its graph
-CONSTANTS = ("filter", "divisors", SPEC)  # buffers of ours that are no weights; what scripts a module keeps them all
+CONSTANTS = ("filter", "divisors", SPEC)  # our buffers that are not weights; a scripted module keeps them all
 
 
 def encoded(spec: Graph) -> Tensor:
-    """The graph as bytes: uint8, which no change of precision touches."""
+    """The graph as uint8 bytes, which a change of precision does not touch."""
     return torch.frombuffer(bytearray(zlib.compress(spec.to_json().encode())), dtype=torch.uint8)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside those of PyTorch that pass through: of `torch.compile`, DDP, averages, a Sequential of one."""
+    """The module inside PyTorch's wrappers: `torch.compile`, DDP, averages, a Sequential of one module."""
     while isinstance(model, nn.Module) and not isinstance(model, fx.GraphModule):
         children = dict(model.named_children())
         if not type(model).__module__.startswith("torch.") or list(children) not in (["module"], ["_orig_mod"], ["0"]):
@@ -41,9 +41,9 @@ def constants_of(module: Any) -> dict[str, Tensor]:
 
 
 def spec_of(model: nn.Module) -> Graph:
-    """The graph that a module was built from, also when PyTorch has wrapped, compiled or traced it.
+    """The graph that a module was built from, also if PyTorch has wrapped, compiled or traced it.
 
-    Raises `GraphError` for a module that `build` did not make, or that has further layers around such a one.
+    Raises `GraphError` for a module that `build` did not make, or that has other layers around the network.
     """
     inner = unwrapped(model)
     if not isinstance(inner, nn.Module | ExportedProgram):
@@ -65,7 +65,7 @@ def spec_of(model: nn.Module) -> Graph:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """The module's own tensors by canonical name, in the graph's order. Raises `WeightsError` for others than those."""
+    """The module's own tensors by canonical name, in the graph's order. Raises `WeightsError` for any others."""
     spec, state = spec_of(model), unwrapped(model).state_dict
     found = dict(state() if callable(state) else state)  # an ExportedProgram has a dictionary
     found = {name: tensor for name, tensor in found.items() if name.rpartition(".")[2] not in CONSTANTS}
