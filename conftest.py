@@ -1,4 +1,4 @@
-"""How the tests share a machine: how many processes test side by side, and what a process keeps of what it used."""
+"""Lets the tests share a machine: sets the number of test processes and how much freed memory a process keeps."""
 
 import ctypes
 import os
@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-WORKER = 2.3  # GiB that a process which tests may take
+WORKER = 2.3  # GiB that a test process may take
 
-# glibc keeps freed memory in a pool for each thread, and blocks of up to 32 MiB once one was freed. With these settings
-# it uses two pools, and gives blocks of a megabyte and more back to the system at once.
+# glibc keeps freed memory in a pool for each thread, and keeps blocks of up to 32 MiB once one was freed. With these
+# settings it uses two pools and gives blocks of a megabyte and more back to the system at once.
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # for the processes that tests start
 if sys.platform == "linux":
@@ -18,7 +18,7 @@ if sys.platform == "linux":
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Of `-n auto`: a core and enough free memory for each process."""
+    """The number of processes for `-n auto`: each one has a core and enough free memory."""
     from diptych.machine import processes
 
     return processes(WORKER)

@@ -1,7 +1,7 @@
-"""Every task of the project. `nox --list` names them; what follows `--` goes to the command.
+"""Every task of the project. `nox --list` lists them; arguments after `--` go to the command.
 
-An environment is made for each kind of work, under `.nox/`, and shared by the sessions that need it. It is
-brought up to date when the requirements have changed, and made anew when it is incomplete or was moved.
+Each kind of work has an environment under `.nox/`, and the sessions that need it share it. It is updated when the
+requirements have changed. It is made again when it is incomplete or was moved.
 """
 
 import fcntl
@@ -18,14 +18,14 @@ from pathlib import Path
 import nox
 
 nox.options.sessions = ["lint", "types", "tests"]
-nox.options.default_venv_backend = "none"  # environments are made below, one a kind and not one a session
+nox.options.default_venv_backend = "none"  # environments are made below: one for each kind, not for each session
 
 ROOT = Path(__file__).parent
 GPU = shutil.which("nvidia-smi") is not None
-RUNTIME = "gpu" if GPU else "cpu"  # of onnxruntime
+RUNTIME = "gpu" if GPU else "cpu"  # the build of onnxruntime
 
-# The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN: one framework an environment, and
-# both together only as CPU builds. Beside TensorFlow's GPU build onnxruntime stays on the CPU too.
+# The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN. So each framework has its own environment, and
+# only CPU builds share one. Next to TensorFlow's GPU build, onnxruntime stays on the CPU too.
 DEPLOY, SHARED, ONNX = "./packages/deploy", "./shared", "./packages/onnx_impl"
 TORCH, KERAS, PARITY = "./packages/torch_impl", "./packages/keras_impl", "./packages/parity"
 KINDS = {
@@ -53,7 +53,7 @@ KINDS = {
 
 
 def environment(session: nox.Session, kind: str) -> str:
-    """The Python of the environment of this kind, made or brought up to date if it must be."""
+    """The Python of this kind's environment. The environment is made or updated first if needed."""
     if not (3, 11) <= sys.version_info < (3, 14):
         session.error(f"Diptych needs Python 3.11 to 3.13, for TensorFlow; nox runs under {sys.version.split()[0]}")
     folder = (ROOT / ".nox" / kind).resolve()
@@ -65,7 +65,7 @@ def environment(session: nox.Session, kind: str) -> str:
         return str(python)
     with installing(session) as lock:
         found = installed(folder)
-        if found == state:  # by the process that held the lock
+        if found == state:  # the process that held the lock installed it
             return str(python)
         session.log(f"installing the environment '{kind}'; this happens once")
         if found is None:
@@ -83,7 +83,7 @@ def installed(folder: Path) -> str | None:
     """The state of the requirements that an environment was installed for.
 
     None if there is no environment, if its installation did not end, if it was made in another place (its scripts and
-    editable packages would lead there), or if its Python does not run any more.
+    editable packages would lead there), or if its Python no longer runs.
     """
     try:
         made = (folder / "pyvenv.cfg").read_text().splitlines()
@@ -97,7 +97,7 @@ def installed(folder: Path) -> str | None:
 
 @contextmanager
 def installing(session: nox.Session) -> Iterator[int]:
-    """Holds the one lock of all environments, which are made from the same source folders; yields its descriptor."""
+    """Holds the lock of all environments, which share their source folders, and yields its descriptor."""
     path = ROOT / ".nox" / "installing"
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
@@ -110,7 +110,7 @@ def installing(session: nox.Session) -> Iterator[int]:
 
 
 def install(session: nox.Session, lock: int, *command: str, attempts: int = 1) -> None:
-    """Runs one command of an installation. The command holds the lock too: it may live longer than nox."""
+    """Runs one command of an installation. The command holds the lock too, since it may live longer than nox."""
     for attempt in range(1, attempts + 1):
         if subprocess.run(command, pass_fds=[lock], cwd=ROOT, check=False).returncode == 0:
             return
@@ -119,9 +119,9 @@ def install(session: nox.Session, lock: int, *command: str, attempts: int = 1) -
 
 
 def run(session: nox.Session, kind: str, *command: str, **variables: str) -> None:
-    """`python -m command` in the environment of this kind. Signals are the command's: it ends when it is ready to.
+    """Runs `python -m command` in the environment of this kind. Signals go to the command, which ends when it is ready.
 
-    nox itself would kill the command half a second after Ctrl-C, and leave it alone after SIGTERM.
+    nox itself would kill the command half a second after Ctrl-C, and would not pass SIGTERM on.
     """
     python = environment(session, kind)
     arrived = []
@@ -142,7 +142,7 @@ def run(session: nox.Session, kind: str, *command: str, **variables: str) -> Non
         for number, handler in kept.items():
             signal.signal(number, handler)
         if arrived:
-            raise KeyboardInterrupt  # a session of several commands does not go on to the next
+            raise KeyboardInterrupt  # so that a session of several commands does not go on to the next
 
 
 @nox.session
@@ -154,7 +154,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def format(session: nox.Session) -> None:
-    """Ruff's format, and what it can mend of its rules."""
+    """Ruff's format, and its fixes for what breaks its rules."""
     run(session, "lint", "ruff", "check", "--fix", ".")
     run(session, "lint", "ruff", "format", ".")
 
@@ -168,7 +168,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests, parity of reduced copies among them, in as many processes as fit; `-- -n 0` in one."""
-    pages = "glibc.malloc.hugetlb=1"  # large pages: one network's test took 44 s in place of 52
+    pages = "glibc.malloc.hugetlb=1"  # large pages: one network's test took 44 s instead of 52 s
     run(session, "parity", "pytest", "-n", "auto", "--dist", "loadgroup", *session.posargs, GLIBC_TUNABLES=pages)
 
 
@@ -186,7 +186,7 @@ def zoo(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def parity(session: nox.Session) -> None:
-    """Holds every implementation to the others: -- PATTERN ... --native --all."""
+    """Compares every implementation with the others: -- PATTERN ... --native --all."""
     run(session, "parity", "parity", *session.posargs)
 
 
@@ -206,7 +206,7 @@ def train_keras(session: nox.Session) -> None:
 def train_all(session: nox.Session) -> None:
     """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --out FOLDER."""
     failed = []
-    for kind in ("torch", "keras"):  # a network that fails in one has its turn in the other
+    for kind in ("torch", "keras"):  # a network that fails in one framework still runs in the other
         try:
             run(session, kind, "parity.train_all", kind, *session.posargs)
         except nox.command.CommandFailed:

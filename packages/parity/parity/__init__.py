@@ -1,3 +1,3 @@
-"""Holds the three implementations of a network to one another and says where they part."""
+"""Compares the three implementations of a network and says where they differ."""
 
 from deploy import __version__ as __version__

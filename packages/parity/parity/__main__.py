@@ -1,4 +1,4 @@
-"""`python -m parity`: a table of comparisons, and a non-zero status when one differs."""
+"""`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs."""
 
 import argparse
 import os
@@ -11,12 +11,12 @@ from diptych.errors import UsageError
 from diptych.machine import processes
 from netspec.options import path
 
-# Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as everyone
-# else's. On a GPU parity switches TF32 off for the same reason.
+# Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as all others. On a GPU,
+# parity switches TF32 off for the same reason.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep and leave the cores to TensorFlow
 
-GIB = 3.0  # that a process takes which compares reduced copies: it loads both frameworks
+GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks
 
 DESCRIPTION = """Holds a network's implementations to one another.
 

@@ -1,4 +1,4 @@
-"""Holds one network's implementations to one another."""
+"""Compares the implementations of one network."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,9 +26,8 @@ IMAGES = 8
 class Comparison:
     """What is compared of a network, and at which size.
 
-    `network` is counted. `in_float32`, where there is one, is the graph whose outputs are compared under every
-    runtime, native exports among them if `native`; `in_float64` the one whose outputs, gradients and training
-    step are.
+    The parameters of `network` are counted. The outputs of `in_float32`, if given, are compared under every runtime,
+    and under native exports if `native`. The outputs, gradients and training step of `in_float64` are compared.
     """
 
     network: Graph
@@ -39,7 +38,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Result:
-    """One comparison: its name, whether it holds, a figure or a word for the table, and where it failed."""
+    """One comparison: its name, whether it passed, a figure or a word for the table, and where it failed."""
 
     check: str
     passed: bool
@@ -50,7 +49,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Subject:
-    """A graph under comparison: one draw of weights, images and noise for all."""
+    """A graph under comparison, with the weights, images and noise that all implementations get."""
 
     graph: Graph
     weights: Mapping[str, np.ndarray]
@@ -67,7 +66,7 @@ def subject(
     weights: Mapping[str, np.ndarray] | None = None,
     keras_weights: Mapping[str, np.ndarray] | None = None,
 ) -> Subject:
-    """Probe weights with measured statistics, unless given; `IMAGES` images; the draws of `explicit_noise`."""
+    """A subject with `IMAGES` images and the draws of `explicit_noise`. By default it has measured probe weights."""
     from onnx_impl.measure import probe
 
     weights = Spool(probe(graph).items()) if weights is None else weights
@@ -76,12 +75,12 @@ def subject(
 
 
 def frameworks(one: Subject, dtype: str, graph: Graph | None = None) -> Sides:
-    """Both with the subject's weights, on its graph or on `graph`, which has the same weights."""
+    """Both frameworks with the subject's weights, on its graph or on `graph`, which has the same weights."""
     return {name: framework(name, one, dtype, graph) for name in FRAMEWORKS}
 
 
 def framework(name: str, one: Subject, dtype: str, graph: Graph | None = None) -> Runner:
-    """One of `frameworks`."""
+    """One framework of `frameworks`."""
     if name == "torch":
         return TorchRunner(graph or one.graph, one.weights, dtype)
     return KerasRunner(graph or one.graph, one.keras_weights, dtype)
@@ -97,10 +96,10 @@ def check(
     files: tuple[Weights, ...] = (),
     done: Done | None = None,
 ) -> Iterator[Result]:
-    """All comparisons of a network. `expected` holds counts from elsewhere, by spec attribute.
+    """Make all comparisons of a network. `expected` holds counts from elsewhere, by attribute of the graph.
 
-    `files` are weights in place of probe weights; where there are two, the second is for Keras. `done` holds the
-    results of graphs that were compared before, and takes this one's.
+    `files` are weights that replace the probe weights; a second one is for Keras. `done` holds the results of graphs
+    that were compared before; the results of this one are added.
     """
     done = {} if done is None else done
     one = None
@@ -127,7 +126,7 @@ def check(
 
 
 def judge_counts(network: Graph, found: Counts, expected: Mapping[str, int]) -> Result:
-    """Trainable and total in the spec, the frameworks and the initializers; all three figures in `expected`."""
+    """Compare the spec's trainable and total with those in `found`, and up to three figures with `expected`."""
     spec = (network.num_trainable, network.num_total)
     wrong = [f"{name} has {count}, spec {spec}" for name, count in found.items() if count != spec]
     for key, value in expected.items():
@@ -137,13 +136,13 @@ def judge_counts(network: Graph, found: Counts, expected: Mapping[str, int]) -> 
 
 
 def float32_forward(one: Subject, runners: Sides, *, native: bool) -> Result:
-    """All pairs of: both frameworks, the ONNX builder with each one's weights, and both native exports."""
+    """Compare all pairs of: both frameworks, the ONNX builder with each one's weights, and both native exports."""
     outputs = {name: runner.forward(one.images) for name, runner in runners.items()}
     weights = {name: runner.weights() for name, runner in runners.items()}
     outputs["onnx(torch)"] = OnnxRunner(one.graph, weights["torch"]).forward(one.images)
     if any(not np.array_equal(weights["torch"][name], weights["keras"][name]) for name in one.weights):
         outputs["onnx(keras)"] = OnnxRunner(one.graph, weights["keras"]).forward(one.images)
-    else:  # the same file
+    else:  # with equal weights it is the same file
         outputs["onnx(keras)"] = outputs["onnx(torch)"]
     if native:
         for name, runner in runners.items():
@@ -156,9 +155,9 @@ def float32_forward(one: Subject, runners: Sides, *, native: bool) -> Result:
 
 
 def in_float64(one: Subject) -> Iterator[Result]:
-    """Outputs in evaluation; gradients, statistics and weights of a training step, with the same noise for both.
+    """Compare outputs in evaluation, and gradients, statistics and weights of a training step with the same noise.
 
-    One framework at a time holds its network: a VGG with its gradients and its momentum is a gigabyte.
+    Only one framework at a time holds its network, since a VGG with its gradients and its momentum takes a gigabyte.
     """
     logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
     steps: dict[str, TrainingStep] = {}
@@ -173,7 +172,7 @@ def in_float64(one: Subject) -> Iterator[Result]:
 
 
 def float64_forward(one: Subject) -> Iterator[Result]:
-    """Outputs in evaluation alone."""
+    """Compare only the outputs in evaluation."""
     logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
     for name in FRAMEWORKS:
         logits[name] = framework(name, one, "float64").forward(one.images)
@@ -182,7 +181,7 @@ def float64_forward(one: Subject) -> Iterator[Result]:
 
 
 def judge_logits(one: Subject, logits: Mapping[str, np.ndarray]) -> Iterator[Result]:
-    """Both frameworks' logits: agreement in float64 proves the same function. The ONNX builder's are float32."""
+    """Compare logits: frameworks that agree in float64 compute the same function. The ONNX builder's are float32."""
     unit = spread(logits["torch"])
     difference = tensor_difference({"logits": logits["torch"]}, {"logits": logits["keras"]})
     where = ""
@@ -197,7 +196,7 @@ def judge_logits(one: Subject, logits: Mapping[str, np.ndarray]) -> Iterator[Res
 
 
 def judge_steps(one: Subject, steps: Mapping[str, TrainingStep]) -> Iterator[Result]:
-    """One step on soft targets: gradients, batch-norm statistics, and all weights after the update."""
+    """Compare one step on soft targets: gradients, batch-norm statistics, and all weights after the update."""
     graph = explicit_noise(one.graph)
     for kind in ("gradients", "statistics", "step"):
         torch, keras = (getattr(steps[name], kind) for name in ("torch", "keras"))

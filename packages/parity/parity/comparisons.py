@@ -8,7 +8,7 @@ from netspec.registry import architecture, list_architectures, matching
 from parity.check import Comparison
 from parity.examples import EXAMPLES, example
 
-HEAVY_MACS = 2_000_000_000  # above, a network that is named takes its training step as a reduced copy
+HEAVY_MACS = 2_000_000_000  # above this, a named network is compared in float64 as a reduced copy
 
 OPS = tuple(f"op.{name}" for name in EXAMPLES)
 
@@ -31,9 +31,9 @@ def full_comparisons(*, native: bool = False) -> list[Comparison]:
 
 
 def named_comparisons(patterns: Sequence[str], *, native: bool = False, given: bool = False) -> list[Comparison]:
-    """What matches, at full size; heavy ones without native exports, and in float64 as a reduced copy.
+    """All matches at full size. Heavy networks are compared without native exports, and in float64 as a reduced copy.
 
-    With `given` weights, which fit the whole network only, that is all of it on a small image.
+    `given` weights fit only the whole network. With them a heavy network is compared in float64 on a small image.
     """
     comparisons = []
     for name in matching(patterns, [*OPS, *list_architectures()], "network or op"):
@@ -50,13 +50,13 @@ def _op(name: str) -> Graph:
 
 
 def _on_a_small_image(network: Graph) -> Graph:
-    """All of it at its reduced copy's size or, where its dense layers depend on the size, at its own."""
+    """The whole network at its reduced copy's image size, or at its own if its dense layers depend on the size."""
     small = architecture(network.name, image_size=least_image(network.name))
     return small if small.params == network.params else network
 
 
 def _reduced(names: Iterable[str]) -> Iterable[tuple[str, Graph]]:
-    """Names with their reduced copies, one object for equal ones."""
+    """Names with their reduced copies. Equal copies are one object."""
     first: dict[object, Graph] = {}
     for name in names:
         graph = reduced(name)

@@ -1,4 +1,4 @@
-"""Parameters as the three builders have them, trainable and total, by builder."""
+"""Counts the parameters, trainable and total, in each of the three builders."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,12 @@ _COUNTED: dict[tuple[str, str, tuple[Param, ...]], tuple[int, int]] = {}
 
 
 def of_models(runners: Sides, onnx: OnnxRunner) -> Counts:
-    """Of networks that are built."""
+    """Counts of built networks."""
     return {name: runner.num_params() for name, runner in runners.items()} | {"onnx": onnx.num_params()}
 
 
 def of_layers(network: Graph) -> Counts:
-    """Of a network layer by layer, each distinct one made once and without memory for its weights."""
+    """Counts of a network, layer by layer. Each distinct layer is made once, without memory for its weights."""
     totals = {}
     for builder in BUILDERS:
         counts = []

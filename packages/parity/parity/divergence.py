@@ -1,4 +1,4 @@
-"""The first node at which implementations part."""
+"""Finds the first node at which implementations differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from netspec.init import Weights
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where two sides part, by how much of the values' magnitude, and what a third says."""
+    """Where two sides differ, by how much of the values' magnitude, and which one a third side agrees with."""
 
     node: str
     kind: str
@@ -27,7 +27,7 @@ class Divergence:
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> float:
-    """`max|a-b|` over the largest magnitude of `a`; infinite for other shapes and for what is not a number."""
+    """`max|a-b|` over the largest magnitude of `a`; infinite if shapes differ or values are not finite."""
     if a.shape != b.shape:
         return float("inf")
     magnitude = max(float(np.abs(a).max(initial=0)), float(np.finfo(np.float32).tiny))
@@ -40,8 +40,8 @@ def first_divergence(
 ) -> Divergence | None:
     """The first node, in the graph's order, at which two of `sides` differ by more than `limit`.
 
-    `sides` and `judge` hold the values of nodes by implementation. Another side, or the judge in float32, says
-    which of the two it sides with.
+    `sides` and `judge` hold the values of nodes by implementation. The verdict says which of the two another side, or
+    the judge in float32, agrees with.
     """
     for node in graph:
         values = {name: side[node.name] for name, side in sides.items() if node.name in side}
@@ -55,7 +55,7 @@ def first_divergence(
 
 
 def _verdict(values: Weights, pair: tuple[str, str]) -> str:
-    """Which of the pair the third one agrees with, as closely as float32 can tell."""
+    """Which of the pair a third side agrees with, as far as float32 can tell."""
     for third in values.keys() - set(pair):
         agreeing = [name for name in pair if apart(values[name], values[third]) <= limits().float32_forward]
         if len(agreeing) == 1:

@@ -1,7 +1,7 @@
-"""Small networks that put every op of the vocabulary through its attributes.
+"""Small networks that cover every op of the vocabulary and its attributes.
 
-Each example is a graph with the op between a convolution and a dense layer, so that it is compared as a
-network is: forward, gradients, ONNX. A test fails when an op of the vocabulary has none.
+Each example has the op between a convolution and a dense layer, so it is compared like a network: forward, gradients,
+ONNX. A test fails if an op of the vocabulary has no example.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def _stem(x: Tensor) -> Tensor:
 
 
 def _activation(x: Tensor, fn: str) -> Tensor:
-    """Of values wide enough for where ReLU6 and the hard functions bend, at 3 and 6."""
+    """Scales the values so that they reach 3 and 6, where ReLU6 and the hard functions bend."""
     return f.activation(f.scale(x, 4.0), fn)
 
 
@@ -50,14 +50,14 @@ EXAMPLES: dict[str, Example] = {
     "batch_norm.map": lambda x: f.batch_norm(x, epsilon=1e-3, fraction=0.01, name="op"),
     "batch_norm.vector": lambda x: f.batch_norm(f.global_avg_pool(x), name="op"),
     "instance_norm": lambda x: f.instance_norm(x, name="op"),
-    # more channels than any comparison has images: a loop over the one in place of the other would go unseen
+    # more channels than any comparison has images: otherwise nobody would see a loop over images instead of channels
     "local_response_norm": lambda x: f.local_response_norm(f.conv(x, 12, 1, name="wide"), 5, alpha=0.5, k=2),
     "max_pool.overlapping": lambda x: f.max_pool(x, 3, 2, padding=1),
     "max_pool.ceil": lambda x: f.max_pool(x, 3, 2, ceil=True),
     "max_pool.subsample": lambda x: f.max_pool(x, 1, 2),
     "avg_pool.counted": lambda x: f.avg_pool(x, 3, 2, padding=1),
     "avg_pool.uncounted": lambda x: f.avg_pool(x, 3, 1, padding=1, count_include_pad=False),
-    "avg_pool.uneven": lambda x: f.avg_pool(x, 5, 1, padding=2, count_include_pad=False),  # 25/12 is no binary fraction
+    "avg_pool.uneven": lambda x: f.avg_pool(x, 5, 1, padding=2, count_include_pad=False),  # 25/12: not binary
     "avg_pool.ceil": lambda x: f.avg_pool(x, 2, 2, ceil=True, count_include_pad=False),
     "avg_pool.counted_ceil": lambda x: f.avg_pool(x, 3, 2, padding=1, ceil=True),
     "global_avg_pool": lambda x: f.global_avg_pool(x),
@@ -84,8 +84,7 @@ EXAMPLES: dict[str, Example] = {
 
 
 def example(name: str) -> Graph:
-    """The graph `op.<name>`: images of 3x10x13, so that height and width cannot be mistaken for one
-    another and windows of ceil mode hang over one side."""
+    """The graph `op.<name>` on 3x10x13: height and width differ, and windows of ceil mode hang over one side."""
 
     def network(image: Tensor) -> Tensor:
         x = EXAMPLES[name](_stem(image))
@@ -95,5 +94,5 @@ def example(name: str) -> Graph:
 
 
 def uncovered() -> set[str]:
-    """Ops of the vocabulary that no example holds."""
+    """Ops of the vocabulary without an example."""
     return set(VOCABULARY) - {node.op.kind for name in EXAMPLES for node in example(name)}

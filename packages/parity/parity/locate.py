@@ -1,4 +1,4 @@
-"""Where a comparison failed: the first node whose value, or the first tensor, that differs."""
+"""Finds where a comparison failed: the first node or the first tensor that differs."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from parity.divergence import first_divergence
 from parity.runners import OnnxRunner, Runner, Sides
 
 IMAGES = 2  # every node's value is kept for each of them
-MEMORY = 2 * 2**30  # bytes of values on a side; more than one side's are there at a time
+MEMORY = 2 * 2**30  # bytes of one side's values; more than one side is in memory at a time
 
 
 def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> str:
-    """The first node at which any two of the frameworks and the ONNX builder part, or that there is none."""
+    """The first node at which two of the frameworks and the ONNX builder differ, or a text that there is none."""
     if IMAGES * sum(math.prod(shape) for shape in graph.shapes.values()) * images.itemsize > MEMORY:
         return f"at this size {graph.name} has too many values to find the node"
     feeds = {"image": images[:IMAGES]}
@@ -32,7 +32,7 @@ def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> st
 
 
 def by_values_in_float64(graph: Graph, runners: Sides, feeds: Mapping[str, np.ndarray], *, training: bool) -> str:
-    """The first node at which the frameworks part, and in evaluation whom the ONNX builder sides with; or nothing."""
+    """The first node at which the frameworks differ, and in evaluation whom the ONNX builder agrees with; or empty."""
     sides = {name: runner.values(feeds, training=training) for name, runner in runners.items()}
     judge = None if training else {"onnx": _onnx(graph, runners).values(feeds)}
     found = first_divergence(graph, sides, limits().float64, judge)
@@ -45,7 +45,7 @@ def _onnx(graph: Graph, runners: Mapping[str, Runner]) -> OnnxRunner:
 
 
 def by_tensors(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:
-    """Where a difference begins that no node's value shows: gradients run against the graph, the rest along it."""
+    """Where a difference begins if all nodes' values agree: gradients run against the graph, the rest along it."""
     values = tensor_differences(torch, keras)
     apart = [name for name in graph.params if name in values and not values[name] <= limits().float64]
     first = apart[-1 if kind == "gradients" else 0]

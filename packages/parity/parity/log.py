@@ -1,4 +1,4 @@
-"""Rows of a long run, kept line by line so that it goes on where it was interrupted, and the table made of them."""
+"""Stores the rows of a long run one by one, so that an interrupted run can resume, and writes their table."""
 
 import time
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ What failed is in bold; where is said below the table.
 
 @dataclass(frozen=True)
 class Row:
-    """A network's results. `twin` is the network whose reduced copy, the same, was compared in float64."""
+    """A network's results. `twin` is the network that was compared in float64: its reduced copy is the same."""
 
     network: str
     input: str
@@ -62,7 +62,7 @@ class Row:
 
     @classmethod
     def read(cls, table: dict[str, Any]) -> "Row | None":
-        """The row of a line of the ledger; None for what is no row."""
+        """The row of a line of the ledger; None if the line is not a row."""
         try:
             return cls(**table | {"results": tuple(Result(**result) for result in table["results"])})
         except (TypeError, KeyError):
@@ -76,7 +76,7 @@ class Row:
         return next((result.text for result in self.results if result.check == check), "-")
 
     def cells(self) -> list[str]:
-        """In the columns of the table."""
+        """The row as cells of the table, in the order of its columns."""
         copy = f"{self.reduced} as {self.twin}" if self.twin != self.network else self.reduced
         counts = f"{self.total:,}", f"{self.macs:,}"
         failed = {result.check for result in self.failures}
@@ -85,7 +85,7 @@ class Row:
         return [name, self.input, *counts, *texts, copy, f"{self.seconds:.1f}"]
 
     def cell(self, check: str) -> str:
-        """On a terminal."""
+        """One cell for a terminal."""
         failed = any(result.check == check for result in self.failures)
         return f"[bold red]{self.text(check):>14}[/]" if failed else f"{self.text(check):>14}"
 
@@ -100,7 +100,7 @@ class Log:
         self.rows = self.ledger.rows()
 
     def find(self, comparison: Comparison) -> Row | None:
-        """The row of an earlier run in which nothing was different, and nothing failed."""
+        """The row of an earlier run, if everything that it depends on is unchanged and nothing failed."""
         row = self.rows.get(self.fingerprint(comparison))
         return row if row and not row.failures else None
 
@@ -109,14 +109,14 @@ class Log:
         self.ledger.add(self.fingerprint(comparison), row)
 
     def fingerprint(self, comparison: Comparison) -> str:
-        """Changes with everything that a row depends on: a handler counts where one of the graphs uses it."""
+        """A hash of everything that a row depends on. A handler counts only if one of the graphs uses it."""
         graphs = [graph for graph in (comparison.network, comparison.in_float32, comparison.in_float64) if graph]
         kinds = {node.op.kind for graph in graphs for node in explicit_noise(graph)}
         handlers = [(f"{package}.ops", kind) for package in BUILDERS for kind in sorted(kinds)]
         return fingerprint(comparison, self.versions, sources(*SOURCES).digest(*ROOTS, *handlers))
 
     def write_table(self, rows: Sequence[Row]) -> Path:
-        """`parity.md`, the rows for people; then what failed, and where."""
+        """Write `parity.md`: the table of the rows, then what failed and where. Returns its path."""
         failures = [f"- **{row.network}**: {result.check}: {result.where}\n" for row in rows for result in row.failures]
         head = HEAD.format(
             date=time.strftime("%Y-%m-%d"),

@@ -1,4 +1,4 @@
-"""Memory between comparisons: modules and models are full of cycles, and a VGG is a gigabyte."""
+"""Frees memory between comparisons: modules and models are full of cycles, and a VGG takes a gigabyte."""
 
 import ctypes
 import gc
@@ -6,17 +6,17 @@ import sys
 
 from diptych.machine import used_bytes
 
-KEPT = 2**27  # bytes by which a process may grow before what it no longer uses is given back
+KEPT = 2**27  # a process may grow by this many bytes before it gives unused memory back
 
 _frozen = False
-_least = 0  # bytes that the process had since the last release
+_least = 0  # the fewest bytes that the process had since the last release
 
 
 def release() -> None:
-    """Where the process has grown: collect what is garbage, models that Keras remembers among it, and give it back.
+    """If the process has grown, collect garbage and the models that Keras remembers, and give their memory back.
 
-    What was there at the first collection is left alone: the frameworks' imports make a million objects, and
-    looking at them each time would take a second.
+    Objects that survive the first collection are not looked at again. The frameworks' imports make a million objects,
+    and looking at them each time would take a second.
     """
     global _frozen, _least
     now = used_bytes()

@@ -1,4 +1,4 @@
-"""A run of comparisons as a person follows it: a line a network, then what was worst and what failed."""
+"""Runs comparisons and prints a line for each network, then the worst differences and the failures."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ def run(
 ) -> int:
     """Compare all, `jobs` networks at a time; returns the exit status.
 
-    With `keep` the rows are kept in that folder, and taken from there.
+    With `keep`, rows are stored in that folder, and rows that are already there are reused.
     """
     from rich.console import Console
 
@@ -43,9 +43,9 @@ def run(
 
 
 def _rows(comparisons: Sequence[Comparison], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[Row]:
-    """Rows that are kept, then the others, which are kept from now on.
+    """The stored rows, then the rows of all other networks, which are compared and stored.
 
-    Networks that reduce to the same graph come one behind the other.
+    Networks that reduce to the same graph come one after the other.
     """
     groups: dict[int, list[Comparison]] = {}
     for comparison in comparisons:
@@ -74,12 +74,12 @@ def _compared(
 
 
 def _listed(compare: Callable[[list[Comparison]], Iterable[Row]], group: list[Comparison]) -> list[Row]:
-    """For other processes, from which a generator does not travel."""
+    """A list for other processes, since a generator cannot be sent between them."""
     return list(compare(group))
 
 
 def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], log: Log | None) -> Iterator[Row]:
-    """Rows of networks that reduce to the same graph, each kept as soon as it is there."""
+    """Rows of networks that reduce to the same graph. Each row is stored as soon as it is made."""
     done: Done = {}
     for comparison in comparisons:
         row = _compare(comparison, weights, done)
@@ -89,7 +89,7 @@ def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], 
 
 
 def _compare(comparison: Comparison, weights: tuple[str, ...], done: Done) -> Row:
-    """All comparisons of a network; one that cannot be made is a failure, unless the weights are a person's."""
+    """Make all comparisons of a network. An error becomes a failure; with the user's weights it is raised."""
     begin = time.perf_counter()
     results: list[Result] = []
     files = tuple(load_weights(comparison.network, path) for path in weights)
@@ -106,7 +106,7 @@ def _compare(comparison: Comparison, weights: tuple[str, ...], done: Done) -> Ro
 
 
 def _shown(text: str) -> str:
-    """Text that may hold names of files, for a console that reads markup."""
+    """Text for a console that reads markup. It may hold names of files."""
     from rich.markup import escape
 
     return escape(printable(text))

@@ -1,4 +1,4 @@
-"""Arrays that wait for a comparison: the large ones in a temporary file, so that they take no memory."""
+"""Keeps arrays that wait for a comparison. Large ones go to a temporary file, so that they take no memory."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-IN_MEMORY = 2**25  # bytes of all arrays together, above which they go to a file
+IN_MEMORY = 2**25  # above this many bytes in all, arrays go to a file
 
 
 class _Place(NamedTuple):
@@ -17,7 +17,7 @@ class _Place(NamedTuple):
 
 
 class Spool(Mapping[str, np.ndarray]):
-    """A mapping of names to arrays that are written once and read anew whenever one is asked for."""
+    """A mapping from names to arrays. Each array is written once and read again at every access."""
 
     def __init__(self, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
         self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  it lives as long as the mapping

@@ -1,4 +1,4 @@
-"""One surface over each way to run a network; a framework is imported when its runner is made."""
+"""One interface to every way to run a network. A framework is imported when its runner is made."""
 
 from parity.runners.keras import KerasRunner
 from parity.runners.onnx import OnnxRunner, native_logits

@@ -1,4 +1,4 @@
-"""A network in Keras."""
+"""Runs a network in Keras."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from netspec.init import Weights
 from netspec.layout import from_channels_last
 from parity.runners.runner import PRECISIONS, RECIPE, Feeds, channels_last, sizes
 
-MEMORY = 2**30  # bytes that a forward pass may fill: Keras keeps every value until its end
+MEMORY = 2**30  # bytes that a forward pass may fill; Keras keeps every value until the end of the pass
 
 
 class KerasRunner:
@@ -45,13 +45,13 @@ class KerasRunner:
         from keras_impl.ops import HANDLERS
 
         shapes = network.input_shapes(node)
-        with keras.StatelessScope():  # its variables have shapes and no values
+        with keras.StatelessScope():  # variables get shapes but no values
             layer = HANDLERS[node.op.kind](node.op, *shapes, name="layer", dtype="float32")
             layer.build((None, *shape_of(shapes[0])))
         return sizes(*([variable.shape for variable in group] for group in (layer.trainable_weights, layer.weights)))
 
     def num_params(self) -> tuple[int, int]:
-        groups = self.model.trainable_weights, self.model.weights  # the states of draws are not among them
+        groups = self.model.trainable_weights, self.model.weights  # without the states of random draws
         return sizes(*([variable.shape for variable in group] for group in groups))
 
     def weights(self) -> Weights:

@@ -1,4 +1,4 @@
-"""A network as ONNX under onnxruntime."""
+"""Runs a network as ONNX under onnxruntime."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -29,7 +29,7 @@ class OnnxRunner:
 
     @staticmethod
     def count(network: Graph, node: Node) -> tuple[int, int]:
-        """Trainable and total of the initializers that one layer's nodes read; none is made, so by the spec's sizes."""
+        """Trainable and total of the initializers that a layer's nodes read. None is made; the sizes are the spec's."""
         from onnx_impl.emit import Emit
         from onnx_impl.model import DEFAULT_OPSET
         from onnx_impl.ops import HANDLERS
@@ -54,10 +54,10 @@ class OnnxRunner:
 
 
 def native_logits(runner: Runner, feeds: Feeds) -> np.ndarray:
-    """Logits of the framework's own export under onnxruntime. Raises `ExportError` where there is none to run."""
+    """Logits of the framework's own export under onnxruntime. Raises `ExportError` if that fails."""
     try:
         return run_onnx(runner.native_onnx(), feeds)["logits"]
-    except Exception as error:  # exporters and runtime raise whatever they like; here it is a finding
+    except Exception as error:  # exporters and runtimes may raise anything; here it is a finding
         raise ExportError(f"the export of {runner.name} fails: {first_line(error)}") from error
 
 

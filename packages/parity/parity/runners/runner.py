@@ -1,7 +1,7 @@
-"""What every way to run a network has.
+"""The interface of every way to run a network.
 
-All take canonical arrays, images `(N, C, H, W)` and draws by input name, and give canonical arrays back:
-logits, every node's value, gradients by parameter name.
+All runners take canonical arrays by input name: images `(N, C, H, W)` and draws. They return canonical arrays: logits,
+every node's value, gradients by parameter name.
 """
 
 import math
@@ -29,9 +29,9 @@ PRECISIONS = {"float32": "fp32", "float64": "fp64"}
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What a step in training mode gives: the gradients of trainables; after it, the statistics and all tensors.
+    """The results of a step in training mode: the gradients of trainables, and then the statistics and all tensors.
 
-    Of tensors after the step rows will do (`rows`): an optimizer treats all values of a tensor alike.
+    Some rows of each tensor after the step are enough (`rows`), since an optimizer treats all values of a tensor alike.
     """
 
     gradients: Mapping[str, np.ndarray]
@@ -57,11 +57,11 @@ class Runner(Protocol):
         """The value of every node, `(N, C, H, W)` or `(N, C)`."""
 
     def tensors(self) -> Iterator[tuple[str, np.ndarray]]:
-        """As `weights`, one after the other, and not copied where that can be."""
+        """Like `weights`, but one by one, and without a copy if possible."""
 
     @property
     def trainer(self) -> Trainer:
-        """The framework's own, of `RECIPE`: what users train with."""
+        """The framework's own trainer, for `RECIPE`: the one that users train with."""
 
     def native_onnx(self) -> Any:
         """The `ModelProto` that the framework's own exporter makes."""
@@ -71,7 +71,7 @@ Sides = Mapping[str, Runner]  # by framework
 
 
 def train_once(runner: Runner, feeds: Feeds, targets: np.ndarray) -> TrainingStep:
-    """One step of `RECIPE` on soft targets `(N, classes)`, the stages of the shipped trainer one by one."""
+    """Make one step of `RECIPE` on soft targets `(N, classes)`. Calls the stages of the shipped trainer one by one."""
     trainer = runner.trainer
     images, *masks = (channels_last(array) for array in feeds.values())
     noise = {name: mask.astype(np.uint8) for name, mask in zip(list(feeds)[1:], masks, strict=True)}
@@ -88,11 +88,11 @@ def channels_last(array: np.ndarray) -> np.ndarray:
     return to_channels_last(array, "map") if array.ndim == 4 else array
 
 
-ROWS = 2**14  # values of a tensor, above which every second row will do, every third, and so on
+ROWS = 2**14  # of a tensor with more values than this, every second (third, ...) row is enough
 
 
 def rows(tensor: np.ndarray) -> np.ndarray:
-    """A copy of as many rows of a canonical tensor, evenly spaced, as hold about `ROWS` values."""
+    """A copy of evenly spaced rows of a canonical tensor, with about `ROWS` values in all."""
     return tensor[:: tensor.size // ROWS + 1].copy()
 
 

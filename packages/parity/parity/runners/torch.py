@@ -1,4 +1,4 @@
-"""A network in PyTorch."""
+"""Runs a network in PyTorch."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -20,7 +20,8 @@ class TorchRunner:
         from torch_impl.devices import choose_device
         from torch_impl.trainer import Trainer
 
-        # float64 has no kernel for grouped convolutions: they run group by group, and would wake all threads for each
+        # PyTorch has no float64 kernel for grouped convolutions: each group runs alone, and each would wake all
+        # threads.
         device = choose_device(PRECISIONS[dtype], 1 if dtype == "float64" else _threads())
         self.torch = torch
         self.graph = graph
@@ -82,7 +83,7 @@ class TorchRunner:
 
 @cache
 def _threads() -> int:
-    """As many as PyTorch began with, by cores or by what the environment allows."""
+    """The number of threads that PyTorch started with: the cores, or what the environment allows."""
     import torch
 
     return torch.get_num_threads()

@@ -1,1 +1,1 @@
-"""`train_all`: a few steps of every network in a framework, from its recipe."""
+"""`train_all`: trains every network for a few steps in a framework, from the network's recipe."""

@@ -1,4 +1,4 @@
-"""`python -m parity.train_all torch | keras`: a few steps of every network, to see the loss fall."""
+"""`python -m parity.train_all torch | keras`: trains every network for a few steps, to see the loss fall."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What people see of `train_all` while it goes on."""
+"""Shows the progress of `train_all`."""
 
 from contextlib import suppress
 from typing import Self
@@ -10,7 +10,7 @@ from deploy.shell import OutputError, printable
 
 
 class Display:
-    """A live line on a terminal that says whose turn it is, and a printed one for each network."""
+    """A live line on a terminal that names the current network, and a printed line for each network."""
 
     def __init__(self, framework: str, networks: int) -> None:
         self.console = Console()
@@ -42,6 +42,6 @@ class Display:
         self._live.update(self._task, completed=self.turn - 1, network=name, place=self.place)
 
     def say(self, text: str) -> None:
-        """Print a line (above the live one). What nobody can read any more ends no training."""
+        """Print a line (above the live one). If nobody can read it any more, the training goes on."""
         with suppress(OutputError):
             self.console.print(printable(text), soft_wrap=True, markup=False, highlight=False)

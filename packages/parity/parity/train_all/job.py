@@ -1,9 +1,9 @@
-"""A few steps of a network from its recipe, to see the loss fall.
+"""Trains a network for a few steps from its recipe, to see the loss fall.
 
 Both frameworks start from the same weights and see the same images: 16 of the embedded digits, the same in every step,
-at the smallest size that leaves no part of a network's windows idle. With more images, with augmentation, dropout or
-stochastic depth, twenty steps of the deeper networks (EfficientNet, ResNeSt) end above their beginning as often as
-not.
+at the smallest size that leaves no part of a network's windows idle. With more images, augmentation, dropout or
+stochastic depth, the loss of the deeper networks (EfficientNet, ResNeSt) is as often higher as lower after twenty
+steps.
 """
 
 import time
@@ -33,7 +33,7 @@ from trainspec.training import steps_of_epoch
 
 STEPS = 20
 BATCH = 16
-JUDGED = 5  # steps at either end whose mean losses are compared
+JUDGED = 5  # the mean losses of this many first and last steps are compared
 INTRO = f"""\
 Made by `nox -s train_all`: {STEPS} steps of each network from its modern recipe, on the first {BATCH} training images
 of the {digits.LABEL}, the same in every step and without augmentation, in fp32, without
@@ -44,7 +44,7 @@ network passes when it falls. `seconds`: all of it, building and tracing include
 
 
 class FewSteps:
-    """The steps of a task: their losses, and when each was over."""
+    """The steps of a task: their losses, and when each step ended."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -52,7 +52,7 @@ class FewSteps:
         self.times: list[float] = []
 
     def run(self, trainer: Trainer) -> None:
-        """Epochs of a step each; the recipe's whole schedule passes. Raises `TrainingError` for a loss that is none."""
+        """Train epochs of one step, through the whole schedule. Raises `TrainingError` if a loss is not finite."""
         state, pace, batches = TrainState(), Pace(self.task), batches_of(self.task, trainer)
         while state.step < pace.total_steps:
             for step, now in steps_of_epoch(self.task, trainer, batches, state, pace):
@@ -63,7 +63,7 @@ class FewSteps:
 
     @property
     def images_per_second(self) -> float | None:
-        """Without the first step, in which a framework may still be building."""
+        """The speed without the first step, in which a framework may still be building."""
         if len(self.times) < 2:
             return None
         return round((len(self.times) - 1) * self.task.batch_size / max(self.times[-1] - self.times[0], 1e-9), 1)
@@ -86,7 +86,7 @@ def small_recipe(name: str) -> Recipe:
 
 @cache
 def few_images(size: int) -> DataSet:
-    """A batch of the digits; nothing is validated or tested."""
+    """A batch of the digits, without images for validation and testing."""
     data = digits.load_digits(size, seed=0)
     none = np.arange(0)
     return replace(
@@ -101,7 +101,7 @@ def few_images(size: int) -> DataSet:
 class Job:
     """A network to train in a framework, before its weights are drawn.
 
-    `versions` are those of the packages that decide the figures.
+    `versions` are the versions of the packages that decide the figures.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with everything that a row depends on."""
+        """A hash of everything that a row depends on."""
         package = f"{self.framework}_impl"
         handlers = ((f"{package}.ops", kind) for kind in sorted({node.op.kind for node in explicit_noise(self.graph)}))
         code = sources("diptych", "netspec", "trainspec", package, "parity").digest(
@@ -129,7 +129,7 @@ class Job:
         return fingerprint(self.graph, to_toml(self.recipe), sorted(self.versions.items()), code)
 
     def train(self, framework: Framework) -> Row:
-        """Whatever goes wrong is in the row, as the reason why the network did not pass."""
+        """Train and return the row. Any error is in the row, as the reason why the network did not pass."""
         begin = time.monotonic()
         weights = initial_weights(self.graph, self.recipe.seed, self.recipe.init)
         steps = FewSteps(Task(self.name, self.graph, weights, self.data, digits.NAME, self.recipe))

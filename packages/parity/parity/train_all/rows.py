@@ -1,4 +1,4 @@
-"""What `train_all` found: a row for each network and framework, and the table of them."""
+"""The results of `train_all`: a row for each network and framework, and the table of all rows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -8,7 +8,7 @@ from typing import Any
 from diptych.ledger import Ledger, markdown_table
 from trainspec.runs.reading import NUMBER, OPTIONAL, TABLE, TEXT, WHOLE, Kinds, fits
 
-LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, where a network failed
+LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, if a network failed
     lambda value: isinstance(value, list) and all(isinstance(loss, int | float) for loss in value),
     "a list of numbers",
 )
@@ -30,9 +30,9 @@ Rows = dict[tuple[str, str], "Row"]  # by network and framework, the newest of e
 class Row:
     """A network's few steps in one framework.
 
-    `losses` are those of the steps, in nats; `first` and `last` the
-    means by which it is judged. `seconds` are of the whole, building and tracing included; `images_per_second` of
-    the steps after the first. `reason`: why it is not `passed`.
+    `losses` are the losses of the steps, in nats. `first` and `last` are the means that decide whether it passed.
+    `seconds` are for everything, with building and tracing; `images_per_second` is for the steps after the first.
+    `reason` says why it did not pass.
     """
 
     network: str
@@ -52,7 +52,7 @@ class Row:
 
 
 def read_row(entry: Mapping[str, Any]) -> Row | None:
-    """The row of a line of the ledger; None for what is no row."""
+    """The row of a line of the ledger; None if the line is not a row."""
     named = entry.keys() == {field.name for field in fields(Row)}
     return Row(**entry) if named and fits(entry, KINDS) and fits(entry["machine"], PLACE) else None
 
@@ -68,7 +68,7 @@ def newest(rows: Ledger[Row]) -> Rows:
 
 
 def to_markdown(rows: Rows, names: Sequence[str], intro: str) -> str:
-    """The table: a line for each of `names` that has a row, its frameworks side by side; then what failed and why."""
+    """The table: a line for each of `names` that has a row, with frameworks side by side; then what failed and why."""
     frameworks = list(dict.fromkeys(framework for _, framework in sorted(rows, key=lambda key: key[1] != "torch")))
     shown = [name for name in names if any((name, framework) in rows for framework in frameworks)]
     kept = [rows[name, framework] for name in shown for framework in frameworks if (name, framework) in rows]

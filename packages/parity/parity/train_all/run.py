@@ -1,4 +1,4 @@
-"""Every network in turn. Rows are kept one by one: a run that was stopped or killed goes on where it was."""
+"""Trains every network in turn. Rows are stored one by one, so a stopped or killed run can resume."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ from parity.train_all.rows import Row, described, ledger, newest, to_markdown
 
 
 def train(job: Job) -> Row:
-    """The row of a job, made in this process."""
+    """Do a job in this process and return its row."""
     return job.train(load(job.framework))
 
 
 def train_all(framework: str, pool: Pool[Job, Row], patterns: Sequence[str], out: Path) -> int:
-    """Train what matches (all, without a pattern) and has no good row yet; rows and table are kept in `out`.
+    """Train all networks that match (without a pattern, all) and have no passed row yet. `out` gets rows and table.
 
-    Returns an exit status. Raises `UnknownNameError` for a pattern that nothing matches.
+    Returns an exit status. Raises `UnknownNameError` for a pattern that matches nothing.
     """
     names = matching(patterns or ["*"], list_architectures())
     kept, versions, display = ledger(out), describe_versions(PACKAGES[framework]), Display(framework, len(names))
@@ -41,14 +41,14 @@ def train_all(framework: str, pool: Pool[Job, Row], patterns: Sequence[str], out
     except KeyboardInterrupt:
         display.say(f"stopped at {display.place}; the same command goes on from there")
         raise
-    finally:  # from the file: another command may have added to it
+    finally:  # read the file again: another command may have added to it
         write_bytes(out / "train_all.md", to_markdown(newest(kept), list_architectures(), INTRO).encode())
     display.say(f"{framework}: {passed} of {len(names)} networks passed; the table is {out / 'train_all.md'}")
     return 0 if passed == len(names) else 1
 
 
 def _trained(job: Job, pool: Pool[Job, Row]) -> Row:
-    """The row of a job; one whose process ended is a failure."""
+    """The row of a job. If its process ended, the job has failed."""
     ((_, done),) = pool.each([job])
     try:
         return done.result()
