@@ -1,4 +1,4 @@
-"""`python -m deploy predict MODEL.onnx IMAGE ...`: what is on the images, with probabilities."""
+"""`python -m deploy predict MODEL.onnx IMAGE ...`: prints the most probable classes of images."""
 
 from collections.abc import Sequence
 

@@ -101,7 +101,7 @@ class Contract:
         return contract
 
     def check_graph(self, channels: int, size: tuple[int, int], classes: int | None, source: object) -> None:
-        """Raise `ModelError` where the metadata do not fit an input `(N, channels, *size)` and `classes` logits."""
+        """Raise `ModelError` if the metadata do not fit an input `(N, channels, *size)` and `classes` logits."""
         for key, count in (("mean", len(self.mean)), ("std", len(self.std))):
             if count and count != channels:
                 raise ModelError(f"{source}: its metadata have {count} values of {key} for {channels} channels")

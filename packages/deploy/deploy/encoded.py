@@ -55,7 +55,7 @@ class Encoded:
 
 
 def format_of(head: bytes) -> str:
-    """The image format of a file that begins with `head` (`HEAD` bytes are enough), "" where it is not an image."""
+    """The image format of a file that begins with `head` (`HEAD` bytes are enough), "" if it is not an image."""
     for offset, magic, name in _MAGIC:
         if head.startswith(magic, offset):
             return name
@@ -107,7 +107,7 @@ def _jpeg(content: bytes) -> Encoded:
     kept, exif, xmp = [b"\xff\xd8"], b"", b""
     position = 2
     for _ in range(MAX_PARTS):
-        position = content.find(b"\xff", position)  # decoders skip what is between two segments
+        position = content.find(b"\xff", position)  # decoders skip bytes between two segments
         if position < 0 or position + 4 > len(content):
             raise EncodingError("a JPEG that ends before its image data")
         marker = content[position + 1]

@@ -38,8 +38,8 @@ WEBP_COST = 2  # WebP's decoder holds four copies of an image, the others hold t
 WHITE = (255, 255, 255)
 
 # Large images in large blocks: glibc gives a block above 32 MiB back to the system at once. Of smaller blocks, every
-# decoding thread keeps some hundred MB (six images of 8192 x 8192 on 4 threads: 2.3 GB at most, with large blocks 0.96
-# GB).
+# decoding thread keeps some hundred MB. Six images of 8192 x 8192 on 4 threads took 2.3 GB at most; in large blocks
+# they take 0.96 GB.
 if hasattr(Image.core, "set_block_size"):  # type: ignore[attr-defined]
     Image.core.set_block_size(MAX_PIXELS)  # type: ignore[attr-defined]
 
@@ -94,7 +94,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def file_format(path: str | os.PathLike[str]) -> str:
-    """The image format of a file by its first bytes, "" where it is not an image. Raises `ImageError`."""
+    """The image format of a file by its first bytes, "" if it is not an image. Raises `ImageError`."""
     with _opened(path) as file:
         try:
             return format_of(file.read(HEAD))
@@ -143,7 +143,7 @@ def _decoded(content: bytes, size: int | tuple[int, int] | None, name: str) -> N
 
 
 def _opened_image(encoded: Encoded) -> ImageFile.ImageFile:
-    """Reads only the header, except for WebP. `Image.open` would try formats and read a phone's extras."""
+    """Reads just the header, except for WebP. `Image.open` would try formats and read a phone's extras."""
     return _DECODERS[encoded.format](io.BytesIO(encoded.content))
 
 

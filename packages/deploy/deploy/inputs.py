@@ -1,4 +1,4 @@
-"""Turns what users pass as images into uint8 arrays; refuses what is not an image of 0..255, in a sentence."""
+"""Turns a user's images into uint8 arrays. Anything that is not an image of 0..255 is refused in a sentence."""
 
 import io
 import os
@@ -18,8 +18,7 @@ ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[
 
 
 def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str = "") -> NDArray[np.uint8]:
-    """One image as uint8 `(H, W, channels)` of `size`, from a path, a file's bytes, an open file, a PIL image or an
-    array.
+    """One image as uint8 `(H, W, channels)` of `size`: from a path, bytes, an open file, a PIL image or an array.
 
     An array is uint8 `(h, w)`, `(h, w, 1)`, `(h, w, 3)` or `(h, w, 4)` of any size. It is treated like a file with the
     same pixels. A model with one channel gets the luma of RGB. Raises `ImageError`.

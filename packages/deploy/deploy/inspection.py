@@ -71,7 +71,7 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
             raise ModelError(f"{path}: {size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB")
         with place.open("rb") as file:
             head = file.read(_HEAD)
-            if head and head[0] not in _TAGS:  # before a large file is read for nothing
+            if head and head[0] not in _TAGS:  # checked before a large file is read
                 raise ModelError(f"{path}: not an ONNX model that runs (its first bytes are not those of one)")
             return head + file.read(LARGEST)
     except FileNotFoundError:

@@ -19,7 +19,7 @@ BATCHES = (1, 3)
 SECONDS = 30.0  # large files get more, by BYTES_A_SECOND
 BYTES_A_SECOND = 20e6
 THREADS = 2
-BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # memory of the runtime: fixed, per file, for the values
+BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # of memory: a fixed part, copies of the file, the values
 
 
 def memory_limit(size: int, shape: tuple[int, int, int]) -> int:

@@ -78,7 +78,7 @@ def path(text: str) -> Path:
     """
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError("an empty path" if not text else "a path cannot hold a NUL character")
-    found = Path(os.path.expanduser(text))  # not Path.expanduser, which raises where there is no home folder
+    found = Path(os.path.expanduser(text))  # not Path.expanduser, which raises if there is no home folder
     if str(found).startswith("~") and not os.path.lexists(found):
         home = found.parts[0]
         raise argparse.ArgumentTypeError(

@@ -53,8 +53,7 @@ def export_onnx(
 
 
 def ship_onnx(model: keras.Model, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
-    """Write a run's ONNX file: the ONNX builder makes it with the model's weights, and it is verified against the
-    model.
+    """Write a run's ONNX file with the ONNX builder and the model's weights, and verify it against the model.
 
     On failure it raises `ExportError` and leaves no file.
     """

@@ -51,7 +51,8 @@ def conv(
     """Cross-correlation of `(N, H, W, C)` with `(kh, kw, C / groups, O)`."""
     if _exporting.get() and on_tensorflow():
         return _explicit_conv(x, kernel, stride, padding, dilation)
-    depthwise = groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]  # needs equal ones
+    # The depthwise kernel needs equal strides.
+    depthwise = groups == x.shape[-1] == kernel.shape[-1] and groups > 1 and stride[0] == stride[1]
     if groups > 1 and not depthwise and on_tensorflow() and not _has_gpu():
         return _grouped_conv(pad(x, padding), kernel, stride, dilation, groups)
     if _is_same(kernel.shape[:2], stride, padding, dilation):

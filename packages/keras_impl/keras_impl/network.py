@@ -106,10 +106,9 @@ def _operations(model: keras.Model) -> list[Any]:
 
 
 def spec_of(model: keras.Model) -> Graph:
-    """The graph of a model that `build` made, also if Keras loaded or cloned it, or of a model that holds only such a
-    model.
+    """The graph of a model that `build` made, also if Keras loaded, cloned or nested it.
 
-    Raises `GraphError` for a model that is anything else.
+    Raises `GraphError` for a model that is not a network, or that is more than a network.
     """
     network = network_of(model)
     layers = {layer.name: layer for layer in _operations(network)}

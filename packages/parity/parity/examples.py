@@ -57,7 +57,8 @@ EXAMPLES: dict[str, Example] = {
     "max_pool.subsample": lambda x: f.max_pool(x, 1, 2),
     "avg_pool.counted": lambda x: f.avg_pool(x, 3, 2, padding=1),
     "avg_pool.uncounted": lambda x: f.avg_pool(x, 3, 1, padding=1, count_include_pad=False),
-    "avg_pool.uneven": lambda x: f.avg_pool(x, 5, 1, padding=2, count_include_pad=False),  # 25/12: not binary
+    # 25/12 is not a binary fraction
+    "avg_pool.uneven": lambda x: f.avg_pool(x, 5, 1, padding=2, count_include_pad=False),
     "avg_pool.ceil": lambda x: f.avg_pool(x, 2, 2, ceil=True, count_include_pad=False),
     "avg_pool.counted_ceil": lambda x: f.avg_pool(x, 3, 2, padding=1, ceil=True),
     "global_avg_pool": lambda x: f.global_avg_pool(x),

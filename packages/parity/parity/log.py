@@ -17,7 +17,7 @@ from parity.check import CHECKS, Comparison, Result
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
 BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
 SOURCES = ("deploy", "diptych", "netspec", "trainspec", *BUILDERS, "parity")
-ROOTS = (("parity.check", "check"), ("parity.goldens", "expected"))  # what makes the results
+ROOTS = (("parity.check", "check"), ("parity.goldens", "expected"))  # the functions that make the results
 HEAD = """# Parity of all networks
 
 Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.

@@ -48,8 +48,7 @@ def export_onnx(
 
 
 def ship_onnx(model: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> Difference:
-    """Write a run's ONNX file: the ONNX builder makes it with the module's weights, and it is verified against the
-    module.
+    """Write a run's ONNX file with the ONNX builder and the module's weights, and verify it against the module.
 
     On failure it raises `ExportError` and leaves no file.
     """
@@ -96,10 +95,10 @@ def forward(network: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def deployed(model: nn.Module) -> nn.Module:
-    """A copy as deployed: float32, in evaluation mode, on the CPU. The module itself may be in training, on a GPU, in
-    any precision.
+    """A copy as deployed: float32, in evaluation mode, on the CPU.
 
-    A module that `torch.jit` or `torch.export` made cannot change these, so a new network gets its weights.
+    The module itself may be in training, on a GPU, in any precision. A module that `torch.jit` or `torch.export` made
+    cannot change these, so a new network gets its weights.
     """
     inner = unwrapped(model)
     if not isinstance(inner, Network):

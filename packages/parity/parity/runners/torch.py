@@ -20,8 +20,7 @@ class TorchRunner:
         from torch_impl.devices import choose_device
         from torch_impl.trainer import Trainer
 
-        # PyTorch has no float64 kernel for grouped convolutions: each group runs alone, and each would wake all
-        # threads.
+        # PyTorch has no float64 kernel for grouped convolutions: they run group by group, each waking all threads.
         device = choose_device(PRECISIONS[dtype], 1 if dtype == "float64" else _threads())
         self.torch = torch
         self.graph = graph
