@@ -18,13 +18,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sl
 
 GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks
 
-DESCRIPTION = """Holds a network's implementations to one another.
+DESCRIPTION = """Compares the implementations of networks and ops.
 
-Without a name: every op, and every network as a reduced copy (each distinct block once, on the smallest image that
-proves anything) in float64, with its parameters counted at full size. A name compares that network at full size,
-in float32 under all runtimes and in float64; above 2 GMACs the float64 part (outputs, gradients, a training step) is
-a reduced copy's, or with --weights a small image's, and native exports are left out but for --native. `copy` is the
-size of what stood in for the network."""
+Without a name it compares every op, and a reduced copy of every network, in float64: each distinct block once, on the
+smallest image that proves anything. Parameters are counted at full size.
+
+With a name it compares that network at full size: in float32 under all runtimes, and in float64. Above 2 GMACs the
+float64 part (outputs, gradients, a training step) uses a reduced copy, or with --weights a small image. Native exports
+of such a network need --native. The column `copy` is the image size of the copy."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -23,11 +23,11 @@ HEAD = """# Parity of all networks
 Written by `nox -s parity -- --all` on {date}: {rows} networks and ops, {compared} comparisons, {failed} failed.
 On the CPU ({cpu}, {cores} cores); {versions}.
 
-float32: the largest difference between PyTorch, Keras and onnxruntime at full size, over the spread of the outputs
-between images. The rest on the reduced copy (each distinct block once; `as` names an equal one that was compared
-before): float64 outputs, gradients, batch-norm statistics and all weights after a step, relative; onnx: the ONNX
-builder's float32 outputs against float64, over the spread. `*`: no count from elsewhere to hold it to.
-What failed is in bold; where is said below the table.
+float32: the largest difference between PyTorch, Keras and onnxruntime at full size, divided by the spread of the
+outputs between images. The other columns use the reduced copy, which has each distinct block once; `as` names an equal
+copy that was compared before. float64: outputs, gradients, batch-norm statistics and all weights after a step,
+relative. onnx: the ONNX builder's float32 outputs against float64, divided by the spread. `*`: there is no count by
+other people's code. Failures are in bold; the lines below the table say where they are.
 
 """
 

@@ -118,7 +118,7 @@ def _summary(console: Any, rows: Sequence[Row]) -> int:
         for result in row.results:
             if result.value is not None and result.value > worst.get(result.check, (-1.0, ""))[0]:
                 worst[result.check] = (result.value, row.network)
-    console.print("\n* no count from elsewhere to hold it to.   -: left out, see --help")
+    console.print("\n*: there is no count by other people's code.   -: left out, see --help")
     for name, (value, network) in worst.items():
         console.print(f"worst {name}: {value:.1e} in {network}")
     failures = [(row.network, result) for row in rows for result in row.failures]

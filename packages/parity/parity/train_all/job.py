@@ -35,12 +35,11 @@ STEPS = 20
 BATCH = 16
 JUDGED = 5  # the mean losses of this many first and last steps are compared
 INTRO = f"""\
-Made by `nox -s train_all`: {STEPS} steps of each network from its modern recipe, on the first {BATCH} training images
-of the {digits.LABEL}, the same in every step and without augmentation, in fp32, without
-dropout and stochastic depth. Both frameworks start from the same weights; the recipe's rate is scaled with the
-batch. `image`: pixels, the smallest
-size that leaves no part of a window idle. `loss`: the mean of the first {JUDGED} steps and of the last {JUDGED}; a
-network passes when it falls. `seconds`: all of it, building and tracing included."""
+Made by `nox -s train_all`: {STEPS} steps of each network by its modern recipe, in fp32. Every step uses the first
+{BATCH} training images of the {digits.LABEL}, without augmentation, dropout and stochastic depth.
+Both frameworks start from the same weights. The recipe's rate is scaled with the batch. `image`: the smallest size, in
+pixels, that leaves no part of a window idle. `loss`: the mean of the first {JUDGED} steps and of the last {JUDGED};
+a network passes if it falls. `seconds`: the whole time, with building and tracing."""
 
 
 class FewSteps:
