@@ -42,13 +42,20 @@ class Optimizer(keras.optimizers.Optimizer):
         place = self.places[index]
         group = self.groups[place]
         rate, decay = (ops.cast(values[place], variable.dtype) for values in (self.rates, self.decays))
-        for target, value in self.updated(index, variable, gradient, rate, decay if group.decay else None):
-            self.assign(target, ops.where(self.active[place] > 0, value, target) if group.freezes else value)
+        active = self.active[place] > 0
+        state, step = self.updated(index, variable, gradient, decay if group.decay else None)
+        for slot, value in state:
+            self.assign(slot, ops.where(active, value, slot) if group.freezes else value)
+        change = rate * step  # subtracted in place: a new value would take the memory of the variable once more
+        self.assign_sub(variable, ops.where(active, change, 0.0) if group.freezes else change)
 
     def updated(
-        self, index: int, variable: Any, gradient: Tensor, rate: Tensor, decay: Tensor | None
-    ) -> list[tuple[Any, Tensor]]:
-        """The variable and its optimizer state, each with its new value. `decay` is None if the group has no decay."""
+        self, index: int, variable: Any, gradient: Tensor, decay: Tensor | None
+    ) -> tuple[list[tuple[Any, Tensor]], Tensor]:
+        """The optimizer's state of a variable, each slot with its new value, and the step that the rate multiplies.
+
+        `decay` is None if the group has no decay.
+        """
         raise NotImplementedError
 
 
@@ -66,13 +73,13 @@ class SGD(Optimizer):
         self.buffers = self.add_optimizer_variables(variables, "buffer")
 
     def updated(
-        self, index: int, variable: Any, gradient: Tensor, rate: Tensor, decay: Tensor | None
-    ) -> list[tuple[Any, Tensor]]:
+        self, index: int, variable: Any, gradient: Tensor, decay: Tensor | None
+    ) -> tuple[list[tuple[Any, Tensor]], Tensor]:
         if decay is not None:
             gradient = gradient + decay * variable
         buffer = self.momentum * self.buffers[index] + gradient
         step = gradient + self.momentum * buffer if self.nesterov else buffer
-        return [(self.buffers[index], buffer), (variable, variable - rate * step)]
+        return [(self.buffers[index], buffer)], step
 
 
 def sgd(recipe: optimizers.SGD, groups: Sequence[Group], places: Sequence[int]) -> Optimizer:
