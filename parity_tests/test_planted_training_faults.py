@@ -51,8 +51,12 @@ def no_label_smoothing(patch):
 
 
 def a_decay_on_biases(patch):
-    right = keras_impl.optim.SGD.updated
-    patch.setattr(keras_impl.optim.SGD, "updated", lambda self, *given: right(self, *given[:-1], 5e-4))
+    right = keras_impl.optim.SGD.step_of
+
+    def step_of(self, index, variable, gradient, decay, keep):
+        return right(self, index, variable, gradient, 5e-4, keep)
+
+    patch.setattr(keras_impl.optim.SGD, "step_of", step_of)
 
 
 def in_torch_alone(patch, change):

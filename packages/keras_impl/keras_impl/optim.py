@@ -15,6 +15,8 @@ from keras_impl.weights import variables
 from trainspec import optimizers
 from trainspec.optim import Group, StepSettings
 
+Keep = Callable[[Any, Tensor], None]
+
 
 class Optimizer(keras.optimizers.Optimizer):
     """An optimizer over groups of variables. `places` gives the group of each variable, in order.
@@ -43,16 +45,16 @@ class Optimizer(keras.optimizers.Optimizer):
         group = self.groups[place]
         rate, decay = (ops.cast(values[place], variable.dtype) for values in (self.rates, self.decays))
         active = self.active[place] > 0
-        state, step = self.updated(index, variable, gradient, decay if group.decay else None)
-        for slot, value in state:
+
+        def keep(slot: Any, value: Tensor) -> None:
             self.assign(slot, ops.where(active, value, slot) if group.freezes else value)
-        change = rate * step  # subtracted in place: a new value would take the memory of the variable once more
+
+        change = rate * self.step_of(index, variable, gradient, decay if group.decay else None, keep)
+        # Subtracted in place: a new value would take the memory of the variable once more.
         self.assign_sub(variable, ops.where(active, change, 0.0) if group.freezes else change)
 
-    def updated(
-        self, index: int, variable: Any, gradient: Tensor, decay: Tensor | None
-    ) -> tuple[list[tuple[Any, Tensor]], Tensor]:
-        """The optimizer's state of a variable, each slot with its new value, and the step that the rate multiplies.
+    def step_of(self, index: int, variable: Any, gradient: Tensor, decay: Tensor | None, keep: Keep) -> Tensor:
+        """The step of a variable, which the rate multiplies. `keep` sets a slot of the optimizer's state.
 
         `decay` is None if the group has no decay.
         """
@@ -72,14 +74,12 @@ class SGD(Optimizer):
         super().build(variables)
         self.buffers = self.add_optimizer_variables(variables, "buffer")
 
-    def updated(
-        self, index: int, variable: Any, gradient: Tensor, decay: Tensor | None
-    ) -> tuple[list[tuple[Any, Tensor]], Tensor]:
+    def step_of(self, index: int, variable: Any, gradient: Tensor, decay: Tensor | None, keep: Keep) -> Tensor:
         if decay is not None:
             gradient = gradient + decay * variable
         buffer = self.momentum * self.buffers[index] + gradient
-        step = gradient + self.momentum * buffer if self.nesterov else buffer
-        return [(self.buffers[index], buffer)], step
+        keep(self.buffers[index], buffer)  # now: the old buffer is not needed any more, and may be large
+        return gradient + self.momentum * buffer if self.nesterov else buffer
 
 
 def sgd(recipe: optimizers.SGD, groups: Sequence[Group], places: Sequence[int]) -> Optimizer:
