@@ -29,6 +29,11 @@ def release() -> None:
     if not _frozen:
         gc.freeze()
         _frozen = True
+    give_back()
+    _least = used_bytes() or 0
+
+
+def give_back() -> None:
+    """Give memory that the allocator holds without use back to the system."""
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
-    _least = used_bytes() or 0

@@ -14,6 +14,7 @@ import numpy as np
 from netspec.init import Weights
 from netspec.layout import to_channels_last
 from netspec.ops import Param
+from parity.memory import give_back
 from parity.spool import Spool
 from trainspec.optim import settings, step_settings
 from trainspec.plan import Batch
@@ -77,6 +78,7 @@ def train_once(runner: Runner, feeds: Feeds, targets: np.ndarray) -> TrainingSte
     noise = {name: mask.astype(np.uint8) for name, mask in zip(list(feeds)[1:], masks, strict=True)}
     _, gradients = trainer.backward(trainer.place(Batch(images, targets, noise)))
     spooled = Spool(trainer.canonical(gradients))
+    give_back()  # the activations' memory, before the update takes as much for its own
     groups = settings(trainer.graph, RECIPE)
     trainer.update(gradients, step_settings(RECIPE, groups, Place(0, 1, 1)))
     after = {name: rows(tensor) for name, tensor in runner.tensors()}
