@@ -37,25 +37,19 @@ class Parser(options.Parser):
     mistake = UsageError
 
 
-def values_of(options: Sequence[Option], argv: Sequence[str], program: str = "") -> dict[str, Any]:
-    """The values of a command line, by name. Raises `UsageError`."""
-    parser = Parser(prog=program)
-    _add(parser, options)
-    return vars(parser.parse_args(argv))
-
-
 def run_command(program: str, description: str, commands: Sequence[Command], argv: Sequence[str]) -> int | None:
     """Run the command of `python -m program` that a command line names; its exit status. Raises `UsageError`."""
     parser = Parser(prog=f"python -m {program}", description=description)
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
-        _add(choices.add_parser(command.name, help=command.help), command.options)
+        add_options(choices.add_parser(command.name, help=command.help), command.options)
     values = vars(parser.parse_args(argv))
     chosen = {command.name: command for command in commands}[values.pop("command")]
     return chosen.run(**values)
 
 
-def _add(parser: Parser, options: Sequence[Option]) -> None:
+def add_options(parser: Any, options: Sequence[Option]) -> None:
+    """Add options to a parser, or to a group of its arguments."""
     for one in options:
         parser.add_argument(*one.names, **one.settings)
 

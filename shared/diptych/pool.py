@@ -33,7 +33,7 @@ class Pool(Generic[Item, Result]):
     """`jobs` processes that call `function`, which they must be able to import, on one item after another."""
 
     def __init__(self, function: Callable[[Item], Result], jobs: int = 1) -> None:
-        self.function, self.jobs = function, jobs
+        self.function = function
         self._threads = ThreadPoolExecutor(jobs)
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._workers = [Worker(max(1, cores() // jobs) if jobs > 1 else None) for _ in range(jobs)]

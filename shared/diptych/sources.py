@@ -9,7 +9,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,11 +44,14 @@ class Module:
                     self.definitions.setdefault(name, []).append(statement)
 
 
-@dataclass(frozen=True)
 class Sources:
     """The modules of import packages."""
 
-    packages: tuple[str, ...]
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self.packages = packages
+        self._modules: dict[str, Module | None] = {}
+        self._read: dict[Place, tuple[frozenset[Place], str]] = {}
+        self._closures: dict[Place, frozenset[Place]] = {}
 
     def digest(self, *roots: Place) -> str:
         """SHA-256 (hex) over the `roots` and all they depend on. Raises `LookupError` for an unknown root."""
@@ -57,7 +60,7 @@ class Sources:
             if found is None or name not in found.definitions:
                 raise LookupError(f"there is no {name} in {module}")
         reached = sorted(set().union(*(self.reached(root) for root in roots)))
-        text = repr([(place, self._contents(place)) for place in reached])
+        text = repr([(place, self._inspected(place)[1]) for place in reached])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def reached(self, root: Place) -> frozenset[Place]:
@@ -65,29 +68,11 @@ class Sources:
         if root not in self._closures:
             found, waiting = {root}, [root]
             while waiting:
-                new = self._references(waiting.pop()) - found
+                new = self._inspected(waiting.pop())[0] - found
                 found |= new
                 waiting += new
             self._closures[root] = frozenset(found)
         return self._closures[root]
-
-    @cached_property
-    def _closures(self) -> dict[Place, frozenset[Place]]:
-        return {}
-
-    @cached_property
-    def _modules(self) -> dict[str, Module | None]:
-        return {}
-
-    @cached_property
-    def _read(self) -> dict[Place, tuple[frozenset[Place], str]]:
-        return {}
-
-    def _references(self, place: Place) -> frozenset[Place]:
-        return self._inspected(place)[0]
-
-    def _contents(self, place: Place) -> str:
-        return self._inspected(place)[1]
 
     def _inspected(self, place: Place) -> tuple[frozenset[Place], str]:
         """The definitions that a definition refers to, and its text without comments, docstrings and layout."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.shell import say
 from diptych import cli
-from diptych.cli import Parser
+from diptych.cli import Parser, add_options
 from diptych.errors import UnknownNameError
 from netspec import table
 from netspec.graph import Graph
@@ -70,8 +70,7 @@ def parser() -> Parser:
     )
     only.add_argument("--diagram", type=name_or_path, metavar="ARCH", help="its blocks, drawn into an SVG file")
     one.add_argument("--out", type=path, metavar="FILE", help="the SVG file of --diagram; default: ARCH.svg")
-    for option in FORM_OPTIONS:
-        one.add_argument(*option.names, **option.settings)
+    add_options(one, FORM_OPTIONS)
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
     return parser
 

@@ -17,16 +17,14 @@ Batches = Callable[[Iterable[BatchPlan]], Generator[Batch, None, None]]
 def batches_of(task: Task, trainer: Trainer) -> Batches:
     """The function that makes placed batches from plans, in order."""
     resident = None if task.recipe.augmentation.host_only else trainer.resident(task)
-
-    def by_numpy(plans: Iterable[BatchPlan]) -> Generator[Batch, None, None]:
-        yield from ahead(trainer.place(task.batch(plan)) for plan in plans)
+    if resident is None:
+        return lambda plans: ahead(trainer.place(task.batch(plan)) for plan in plans)
 
     def on_the_device(plans: Iterable[BatchPlan]) -> Generator[Batch, None, None]:
-        assert resident is not None
         for plan, targets, noise in ahead((plan, task.targets(plan), task.noise(plan)) for plan in plans):
             yield trainer.place(Batch(resident.batch(plan), targets, noise))
 
-    return by_numpy if resident is None else on_the_device
+    return on_the_device
 
 
 def host_notes(task: Task) -> tuple[str, ...]:

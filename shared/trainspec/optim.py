@@ -60,17 +60,18 @@ def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
     """
     optimizer = recipe.optimizer
     trainable = {name: param for name, param in graph.params.items() if param.trainable}
-    for table in recipe.parameters:
-        if not any(fnmatchcase(name, table.match) for name in trainable):
-            raise RecipeError(
-                f"parameters: '{table.match}' matches no trainable parameter of {graph.name}; "
-                f"its first one is {next(iter(trainable))}"
-            )
     groups: dict[tuple[float, tuple[ParameterTable, ...]], list[str]] = {}
     for name, param in trainable.items():
         decayed = param.kind == "kernel" or optimizer.decay_norms_and_biases
         tables = tuple(table for table in recipe.parameters if fnmatchcase(name, table.match))
         groups.setdefault((optimizer.weight_decay if decayed else 0.0, tables), []).append(name)
+    used = {table for _, tables in groups for table in tables}
+    for table in recipe.parameters:
+        if table not in used:
+            raise RecipeError(
+                f"parameters: '{table.match}' matches no trainable parameter of {graph.name}; "
+                f"its first one is {next(iter(trainable))}"
+            )
     return tuple(Group(tuple(names), decay, tables) for (decay, tables), names in groups.items())
 
 

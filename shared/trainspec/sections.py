@@ -39,8 +39,9 @@ class Reader:
         """An instance of the dataclass `section` from `table`. In messages, `path` is put before each key."""
         known = {field.name: field for field in fields(section)}
         types = get_type_hints(section)
-        for key in table.keys() - known.keys():
-            raise RecipeError(f"{self.origin}: unknown key {path}{key}; {self._hint(f'{path}{key}', path)}")
+        for key in table:
+            if key not in known:
+                raise RecipeError(f"{self.origin}: unknown key {path}{key}; {self._hint(f'{path}{key}', path)}")
         for key, field in known.items():
             if _required(field) and key not in table:
                 raise RecipeError(f"{self.origin}: {path}{key} is missing")
@@ -76,13 +77,13 @@ class Reader:
         own = {key: value for key, value in table.items() if key != KIND}
         if KIND not in table and not self.together:
             for key, value in own.items():
-                owners = [section for section in kinds.values() if key in {entry.name for entry in fields(section)}]
-                self.read((owners or list(kinds.values()))[0], {key: value}, f"{name}.")
+                owners = _kinds_with(kinds, key) or list(kinds)
+                self.read(kinds[owners[0]], {key: value}, f"{name}.")
             return None
         assert callable(field.default_factory)
         kind = one_of(table.get(KIND, field.default_factory().kind), list(kinds), f"{self.origin}: {name}.{KIND}")
         for key in own:
-            owners = [other for other, section in kinds.items() if key in {entry.name for entry in fields(section)}]
+            owners = _kinds_with(kinds, key)
             if owners and kind not in owners:
                 raise RecipeError(f"{self.origin}: {name}.{key} is of {name}.kind {' or '.join(owners)}, not of {kind}")
         return self.read(kinds[kind], own, f"{name}.")
@@ -159,7 +160,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any], section: Any = None
         found = sections_in(types.get(key))
         chosen = next((one for one in found if issubclass(one, Tagged) and one.kind == value.get(KIND)), None)
         if chosen:
-            old = {name: item for name, item in old.items() if name in {field.name for field in fields(chosen)}}
+            old = {name: item for name, item in old.items() if name in _names(chosen)}
         result[key] = merged(old, value, found[0] if found and not issubclass(found[0], Tagged) else None)
     return result
 
@@ -169,6 +170,15 @@ def _tables(value: Any) -> Sequence[Mapping[str, Any]]:
     if isinstance(value, Mapping):
         return [value]
     return value if isinstance(value, list) and value and isinstance(value[0], Mapping) else []
+
+
+def _names(section: Any) -> set[str]:
+    return {field.name for field in fields(section)}
+
+
+def _kinds_with(kinds: Mapping[str, Any], key: str) -> list[str]:
+    """The kinds of a tagged section that have a key."""
+    return [kind for kind, section in kinds.items() if key in _names(section)]
 
 
 def _required(field: Field[Any]) -> bool:

@@ -45,10 +45,10 @@ def run_evaluate(
 @between_steps()
 def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> None:
     from onnx_impl.export import export_onnx
-    from onnx_impl.library import asked_for
+    from onnx_impl.export_request import request
     from onnx_impl.model import DEFAULT_OPSET
 
-    what, opset = asked_for(network, "onnx", values), opset or DEFAULT_OPSET
+    what, opset = request(network, "onnx", **values), opset or DEFAULT_OPSET
     difference = export_onnx(
         what.graph, what.weights, what.path, opset=opset, fold_batch_norm=fold, metadata=what.metadata
     )

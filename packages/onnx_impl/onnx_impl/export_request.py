@@ -1,6 +1,6 @@
 """What an export command writes: a named network, a graph from a file, or the network of a run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,12 @@ from diptych.errors import DataError, UsageError
 from netspec import Graph, inference, list_architectures, load_weights
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
+from netspec.options import form_of
 from netspec.registry import resolve
 from netspec.weights import weights_hash
 from onnx_impl.measure import probe
 from onnx_impl.presets import describe
 from trainspec.evaluation import read_run
-
-DESCRIPTION = ("preset", "classes", "mean", "std")  # the options for what a run already knows
 
 
 @dataclass(frozen=True)
@@ -35,19 +34,23 @@ def request(
     network: str,
     framework: str,
     *,
-    form: Mapping[str, Any],
-    description: Mapping[str, Any],
     weights: Path | None = None,
     out: Path | None = None,
     unfinished: bool = False,
     notice: Callable[[str], None] = print,
+    preset: str | None = None,
+    classes: Path | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    **chosen_form: Any,
 ) -> ExportRequest:
-    """What an export should write.
+    """What an export should write, from the values of `EXPORT_OPTIONS`; `chosen_form` are those of `FORM_OPTIONS`.
 
-    `form` comes from `netspec.options.form_of`; `description` has the keys `DESCRIPTION`. `notice` is called with
-    messages about what the user may not expect. Raises the matching `DiptychError` for an argument that cannot be used,
-    before weights are made.
+    `notice` is called with messages about what the user may not expect. Raises the matching `DiptychError` for an
+    argument that cannot be used, before weights are made.
     """
+    form = form_of(**chosen_form)
+    description = {"preset": preset, "classes": classes, "mean": mean, "std": std}  # what a run already knows
     named = network.endswith(".json") or network in list_architectures()
     if Path(network).is_dir() and not named:
         if weights:
@@ -57,7 +60,7 @@ def request(
         return request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
     graph = resolve(network, **form)
     check_onnx_size(graph)
-    contract = describe(graph, **description)
+    contract = describe(graph, preset, classes, mean, std)
     if not weights:
         notice(f"no --weights: the file will have {PROBE_WEIGHTS}")
         contract = replace(contract, weights=PROBE_WEIGHTS)

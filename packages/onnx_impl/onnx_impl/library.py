@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deploy.shell import say
 from diptych.cli import Command, run_command
 from diptych.stopping import between_steps
 from netspec import Graph
-from netspec.options import EXPORT_OPTIONS, form_of
+from netspec.options import EXPORT_OPTIONS
 from trainspec.evaluation import (
     RUN_OPTIONS,
     Evaluation,
@@ -29,15 +29,13 @@ from trainspec.task import TASK_OPTIONS, prepare
 from trainspec.trainer import Framework
 from trainspec.training import train
 
-if TYPE_CHECKING:
-    from onnx_impl.export_request import ExportRequest
-
 
 @dataclass(frozen=True)
 class Library:
     """A framework's package. `load` imports the framework, which takes seconds, so everything else is checked first.
 
-    `exporter` is the name of its own exporter to ONNX. `while_exporting` are environment variables that are set before
+    `exporter` is the name of its own exporter to ONNX. `check` raises a `DiptychError` if the framework cannot be used
+    as it is set up. `while_exporting` are environment variables that are set before
     the framework is imported for an export.
     """
 
@@ -110,10 +108,10 @@ class Library:
                 self._run_export,
             ),
         )
-        self.check()
         return run_command(self.package, f"Networks in {self.title}.", commands, argv)
 
     def _train(self, network: str | Graph, options: TrainOptions, command: str) -> Run:
+        self.check()
         task, asked = prepare(network, options, command)
         return train(task, self.load(), asked)
 
@@ -125,6 +123,7 @@ class Library:
     def _run_evaluate(
         self, run: Path, data: str | None, predictions: Path | None, unfinished: bool, against: Path | None
     ) -> None:
+        self.check()
         with between_steps():
             judged = judge(run, data, unfinished=unfinished)
             read_against(against, len(judged.split))  # checked before the framework is loaded
@@ -133,8 +132,11 @@ class Library:
             report(evaluation, predictions or run / f"predictions-{framework.name}.npy", against)
 
     def _run_export(self, network: str, opset: int | None, **values: Any) -> None:
+        from onnx_impl.export_request import request  # here, since it imports onnx, which no other command needs
+
+        self.check()
         with between_steps():
-            what = asked_for(network, self.package.removesuffix("_impl"), values)
+            what = request(network, self.package.removesuffix("_impl"), **values)
             for name, value in self.while_exporting.items():
                 os.environ.setdefault(name, value)
             self.load()
@@ -142,22 +144,6 @@ class Library:
             model, opset = package.build(what.graph, weights=what.weights), opset or export.OPSET
             difference = package.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
             say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")
-
-
-def asked_for(network: str, framework: str, values: Mapping[str, Any]) -> "ExportRequest":
-    """The request that the options of an export command describe."""
-    from onnx_impl.export_request import DESCRIPTION, request
-
-    form = {key: values[key] for key in ("num_classes", "in_channels", "image_size", "option")}
-    return request(
-        network,
-        framework,
-        form=form_of(**form),
-        description={key: values[key] for key in DESCRIPTION},
-        weights=values["weights"],
-        out=values["out"],
-        unfinished=values["unfinished"],
-    )
 
 
 def _shown(network: str | Graph) -> str:

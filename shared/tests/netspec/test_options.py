@@ -9,7 +9,7 @@ import netspec.__main__
 import trainspec.__main__
 from deploy.errors import DeployError
 from deploy.options import closest, nearest, path
-from diptych.cli import Parser
+from diptych.cli import Parser, add_options
 from diptych.errors import DiptychError, UnknownNameError
 from netspec import list_architectures
 from netspec.registry import find
@@ -120,8 +120,7 @@ def parsers():
     yield netspec.__main__.parser()
     for options in (TASK_OPTIONS, RUN_OPTIONS, netspec.options.EXPORT_OPTIONS):
         parser = Parser(prog=options[0].names[0])
-        for option in options:
-            parser.add_argument(*option.names, **option.settings)
+        add_options(parser, options)
         yield parser
 
 

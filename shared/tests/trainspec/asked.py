@@ -1,8 +1,17 @@
 """What a training command line asks for, read as the commands read it."""
 
-from diptych.cli import values_of
+from collections.abc import Sequence
+from typing import Any
+
+from diptych.cli import Option, Parser, add_options
 from trainspec.recipes import TRAIN_OPTIONS, TrainOptions
 from trainspec.task import TASK_OPTIONS, Asked, Task, prepare
+
+
+def values_of(options: Sequence[Option], argv: Sequence[str]) -> dict[str, Any]:
+    parser = Parser()
+    add_options(parser, options)
+    return vars(parser.parse_args(argv))
 
 
 def prepared(*argv: str) -> tuple[Task, Asked]:

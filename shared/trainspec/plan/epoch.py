@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from trainspec.augment import Draws, Transform
 from trainspec.stream import ORDER, Stream
 
+# The dtype and shape of the draws that every digest has: without their names, and zero if the transform is off.
 UNNAMED: dict[str, dict[str, tuple[Any, ...]]] = {"crop": {"corner": ("<i2", 2)}, "flip": {"mirrored": ("|b1",)}}
-"""The draws that every digest has, zero where the transform is off, and without their names: dtype and shape."""
 
 
 @dataclass(frozen=True, eq=False)
