@@ -25,10 +25,10 @@ ON_DEVICE = [kind for kind, transform in VOCABULARY.items() if not transform.hos
 def by_torch(task: Task) -> Callable[[Any], np.ndarray]:
     import torch
 
-    from torch_impl.augment import Resident
+    from torch_impl.augment import resident
 
-    resident = Resident(task, torch.device("cpu"))
-    return lambda plan: resident.batch(plan).numpy()
+    images = resident(task, torch.device("cpu"))
+    return lambda plan: images.batch(plan).numpy()
 
 
 def by_keras(task: Task) -> Callable[[Any], np.ndarray]:
@@ -37,10 +37,10 @@ def by_keras(task: Task) -> Callable[[Any], np.ndarray]:
     import_keras()
     from keras import ops
 
-    from keras_impl.augment import Resident
+    from keras_impl.augment import resident
 
-    resident = Resident(task)
-    return lambda plan: ops.convert_to_numpy(resident.batch(plan))
+    images = resident(task)
+    return lambda plan: ops.convert_to_numpy(images.batch(plan))
 
 
 @pytest.mark.parametrize("chosen", CHOICES, ids=lambda chosen: "+".join(map(str, chosen.values())) or "none")

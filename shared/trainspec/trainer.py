@@ -17,10 +17,11 @@ from netspec import Graph
 from netspec.compare import Difference
 from netspec.init import Weights
 from trainspec.optim import StepSettings
-from trainspec.plan import Batch, BatchPlan
+from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 
 if TYPE_CHECKING:
+    from trainspec.resident import Resident
     from trainspec.task import Task
 
 
@@ -52,13 +53,6 @@ class Step:
     correct: Any
 
 
-class Resident(Protocol):
-    """The training images of a task on a device."""
-
-    def batch(self, plan: BatchPlan) -> Any:
-        """The images of a batch on the device, float32 `(B, H, W, C)`, equal to those of `trainspec.plan.apply`."""
-
-
 class Trainer(Protocol):
     """A network in training, made from (graph, weights, recipe, device).
 
@@ -70,7 +64,7 @@ class Trainer(Protocol):
     def graph(self) -> Graph:
         """The graph that is trained, with explicit noise."""
 
-    def resident(self, task: "Task") -> Resident | None:
+    def resident(self, task: "Task") -> "Resident | None":
         """The training images on this trainer's device. None on a CPU, where NumPy makes the batches."""
 
     def place(self, batch: Batch) -> Batch:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from keras_impl.kernels import Tensor
 from trainspec.augment import Crop, Flip
-from trainspec.plan import BatchPlan, normalisation
+from trainspec.resident import Resident
 from trainspec.task import Task
 
 Draws = Mapping[str, Tensor]  # whole numbers are int32
@@ -33,23 +33,14 @@ def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:
 HANDLERS: dict[str, Callable[..., Tensor]] = {"crop": crop, "flip": flip}
 
 
-class Resident:
-    """The training images of a task on the device, uint8."""
+def resident(task: Task) -> Resident:
+    """The training images of a task on the device."""
 
-    def __init__(self, task: Task) -> None:
-        self.transforms = task.recipe.augmentation.transforms
-        self.images = ops.convert_to_tensor(task.data.train.images)
-        self.offset, self.scale = map(ops.convert_to_tensor, normalisation(*task.constants))
-
-    def batch(self, plan: BatchPlan) -> Tensor:
-        """The images of a batch, as `trainspec.plan.apply` makes them: float32 `(B, H, W, C)`."""
-        images = ops.take(self.images, self._placed(plan.indices), axis=0)
-        images = (ops.cast(images, "float32") - self.offset) * self.scale
-        for transform in self.transforms:
-            draws = {name: self._placed(array) for name, array in plan.draws[transform.kind].items()}
-            images = HANDLERS[transform.kind](transform, images, draws)
-        return images
-
-    def _placed(self, array: NDArray[Any]) -> Tensor:
+    def placed(array: NDArray[Any]) -> Tensor:
         whole = np.issubdtype(array.dtype, np.signedinteger)
         return ops.convert_to_tensor(array.astype(np.int32) if whole else array)
+
+    def taken(images: Tensor, indices: Tensor) -> Tensor:
+        return ops.cast(ops.take(images, indices, axis=0), "float32")
+
+    return Resident(task, placed, taken, HANDLERS)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from keras_impl.augment import Resident
+from keras_impl.augment import resident
 from keras_impl.deployed import Deployed
 from keras_impl.devices import Device, choose_device
 from keras_impl.gradients import compiled, with_gradients
@@ -25,6 +25,7 @@ from netspec.init import Weights
 from trainspec.optim import StepSettings, settings
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
+from trainspec.resident import Resident
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -52,7 +53,7 @@ class Trainer:
 
     def resident(self, task: Task) -> Resident | None:
         """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
-        return Resident(task) if self.device.on_gpu else None
+        return resident(task) if self.device.on_gpu else None
 
     def place(self, batch: Batch) -> Batch:
         """Convert a batch made by NumPy for the step: `(B, H, W, C)`, in the precision of the loss."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainspec.augment import Crop, Flip
-from trainspec.plan import BatchPlan, normalisation
+from trainspec.resident import Resident
 from trainspec.task import Task
 
 Draws = Mapping[str, Tensor]  # whole numbers are int64
@@ -33,23 +33,11 @@ def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:
 HANDLERS: dict[str, Callable[..., Tensor]] = {"crop": crop, "flip": flip}
 
 
-class Resident:
-    """The training images of a task on a device, uint8."""
+def resident(task: Task, device: torch.device) -> Resident:
+    """The training images of a task on a device."""
 
-    def __init__(self, task: Task, device: torch.device) -> None:
-        self.device = device
-        self.transforms = task.recipe.augmentation.transforms
-        self.images = self._placed(task.data.train.images)
-        self.offset, self.scale = map(self._placed, normalisation(*task.constants))
-
-    def batch(self, plan: BatchPlan) -> Tensor:
-        """The images of a batch, as `trainspec.plan.apply` makes them: float32 `(B, H, W, C)`."""
-        images = (self.images[self._placed(plan.indices)].float() - self.offset) * self.scale
-        for transform in self.transforms:
-            draws = {name: self._placed(array) for name, array in plan.draws[transform.kind].items()}
-            images = HANDLERS[transform.kind](transform, images, draws)
-        return images
-
-    def _placed(self, array: NDArray[Any]) -> Tensor:
+    def placed(array: NDArray[Any]) -> Tensor:
         whole = np.issubdtype(array.dtype, np.signedinteger)
-        return torch.from_numpy(array.astype(np.int64) if whole else array).to(self.device, non_blocking=True)
+        return torch.from_numpy(array.astype(np.int64) if whole else array).to(device, non_blocking=True)
+
+    return Resident(task, placed, lambda images, indices: images[indices].float(), HANDLERS)

@@ -14,7 +14,7 @@ from torch import nn
 from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
-from torch_impl.augment import Resident
+from torch_impl.augment import resident
 from torch_impl.deployed import Deployed
 from torch_impl.devices import Device, choose_device
 from torch_impl.model import build, by_name, over_the_weights_of
@@ -23,6 +23,7 @@ from torch_impl.weights import get_weights
 from trainspec.optim import StepSettings, settings
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
+from trainspec.resident import Resident
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -43,7 +44,7 @@ class Trainer:
 
     def resident(self, task: Task) -> Resident | None:
         """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
-        return None if self.device.torch_device.type == "cpu" else Resident(task, self.device.torch_device)
+        return None if self.device.torch_device.type == "cpu" else resident(task, self.device.torch_device)
 
     def place(self, batch: Batch) -> Batch:
         """Convert a batch made by NumPy for the step: `(B, C, H, W)`, in the precision of the loss."""
