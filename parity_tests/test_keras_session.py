@@ -155,3 +155,13 @@ def test_a_home_that_cannot_be_written_is_no_matter(home, tmp_path):
     (tmp_path / "file").write_text("")
     assert session(CHECK, tmp_path / home).returncode == 0
     assert session(CHECK, tmp_path, KERAS_HOME=str(tmp_path / home)).returncode == 0
+
+
+@pytest.mark.parametrize(("argv", "status"), [(["--help"], 0), (["train", "lenet5"], 2), (["evaluate", "runs"], 2)])
+def test_help_is_shown_under_any_backend_and_commands_refuse_it(argv, status, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_impl", *argv],
+        env=os.environ | {"KERAS_BACKEND": "torch"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert ("KERAS_BACKEND is 'torch'" in done.stderr) == (status == 2)

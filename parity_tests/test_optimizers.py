@@ -72,7 +72,7 @@ def by_numpy(graph: Graph, weights: Weights, recipe: Recipe) -> Weights:
 
 
 def settings_of(graph: Graph, recipe: Recipe) -> Iterator[StepSettings]:
-    """Of the steps, whose rates are given."""
+    """The settings of each step; the rates are given."""
     groups = settings(graph, recipe)
     for step, rate in enumerate(RATES):
         yield step_settings(replace(recipe, schedule=Constant(rate)), groups, Place(step, 5, STEPS_PER_EPOCH))

@@ -19,7 +19,7 @@ SETTINGS = {  # network -> what is set beside its recipe: units are dropped, and
     "resnetv2_50b_cifar": {"network.stochastic_depth": 0.8},
     "resnest14d": {"network.stochastic_depth": 0.8, "schedule.peak": 0.005},
 }
-CHAOTIC = {  # networks whose own rounding grows to a difference in the loss, in one framework alone
+CHAOTIC = {  # networks in which rounding grows to a difference in the loss, in one framework alone
     "resnetv2_50b_cifar": "weights that differ by 1e-15 change PyTorch's own loss by 4e-9 in step 3, by 5e-2 in step 6"
 }
 
