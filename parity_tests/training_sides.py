@@ -1,6 +1,7 @@
 """Small tasks, trained in float64 by the trainers that users train with."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import zip_longest
 from typing import Any
 
@@ -38,17 +39,9 @@ STEPS = 3  # of two in an epoch: the rate changes with the epoch
 
 
 def framework(name: str) -> Framework:
-    """Loaded."""
-    if name == "torch":
-        from torch_impl.trainer import TORCH
-
-        return TORCH
-    from keras_impl.quiet import import_keras
-
-    import_keras()
-    from keras_impl.trainer import KERAS
-
-    return KERAS
+    """Loaded, as the package's own commands load it."""
+    found: Framework = import_module(f"{name}_impl.commands").load()
+    return found
 
 
 def task_of(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> Task:

@@ -32,7 +32,7 @@ def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> st
 
 
 def by_values_in_float64(graph: Graph, runners: Sides, feeds: Mapping[str, np.ndarray], *, training: bool) -> str:
-    """The first node at which the frameworks differ, and in evaluation whom the ONNX builder agrees with; or empty."""
+    """The first node at which the frameworks differ; in evaluation also the side that agrees with ONNX; or empty."""
     sides = {name: runner.values(feeds, training=training) for name, runner in runners.items()}
     judge = None if training else {"onnx": _onnx(graph, runners).values(feeds)}
     found = first_divergence(graph, sides, limits().float64, judge)

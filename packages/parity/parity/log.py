@@ -9,14 +9,12 @@ from typing import Any
 from diptych.files import write_bytes
 from diptych.ledger import Ledger, fingerprint, markdown_table
 from diptych.machine import describe_machine, describe_versions
-from diptych.sources import sources
-from netspec import explicit_noise
 from netspec.labels import size_of
 from parity.check import CHECKS, Comparison, Result
+from parity.dependencies import digest_of_code
 
 PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
 BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
-SOURCES = ("deploy", "diptych", "netspec", "trainspec", *BUILDERS, "parity")
 ROOTS = (("parity.check", "check"), ("parity.goldens", "expected"))  # the functions that make the results
 HEAD = """# Parity of all networks
 
@@ -111,9 +109,7 @@ class Log:
     def fingerprint(self, comparison: Comparison) -> str:
         """A hash of everything that a row depends on. A handler counts only if one of the graphs uses it."""
         graphs = [graph for graph in (comparison.network, comparison.in_float32, comparison.in_float64) if graph]
-        kinds = {node.op.kind for graph in graphs for node in explicit_noise(graph)}
-        handlers = [(f"{package}.ops", kind) for package in BUILDERS for kind in sorted(kinds)]
-        return fingerprint(comparison, self.versions, sources(*SOURCES).digest(*ROOTS, *handlers))
+        return fingerprint(comparison, self.versions, digest_of_code(ROOTS, graphs, BUILDERS))
 
     def write_table(self, rows: Sequence[Row]) -> Path:
         """Write `parity.md`: the table of the rows, then what failed and where. Returns its path."""

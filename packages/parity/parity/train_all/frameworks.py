@@ -1,7 +1,7 @@
 """Loads a framework by its name, in the process that computes."""
 
 import os
-from functools import cache
+from importlib import import_module
 
 from trainspec.trainer import Framework
 
@@ -11,19 +11,11 @@ PACKAGES = {  # distributions that decide the figures
 }
 
 
-@cache
 def load(name: str) -> Framework:
     """The framework of this name."""
     if name == "torch":
         # PyTorch's threads spin while they wait for each other. Next to another program, EfficientNet-B0 took 117 s;
         # with this setting it took 8 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        from torch_impl.trainer import TORCH
-
-        return TORCH
-    from keras_impl.quiet import import_keras
-
-    import_keras()
-    from keras_impl.trainer import KERAS
-
-    return KERAS
+    framework: Framework = import_module(f"{name}_impl.commands").load()
+    return framework

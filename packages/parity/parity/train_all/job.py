@@ -17,9 +17,9 @@ import numpy as np
 from diptych.errors import failure
 from diptych.ledger import fingerprint
 from diptych.machine import describe_machine
-from diptych.sources import sources
-from netspec import Graph, explicit_noise, find, initial_weights, without_noise
+from netspec import Graph, find, initial_weights, without_noise
 from netspec.reduce import least_image
+from parity.dependencies import digest_of_code
 from parity.train_all.rows import Row
 from trainspec.augment import VOCABULARY
 from trainspec.batches import batches_of
@@ -121,10 +121,8 @@ class Job:
     def fingerprint(self) -> str:
         """A hash of everything that a row depends on."""
         package = f"{self.framework}_impl"
-        handlers = ((f"{package}.ops", kind) for kind in sorted({node.op.kind for node in explicit_noise(self.graph)}))
-        code = sources("diptych", "netspec", "trainspec", package, "parity").digest(
-            ("parity.train_all.job", "Job"), (f"{package}.trainer", self.framework.upper()), *handlers
-        )
+        roots = (("parity.train_all.job", "Job"), (f"{package}.trainer", self.framework.upper()))
+        code = digest_of_code(roots, [self.graph], [package])
         return fingerprint(self.graph, to_toml(self.recipe), sorted(self.versions.items()), code)
 
     def train(self, framework: Framework) -> Row:

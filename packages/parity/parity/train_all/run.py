@@ -1,5 +1,6 @@
 """Trains every network in turn. Rows are stored one by one, so a stopped or killed run can resume."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,10 +33,11 @@ def train_all(framework: str, pool: Pool[Job, Row], patterns: Sequence[str], out
             for name in names:
                 display.turn_of(name)
                 job = Job.of(name, framework, versions)
-                row = rows.get(job.fingerprint)
+                fingerprint = job.fingerprint
+                row = rows.get(fingerprint)
                 if row is None or not row.passed:
                     row = _trained(job, pool)
-                    kept.add(job.fingerprint, row)
+                    kept.add(fingerprint, row)
                     display.say(described(row))
                 passed += row.passed
     except KeyboardInterrupt:
@@ -49,8 +51,9 @@ def train_all(framework: str, pool: Pool[Job, Row], patterns: Sequence[str], out
 
 def _trained(job: Job, pool: Pool[Job, Row]) -> Row:
     """The row of a job. If its process ended, the job has failed."""
+    begin = time.monotonic()
     ((_, done),) = pool.each([job])
     try:
         return done.result()
     except ProcessEndedError as error:
-        return job.row((), str(error), seconds=0.0)
+        return job.row((), str(error), seconds=time.monotonic() - begin)
