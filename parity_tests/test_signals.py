@@ -162,7 +162,7 @@ def test_a_killed_run_is_told_from_one_that_runs(tmp_path):
     argv = ["-m", "torch_impl", "train", "lenet5", "--data", "digits", "--epochs", "2000", "--out", str(tmp_path)]
     child = os.posix_spawn(sys.executable, [sys.executable, *argv], os.environ)
     try:
-        while not any(folder.joinpath("metrics.jsonl").read_text() for folder in tmp_path.glob("lenet5-*")):
+        while not any(metrics.read_text() for metrics in tmp_path.glob("lenet5-*/metrics.jsonl")):
             time.sleep(0.1)
         (folder,) = tmp_path.iterdir()
         assert Run.open(folder).state == "running"
