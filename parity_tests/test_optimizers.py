@@ -14,8 +14,8 @@ from netspec.init import Weights
 from netspec.layout import to_channels_last
 from training_sides import framework
 from trainspec.optim import StepSettings, settings, step_settings
-from trainspec.optimizers import AnyOptimizer
-from trainspec.recipes import SGD, ParameterTable, Recipe
+from trainspec.optimizers import SGD, Adam, AdamW, AnyOptimizer, Muon, Optimizer, RMSprop
+from trainspec.recipes import ParameterTable, Recipe
 from trainspec.schedules import Constant, Place
 
 RATES = (0.1, 0.3, 0.3, 0.02, 0.007)
@@ -27,12 +27,31 @@ TABLES = (
     ParameterTable("fc.*", freeze=False, until=1.0),
     ParameterTable("conv.weight", freeze=True, until=1.5),
 )
+OPTIMIZERS: dict[str, dict[str, Optimizer]] = {  # kind -> cases
+    "sgd": {
+        "nesterov": SGD(momentum=0.9, nesterov=True, weight_decay=5e-2),
+        "heavy ball": SGD(momentum=0.8, nesterov=False, weight_decay=5e-2),
+        "all decayed": SGD(momentum=0.9, nesterov=True, weight_decay=5e-2, decay_norms_and_biases=True),
+        "plain": SGD(momentum=0.0, nesterov=True, weight_decay=0.0),
+    },
+    "adam": {"adam": Adam(weight_decay=5e-2), "other betas": Adam(beta1=0.5, beta2=0.7, epsilon=0.3)},
+    "adamw": {"adamw": AdamW(weight_decay=5e-1, decay_norms_and_biases=True)},
+    "rmsprop": {"rmsprop": RMSprop(weight_decay=5e-2), "no momentum": RMSprop(momentum=0.0, epsilon=0.2)},
+    "muon": {
+        "muon": Muon(weight_decay=5e-2),
+        "plain muon": Muon(momentum=0.9, nesterov=False, iterations=5, normalise=False, weight_decay=5e-2),
+    },
+}
 RECIPES = {
-    "nesterov": Recipe(optimizer=SGD(momentum=0.9, nesterov=True, weight_decay=5e-2)),
-    "heavy ball": Recipe(optimizer=SGD(momentum=0.8, nesterov=False, weight_decay=5e-2)),
-    "all decayed": Recipe(optimizer=SGD(momentum=0.9, nesterov=True, weight_decay=5e-2, decay_norms_and_biases=True)),
-    "plain": Recipe(optimizer=SGD(momentum=0.0, nesterov=True, weight_decay=0.0)),
-    "tables": Recipe(optimizer=SGD(weight_decay=5e-2, decay_norms_and_biases=True), parameters=TABLES),
+    f"{name}, {varied}" if varied else name: Recipe(optimizer=replace(optimizer, **more), parameters=tables)
+    for cases in OPTIMIZERS.values()
+    for number, (name, optimizer) in enumerate(cases.items())
+    for varied, more, tables in (
+        ("", {}, ()),
+        ("clipped", {"clip_norm": 4.0}, ()),
+        ("tables", {"decay_norms_and_biases": True, "clip_norm": 4.0}, TABLES),
+    )
+    if number == 0 or not varied
 }
 FROZEN = {"fc.weight": {2, 3, 4}, "conv.weight": {0, 1, 2}}  # parameter -> steps, written out from `TABLES`
 RATE_FACTORS = {"conv.weight": [0.5] * 5, "conv.bias": [0.5] * 5, "conv.bn.weight": [2.0, 0.5, 0.5, 0.5, 0.5]}
@@ -51,24 +70,71 @@ def gradients(graph: Graph, step: int) -> Weights:
     return {name: generator.standard_normal(p.shape) for name, p in graph.params.items() if p.trainable}
 
 
+def orthogonal(matrix: np.ndarray, optimizer: Muon) -> np.ndarray:
+    """Newton-Schulz through the singular values: it is a polynomial of them, and leaves the vectors alone."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    values = values / (np.sqrt((values**2).sum()) + optimizer.epsilon)
+    one, two, three = optimizer.coefficients
+    for _ in range(optimizer.iterations):
+        values = one * values + two * values**3 + three * values**5
+    return left * values @ right
+
+
+def changed(
+    optimizer: Any, p: np.ndarray, g: np.ndarray, rate: float, decay: float, number: int, slots: Weights
+) -> np.ndarray:
+    """A parameter after its update `number` (from 1), as `trainspec.optimizers` says. `slots` is changed."""
+    match optimizer.kind:
+        case "adam" | "adamw":
+            g = g + decay * p if optimizer.kind == "adam" else g
+            p = p if optimizer.kind == "adam" else p - rate * decay * p
+            slots["first_moment"] += (1 - optimizer.beta1) * (g - slots["first_moment"])
+            slots["second_moment"] += (1 - optimizer.beta2) * (g**2 - slots["second_moment"])
+            mean = slots["first_moment"] / (1 - optimizer.beta1**number)
+            root = np.sqrt(slots["second_moment"] / (1 - optimizer.beta2**number))
+            return p - rate * mean / (root + optimizer.epsilon)
+        case "rmsprop":
+            g = g + decay * p
+            slots["second_moment"] += (1 - optimizer.rho) * (g**2 - slots["second_moment"])
+            slots["momentum"] *= optimizer.momentum
+            slots["momentum"] += rate * g / np.sqrt(slots["second_moment"] + optimizer.epsilon)
+            return p - slots["momentum"]
+        case "muon" if p.ndim == 4:
+            slots["momentum"] *= optimizer.momentum
+            slots["momentum"] += g
+            update = g + optimizer.momentum * slots["momentum"] if optimizer.nesterov else slots["momentum"]
+            p = p * np.sqrt(len(p)) / np.sqrt((p**2).sum()) if optimizer.normalise else p
+            update = orthogonal(update.reshape(len(p), -1), optimizer).reshape(p.shape)
+            return p - rate * decay * p - rate * update
+    momentum = optimizer.other_momentum if optimizer.kind == "muon" else optimizer.momentum
+    g = g + decay * p
+    slots["momentum"] *= momentum
+    slots["momentum"] += g
+    return p - rate * (g + momentum * slots["momentum"] if optimizer.nesterov else slots["momentum"])
+
+
 def by_numpy(graph: Graph, weights: Weights, recipe: Recipe) -> Weights:
-    """The update as DESIGN.md has it."""
+    """The weights and the optimizer's state, as `Trainer.state` names them."""
     optimizer, tables = recipe.optimizer, bool(recipe.parameters)
     values = {name: weights[name].astype(np.float64) for name in gradients(graph, 0)}
-    buffers = {name: np.zeros_like(value) for name, value in values.items()}
+    slots = {name: {slot: np.zeros_like(value) for slot in optimizer.slots} for name, value in values.items()}
+    numbers = dict.fromkeys(values, 0)
     for step, rate in enumerate(RATES):
-        for name, gradient in gradients(graph, step).items():
-            if tables and step in FROZEN.get(name, ()):
-                continue
+        given = gradients(graph, step)
+        active = {name: given[name] for name in given if not (tables and step in FROZEN.get(name, ()))}
+        norm = np.sqrt(sum((gradient**2).sum() for gradient in active.values()))
+        for name, gradient in active.items():
             decay = optimizer.weight_decay if name.endswith("weight") and ".bn." not in name else 0.0
             decay = optimizer.weight_decay if optimizer.decay_norms_and_biases else decay
             decay *= 3.0 if tables and name.startswith("conv") else 1.0
             factor = RATE_FACTORS[name][step] if tables and name in RATE_FACTORS else 1.0
-            g = gradient + decay * values[name]
-            buffers[name] = optimizer.momentum * buffers[name] + g
-            update = g + optimizer.momentum * buffers[name] if optimizer.nesterov else buffers[name]
-            values[name] = values[name] - rate * factor * update
-    return values
+            scale = min(1.0, optimizer.clip_norm / norm) if optimizer.clip_norm else 1.0
+            numbers[name] += 1
+            what = values[name], scale * gradient, rate * factor, decay, numbers[name], slots[name]
+            values[name] = changed(optimizer, *what)
+    state = {f"{slot}.{name}": array for name, kept in slots.items() for slot, array in kept.items()}
+    counts = {f"updates.{name}": np.float64(number) for name, number in numbers.items()}
+    return values | state | (counts if optimizer.counts else {})
 
 
 def settings_of(graph: Graph, recipe: Recipe) -> Iterator[StepSettings]:
@@ -89,7 +155,7 @@ def by_torch(graph: Graph, weights: Weights, recipe: Recipe) -> Weights:
             for name, parameter in trainer.model.named_parameters()
         ]
         trainer.update(laid_out, now)
-    return trainer.weights()
+    return trainer.state()
 
 
 def by_keras(graph: Graph, weights: Weights, recipe: Recipe) -> Weights:
@@ -104,7 +170,7 @@ def by_keras(graph: Graph, weights: Weights, recipe: Recipe) -> Weights:
         given = gradients(graph, step)
         laid_out = [ops.convert_to_tensor(to_channels_last(given[name], layout)) for name, layout in places]
         trainer.update(laid_out, now)
-    return trainer.weights()
+    return trainer.state()
 
 
 def made(name: str, graph: Graph, weights: Weights, recipe: Recipe) -> Any:
@@ -119,14 +185,24 @@ def test_update(implementation: Callable[[Graph, Weights, Recipe], Weights], rec
     graph = network()
     weights = initial_weights(graph, seed=3)
     expected = by_numpy(graph, weights, recipe)
-    found = {name: array for name, array in implementation(graph, weights, recipe).items() if name in expected}
+    statistics = {name for name, param in graph.params.items() if not param.trainable}
+    found = {key: array for key, array in implementation(graph, weights, recipe).items() if key not in statistics}
+    if recipe.optimizer.kind == "sgd" and recipe.optimizer.momentum == 0:
+        expected |= {key: 0 * array for key, array in expected.items() if key.startswith("momentum.")}  # not kept
+    assert found.keys() == expected.keys()
     difference = tensor_difference(expected, found)
     assert difference.within, str(difference)
+
+
+def test_every_kind_has_cases() -> None:
+    kinds = {optimizer.kind: optimizer for optimizer in get_args(AnyOptimizer)}
+    assert OPTIMIZERS.keys() == kinds.keys()
+    assert all(type(case) is kinds[kind] for kind, cases in OPTIMIZERS.items() for case in cases.values())
 
 
 @pytest.mark.parametrize("framework_name", ["torch", "keras"])
 def test_every_optimizer_has_its_handler(framework_name: str) -> None:
     framework(framework_name)
     handlers = importlib.import_module(f"{framework_name}_impl.optim").HANDLERS
-    kinds = [optimizer.kind for optimizer in (get_args(AnyOptimizer) or (AnyOptimizer,))]
+    kinds = [optimizer.kind for optimizer in get_args(AnyOptimizer)]
     assert list(handlers) == kinds

@@ -8,13 +8,15 @@ import pytest
 import training_sides
 from keras_impl.quiet import import_keras
 from netspec import functional as f, trace
-from training_sides import first_apart, task_of
+from training_sides import RECIPE, first_apart, task_of
+from trainspec.averages import EMA
 
 import_keras()
 
 import keras_impl.devices  # noqa: E402
 import keras_impl.optim  # noqa: E402
 import keras_impl.trainer  # noqa: E402
+import torch_impl.averages  # noqa: E402
 import torch_impl.devices  # noqa: E402
 import torch_impl.trainer  # noqa: E402
 
@@ -27,7 +29,7 @@ def task():
         x = f.max_pool(f.conv_bn(x, 6, 3, name="stem"), 2)
         return f.linear(f.dropout(f.flatten(x), 0.5), 5, name="fc")
 
-    return task_of(trace("small", (3, 8, 8), network))
+    return task_of(trace("small", (3, 8, 8), network), replace(RECIPE, average=EMA(decay=0.5), accumulate=2))
 
 
 def the_rate_after_the_update(patch):
@@ -37,6 +39,7 @@ def the_rate_after_the_update(patch):
         self.optimizer.step()
         self.optimizer.zero_grad()
         torch_impl.trainer.apply_settings(self.optimizer, now)
+        self.average.update(now.average)
 
     patch.setattr(torch_impl.trainer.Trainer, "update", update)
 
@@ -51,12 +54,8 @@ def no_label_smoothing(patch):
 
 
 def a_decay_on_biases(patch):
-    right = keras_impl.optim.SGD.step_of
-
-    def step_of(self, index, variable, gradient, decay, keep):
-        return right(self, index, variable, gradient, 5e-4, keep)
-
-    patch.setattr(keras_impl.optim.SGD, "step_of", step_of)
+    right = keras_impl.optim.sgd
+    patch.setitem(keras_impl.optim.HANDLERS, "sgd", lambda recipe, update: right(recipe, replace(update, decay=5e-4)))
 
 
 def in_torch_alone(patch, change):
@@ -93,6 +92,20 @@ def momentum_forgotten(patch):
     patch.setattr(torch_impl.trainer, "optimizer_of", optimizer_of)
 
 
+def an_average_without_statistics(patch):
+    patch.setattr(torch_impl.averages, "tensors_of", lambda model: dict(model.named_parameters()))
+
+
+def a_part_of_the_batch_forgotten(patch):
+    right = torch_impl.trainer.Trainer._backward
+
+    def backward(self, batch, fraction):
+        self.optimizer.zero_grad()
+        return right(self, batch, fraction)
+
+    patch.setattr(torch_impl.trainer.Trainer, "_backward", backward)
+
+
 FAULTS = {  # fault -> the step and the stage that must be named
     "the rate after the update, torch": (the_rate_after_the_update, "step 1, update"),
     "no label smoothing, keras": (no_label_smoothing, "step 1, targets"),
@@ -101,6 +114,8 @@ FAULTS = {  # fault -> the step and the stage that must be named
     "a noise key without its epoch, torch": (a_noise_key_without_its_epoch, "step 3, noise"),
     "a loss of another weight, torch": (a_head_without_its_weight, "step 1, loss"),
     "another momentum, torch": (momentum_forgotten, "step 1, update"),
+    "a part of the batch forgotten, torch": (a_part_of_the_batch_forgotten, "step 1, gradients"),
+    "an average without statistics, torch": (an_average_without_statistics, "step 1, average"),
 }
 
 

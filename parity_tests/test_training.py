@@ -11,11 +11,10 @@ import pytest
 
 from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec import Graph, architecture, explicit_noise, find, functional as f, trace
-from netspec.compare import tensor_difference
 from netspec.reduce import reduced
 from netspec.tracer import Heads, Tensor
 from parity.memory import release
-from training_sides import RECIPE, first_apart, task_of, trained
+from training_sides import RECIPE, first_apart, state_difference, task_of, trained
 from trainspec.noise import draw_masks
 from trainspec.recipes import SGD, Recipe
 
@@ -49,7 +48,7 @@ def hold(graph: Graph, recipe: Recipe = RECIPE) -> None:
     for name in ("torch", "keras"):
         sides.append(trained(name, task))
         release()
-    difference = tensor_difference(*sides)
+    difference = state_difference(*sides, task)
     assert difference.within, f"{graph.name}: {difference}"
     moved = [key for key in task.weights if not np.array_equal(sides[0][key], task.weights[key])]
     assert moved == list(task.weights), "a tensor that no step moved is not compared"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netspec import Graph, initial_weights
-from netspec.compare import tensor_difference
+from netspec.compare import Difference, tensor_difference
 from netspec.init import Weights
 from netspec.layout import from_channels_last
 from trainspec.batches import batches_of
@@ -74,11 +74,28 @@ def trainer_of(name: str, task: Task) -> Trainer:
 
 
 def trained(name: str, task: Task, steps: int = STEPS) -> Weights:
-    """The weights and statistics after the first `steps` steps."""
+    """The trainer's state after the first `steps` steps."""
     trainer = trainer_of(name, task)
     for _ in zip(range(steps), steps_of(task, trainer), strict=False):
         pass
-    return trainer.weights()
+    return trainer.state()
+
+
+def by_kind(state: Weights, task: Task) -> dict[str, Weights]:
+    """A trainer's state in parts: `update`, the weights and statistics; every slot of the optimizer; the average."""
+    kinds: dict[str, Weights] = {"update": {name: state[name] for name in task.weights}}
+    for name, values in state.items():
+        if name not in task.weights:
+            kinds.setdefault(name.partition(".")[0], {})[name] = values
+    return kinds
+
+
+def state_difference(one: Weights, other: Weights, task: Task) -> Difference:
+    """The largest difference of two states; each kind is measured by its own largest value."""
+    assert one.keys() == other.keys()
+    sides = by_kind(one, task), by_kind(other, task)
+    found = [tensor_difference(sides[0][kind], sides[1][kind]) for kind in sides[0]]
+    return max(found, key=lambda difference: difference.value if difference.value == difference.value else np.inf)
 
 
 def canonical(name: str, tensor: Any) -> np.ndarray:
@@ -92,9 +109,10 @@ def stages_of(name: str, task: Task) -> Iterator[dict[str, Weights]]:
     trainer = trainer_of(name, task)
     batches, step = batches_of(task, trainer), 0
     statistics = {key for key, param in task.graph.params.items() if not param.trainable}
-    for epoch in range(task.recipe.epochs):
+    total = task.recipe.steps(task.steps_per_epoch)
+    for epoch in range(-(-total // task.steps_per_epoch)):
         for batch in batches(task.plan(epoch).batches(task.batch_size, drop_last=True)):
-            place = Place(step, task.recipe.epochs * task.steps_per_epoch, task.steps_per_epoch)
+            place = Place(step, total, task.steps_per_epoch)
             now = step_settings(task.recipe, task.groups, place)
             done, gradients = trainer.backward(batch)
             stages = {
@@ -106,7 +124,7 @@ def stages_of(name: str, task: Task) -> Iterator[dict[str, Weights]]:
                 "statistics": {key: tensor for key, tensor in trainer.weights().items() if key in statistics},
             }
             trainer.update(gradients, now)
-            yield {stage: tensors for stage, tensors in stages.items() if tensors} | {"update": trainer.weights()}
+            yield {stage: tensors for stage, tensors in stages.items() if tensors} | by_kind(trainer.state(), task)
             step += 1
 
 

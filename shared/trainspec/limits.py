@@ -32,9 +32,13 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
             f"{graph.name}: with one image in a batch '{lonely[0]}' would normalise a single value, which has no "
             "variance; take a batch of 2 or more, or larger images"
         )
-    steps = recipe.epochs * (images // batch)
+    if batch % recipe.accumulate:
+        raise RecipeError(f"accumulate: the {batch} training images do not make {recipe.accumulate} equal parts")
+    steps = recipe.steps(images // batch)
     if steps >= STEPS:
-        raise RecipeError(f"epochs = {recipe.epochs}: {steps:,} steps are more than can be counted; give fewer epochs")
+        raise RecipeError(
+            f"epochs = {recipe.epochs:g}: {steps:,} steps are more than can be counted; give fewer epochs"
+        )
     changes = {0.0, *(table.until for table in recipe.parameters if table.until is not None)}  # in epochs
     if all(group.at(0.0, epochs).frozen for group in settings(graph, recipe) for epochs in changes):
         raise RecipeError(f"parameters: every parameter of {graph.name} is frozen from the beginning to the end")

@@ -6,9 +6,12 @@ from fnmatch import fnmatchcase
 
 from diptych.errors import RecipeError
 from netspec import Graph
-from trainspec.optimizers import ParameterTable
+from trainspec.averages import Averaging
+from trainspec.optimizers import Optimizer, ParameterTable
 from trainspec.recipes import Recipe
 from trainspec.schedules import Place
+
+UPDATES = "updates"  # the slot for the number of a parameter's updates
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,14 @@ class GroupSettings:
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What a step needs besides its batch: the schedule's learning rate, and the settings of every group."""
+    """What a step needs besides its batch: the schedule's learning rate, and the settings of every group.
+
+    `average` is None where the step leaves the average alone, or the recipe does not have one.
+    """
 
     rate: float
     groups: tuple[GroupSettings, ...]
+    average: Averaging | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,13 @@ def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
     return tuple(Group(tuple(names), decay, tables) for (decay, tables), names in groups.items())
 
 
+def slot_names(optimizer: Optimizer) -> tuple[str, ...]:
+    """The slots of an optimizer's state; an array's name is `<slot>.<parameter>`."""
+    return (*optimizer.slots, UPDATES) if optimizer.counts else optimizer.slots
+
+
 def step_settings(recipe: Recipe, groups: Sequence[Group], place: Place) -> StepSettings:
     """The settings of a step."""
     rate = recipe.schedule.rate(place)
-    return StepSettings(rate, tuple(group.at(rate, place.epochs) for group in groups))
+    average = recipe.average.at(place) if recipe.average else None
+    return StepSettings(rate, tuple(group.at(rate, place.epochs) for group in groups), average)

@@ -22,6 +22,10 @@ def finish(training: "Training", framework: Framework) -> None:
     task, state, run, say = training.task, training.state, training.run, training.watch.say
     weights, deployed = save(training, framework)
     test = training.pace.evaluate(deployed.logits, task.data.test)
+    if task.recipe.average:
+        unaveraged = framework.deploy(task.graph, trained(training, averaged=False), task.threads)
+        own = training.pace.evaluate(unaveraged.logits, task.data.test)
+        run.facts |= {"test_top1_unaveraged": round(own.top1, 3), "test_loss_unaveraged": own.loss}
     save_predictions(test, run.folder / f"predictions-{framework.name}.npy")
     speed = state.step * task.batch_size / state.seconds
     run.facts |= {
@@ -66,8 +70,12 @@ def keep(training: "Training", framework: Framework) -> None:
 
 
 def save(training: "Training", framework: Framework) -> tuple[Weights, Deployed]:
-    """Save the canonical weights. Returns them, and the float32 network with them."""
-    task = training.task
-    weights = {name: np.asarray(array, np.float32) for name, array in training.trainer.weights().items()}
+    """Save the canonical weights, averaged if the recipe says so. Returns them, and the float32 network with them."""
+    task, weights = training.task, trained(training, averaged=True)
     save_weights(task.graph, weights, training.run.folder / "weights.safetensors")
     return weights, framework.deploy(task.graph, weights, task.threads)
+
+
+def trained(training: "Training", *, averaged: bool) -> Weights:
+    """The weights of a training in float32."""
+    return {name: np.asarray(array, np.float32) for name, array in training.trainer.weights(averaged).items()}

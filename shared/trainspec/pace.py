@@ -20,7 +20,7 @@ class Pace:
 
     def __init__(self, task: Task, build_seconds: float = 0.0) -> None:
         self.task = task
-        self.total_steps = task.recipe.epochs * task.steps_per_epoch
+        self.total_steps = task.recipe.steps(task.steps_per_epoch)
         self.cut_short = False
         self.budget = budget_of(task, build_seconds)
 
@@ -69,12 +69,13 @@ def budget_of(task: Task, build_seconds: float) -> Budget | None:
     """The budget of a task, or None if it does not have one."""
     if task.budget is None:
         return None
+    evaluated = 2 if task.recipe.average else 1  # the average, and the weights themselves
     return Budget(
         task.budget,
         task.batch_size,
         task.steps_per_epoch,
         task.recipe.evaluate_every,
-        len(task.data.validation),
-        len(task.data.test),
-        build_seconds,
+        evaluated * len(task.data.validation),
+        evaluated * len(task.data.test),
+        evaluated * build_seconds,
     )

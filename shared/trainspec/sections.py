@@ -80,8 +80,8 @@ class Reader:
                 owners = _kinds_with(kinds, key) or list(kinds)
                 self.read(kinds[owners[0]], {key: value}, f"{name}.")
             return None
-        assert callable(field.default_factory)
-        kind = one_of(table.get(KIND, field.default_factory().kind), list(kinds), f"{self.origin}: {name}.{KIND}")
+        usual = field.default_factory().kind if callable(field.default_factory) else next(iter(kinds))
+        kind = one_of(table.get(KIND, usual), list(kinds), f"{self.origin}: {name}.{KIND}")
         for key in own:
             owners = _kinds_with(kinds, key)
             if owners and kind not in owners:

@@ -4,7 +4,7 @@ The loop is in `trainspec.training`. It provides the position, the rates and eve
 `Trainer.step` that users run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,6 +52,11 @@ class Step:
     loss: Any
     correct: Any
 
+    @classmethod
+    def of_parts(cls, steps: Sequence["Step"]) -> "Step":
+        """The result over all equal parts of a batch."""
+        return cls(sum(step.loss for step in steps) / len(steps), sum(step.correct for step in steps))
+
 
 class Trainer(Protocol):
     """A network in training, made from (graph, weights, recipe, device).
@@ -85,11 +90,20 @@ class Trainer(Protocol):
     def gradients(self, batch: Batch) -> Weights:
         """The gradients of `backward`, by canonical name."""
 
-    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+    def logits(self, images: NDArray[np.float32], averaged: bool = False) -> NDArray[Any]:
+        """`(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode.
 
-    def weights(self) -> Weights:
-        """Every tensor by canonical name."""
+        With `averaged`, by the average of the weights if the recipe has one.
+        """
+
+    def weights(self, averaged: bool = False) -> Weights:
+        """Every tensor by canonical name, or its average."""
+
+    def state(self) -> Weights:
+        """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+
+    def restore(self, state: Weights) -> None:
+        """Continue from a state."""
 
 
 class Deployed(Protocol):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 from diptych.files import write_bytes
 from diptych.stopping import check
@@ -109,8 +110,11 @@ class Training:
             return
         figures = self.watch.figures(self.state)
         if validate:
-            validation = self.pace.evaluate(self.trainer.logits, self.task.data.validation)
+            validation = self.pace.evaluate(partial(self.trainer.logits, averaged=True), self.task.data.validation)
             figures = replace(figures, val_loss=validation.loss, val_top1=validation.top1)
+            if self.task.recipe.average:
+                own = self.pace.evaluate(self.trainer.logits, self.task.data.validation)
+                figures = replace(figures, val_loss_unaveraged=own.loss, val_top1_unaveraged=own.top1)
         self.state.end_epoch(figures.seconds)
         self.run.log(figures)
         self.watch.show(figures)

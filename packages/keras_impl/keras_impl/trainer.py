@@ -11,18 +11,19 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_impl.augment import resident
+from keras_impl.averages import Average
 from keras_impl.deployed import Deployed
 from keras_impl.devices import Device, choose_device
 from keras_impl.gradients import compiled, with_gradients
 from keras_impl.kernels import Tensor
 from keras_impl.model import build, over_the_layers_of
 from keras_impl.network import by_name
-from keras_impl.optim import optimizer_of
-from keras_impl.weights import get_weights, of_variables
+from keras_impl.optim import get_slots, optimizer_of, set_slots
+from keras_impl.weights import get_weights, of_variables, set_weights
 from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
-from trainspec.optim import StepSettings, settings
+from trainspec.optim import StepSettings, settings, slot_names
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
@@ -36,7 +37,9 @@ class Trainer:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
         self.graph, self.device = explicit_noise(graph), device
         self.model = build(graph, weights=weights, dtype=device.policy)
+        self.recipe = recipe
         self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
+        self.average = Average(self.model, device.policy) if recipe.average else None
         self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if device.precision == "fp16" else None
         self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=device.dtype)
 
@@ -46,10 +49,12 @@ class Trainer:
         return over_the_layers_of(self.model, self.graph, self.device.policy)
 
     @cached_property
-    def _compiled(self) -> Callable[..., tuple[Tensor, Tensor]]:
+    def _programs(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """`_backward` and `_update`, compiled."""
         outer = self.scaler or self.optimizer
         outer.build(self.model.trainable_variables)  # inside the first step, this would cause a second trace
-        return compiled(self._step, (*self.model.variables, *outer.variables))
+        variables = (*self.model.variables, *outer.variables)
+        return compiled(self._backward, variables), compiled(self._update, variables)
 
     def resident(self, task: Task) -> Resident | None:
         """The training images on a GPU; None on a CPU, where NumPy makes the batches."""
@@ -61,26 +66,35 @@ class Trainer:
 
     def step(self, batch: Batch, now: StepSettings) -> Step:
         """Train on a placed batch."""
-        self.optimizer.apply_settings(now)
-        return Step(*self._compiled(*self._parts(batch)))
-
-    def _step(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        (loss, correct), gradients = self._backward(*batch)
-        self._update(gradients)
-        return loss, correct
+        backward, update = self._programs
+        step, gradients = self._over_parts(backward, batch)
+        self._end(update, gradients, now)
+        return step
 
     def backward(self, batch: Batch) -> tuple[Step, Sequence[Tensor]]:
-        """The gradients of a batch. Batch norm updates its statistics."""
-        step, gradients = self._backward(*self._parts(batch))
-        return Step(*step), gradients
+        """The gradients of the mean loss over a batch. Batch norm updates its statistics with every part."""
+        return self._over_parts(self._backward, batch)
 
     def update(self, gradients: Sequence[Tensor], now: StepSettings) -> None:
-        """Apply the gradients."""
-        self.optimizer.apply_settings(now)
-        self._update(gradients)
+        """Apply the gradients, then update the average."""
+        self._end(self._update, gradients, now)
 
-    def _parts(self, batch: Batch) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
-        return batch.images, batch.targets, tuple(batch.noise[name] for name in self.graph.draws)
+    def _over_parts(self, backward: Callable[..., Any], batch: Batch) -> tuple[Step, Sequence[Tensor]]:
+        count = self.recipe.accumulate
+        steps: list[Step] = []
+        total: Sequence[Tensor] = ()
+        for part in batch.parts(count):
+            noise = tuple(part.noise[name] for name in self.graph.draws)
+            step, gradients = backward(part.images, part.targets, noise)
+            steps.append(Step(*step))
+            total = [one + other for one, other in zip(total, gradients, strict=True)] if total else gradients
+        return Step.of_parts(steps), total if count == 1 else [gradient / count for gradient in total]
+
+    def _end(self, update: Callable[..., Any], gradients: Sequence[Tensor], now: StepSettings) -> None:
+        self.optimizer.apply_settings(now)
+        update(gradients)
+        if self.average and now.average:
+            self.average.update(now.average)
 
     def _backward(self, images: Tensor, targets: Tensor, noise: Sequence[Tensor]) -> tuple[Any, Sequence[Tensor]]:
         def forward() -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -102,13 +116,32 @@ class Trainer:
         """Gradients by canonical name, one by one."""
         return of_variables(self.model, zip(self.model.trainable_variables, gradients, strict=True))
 
-    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """Logits `(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
-        return self.model.predict_on_batch(images.astype(self.device.dtype, copy=False))
+    def evaluated(self, averaged: bool) -> keras.Model:
+        """The network for evaluation. Without an average, the trained weights are its average."""
+        return self.average.model if averaged and self.average else self.model
 
-    def weights(self) -> Weights:
+    def logits(self, images: NDArray[np.float32], averaged: bool = False) -> NDArray[Any]:
+        """Logits `(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
+        return self.evaluated(averaged).predict_on_batch(images.astype(self.device.dtype, copy=False))
+
+    def weights(self, averaged: bool = False) -> Weights:
         """Every tensor by canonical name."""
-        return get_weights(self.model)
+        return get_weights(self.evaluated(averaged))
+
+    def state(self) -> Weights:
+        """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        return {
+            **self.weights(),
+            **dict(get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)),
+            **{f"average.{name}": value for name, value in self.weights(averaged=True).items() if self.average},
+        }
+
+    def restore(self, state: Weights) -> None:
+        """Continue from a state."""
+        set_weights(self.model, {name: state[name] for name in self.graph.params})
+        set_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model, state)
+        if self.average:
+            set_weights(self.average.model, {name: state[f"average.{name}"] for name in self.graph.params})
 
 
 def loss_of(

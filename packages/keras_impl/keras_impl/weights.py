@@ -52,7 +52,15 @@ def of_variables(model: keras.Model, values: Iterable[tuple[Any, Any]]) -> Itera
     places = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(model)}
     for variable, value in values:
         name, layout = places[id(variable)]
-        yield name, from_channels_last(keras.ops.convert_to_numpy(value), layout)
+        array = keras.ops.convert_to_numpy(value)
+        yield name, from_channels_last(array, layout) if array.ndim else array
+
+
+def to_variables(model: keras.Model, chosen: Iterable[Any], values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The inverse of `of_variables`: the values of the chosen variables, in Keras's layout."""
+    places = {id(variable): (name, LAYOUTS[len(param.shape)]) for name, param, variable in variables(model)}
+    found = [(values[places[id(variable)][0]], places[id(variable)][1]) for variable in chosen]
+    return [to_channels_last(value, layout) if value.ndim else value for value, layout in found]
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:

@@ -199,7 +199,7 @@ WORDS = {
     "trainspec/recipes/modern/alexnet.toml": ("epochs", "# a comment\nepochs"),
     "trainspec/recipes/options.py": ("fit the schedule", "fit the whole schedule"),
     "trainspec/training.py": ("Train, evaluate and export.", "Trains and exports."),
-    "keras_impl/optim.py": ("self.momentum *", "2 * self.momentum *"),
+    "keras_impl/optim.py": ("recipe.momentum *", "2 * recipe.momentum *"),
 }
 
 

@@ -1,20 +1,41 @@
-"""The optimizers of recipes, in the spec's exact form.
+"""The optimizers of recipes, in the exact form of `trainspec.optimizers`: PyTorch's own where it computes the same."""
 
-SGD is PyTorch's own: `b = momentum * b + g`; the step is `b`, or `g + momentum * b` with Nesterov; `p -= rate * step`.
-The decay is an L2 term in `g`.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainspec import optimizers
-from trainspec.optim import Group, StepSettings
+from trainspec.optim import UPDATES, Group, StepSettings
+
+Groups = list[dict[str, Any]]
+KEYS = {"momentum": "momentum_buffer", "first_moment": "exp_avg", "second_moment": "exp_avg_sq", UPDATES: "step"}
 
 
-def sgd(recipe: optimizers.SGD, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+class ByParameter(torch.optim.Optimizer):
+    """An optimizer whose `change(parameter, gradient, group, slot)` is subtracted. `slot` gives the state by name."""
+
+    def __init__(self, groups: Groups, change: Callable[..., Tensor]) -> None:
+        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0})
+        self.change = change
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    state = self.state[parameter]
+
+                    def slot(name: str, state: Any = state, parameter: Tensor = parameter) -> Tensor:
+                        kept: Tensor = state.setdefault(KEYS[name], torch.zeros_like(parameter))
+                        return kept
+
+                    parameter -= self.change(parameter, parameter.grad, group, slot)
+
+
+def sgd(recipe: optimizers.SGD, groups: Groups) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         groups,
         lr=0.0,
@@ -24,7 +45,65 @@ def sgd(recipe: optimizers.SGD, groups: list[dict[str, Any]]) -> torch.optim.Opt
     )
 
 
-HANDLERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": sgd}
+def adam(recipe: optimizers.Adam, groups: Groups) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=0.0, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon, fused=True)
+
+
+def adamw(recipe: optimizers.AdamW, groups: Groups) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=0.0, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon, fused=True)
+
+
+def rmsprop(recipe: optimizers.RMSprop, groups: Groups) -> torch.optim.Optimizer:
+    def change(parameter: Tensor, gradient: Tensor, group: dict[str, Any], slot: Callable[[str], Tensor]) -> Tensor:
+        gradient = gradient + group["weight_decay"] * parameter
+        moment = slot("second_moment").mul_(recipe.rho).addcmul_(gradient, gradient, value=1 - recipe.rho)
+        scaled = group["lr"] * gradient / (moment + recipe.epsilon).sqrt()
+        return slot("momentum").mul_(recipe.momentum).add_(scaled)
+
+    return ByParameter(groups, change)
+
+
+def muon(recipe: optimizers.Muon, groups: Groups) -> torch.optim.Optimizer:
+    def change(parameter: Tensor, gradient: Tensor, group: dict[str, Any], slot: Callable[[str], Tensor]) -> Tensor:
+        rate, decay, buffer = group["lr"], group["weight_decay"], slot("momentum")
+        if parameter.dim() != 4:
+            return rate * heavy_ball(recipe.sgd, gradient + decay * parameter, buffer)
+        matrix = heavy_ball(recipe, gradient, buffer).reshape(len(parameter), -1)
+        update = orthogonal(recipe, matrix).view(parameter.shape)
+        scale = len(parameter) ** 0.5 / parameter.norm() if recipe.normalise else 1.0
+        return parameter - (1 - rate * decay) * scale * parameter + rate * update
+
+    return ByParameter(groups, change)
+
+
+def heavy_ball(recipe: optimizers.SGD | optimizers.Muon, gradient: Tensor, buffer: Tensor) -> Tensor:
+    """The direction of SGD with momentum. `buffer` is updated."""
+    if recipe.momentum == 0:
+        return gradient
+    buffer.mul_(recipe.momentum).add_(gradient)
+    return gradient + recipe.momentum * buffer if recipe.nesterov else buffer
+
+
+def orthogonal(recipe: optimizers.Muon, matrix: Tensor) -> Tensor:
+    """The matrix with its singular values near 1, by Newton-Schulz."""
+    first, second, third = recipe.coefficients
+    x = matrix.bfloat16() if recipe.bfloat16 else matrix
+    x = x / (x.norm() + recipe.epsilon)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(recipe.iterations):
+        a = x @ x.T
+        x = first * x + (second * a + third * a @ a) @ x
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+HANDLERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adamw,
+    "rmsprop": rmsprop,
+    "muon": muon,
+}
 
 
 def optimizer_of(model: nn.Module, recipe: optimizers.Optimizer, groups: Sequence[Group]) -> torch.optim.Optimizer:
@@ -40,3 +119,32 @@ def apply_settings(optimizer: torch.optim.Optimizer, now: StepSettings) -> None:
         if settings.frozen:
             for parameter in group["params"]:
                 parameter.grad = None
+
+
+def clip(parameters: Iterable[nn.Parameter], norm: float) -> None:
+    """Scale all gradients down together where their norm is above `norm`."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    factor = (norm / torch.nn.utils.get_total_norm(gradients)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient *= factor
+
+
+def get_slots(optimizer: torch.optim.Optimizer, names: Sequence[str], model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The optimizer's state as `<slot>.<parameter>`. PyTorch has none before a parameter's first update: zeros."""
+    for parameter_name, parameter in model.named_parameters():
+        kept = optimizer.state.get(parameter, {})
+        for name in names:
+            empty = torch.zeros(()) if name == UPDATES else torch.zeros_like(parameter)
+            found = kept.get(KEYS[name])
+            yield f"{name}.{parameter_name}", empty if found is None else found
+
+
+def set_slots(
+    optimizer: torch.optim.Optimizer, names: Sequence[str], model: nn.Module, state: Mapping[str, np.ndarray]
+) -> None:
+    """Copy a state that `get_slots` gave into the optimizer."""
+    for parameter_name, parameter in model.named_parameters():
+        for name in names:
+            values = torch.from_numpy(np.ascontiguousarray(state[f"{name}.{parameter_name}"]))
+            empty = torch.zeros(()) if name == UPDATES else torch.zeros_like(parameter)
+            optimizer.state[parameter][KEYS[name]] = empty.copy_(values)

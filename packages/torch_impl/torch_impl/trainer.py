@@ -15,12 +15,13 @@ from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
 from torch_impl.augment import resident
+from torch_impl.averages import Average
 from torch_impl.deployed import Deployed
 from torch_impl.devices import Device, choose_device
 from torch_impl.model import build, by_name, over_the_weights_of
-from torch_impl.optim import apply_settings, optimizer_of
-from torch_impl.weights import get_weights
-from trainspec.optim import StepSettings, settings
+from torch_impl.optim import apply_settings, clip, get_slots, optimizer_of, set_slots
+from torch_impl.weights import get_weights, set_weights
+from trainspec.optim import StepSettings, settings, slot_names
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
@@ -34,7 +35,9 @@ class Trainer:
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
         self.graph, self.device = explicit_noise(graph), device
         self.model = device.place(build(graph, weights=weights)).eval()
+        self.recipe = recipe
         self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
+        self.average = Average(self.model) if recipe.average else None
         self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.precision == "fp16")
 
     @cached_property
@@ -57,25 +60,36 @@ class Trainer:
         return step
 
     def backward(self, batch: Batch) -> tuple[Step, Sequence[torch.Tensor]]:
-        """The gradients of a batch. Batch norm updates its statistics."""
+        """The gradients of the mean loss over a batch. Batch norm updates its statistics with every part."""
+        count = self.recipe.accumulate
+        steps = [self._backward(part, 1 / count) for part in batch.parts(count)]
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        self.optimizer.zero_grad()
+        return Step.of_parts(steps), gradients
+
+    def _backward(self, batch: Batch, fraction: float) -> Step:
+        """Add the gradients of a part of a batch."""
         with self.device.autocast():
             outputs = self.noisy(batch.images, *(batch.noise[name] for name in self.graph.draws))
         heads = {name: output.to(self.device.dtype) for name, output in by_name(outputs).items()}
         loss = loss_of(heads, batch.targets, self.graph.heads)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss * fraction).backward()  # type: ignore[no-untyped-call]
         correct = (heads[LOGITS].argmax(1) == batch.targets.argmax(1)).sum()
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        self.optimizer.zero_grad()
-        return Step(loss.detach(), correct), gradients
+        return Step(loss.detach(), correct)
 
     def update(self, gradients: Sequence[torch.Tensor], now: StepSettings) -> None:
-        """Apply the gradients."""
+        """Apply the gradients, then update the average."""
         for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
             parameter.grad = gradient
         apply_settings(self.optimizer, now)
+        if self.recipe.optimizer.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            clip(self.model.parameters(), self.recipe.optimizer.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
+        if self.average and now.average:
+            self.average.update(now.average)
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradients of the loss over a placed batch, by canonical name. Statistics are updated as in a step."""
@@ -86,15 +100,35 @@ class Trainer:
         for (name, _), gradient in zip(self.model.named_parameters(), gradients, strict=True):
             yield name, gradient.cpu().numpy()
 
-    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+    def evaluated(self, averaged: bool) -> nn.Module:
+        """The network for evaluation. Without an average, the trained weights are its average."""
+        return self.average.model if averaged and self.average else self.model
+
+    def logits(self, images: NDArray[np.float32], averaged: bool = False) -> NDArray[Any]:
         """Logits `(N, classes)` for normalised images `(N, H, W, C)`, in evaluation mode."""
         fed = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device.torch_device, self.device.dtype)
         with torch.no_grad(), self.device.autocast():
-            return self.model(fed).to(self.device.dtype).cpu().numpy()
+            return self.evaluated(averaged)(fed).to(self.device.dtype).cpu().numpy()
 
-    def weights(self) -> Weights:
+    def weights(self, averaged: bool = False) -> Weights:
         """Every tensor by canonical name."""
-        return get_weights(self.model)
+        return get_weights(self.evaluated(averaged))
+
+    def state(self) -> Weights:
+        """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        slots = get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)
+        return {
+            **self.weights(),
+            **{name: slot.detach().cpu().numpy().copy() for name, slot in slots},
+            **{f"average.{name}": value for name, value in self.weights(averaged=True).items() if self.average},
+        }
+
+    def restore(self, state: Weights) -> None:
+        """Continue from a state."""
+        set_weights(self.model, {name: state[name] for name in self.graph.params})
+        set_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model, state)
+        if self.average:
+            set_weights(self.average.model, {name: state[f"average.{name}"] for name in self.graph.params})
 
 
 def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: Mapping[str, float]) -> torch.Tensor:

@@ -79,7 +79,7 @@ REFUSED = {
     "--set schedule.peak=1" + "0" * 400: "not allowed",
     "--set " + "a." * 5000 + "b=1": "unknown key a",
     "--budget " + "9" * 400 + "h": "not a time",
-    "--epochs 0": "must be at least 1",
+    "--epochs 0": "must be above 0",
     "--epochs 99999999999999999999": "epochs",
     "--epochs 1000000000": "more than can be counted",
     "--precision FP32": "did you mean fp32?",

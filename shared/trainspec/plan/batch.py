@@ -1,6 +1,6 @@
 """A batch of a training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,3 +16,11 @@ class Batch:
     images: Any
     targets: Any
     noise: Mapping[str, Any] = field(default_factory=dict)
+
+    def parts(self, count: int) -> Iterator["Batch"]:
+        """The batch in `count` equal parts, in order."""
+        size = len(self.targets) // count
+        for start in range(0, size * count, size):
+            here = slice(start, start + size)
+            noise = {name: mask[here] for name, mask in self.noise.items()}
+            yield Batch(self.images[here], self.targets[here], noise)

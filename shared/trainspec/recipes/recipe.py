@@ -4,11 +4,13 @@ The field's metadata has the limits of its value: `least` and `most` include the
 Reading (`sections.py`), writing and the command line are all derived from these fields.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trainspec.augment import Augmentation
+from trainspec.averages import AnyAverage
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.schedules import AnySchedule, Cosine
 
@@ -44,12 +46,23 @@ class Regularisation:
 class Recipe:
     """Everything that decides a training, except the network and the data themselves.
 
+    `accumulate`: a batch is split into so many equal parts, in order. The gradients are those of the mean loss over the
+    whole batch, and the weights are updated once. Batch norm sees the parts.
+
     `network`: options of the architecture, such as `aux_heads = true` or `activation = "mish"`. The architecture itself
     checks them.
     """
 
-    epochs: int = _limited(200, "passes over the training split", also=("epoch", "num_epochs", "max_epochs"), least=1)
+    epochs: float = _limited(
+        200.0,
+        "passes over the training split; a fraction is allowed",
+        also=("epoch", "num_epochs", "max_epochs"),
+        above=0.0,
+    )
     batch: int = _limited(128, "images in a step", also=("batch_size", "bs"), least=1)
+    accumulate: int = _limited(
+        1, "equal parts of a batch that are computed one after the other", also=("accum_steps", "grad_accum"), least=1
+    )
     init: Init = field(default="he_normal", metadata={"help": "how kernels are drawn"})
     precision: Precision = field(default="auto", metadata={"help": "arithmetic; auto: the fastest this machine has"})
     evaluate_every: int = _limited(1, "epochs between two looks at the validation split", least=1)
@@ -66,8 +79,15 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     regularisation: Regularisation = field(default_factory=Regularisation)
     parameters: tuple[ParameterTable, ...] = ()
+    average: AnyAverage | None = field(default=None, metadata={"also": ("ema", "model_ema", "swa", "lookahead")})
     network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """The length of the training, at least one step. A part of a step counts as a whole one."""
+        return max(1, math.ceil(round(self.epochs * steps_per_epoch, 6)))
 
     def problem(self) -> str | None:
         """What is wrong with the values taken together; None if nothing is."""
+        if self.batch % self.accumulate:
+            return f"accumulate: {self.accumulate} parts of a batch of {self.batch} images would not be equal"
         return "network.dropout: write regularisation.dropout" if "dropout" in self.network else None

@@ -13,7 +13,8 @@ class EpochMetrics:
 
     Losses are in nats, `train_top1` and `val_top1` in percent. `lr` is that of the epoch's last step.
     `images_per_second` and `seconds` are of training without evaluation. `val_loss` and `val_top1` are None in an epoch
-    that was not evaluated.
+    that was not evaluated. If the recipe averages the weights, these are figures of the average; `..._unaveraged` are
+    those of the weights themselves.
     """
 
     epoch: int
@@ -26,6 +27,8 @@ class EpochMetrics:
     images_per_second: float
     seconds: float
     plan_digest: str
+    val_loss_unaveraged: float | None = None
+    val_top1_unaveraged: float | None = None
 
 
 def to_jsonl(metrics: Sequence[EpochMetrics]) -> str:
