@@ -180,6 +180,12 @@ def tests_long(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def tricks(session: nox.Session) -> None:
+    """Ten steps with every trick in float64, alone, combined and with other seeds: -- -k WORD."""
+    run(session, "parity", "pytest", "-m", "long or not long", "parity_tests/test_tricks.py", *session.posargs)
+
+
+@nox.session(default=False)
 def zoo(session: nox.Session) -> None:
     """Lists the networks there are, or shows one: -- 'resnet*' --size 32 --show NAME --diagram NAME --json."""
     run(session, "zoo", "netspec", *session.posargs)

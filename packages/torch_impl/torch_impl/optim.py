@@ -145,6 +145,6 @@ def set_slots(
     """Copy a state that `get_slots` gave into the optimizer."""
     for parameter_name, parameter in model.named_parameters():
         for name in names:
-            values = torch.from_numpy(np.ascontiguousarray(state[f"{name}.{parameter_name}"]))
+            values = torch.tensor(state[f"{name}.{parameter_name}"])
             empty = torch.zeros(()) if name == UPDATES else torch.zeros_like(parameter)
             optimizer.state[parameter][KEYS[name]] = empty.copy_(values)

@@ -1,0 +1,88 @@
+"""Every trick that a recipe can choose, read from the registries, with the settings for a short training of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from netspec import Graph
+from netspec.ops import VOCABULARY as OPS, NoisyOp
+from netspec.reduce import reduced
+from training_sides import RECIPE
+from trainspec.augment import VOCABULARY as TRANSFORMS
+from trainspec.averages import AnyAverage
+from trainspec.optimizers import AnyOptimizer
+from trainspec.recipes import Recipe, override
+from trainspec.schedules import AnySchedule
+
+STEPS = 10  # in epochs of two
+NETWORK = "resnetv2_35b_cifar"
+BASE = override(RECIPE, {"batch": 8, "epochs": 5, "schedule.peak": 0.02, "schedule.milestones": [1.5, 3.0]})
+EXTRA: dict[str, dict[str, Any]] = {  # what an item needs beside its kind
+    "schedule.step": {"schedule.milestones": [2.0], "schedule.gamma": 0.3},
+    "optimizer.sgd": {"optimizer.momentum": 0.7},
+    "optimizer.adam": {"schedule.peak": 1e-4},
+    "optimizer.adamw": {"schedule.peak": 1e-4},
+    "optimizer.rmsprop": {"schedule.peak": 1e-3},
+    "average.ema": {"average.decay": 0.7, "average.power": 1.0},
+    "average.lookahead": {"average.every": 3},  # the last step is not a multiple
+}
+VARIANTS: dict[str, dict[str, Any]] = {  # items without a registry
+    "recipe.accumulate": {"accumulate": 2},
+    "recipe.epochs": {"epochs": 4.75, "schedule.kind": "cosine"},
+    "optimizer.clip_norm": {"optimizer.clip_norm": 0.5},
+    "optimizer.decay_norms_and_biases": {"optimizer.decay_norms_and_biases": True},
+    "optimizer.nesterov": {"optimizer.nesterov": False},
+    "regularisation.label_smoothing": {"regularisation.label_smoothing": 0.3},
+    "parameters": {
+        "parameters": [
+            {"match": "*.norm2.*", "freeze": True},
+            {"match": "*.bias", "rate_factor": 2.0, "decay_factor": 0.5, "until": 1.5},
+        ]
+    },
+}
+NOISE: dict[str, dict[str, Any]] = {"dropout": {"dropout": 0.3}, "stochastic_depth": {"stochastic_depth": 0.5}}
+
+
+@dataclass(frozen=True)
+class Trick:
+    """`settings` are put into the base recipe; `options` are those of the network."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    network: str = NETWORK
+
+    @property
+    def recipe(self) -> Recipe:
+        return override(BASE, dict(self.settings))
+
+    @property
+    def graph(self) -> Graph:
+        return reduced(self.network, num_classes=10, **self.options)
+
+
+def registered() -> Iterator[tuple[str, Trick]]:
+    """Every registered item by its name."""
+    for section, union in (("schedule", AnySchedule), ("optimizer", AnyOptimizer), ("average", AnyAverage)):
+        for kind in get_args(union):
+            name = f"{section}.{kind.kind}"
+            yield name, Trick({f"{section}.kind": kind.kind, **EXTRA.get(name, {})})
+    for kind in TRANSFORMS:
+        name = f"augmentation.{kind}"
+        yield name, Trick({"augmentation.crop": False, "augmentation.flip": False, name: True, **EXTRA.get(name, {})})
+    for kind, op in OPS.items():
+        if issubclass(op, NoisyOp):
+            yield f"op.{kind}", Trick(options=NOISE[kind])
+
+
+TRICKS = {
+    **dict(registered()),
+    **{name: Trick(settings) for name, settings in VARIANTS.items()},
+}
+
+MISH, SD = {"activation": "mish"}, {"stochastic_depth": 0.7}
+HTD, COSINE = {"schedule.kind": "htd"}, {"schedule.kind": "cosine"}
+COMBINATIONS = {  # of origin 3's table
+    "Mish": Trick(options=MISH),
+    "Mish, HTD": Trick(HTD, MISH),
+    "Mish, cosine, SD": Trick(COSINE, MISH | SD),
+}
