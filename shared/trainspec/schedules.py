@@ -1,16 +1,20 @@
 """The learning rate as a pure function of the step. Each kind of schedule is a dataclass with its own parameters.
 
 A schedule spans the whole training, however long a `--budget` makes it, so milestones are best given as fractions.
-All maths is in float64. Steps count from 0.
+All maths is in float64. Steps and epochs count from 0.
+
+With `per = "epoch"` the rate changes once an epoch, as in the origins' code. Epoch e of E is then at e / E, and the
+warm-up does not shift it: it replaces the rates of the first epochs.
 """
 
 import math
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from trainspec.sections import Tagged
 
 RATE = ("lr", "learning_rate", "rate", "max_lr", "base_lr", "lr_max")  # what people call the peak elsewhere
+Per = Literal["step", "epoch"]
 ONE_CYCLE_RISE = 0.3  # the fraction of the steps in which the rate rises, as in PyTorch's OneCycleLR
 ONE_CYCLE_START = 25.0  # the peak divided by the first rate
 ONE_CYCLE_END = 1e4  # the first rate divided by the last
@@ -18,10 +22,13 @@ ONE_CYCLE_END = 1e4  # the first rate divided by the last
 
 @dataclass(frozen=True)
 class Place:
-    """Step `step` (from 0) of a training with `total_steps` steps."""
+    """Step `step` (from 0) of a training with `total_steps` steps.
+
+    `total_steps` is a whole number, except in a place that counts epochs (`in_epochs`).
+    """
 
     step: int
-    total_steps: int
+    total_steps: float
     steps_per_epoch: int
 
     @property
@@ -29,16 +36,30 @@ class Place:
         """The number of epochs before this step; it may have a fraction."""
         return self.step / self.steps_per_epoch
 
+    @property
+    def in_epochs(self) -> "Place":
+        """The epoch of this step, as a step of a training that counts epochs. Its total may have a fraction."""
+        return Place(self.step // self.steps_per_epoch, self.total_steps / self.steps_per_epoch, 1)
+
 
 @dataclass(frozen=True)
 class Schedule(Tagged):
-    """What every schedule has. `peak`: its highest rate."""
+    """What every schedule has. `peak`: its highest rate. `per`: the rate changes with every step or every epoch."""
 
     peak: float = field(default=0.1, metadata={"above": 0.0, "also": RATE})
+    per: Per = field(default="step", metadata={"also": ("by", "interval", "update")})
 
     def rate(self, place: Place) -> float:
         """The learning rate at a step."""
+        return self.by_step(place) if self.per == "step" else self.by_epoch(place.in_epochs)
+
+    def by_step(self, place: Place) -> float:
+        """The rate of a step, for `per = "step"`."""
         raise NotImplementedError
+
+    def by_epoch(self, place: Place) -> float:
+        """The rate of an epoch, for `per = "epoch"`. `place` counts epochs."""
+        return self.by_step(place)
 
     def problem(self) -> str | None:
         """What is wrong with the values taken together, as `key: what is allowed`; None if nothing is."""
@@ -47,11 +68,25 @@ class Schedule(Tagged):
 
 @dataclass(frozen=True)
 class WarmedUp(Schedule):
-    """A schedule that first rises linearly to `peak` over `warmup_epochs`, at most half of the training."""
+    """A schedule that first rises linearly to `peak` over `warmup_epochs` (W), at most half of the training.
+
+    With `per = "epoch"`, epoch e of the warm-up has the rate `(peak - floor) / W * (e + 0.5)` (origin 3).
+    """
 
     warmup_epochs: float = field(default=0.0, metadata={"least": 0.0, "also": ("warmup", "warm_up")})
 
-    def rate(self, place: Place) -> float:
+    @property
+    def height(self) -> float:
+        """How far the rate is above its floor at the peak."""
+        return self.peak
+
+    def by_epoch(self, place: Place) -> float:
+        warmup = min(self.warmup_epochs, place.total_steps / 2)
+        if place.step < warmup:
+            return min(self.peak, self.height / warmup * (place.step + 0.5))
+        return self.after_warmup(place, place.step / place.total_steps)
+
+    def by_step(self, place: Place) -> float:
         warmup = min(self.warmup_epochs * place.steps_per_epoch, place.total_steps / 2)
         if place.step < warmup:
             return self.peak * min(1.0, (place.step + 1) / warmup)
@@ -109,12 +144,38 @@ class Falling(WarmedUp):
     def problem(self) -> str | None:
         return "floor: must not be above peak" if self.floor > self.peak else None
 
+    @property
+    def height(self) -> float:
+        return self.peak - self.floor
+
     def after_warmup(self, place: Place, progress: float) -> float:
         return max(between(self.peak, self.floor, self.fallen(progress)), self.floor)
 
     def fallen(self, progress: float) -> float:
         """The fraction of the way down that is done, from 0 to 1."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Linear(Falling):
+    """From `peak` to `floor` along a straight line."""
+
+    kind = "linear"
+
+    def fallen(self, progress: float) -> float:
+        return progress
+
+
+@dataclass(frozen=True)
+class Polynomial(Falling):
+    """From `peak` to `floor` along `(1 - progress) ** power`, as PyTorch's PolynomialLR with `floor` 0."""
+
+    kind = "polynomial"
+
+    power: float = field(default=2.0, metadata={"above": 0.0})
+
+    def fallen(self, progress: float) -> float:
+        return float(1 - (1 - progress) ** self.power)
 
 
 @dataclass(frozen=True)
@@ -152,7 +213,7 @@ class OneCycle(Schedule):
 
     kind = "one_cycle"
 
-    def rate(self, place: Place) -> float:
+    def by_step(self, place: Place) -> float:
         first, last = self.peak / ONE_CYCLE_START, place.total_steps - 1
         summit = max(ONE_CYCLE_RISE * place.total_steps - 1, 0.0)
         if place.step <= summit:
@@ -161,7 +222,27 @@ class OneCycle(Schedule):
         return between(self.peak, first / ONE_CYCLE_END, (1 - math.cos(math.pi * fall)) / 2)
 
 
-AnySchedule: TypeAlias = Constant | Step | Cosine | HTD | OneCycle
+@dataclass(frozen=True)
+class Triangle(Schedule):
+    """A straight line from `start` times `peak` up to `peak`, then one down to `final` times `peak`.
+
+    The peak is at step `int(rise * total)`. The defaults are those of airbench94 (KellerJordan/cifar10-airbench).
+    """
+
+    kind = "triangle"
+
+    rise: float = field(default=0.23, metadata={"least": 0.0, "below": 1.0, "also": ("pct_start", "peak_at")})
+    start: float = field(default=0.2, metadata={"least": 0.0, "most": 1.0, "also": ("start_factor",)})
+    final: float = field(default=0.07, metadata={"least": 0.0, "most": 1.0, "also": ("end", "end_factor")})
+
+    def by_step(self, place: Place) -> float:
+        summit = int(self.rise * place.total_steps)
+        if place.step < summit:
+            return self.peak * between(self.start, 1.0, place.step / summit)
+        return self.peak * between(1.0, self.final, min(1.0, (place.step - summit) / (place.total_steps - summit)))
+
+
+AnySchedule: TypeAlias = Constant | Step | Linear | Polynomial | Cosine | HTD | OneCycle | Triangle
 
 
 def learning_rate(schedule: Schedule, step: int, total_steps: int, steps_per_epoch: int) -> float:

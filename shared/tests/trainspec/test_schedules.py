@@ -2,10 +2,23 @@ import math
 from dataclasses import fields
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from trainspec.schedules import HTD, AnySchedule, Constant, Cosine, OneCycle, Schedule, Step, learning_rate
+from trainspec.schedules import (
+    HTD,
+    AnySchedule,
+    Constant,
+    Cosine,
+    Linear,
+    OneCycle,
+    Polynomial,
+    Schedule,
+    Step,
+    Triangle,
+    learning_rate,
+)
 
 KINDS = get_args(AnySchedule)
 
@@ -56,17 +69,97 @@ def test_htd_is_the_papers():
     assert learning_rate(schedule, 100, 100, 10) == pytest.approx(0.1 * 0.00247, rel=2e-3)
 
 
-@given(st.sampled_from(KINDS), st.integers(1, 400), st.integers(1, 60), st.floats(0, 9))
-def test_any_total_gives_rates_between_zero_and_the_peak(kind, total, steps_per_epoch, warmup):
-    values = {"peak": 0.1, "milestones": (0.5, 0.75), "warmup_epochs": warmup}
+def test_linear_and_polynomial():
+    assert rates(Linear(0.4), 4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert rates(Linear(0.4, floor=0.2, warmup_epochs=0.2), 6) == pytest.approx([0.2, 0.4, 0.4, 0.35, 0.3, 0.25])
+    assert rates(Polynomial(0.4, power=2), 4) == pytest.approx([0.4, 0.225, 0.1, 0.025])
+    assert rates(Polynomial(0.4, power=1), 90) == pytest.approx(rates(Linear(0.4), 90), rel=1e-12)
+
+
+def test_triangle_is_airbenchs():
+    total, summit = 476, 109  # 9.9 epochs of 48 steps; int(0.23 * 476)
+    made = rates(Triangle(2.0), total)
+    assert made[0] == 0.4
+    assert made[summit] == max(made) == 2.0
+    assert made == pytest.approx(2 * np.interp(range(total), [0, summit, total], [0.2, 1, 0.07]), rel=1e-14)
+
+
+ORIGINS = {  # the tables of origin 1's and origin 3's runs: the first rate, milestones and rates; the rate by epoch
+    "lenet": (Step(0.01, milestones=(100, 150), rates=(0.005, 0.001)), lambda e: by(e, (100, 150), 0.01, 0.005, 0.001)),
+    "nin": (Step(0.01, milestones=(81, 141), rates=(0.005, 0.001)), lambda e: upto(e, (80, 140), 0.01, 0.005, 0.001)),
+    "nin_bn": (
+        Step(0.05, milestones=(61, 121, 161), rates=(0.01, 0.002, 0.0004)),
+        lambda e: upto(e, (60, 120, 160), 0.05, 0.01, 0.002, 0.0004),
+    ),
+    "vgg19": (Step(0.1, milestones=(80, 160), gamma=0.1), lambda e: by(e, (80, 160), 0.1, 0.01, 0.001)),
+    "resnet": (Step(0.1, milestones=(81, 122), gamma=0.1), lambda e: by(e, (81, 122), 0.1, 0.01, 0.001)),
+    "resnet by fractions": (Step(0.1, milestones=(0.405, 0.61)), lambda e: by(e, (81, 122), 0.1, 0.01, 0.001)),
+    "wrn": (Step(0.1, milestones=(60, 120, 160), gamma=0.2), lambda e: by(e, (60, 120, 160), 0.1, 0.02, 0.004, 0.0008)),
+    "resnext": (Step(0.1, milestones=(150, 225)), lambda e: by(e, (150, 225), 0.1, 0.01, 0.001)),
+    "densenet on GPUs": (
+        Step(0.1, milestones=(76, 151, 211), rates=(0.01, 0.001, 0.0005)),
+        lambda e: upto(e, (75, 150, 210), 0.1, 0.01, 0.001, 0.0005),
+    ),
+    "cosine": (Cosine(0.1, per="epoch"), lambda e: 0.1 / 2 * (1 + math.cos(math.pi * e / 200))),
+    "htd": (HTD(0.1, per="epoch"), lambda e: 0.05 * (1 - math.tanh(9 * e / 200 - 6))),
+    "origin 3, htd": (
+        HTD(0.5, floor=0.001, warmup_epochs=10, per="epoch", lower=-5, upper=2),
+        lambda e: (
+            (0.5 - 0.001) / 10 * (e + 0.5)
+            if e < 10
+            else 0.001 + (0.5 - 0.001) / 2 * (1 - math.tanh(-5 + (2 + 5) * e / 200))
+        ),
+    ),
+    "origin 3, cosine": (
+        Cosine(0.4, floor=0.003, warmup_epochs=5, per="epoch"),
+        lambda e: (
+            (0.4 - 0.003) / 5 * (e + 0.5) if e < 5 else 0.003 + (0.4 - 0.003) / 2 * (1 + math.cos(e / 200 * math.pi))
+        ),
+    ),
+}
+
+
+def by(epoch: int, before: tuple[int, ...], *rates: float) -> float:
+    """As the origins write it: `if epoch < 81: return 0.1; if epoch < 122: ...`."""
+    return next((rate for bound, rate in zip(before, rates, strict=False) if epoch < bound), rates[-1])
+
+
+def upto(epoch: int, last: tuple[int, ...], *rates: float) -> float:
+    return next((rate for bound, rate in zip(last, rates, strict=False) if epoch <= bound), rates[-1])
+
+
+@pytest.mark.parametrize(("schedule", "origin"), ORIGINS.values(), ids=ORIGINS)
+def test_rates_are_the_origins(schedule, origin):
+    for epoch in range(200):
+        for step in (0, 2):  # the first and the last step of an epoch
+            rate = learning_rate(schedule, 3 * epoch + step, 600, 3)
+            assert rate == pytest.approx(origin(epoch), rel=1e-13), epoch
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rate_by_epoch_is_that_of_a_training_with_a_step_an_epoch(kind):
+    values = {"milestones": (0.5,)} if kind is Step else {}
+    by_epoch = rates(kind(0.1, per="epoch", **values), 12 * 7, steps_per_epoch=7)
+    assert by_epoch[::7] == by_epoch[6::7] == rates(kind(0.1, **values), 12, steps_per_epoch=1)
+
+
+def test_a_last_part_of_an_epoch_counts_as_a_part():
+    assert rates(Linear(1.0, per="epoch"), 25)[::10] == pytest.approx([1, 0.6, 0.2])  # of 2.5 epochs
+
+
+@given(
+    st.sampled_from(KINDS), st.sampled_from(["step", "epoch"]), st.integers(1, 400), st.integers(1, 60), st.floats(0, 9)
+)
+def test_any_total_gives_rates_between_zero_and_the_peak(kind, per, total, steps_per_epoch, warmup):
+    values = {"peak": 0.1, "per": per, "milestones": (0.5, 0.75), "warmup_epochs": warmup}
     schedule = kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
     assert all(0 < rate <= 0.1 * (1 + 1e-12) for rate in rates(schedule, total, steps_per_epoch))
 
 
-@pytest.mark.parametrize("kind", [Cosine, OneCycle, HTD])
+@pytest.mark.parametrize("kind", [Linear, Cosine, OneCycle, HTD])
 def test_they_run_to_their_end_in_any_total(kind):
     for total in (30, 1000):
-        assert rates(kind(0.1), total)[-1] < 0.1 * 0.01
+        assert rates(kind(0.1), total)[-1] < 0.1 * 0.04
 
 
 def test_kinds_have_names_of_their_own():
