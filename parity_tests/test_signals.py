@@ -23,7 +23,16 @@ from trainspec.evaluation import read_run
 from trainspec.runs import Run
 
 ROOT = Path(__file__).parents[1]
-KEPT = {"curves.png", "graph.json", "metrics.csv", "metrics.jsonl", "model.onnx", "recipe.toml", "run.json"}
+KEPT = {
+    "curves.png",
+    "curves.svg",
+    "graph.json",
+    "metrics.csv",
+    "metrics.jsonl",
+    "model.onnx",
+    "recipe.toml",
+    "run.json",
+}
 NOXFILE = """\
 import importlib.util
 spec = importlib.util.spec_from_file_location("noxfile_of_the_project", {path!r})

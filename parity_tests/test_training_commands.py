@@ -3,18 +3,22 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
 from samples import class_files, write_folder
+from tensorflow.core.util.event_pb2 import Event
 
 import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
 from diptych.errors import DataError, DiptychError, GraphError
 from trainspec.agreement import compare_runs
+from trainspec.runs import EpochMetrics
 
 EXPORTERS = {
     "torch": torch_impl.__main__.main,
@@ -22,7 +26,10 @@ EXPORTERS = {
     "onnx": onnx_impl.__main__.main,
 }
 COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
-TRAIN = "train lenet5 --data digits --epochs 1 --precision fp64 --set augmentation.flip=true --out"
+TRAIN = (
+    "train lenet5 --data digits --epochs 1 --precision fp64 --set augmentation.flip=true --set evaluation.tta=mirror "
+    "--tensorboard --out"
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +51,7 @@ def test_run_folders_are_complete(runs):
         assert {"test_top1", "images_per_second", "train_seconds"} <= facts.keys()
         assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == {
             "curves.png",
+            "curves.svg",
             "graph.json",
             "metrics.csv",
             "metrics.jsonl",
@@ -53,13 +61,58 @@ def test_run_folders_are_complete(runs):
             "recipe.toml",
             "run.json",
             "weights.safetensors",
+            *(f"tensorboard/{file.name}" for file in (folder / "tensorboard").iterdir()),
         }
+
+
+def test_tensorboard_has_the_figures_of_the_other_files(runs):
+    """Read by TensorFlow, which checks the checksum of every record."""
+    names = []
+    for folder in runs.values():
+        (file,) = (folder / "tensorboard").iterdir()
+        events = [Event.FromString(record) for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator()]
+        assert events[0].file_version == "brain.Event:2"
+        read = [(event.step, {value.tag: value.simple_value for value in event.summary.value}) for event in events[1:]]
+        lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        epochs = [(line.pop("step"), {key: line[key] for key in line if key != "plan_digest"}) for line in lines]
+        facts = json.loads((folder / "run.json").read_text())
+        tested = {key: value for key, value in facts.items() if key.startswith("test_")}
+        assert "test_top1_tta" in tested
+        expected = [*epochs, (epochs[-1][0], tested)]
+        assert read == [
+            (step, {name: float(np.float32(figure)) for name, figure in figures.items()}) for step, figures in expected
+        ]
+        names.append([sorted(figures) for _, figures in read])
+        assert (folder / "metrics.csv").read_text().splitlines()[0].split(",") == [
+            field.name for field in fields(EpochMetrics)
+        ]
+    assert names[0] == names[1]
 
 
 def test_float64_runs_end_at_the_same_network(runs):
     report = "\n".join(compare_runs(runs["torch"], runs["keras"]))
     assert "equal plan digests in 1 of 1 epochs" in report
     assert "agree on 100.000 % of 360 test images" in report
+
+
+@pytest.mark.parametrize("framework", COMMANDS)
+def test_every_evaluation_takes_the_same_views(runs, framework, tmp_path, capsys):
+    folder, said = runs[framework], []
+    for command, argv in (
+        (COMMANDS[framework], ["evaluate", str(folder)]),
+        (onnx_impl.__main__.main, ["evaluate", str(folder / "model.onnx"), "--data", "digits"]),
+    ):
+        for tta in ("mirror", "mirror_shift"):
+            file = tmp_path / f"{tta}-{len(said)}.npy"
+            command([*argv, "--tta", tta, "--predictions", str(file)])
+            said.append((capsys.readouterr().out, np.load(file)))
+    for (own, mine), (other, theirs) in zip(said[:2], said[2:], strict=True):
+        assert own.splitlines()[-1].partition(", loss")[0] == other.splitlines()[-1].partition(", loss")[0]
+        assert own.endswith("views\n")
+        assert np.array_equal(mine, theirs)
+    recorded = json.loads((folder / "run.json").read_text())
+    assert f"top-1 {recorded['test_top1_tta']:.2f} %" in said[0][0]
+    assert recorded["test_loss_tta"] != recorded["test_loss"]
 
 
 @pytest.mark.parametrize("framework", COMMANDS)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import first_line
+from deploy.errors import DeployError, first_line
 from deploy.shell import say
+from deploy.views import VIEWS, mean_logits, views_of
 from diptych.cli import option
-from diptych.errors import DataError
+from diptych.errors import DataError, UsageError
 from diptych.files import replacing
 from diptych.reading import read_bytes
 from diptych.stopping import until_stopped
@@ -33,27 +34,32 @@ MOST = 1 << 30  # bytes in a file of predictions: enough for 134 million images
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """`predictions` int64 `(N,)`; `top1` in percent; `loss` the mean cross-entropy in nats."""
+    """`predictions` int64 `(N,)`; `top1` in percent; `loss` the mean cross-entropy in nats; `tta` as in `VIEWS`."""
 
     predictions: NDArray[np.int64]
     top1: float
     loss: float
+    tta: str = "none"
 
     def __str__(self) -> str:
-        return f"top-1 {self.top1:.2f} % of {len(self.predictions):,} images, loss {self.loss:.4f}"
+        views = "" if self.tta == "none" else f", {self.tta} views"
+        return f"top-1 {self.top1:.2f} % of {len(self.predictions):,} images, loss {self.loss:.4f}{views}"
 
 
-def evaluate(forward: Forward, split: Split, constants: Constants) -> Evaluation:
-    """Run all images of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty."""
+def evaluate(forward: Forward, split: Split, constants: Constants, tta: str = "none") -> Evaluation:
+    """Run all images of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty.
+
+    `tta` is a kind of test-time augmentation (`deploy.views`): the logits of its views are averaged.
+    """
     if not len(split):
         raise DataError("a split without images cannot be evaluated")
     starts = range(0, len(split), BATCH)
     images = ahead(normalise(split.images[start : start + BATCH], *constants) for start in starts)
-    logits = np.concatenate([np.asarray(forward(batch), np.float64) for batch in until_stopped(images)])
+    logits = np.concatenate([mean_logits(forward, batch, tta) for batch in until_stopped(images)])
     predictions = logits.argmax(1)
     shifted = logits - logits.max(1, keepdims=True)
     losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(split)), split.labels]
-    return Evaluation(predictions, 100 * float((predictions == split.labels).mean()), float(losses.mean()))
+    return Evaluation(predictions, 100 * float((predictions == split.labels).mean()), float(losses.mean()), tta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +81,7 @@ EVALUATE_OPTIONS = (  # of the three evaluation commands
         help="a data set, as for training; default: the one that the run or the file names",
     ),
     option("--predictions", type=path, metavar="FILE", help="the .npy file for the predicted classes"),
+    option("--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views"),
     option("--unfinished", action="store_true", help="also take a run that did not reach its end"),
     option(
         "--against",
@@ -99,10 +106,23 @@ def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) ->
     return Judged(run, graph, weights, found.test, constants_of(run, found))
 
 
-def evaluate_run(judged: Judged, framework: Framework) -> Evaluation:
-    """Evaluate the weights of a run, in float32 in `framework`, on its test images."""
+def evaluate_run(judged: Judged, framework: Framework, tta: str = "none") -> Evaluation:
+    """Evaluate the weights of a run, in float32 in `framework`, on its test images. `tta` as in `evaluate`."""
     deployed = framework.deploy(judged.graph, judged.weights, None)
-    return evaluate(deployed.logits, judged.split, judged.constants)
+    return evaluate(deployed.logits, judged.split, judged.constants, tta)
+
+
+def check_tta(tta: str) -> None:
+    """Raise `UsageError` unless `tta` is a kind of test-time augmentation."""
+    try:
+        views_of(tta)
+    except DeployError as error:
+        raise UsageError(str(error)) from None
+
+
+def predictions_file(by: str, tta: str = "none") -> str:
+    """The name of the file for the predictions of a framework, or of ONNX."""
+    return f"predictions-{by}.npy" if tta == "none" else f"predictions-{by}-{tta}.npy"
 
 
 def report(evaluation: Evaluation, predictions: Path, against: Path | None) -> None:

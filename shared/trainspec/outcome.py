@@ -9,7 +9,7 @@ from diptych.files import make_folder
 from diptych.stopping import check
 from netspec import save_weights
 from netspec.init import Weights
-from trainspec.evaluation import save_predictions
+from trainspec.evaluation import predictions_file, save_predictions
 from trainspec.runs.run import PROOF
 from trainspec.trainer import Deployed, Framework
 
@@ -26,7 +26,7 @@ def finish(training: "Training", framework: Framework) -> None:
         unaveraged = framework.deploy(task.graph, trained(training, averaged=False), task.threads)
         own = training.pace.evaluate(unaveraged.logits, task.data.test)
         run.facts |= {"test_top1_unaveraged": round(own.top1, 3), "test_loss_unaveraged": own.loss}
-    save_predictions(test, run.folder / f"predictions-{framework.name}.npy")
+    save_predictions(test, run.folder / predictions_file(framework.name))
     speed = state.step * task.batch_size / state.seconds
     run.facts |= {
         "test_top1": round(test.top1, 3),
@@ -36,6 +36,7 @@ def finish(training: "Training", framework: Framework) -> None:
         "train_seconds": round(state.seconds, 2),
         "epochs": len(run.metrics),
         "steps": state.step,
+        **augmented_test(training, deployed),
         **training.pace.figures(),
     }
     run.save()  # so that the figures are kept if an export fails
@@ -53,6 +54,15 @@ def finish(training: "Training", framework: Framework) -> None:
         say(f"{name}: differs from {framework.name} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
     say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training")
+
+
+def augmented_test(training: "Training", deployed: Deployed) -> dict[str, float]:
+    """The figures of the test with the recipe's test-time augmentation; empty if it has none."""
+    if (tta := training.task.recipe.evaluation.tta) == "none":
+        return {}
+    test = training.pace.evaluate(deployed.logits, training.task.data.test, tta)
+    training.watch.say(f"test       {test}")
+    return {"test_top1_tta": round(test.top1, 3), "test_loss_tta": test.loss}
 
 
 def keep(training: "Training", framework: Framework) -> None:

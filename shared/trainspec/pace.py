@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from deploy.views import VIEWS
 from trainspec.data import Split
 from trainspec.evaluation import Evaluation, Forward, evaluate
 from trainspec.runs import Budget
@@ -38,10 +39,10 @@ class Pace:
             few = validation.take(np.arange(min(TRIED, len(validation))))
             self.budget.try_evaluation(lambda: evaluate(forward, few, self.task.constants), len(few))
 
-    def evaluate(self, forward: Forward, split: Split) -> Evaluation:
-        """Evaluate `split`, and time it for the budget if there is one."""
-        with self.budget.evaluating(len(split)) if self.budget else nullcontext():
-            return evaluate(forward, split, self.task.constants)
+    def evaluate(self, forward: Forward, split: Split, tta: str = "none") -> Evaluation:
+        """Evaluate `split`, and time it for the budget if there is one. `tta` as in `trainspec.evaluation.evaluate`."""
+        with self.budget.evaluating(len(split) * len(VIEWS[tta])) if self.budget else nullcontext():
+            return evaluate(forward, split, self.task.constants, tta)
 
     def figures(self) -> dict[str, float | bool]:
         """The budget and its use; empty without a budget."""
@@ -70,12 +71,14 @@ def budget_of(task: Task, build_seconds: float) -> Budget | None:
     if task.budget is None:
         return None
     evaluated = 2 if task.recipe.average else 1  # the average, and the weights themselves
+    tta = task.recipe.evaluation.tta
+    views = 0 if tta == "none" else len(VIEWS[tta])  # passes of the test after those without augmentation
     return Budget(
         task.budget,
         task.batch_size,
         task.steps_per_epoch,
         task.recipe.evaluate_every,
         evaluated * len(task.data.validation),
-        evaluated * len(task.data.test),
+        (evaluated + views) * len(task.data.test),
         evaluated * build_seconds,
     )

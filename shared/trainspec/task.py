@@ -108,11 +108,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Asked:
-    """How a run was requested: the `command` that was typed, `notes` for readers, and where the folder goes (`out`)."""
+    """How a run was requested: the `command` that was typed, `notes` for readers, and where the folder goes (`out`).
+
+    `tensorboard`: whether the figures are also written for TensorBoard.
+    """
 
     command: str = ""
     notes: tuple[str, ...] = ()
     out: Path = Path("runs")
+    tensorboard: bool = False
 
 
 TASK_OPTIONS = (
@@ -175,4 +179,4 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
         threads=options.threads,
         recipe_name=options.recipe_name(network.name, network.family, found.name),
     )
-    return task, Asked(command, (*notes, *data.notes), options.out)
+    return task, Asked(command, (*notes, *data.notes), options.out, options.tensorboard)

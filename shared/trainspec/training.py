@@ -46,6 +46,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
         packages=framework.packages,
         notes=(*asked.notes, *device.notes, *host_notes(task)),
         out=asked.out,
+        tensorboard=asked.tensorboard,
     )
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)

@@ -6,6 +6,7 @@ from deploy import shell
 from deploy.answers import predict_files
 from deploy.errors import ModelError
 from deploy.options import Parser, path
+from deploy.views import VIEWS
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,6 +27,9 @@ def main(argv: Sequence[str]) -> None:
         "--provider", metavar="P", help="one that must run, as cuda or cpu; default: CUDA where it runs, then the CPU"
     )
     predict.add_argument("--threads", type=int, metavar="N", help="threads of one operator; default: onnxruntime's")
+    predict.add_argument(
+        "--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views"
+    )
     predict.add_argument("--unfinished", action="store_true", help="also take a RUN that did not reach its end")
     options = parser.parse_args(argv)
     if options.top < 1:
@@ -38,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
         threads=options.threads,
         as_json=options.json,
         unfinished=options.unfinished,
+        tta=options.tta,
     )
     for line in lines:
         shell.say(line)

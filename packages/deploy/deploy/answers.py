@@ -18,12 +18,14 @@ def predict_files(
     threads: int | None = None,
     as_json: bool = False,
     unfinished: bool = False,
+    tta: str = "none",
 ) -> Iterator[str]:
     """Yields the lines of the answer. All images are classified before the first line; batches bound the memory.
 
-    `model` is an ONNX file or the folder of a run, `images` are files and folders. Raises `DeployError`.
+    `model` is an ONNX file or the folder of a run, `images` are files and folders, `tta` is test-time
+    augmentation as in `Classifier`. Raises `DeployError`.
     """
-    classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished)
+    classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
     paths, passed = find_images(images)
     answers = classifier(paths, top)
     notes = [f"left out of the folders, since they are not images: {passed}"] if passed else []

@@ -12,6 +12,7 @@ from deploy.errors import DeployError, ImageError, ModelError
 from deploy.images import read_image as read_image
 from deploy.inputs import ImageSource, check_batch, prepare
 from deploy.model import load_model
+from deploy.views import mean_logits, views_of
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,11 @@ class Classifier:
     `Classifier("model.onnx")(["cat.jpg"])` gives the most probable classes of each image. The path may be the folder of
     a run. `provider` must run (`cuda`); the default is CUDA if it runs, otherwise the CPU. The attribute `provider`
     names the one in use. `isolate` first tries a file without a content hash in a child process. `unfinished` also
-    accepts the model of an unfinished run.
+    accepts the model of an unfinished run. `tta` is a kind of test-time augmentation (`deploy.views`): the logits are
+    the mean over the views of each image.
 
     `image_size` is `(height, width)`. Raises `ModelError` for a file that is not an ONNX model, is damaged, or lacks
-    the metadata.
+    the metadata, and `DeployError` for an unknown `tta`.
     """
 
     def __init__(
@@ -42,7 +44,10 @@ class Classifier:
         threads: int | None = None,
         isolate: bool = True,
         unfinished: bool = False,
+        tta: str = "none",
     ) -> None:
+        views_of(tta)
+        self.tta = tta
         self.model = load_model(path, provider=provider, threads=threads, isolate=isolate, unfinished=unfinished)
         contract = self.model.contract
         if contract.missing:
@@ -84,8 +89,8 @@ class Classifier:
         """
         images = check_batch(images, self.image_size, self.model.input_shape[0])
         batch = self.model.batch
-        parts = [self._prepared(images[start : start + batch]) for start in range(0, len(images), batch)]
-        return np.concatenate([self.model.logits(part) for part in parts])
+        parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+        return np.concatenate([mean_logits(self._forward, part, self.tta) for part in parts]).astype(np.float32)
 
     def predict(self, images: NDArray[np.uint8], top: int = 5) -> list[list[Prediction]]:
         """The `top` most probable classes of each image, the likeliest first. Takes the same images as `logits`."""
@@ -98,6 +103,9 @@ class Classifier:
             [Prediction(self.classes[index], float(row[index])) for index in best]
             for row, best in zip(probabilities, order, strict=True)
         ]
+
+    def _forward(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.model.logits(self._prepared(images))
 
     def _prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)

@@ -32,14 +32,14 @@ def main(argv: Sequence[str]) -> int | None:
 
 @between_steps()
 def run_evaluate(
-    model: Path, data: str | None, predictions: Path | None, unfinished: bool, against: Path | None
+    model: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
 ) -> None:
     from onnx_impl.evaluation import evaluate
-    from trainspec.evaluation import report
+    from trainspec.evaluation import predictions_file, report
 
-    evaluation = evaluate(model, data, unfinished=unfinished)
+    evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
     folder = model if model.is_dir() else model.parent
-    report(evaluation, predictions or folder / "predictions-onnx.npy", against)
+    report(evaluation, predictions or folder / predictions_file("onnx", tta), against)
 
 
 @between_steps()

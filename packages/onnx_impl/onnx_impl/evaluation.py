@@ -9,18 +9,27 @@ from numpy.typing import NDArray
 from deploy.errors import DeployError
 from deploy.model import load_model
 from diptych.errors import DataError
-from trainspec.evaluation import Evaluation, evaluate as evaluate_split
+from trainspec.evaluation import Evaluation, check_tta, evaluate as evaluate_split
 from trainspec.judging import Recorded
 
 
 def evaluate(
-    model: str | os.PathLike[str], data: str | None = None, *, isolate: bool = True, unfinished: bool = False
+    model: str | os.PathLike[str],
+    data: str | None = None,
+    *,
+    tta: str = "none",
+    isolate: bool = True,
+    unfinished: bool = False,
 ) -> Evaluation:
     """Evaluate an ONNX file, or the one in a run's folder, on the test split of a data set.
 
-    `data` takes the values of `--data`; None means the data set that the file names. Raises `DataError` for a file that
-    cannot be used or answers NaN, for data of other classes, and for data that cannot be found.
+    `data` takes the values of `--data`; None means the data set that the file names. `tta` is a kind of test-time
+    augmentation: `none`, `mirror` or `mirror_shift`.
+
+    Raises `UsageError` for another `tta`. Raises `DataError` for a file that cannot be used or answers NaN, for data of
+    other classes, and for data that cannot be found.
     """
+    check_tta(tta)
     path = Path(model)
     try:
         loaded = load_model(path, isolate=isolate, unfinished=unfinished)
@@ -46,6 +55,6 @@ def evaluate(
         return loaded.logits(images.transpose(0, 3, 1, 2))
 
     try:
-        return evaluate_split(logits, found.test, (contract.mean, contract.std))
+        return evaluate_split(logits, found.test, (contract.mean, contract.std), tta)
     except DeployError as error:
         raise DataError(str(error)) from None

@@ -17,8 +17,10 @@ from netspec.options import EXPORT_OPTIONS
 from trainspec.evaluation import (
     RUN_OPTIONS,
     Evaluation,
+    check_tta,
     evaluate_run,
     judge,
+    predictions_file,
     read_against,
     report,
 )
@@ -59,6 +61,7 @@ class Library:
         threads: int | None = None,
         weights: str | os.PathLike[str] | None = None,
         out: str | os.PathLike[str] = "runs",
+        tensorboard: bool = False,
         settings: Mapping[str, Any] | None = None,
     ) -> Run:
         """Train, evaluate and export a network into a run's folder.
@@ -67,7 +70,7 @@ class Library:
         (`cifar10`, `cifar100`, `digits`) or a folder or archive of class folders; None chooses one that fits the
         machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`; `settings` changes single
         values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds. `weights` is a file
-        to start from.
+        to start from. `tensorboard`: also write the figures for TensorBoard, into the run's folder.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
@@ -81,20 +84,27 @@ class Library:
             threads=threads,
             weights=None if weights is None else Path(weights),
             out=Path(out),
+            tensorboard=tensorboard,
         )
         return self._train(network, options, command=f"{self.package}.train({_shown(network)})")
 
     def evaluate(
-        self, run: Run | str | os.PathLike[str], data: str | None = None, *, unfinished: bool = False
+        self,
+        run: Run | str | os.PathLike[str],
+        data: str | None = None,
+        *,
+        tta: str = "none",
+        unfinished: bool = False,
     ) -> Evaluation:
         """The accuracy of a run's weights on its test split, or on that of `data`, in float32.
 
-        `unfinished` also accepts a run that did not reach its end. Raises a `DiptychError` for arguments that cannot be
-        used.
+        `tta` is a kind of test-time augmentation: `none`, `mirror` or `mirror_shift`. `unfinished` also accepts a run
+        that did not reach its end. Raises a `DiptychError` for arguments that cannot be used.
         """
+        check_tta(tta)
         folder = run.folder if isinstance(run, Run) else Path(run)
         judged = judge(folder, data, unfinished=unfinished)
-        return evaluate_run(judged, self.load())
+        return evaluate_run(judged, self.load(), tta)
 
     def main(self, argv: Sequence[str]) -> int | None:
         """The package's command line."""
@@ -121,15 +131,15 @@ class Library:
             self._train(network, TrainOptions.read(**values), command)
 
     def _run_evaluate(
-        self, run: Path, data: str | None, predictions: Path | None, unfinished: bool, against: Path | None
+        self, run: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
     ) -> None:
         self.check()
         with between_steps():
             judged = judge(run, data, unfinished=unfinished)
             read_against(against, len(judged.split))  # checked before the framework is loaded
             framework = self.load()
-            evaluation = evaluate_run(judged, framework)
-            report(evaluation, predictions or run / f"predictions-{framework.name}.npy", against)
+            evaluation = evaluate_run(judged, framework, tta)
+            report(evaluation, predictions or run / predictions_file(framework.name, tta), against)
 
     def _run_export(self, network: str, opset: int | None, **values: Any) -> None:
         from onnx_impl.export_request import request  # here, since it imports onnx, which no other command needs

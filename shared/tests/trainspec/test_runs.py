@@ -68,6 +68,7 @@ def test_a_finished_run(tmp_path):
         "metrics.jsonl",
         "metrics.csv",
         "curves.png",
+        "curves.svg",
     }
     facts = json.loads((run.folder / "run.json").read_text())
     assert (facts["status"], facts["test_top1"], len(facts["plan_digests"])) == ("finished", 98.1, 3)
@@ -81,6 +82,7 @@ def test_a_finished_run(tmp_path):
     assert [row["val_top1"] for row in rows] == ["29.0", "", "87.0"]
     with Image.open(run.folder / "curves.png") as image:
         assert image.size[0] > 1000
+    assert "<svg " in (run.folder / "curves.svg").read_text()
 
     again = Run.open(run.folder)
     assert (again.recipe, again.metrics, again.facts) == (run.recipe, run.metrics, run.facts)

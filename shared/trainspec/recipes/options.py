@@ -47,6 +47,7 @@ class TrainOptions:
     threads: int | None = None
     weights: Path | None = None
     out: Path = Path("runs")
+    tensorboard: bool = False
 
     @classmethod
     def read(
@@ -58,6 +59,7 @@ class TrainOptions:
         threads: str | None,
         weights: Path | None,
         out: Path,
+        tensorboard: bool,
         set: Sequence[str],
         **shortcuts: str | None,
     ) -> Self:
@@ -76,6 +78,7 @@ class TrainOptions:
             threads=None if threads is None else parse_threads(threads),
             weights=weights,
             out=out,
+            tensorboard=tensorboard,
         )
 
     def check(self, architecture: str, family: str) -> None:
@@ -130,6 +133,11 @@ TRAIN_OPTIONS = (
     option("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use"),
     option("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file"),
     option("--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"),
+    option(
+        "--tensorboard",
+        action="store_true",
+        help="also write the figures for TensorBoard; to show them: pip install tensorboard, tensorboard --logdir runs",
+    ),
     option(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
     ),

@@ -16,6 +16,7 @@ from trainspec.schedules import AnySchedule, Cosine
 
 Init = Literal["he_normal", "he_normal_fan_out", "glorot_uniform"]
 Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
+TestTimeAugmentation = Literal["none", "mirror", "mirror_shift"]  # the kinds in `deploy.views`
 
 
 def _limited(default: Any, meaning: str = "", also: tuple[str, ...] = (), **limits: float) -> Any:
@@ -40,6 +41,13 @@ class Regularisation:
 
     label_smoothing: float = _limited(0.0, also=("smoothing",), least=0.0, below=1.0)
     dropout: float | None = _limited(None, also=("drop_rate", "dropout_rate"), least=0.0, below=1.0)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """`tta`: test-time augmentation, for a second figure of the test at the end of a training."""
+
+    tta: TestTimeAugmentation = field(default="none", metadata={"also": ("test_time_augmentation", "tta_level")})
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class Recipe:
     schedule: AnySchedule = field(default_factory=Cosine)
     augmentation: Augmentation = field(default_factory=Augmentation)
     regularisation: Regularisation = field(default_factory=Regularisation)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     parameters: tuple[ParameterTable, ...] = ()
     average: AnyAverage | None = field(default=None, metadata={"also": ("ema", "model_ema", "swa", "lookahead")})
     network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)

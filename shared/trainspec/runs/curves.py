@@ -7,11 +7,14 @@ from typing import BinaryIO
 
 from trainspec.runs.metrics import EpochMetrics
 
+FORMATS = ("png", "svg")
 
-def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> None:
-    """Write a PNG of loss, top-1 accuracy and learning rate over the epochs."""
+
+def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics], format: str = "png") -> None:
+    """Write a picture of loss, top-1 accuracy and learning rate over the epochs, in one of `FORMATS`."""
     # Imported here, because matplotlib is slow to import and only this needs it. pyplot would look for a screen.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if there is no home folder for its cache
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -42,6 +45,6 @@ def draw_curves(file: BinaryIO, title: str, metrics: Sequence[EpochMetrics]) -> 
         axes.grid(alpha=0.3)
     for axes in (loss, accuracy):
         axes.legend()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "diptych"}):  # so that its names are not random
         warnings.simplefilter("ignore")  # about letters that are missing in its font
-        figure.savefig(file, format="png")
+        figure.savefig(file, format=format, metadata={"Date": None} if format == "svg" else None)

@@ -31,6 +31,12 @@ class EpochMetrics:
     val_top1_unaveraged: float | None = None
 
 
+def to_figures(epoch: EpochMetrics) -> dict[str, float]:
+    """The figures of an epoch that change over a training, under the names that every file has them."""
+    measured = {key: value for key, value in asdict(epoch).items() if isinstance(value, int | float)}
+    return {key: value for key, value in measured.items() if key != "step"}
+
+
 def to_jsonl(metrics: Sequence[EpochMetrics]) -> str:
     """One line per epoch, each a JSON object."""
     return "".join(json.dumps(asdict(epoch)) + "\n" for epoch in metrics)

@@ -17,16 +17,18 @@ from diptych.machine import describe_machine, describe_versions
 from diptych.stopping import check
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
-from trainspec.runs.curves import draw_curves
+from trainspec.runs.curves import FORMATS, draw_curves
+from trainspec.runs.events import EventFile
 from trainspec.runs.lock import RunLock
-from trainspec.runs.metrics import EpochMetrics, to_csv, to_jsonl
+from trainspec.runs.metrics import EpochMetrics, to_csv, to_figures, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
 
 PROOF = "proof"  # the folder with the exports by the framework's own exporter
 
 
 class Run:
-    """A run. Its `folder` has `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv` and `curves.png`.
+    """A run. Its `folder` has `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv`, `curves.png` and
+    `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names.
 
     As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (by a signal) or
     `failed`; `reason` says why. However it ends, the files are complete and fit one another. Methods that write raise
@@ -48,6 +50,7 @@ class Run:
         self.metrics = list(metrics)
         self._lock = lock
         self._state = state
+        self._events: EventFile | None = None
 
     @classmethod
     def start(
@@ -65,10 +68,12 @@ class Run:
         packages: Sequence[str] = (),
         notes: Sequence[str] = (),
         out: Path = Path("runs"),
+        tensorboard: bool = False,
     ) -> Self:
         """Make the folder `<out>/<architecture>-<framework>-<data>-<time>` and write its first files.
 
-        `command` is what the user typed. The versions of the distributions `packages` are recorded.
+        `command` is what the user typed. The versions of the distributions `packages` are recorded. With
+        `tensorboard`, the figures are also written for TensorBoard.
         """
         name = f"{architecture}-{framework}-{data_name}-{time.strftime('%Y%m%d-%H%M%S')}"
         facts: dict[str, Any] = {
@@ -91,6 +96,8 @@ class Run:
         folder = _new_folder(make_folder(out), name)
         run = cls(folder, recipe, facts, lock=_lock(folder))
         try:
+            if tensorboard:
+                run._events = EventFile(folder)
             write_bytes(run.folder / "recipe.toml", to_toml(recipe).encode())
             run.save()
         except StorageError:
@@ -127,6 +134,8 @@ class Run:
     def log(self, epoch: EpochMetrics) -> None:
         """Add the figures of an epoch and write them to the disk at once."""
         self.metrics.append(epoch)
+        if self._events:
+            self._events.write(epoch.step, to_figures(epoch))
         self.facts["plan_digests"] = [epoch.plan_digest for epoch in self.metrics]
         self.save()
 
@@ -137,6 +146,9 @@ class Run:
         """
         self._draw()
         check()
+        if self._events and self.metrics:
+            tested = {key: value for key, value in self.figures.items() if key.startswith("test_")}
+            self._events.write(self.metrics[-1].step, tested)
         self._end("finished", figures)
 
     def discard(self) -> None:
@@ -178,8 +190,9 @@ class Run:
     def _draw(self) -> None:
         self.save()
         if self.metrics:
-            with replacing(self.folder / "curves.png") as file:
-                draw_curves(file, printable(self.title), self.metrics)
+            for format in FORMATS:
+                with replacing(self.folder / f"curves.{format}") as file:
+                    draw_curves(file, printable(self.title), self.metrics, format)
 
     def _end(self, status: str, figures: Mapping[str, Any]) -> None:
         """Write the figures and the status. The status comes last: when it is there, all other files are, too."""
