@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-TIMES = {"started", "command", "images_per_second", "train_seconds", "seconds"}
+TIMES = {"started", "peak_memory", "command", "images_per_second", "train_seconds", "seconds"}
 
 
 def train(framework: str, network: str, out: Path, hash_seed: int) -> dict[str, bytes]:

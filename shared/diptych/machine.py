@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import resource
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,6 +43,12 @@ def used_bytes() -> int | None:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return None
+
+
+def peak_bytes() -> int:
+    """The most bytes of memory that this process has used at a time since its start."""
+    unit = 1 if platform.system() == "Darwin" else 1024  # of `ru_maxrss`
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def has_gpu() -> bool:

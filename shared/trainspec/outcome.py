@@ -6,12 +6,13 @@ import numpy as np
 
 from diptych.errors import DiptychError
 from diptych.files import make_folder
+from diptych.machine import peak_bytes
 from diptych.stopping import check
 from netspec import save_weights
 from netspec.init import Weights
 from trainspec.evaluation import predictions_file, save_predictions
 from trainspec.runs.run import PROOF
-from trainspec.trainer import Deployed, Framework
+from trainspec.trainer import Deployed, Device, Framework
 
 if TYPE_CHECKING:
     from trainspec.training import Training
@@ -27,6 +28,7 @@ def finish(training: "Training", framework: Framework) -> None:
         own = training.pace.evaluate(unaveraged.logits, task.data.test)
         run.facts |= {"test_top1_unaveraged": round(own.top1, 3), "test_loss_unaveraged": own.loss}
     save_predictions(test, run.folder / predictions_file(framework.name))
+    say(f"test       {test}")
     speed = state.step * task.batch_size / state.seconds
     run.facts |= {
         "test_top1": round(test.top1, 3),
@@ -42,7 +44,6 @@ def finish(training: "Training", framework: Framework) -> None:
     run.save()  # so that the figures are kept if an export fails
     if problem := training.pace.problem(state.step):
         say(f"budget     {problem}")
-    say(f"test       {test}")
     metadata = task.metadata(weights)
     check()
     differences = {"model.onnx": deployed.export(run.folder / "model.onnx", metadata)}
@@ -54,6 +55,12 @@ def finish(training: "Training", framework: Framework) -> None:
         say(f"{name}: differs from {framework.name} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
     say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training")
+
+
+def memory_facts(device: Device) -> dict[str, int]:
+    """What a run records of its memory, in bytes: the peak of the process, and of the GPU if it trains on one."""
+    on_device = device.peak_bytes
+    return {"peak_memory": peak_bytes()} | ({} if on_device is None else {"peak_device_memory": on_device})
 
 
 def augmented_test(training: "Training", deployed: Deployed) -> dict[str, float]:

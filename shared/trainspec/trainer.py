@@ -43,6 +43,9 @@ class Device(Protocol):
     def threads(self) -> int: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most bytes of a GPU's memory that this process has used at a time; None on a CPU or if not known."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from diptych.stopping import check
 from trainspec.batches import Batches, batches_of, host_notes
 from trainspec.judging import data_facts
 from trainspec.optim import StepSettings, step_settings
-from trainspec.outcome import finish, keep
+from trainspec.outcome import finish, keep, memory_facts
 from trainspec.pace import Pace
 from trainspec.runs import Run
 from trainspec.schedules import Place
@@ -56,6 +56,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
         training.watch.begin(device)
         try:
             training.train()
+            run.facts |= memory_facts(device)  # now, since exporting takes memory too
             finish(training, framework)
         except KeyboardInterrupt:
             if not training.state.step:

@@ -37,6 +37,11 @@ class Device:
         """Keras's name for the precision of the layers."""
         return POLICIES.get(self.precision, "float32")
 
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most bytes of the GPU's memory that tensors have taken at a time; None on a CPU or another backend."""
+        return gpu_peak_bytes() if self.on_gpu and on_tensorflow() else None
+
     def feed(self, batch: Batch) -> Batch:
         """Convert a batch of arrays or tensors for a model, to the precision of the loss."""
         images, targets = (keras.ops.convert_to_tensor(part, self.dtype) for part in (batch.images, batch.targets))
@@ -51,6 +56,13 @@ def gpus() -> list[str]:
         devices = tf.config.list_physical_devices("GPU")
         return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in devices]
     return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
+
+
+def gpu_peak_bytes() -> int:
+    """TensorFlow's peak of the first GPU's memory, in bytes."""
+    import tensorflow as tf
+
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
 def choose_device(precision: str, threads: int | None = None) -> Device:

@@ -33,6 +33,11 @@ class Device:
         """The dtype of parameters and of the loss."""
         return torch.float64 if self.precision == "fp64" else torch.float32
 
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most bytes of the GPU's memory that tensors have taken at a time; None on a CPU."""
+        return None if self.torch_device.type == "cpu" else torch.cuda.max_memory_allocated(self.torch_device)
+
     def place(self, model: nn.Module) -> nn.Module:
         """The module on this device, in the layout that is fastest there."""
         placed = model.to(self.torch_device, self.dtype)

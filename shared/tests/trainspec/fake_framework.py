@@ -14,6 +14,7 @@ class Device:
     precision = "fp32"
     threads = 1
     notes = ()
+    peak_bytes = 3 << 30
 
 
 class Found:

@@ -50,6 +50,8 @@ def test_a_whole_training(tmp_path):
     assert facts["status"] == "finished"
     assert (facts["epochs"], facts["steps"], facts["test_images"]) == (3, steps, 360)
     assert facts["plan_digests"] == [work.plan(epoch).digest for epoch in range(3)]
+    assert facts["peak_device_memory"] == 3 << 30
+    assert 2**24 < facts["peak_memory"] < 2**44
     assert facts["first_losses"] == [1.0] * min(20, steps)
     epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [epoch["val_top1"] is not None for epoch in epochs] == [False, True, True]
