@@ -247,6 +247,12 @@ def agreement(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def results(session: nox.Session) -> None:
+    """Tables and a plot of what runs have measured: -- RUN ... --out FOLDER --headers."""
+    run(session, "zoo", "trainspec", "results", *session.posargs)
+
+
+@nox.session(default=False)
 def predict(session: nox.Session) -> None:
     """The likeliest classes of images: -- MODEL.onnx IMAGE ..."""
     run(session, "deploy", "deploy", "predict", *session.posargs)

@@ -1,23 +1,58 @@
-"""`python -m trainspec agreement RUN RUN` reports how closely two runs of one recipe agree."""
+"""`python -m trainspec agreement RUN RUN | results [RUN ...]`: what is known of finished runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from deploy.shell import say
 from diptych import cli
-from diptych.cli import Parser
+from diptych.cli import Command, option
 from netspec.options import path
 
 
-def main(argv: Sequence[str]) -> None:
-    parser = Parser(prog="python -m trainspec", description="What is known of finished runs.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    agreement = commands.add_parser("agreement", help="batches, first losses, weights and predictions of two runs")
-    agreement.add_argument("runs", nargs=2, type=path, metavar="RUN", help="the folder of a run")
-    options = parser.parse_args(argv)
+def main(argv: Sequence[str]) -> int | None:
+    commands = (
+        Command(
+            "agreement",
+            "batches, first losses, weights and predictions of two runs",
+            (option("runs", nargs=2, type=path, metavar="RUN", help="the folder of a run"),),
+            run_agreement,
+        ),
+        Command(
+            "results",
+            "tables and a plot of what runs have measured",
+            (
+                option("runs", nargs="*", type=path, metavar="RUN", help="runs, or folders of runs; default: runs"),
+                option(
+                    "--out", type=path, default=Path("results"), metavar="FOLDER", help="where results.* are written"
+                ),
+                option("--headers", action="store_true", help="also write the accuracies into the recipes' headers"),
+            ),
+            run_results,
+        ),
+    )
+    return cli.run_command("trainspec", "What is known of finished runs.", commands, argv)
+
+
+def run_agreement(runs: Sequence[Path]) -> None:
     from trainspec.agreement import compare_runs
 
-    for line in compare_runs(*options.runs):
+    for line in compare_runs(*runs):
         say(line)
+
+
+def run_results(runs: Sequence[Path], out: Path, headers: bool) -> None:
+    from trainspec.results import collect, count_measured, write_headers
+
+    report = collect(runs or [Path("runs")])
+    for row in report.rows:
+        say(row)
+    for line in report.left_out:
+        say(f"left out   {line}")
+    files = report.write(out) + (write_headers(report.rows) if headers else [])
+    for file in files:
+        say(f"written    {file}")
+    measured, recipes = count_measured()
+    say(f"headers    {measured} of {recipes} recipes say what was measured")
 
 
 if __name__ == "__main__":

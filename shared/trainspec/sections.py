@@ -135,6 +135,14 @@ def to_table(section: Any) -> dict[str, Any]:
     return table
 
 
+def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """The values of a table and of its sections by `section.key`. A list of tables is one value."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        values |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
+    return values
+
+
 def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
     """A table as TOML. `path` is its own name with a dot at the end."""
     text = "".join(f"{key} = {to_toml(value)}\n" for key, value in table.items() if not _tables(value))

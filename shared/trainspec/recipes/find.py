@@ -51,6 +51,13 @@ def recipe_name(file: Traversable) -> str:
     return f"{path.parent.name}/{path.stem}" if shipped else str(path)
 
 
+def shipped_recipes() -> dict[str, Path]:
+    """The file of every shipped recipe, by the name that `recipe_name` gives it."""
+    folders = [files("trainspec.recipes") / name for name in COLLECTIONS]
+    found = [Path(str(file)) for folder in folders for file in folder.iterdir() if file.name.endswith(".toml")]
+    return {recipe_name(file): file for file in sorted(found)}
+
+
 def has_recipe(architecture: str, family: str, collection: str) -> bool:
     """Whether a collection has a file for a network, on any data."""
     owners = {file.name.split(".")[0] for file in (files("trainspec.recipes") / collection).iterdir()}

@@ -1,0 +1,186 @@
+"""Results out of run folders: groups, intervals, tables, headers, and what is left out."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from diptych.errors import DataError
+from netspec.registry import origin_rows
+from test_training import interrupted_at, run, task
+from trainspec.__main__ import main
+from trainspec.recipes import read_recipe
+from trainspec.recipes.find import shipped_recipes
+from trainspec.results import collect, count_measured, headers, write_headers
+from trainspec.results.commands import shown_command
+from trainspec.results.intervals import over_runs, student, wilson
+from trainspec.results.published import published, published_for
+from trainspec.runs import Run
+
+
+def test_wilsons_interval_is_newcombes():
+    """Newcombe (1998), table I, method 3."""
+    for right, images, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611)):
+        assert wilson(right, images) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(29, 29)[1] == 1
+
+
+def test_students_t_is_that_of_the_tables():
+    for freedom, t in ((1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (9, 2.2622), (10, 2.2281), (100, 1.9840)):
+        assert student(freedom) == pytest.approx(t, abs=5e-5)
+    assert student(5, 0.99) == pytest.approx(4.0321, abs=5e-5)
+    assert over_runs([93.0, 94.0]) == pytest.approx((93.5 - 12.7062 / 2, 93.5 + 12.7062 / 2), abs=1e-4)
+
+
+def rewrite(folder: Path, **facts) -> Path:
+    file = folder / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seeds of one recipe, one of them twice; another recipe; unfinished runs."""
+    out = tmp_path_factory.mktemp("runs")
+    facts = {
+        "recipe": "modern/lenet",
+        "data": "cifar10-jpeg",
+        "data_label": "CIFAR-10 (JPEG)",
+        "command": f"python -m torch_impl train lenet5 --data {out}/c.tar.gz --out {out} --seed 1",
+    }
+    for seed, top1 in ((0, 62.0), (1, 64.0), (2, 63.0)):
+        folder, _, _ = run(task(epochs=1, seed=seed), out)
+        rewrite(folder, **facts, test_top1=top1, test_top1_tta=top1 + 1, started=f"2026-11-28T0{seed}:00:00+0000")
+    older = shutil.copytree(folder, out / "older")
+    rewrite(older, test_top1=1.0, started="2026-11-27T00:00:00+0000")
+    folder, _, _ = run(task(epochs=2), out)
+    rewrite(folder, recipe="/home/someone/mine|x.toml")
+    with pytest.raises(KeyboardInterrupt):
+        run(task(), out, loss=interrupted_at(9))
+    rewrite(shutil.copytree(folder, out / "killed"), status="running")
+    rewrite(shutil.copytree(folder, out / "old"), device=None, peak_memory="much")
+    return out
+
+
+def test_runs_with_other_seeds_are_one_row(runs):
+    report = collect([runs])
+    assert len(report.rows) == 2
+    one, other = report.rows
+    assert (one.recipe, one.seeds, one.interval) == ("modern/lenet", (0, 1, 2), "runs")
+    assert (one.top1, one.error, one.top1_tta) == pytest.approx((63, 37, 64))
+    assert (one.low, one.high) == pytest.approx((63 - 4.30265 / 3**0.5, 63 + 4.30265 / 3**0.5), abs=1e-4)
+    assert one.published == ("76.23 (origin 1: Lecun-Network)",)
+    assert "batch=200" in one.changes
+    assert (one.epochs, other.epochs) == (1, 2)
+    assert not any(change.startswith(("epochs", "seed")) for change in one.changes)
+    assert one.commands[0] == "nox -s train_torch -- lenet5 --data c.tar.gz --seed 1"
+    assert (other.recipe, other.interval, other.published) == ("mine|x.toml", "images", ())
+    assert other.low < other.top1 < other.high
+    assert (one.parameters, one.macs) == (62006, 651720)
+    assert one.peak_device_memory == 3 << 30
+
+
+def test_runs_that_do_not_count_say_why(runs):
+    left_out = sorted(collect([runs]).left_out)
+    assert len(left_out) == 4
+    for words in ("was interrupted", "was killed", "no usable device, peak_memory", "a newer run with this seed"):
+        assert sum(words in line for line in left_out) == 1, words
+    with pytest.raises(DataError, match="no run that has reached its end and counts"):
+        collect([runs / "killed"])
+    with pytest.raises(DataError, match="no run and no folder of runs"):
+        collect([runs / "nothing"])
+
+
+def test_the_command_writes_every_form(runs, tmp_path, capsys):
+    assert main(["results", str(runs), "--out", str(tmp_path)]) is None
+    said = capsys.readouterr().out
+    assert said.count("left out ") == 4
+    assert f"of {len(shipped_recipes())} recipes say what was measured" in said
+    text = (tmp_path / "results.md").read_text()
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(table) == 4
+    assert {line.replace("\\|", "").count("|") for line in table} == {20}
+    assert "63.00 | 37.00 | 60.52 to 65.48 r | 64.00 (none) | 76.23 (origin 1: Lecun-Network) | A |" in text
+    for private in (str(runs), "/home/someone"):
+        assert private not in "".join(table)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text())))
+    read = json.loads((tmp_path / "results.json").read_text())
+    assert [float(row["top1"]) for row in rows] == [row["top1"] for row in read["rows"]]
+    assert rows[0]["seeds"] == "0; 1; 2"
+    with Image.open(tmp_path / "results.png") as image:
+        assert image.size[0] > 1000
+    assert "<svg " in (tmp_path / "results.svg").read_text()
+
+
+def test_headers_are_written_from_runs(runs, tmp_path):
+    shipped = shipped_recipes()["modern/lenet"]
+    file = Path(shutil.copy(shipped, tmp_path / "lenet.toml"))
+    other = Path(shutil.copy(shipped_recipes()["modern/nin"], tmp_path / "nin.toml"))
+    rows, files = collect([runs]).rows, {"modern/lenet": file, "modern/nin": other}
+    assert write_headers(rows, files) == [file]
+    assert write_headers(rows, files) == []
+    assert read_recipe(file) == read_recipe(shipped)
+    text = file.read_text()
+    assert all(len(line) <= 120 for line in text.splitlines())
+    said = headers.said(headers.header(text))
+    for fact in (
+        "63.00 % (60.52 to 65.48, 3 runs)",
+        "CIFAR-10 (JPEG)",
+        "2026-11-28",
+        "lenet5 --data c.tar.gz",
+        "cores",
+    ):
+        assert fact in said
+    assert "# Command: " in headers.header(text)
+    assert count_measured([file, other]) == (1, 2)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_shipped_header_ends_with_its_accuracy(name):
+    """So that writing what was measured replaces that and nothing else."""
+    text = shipped_recipes()[name].read_text()
+    said = headers.said(headers.header(text))
+    assert said
+    assert "Command:" not in said
+    rewritten = headers.with_measured(text, [said])
+    assert headers.said(headers.header(rewritten)) == said
+    assert rewritten.partition("\n\n")[2] == text.partition("\n\n")[2]
+
+
+def test_published_figures():
+    rows = {(figure.origin, figure.row) for figure in published()}
+    assert len(rows) == len(published())
+    known = {row for text in origin_rows().values() for row in text.split("; ")}
+    plain = [figure for figure in published() if f"{figure.origin}: {figure.row}" in known]
+    assert len(plain) == 21
+    assert {figure.recipe for figure in published() if figure.recipe} <= shipped_recipes().keys()
+    assert str(published_for("resnet20", "modern/resnet_cifar", "cifar10")[0]) == "91.82 (origin 1: Residual-Network20)"
+    assert [figure.top1 for figure in published_for("lenet5", "original/lenet5", "cifar10")] == [58.48]
+    assert published_for("resnet20", "modern/resnet_cifar", "digits") == ()
+    assert published_for("resnest50d", "modern/resnest", "cifar10") == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("python -m keras_impl train vgg19 --out=a/b --epochs 3", "nox -s train_keras -- vgg19 --epochs 3"),
+        ("python -m torch_impl train /a/my.json --threads 2 --set a=1", "nox -s train_torch -- my.json --set a=1"),
+        ("keras_impl.train('lenet5')", "keras_impl.train('lenet5')"),
+        ("an 'open quote", "an 'open quote"),
+        ("", ""),
+    ],
+)
+def test_commands_are_shown_without_places(command, shown):
+    assert shown_command(command) == shown
+
+
+def test_a_run_is_not_changed_by_reading_it(runs):
+    folder = min(runs.iterdir())
+    before = (folder / "run.json").read_bytes()
+    collect([runs])
+    assert (folder / "run.json").read_bytes() == before
+    assert Run.open(folder).facts == json.loads(before)

@@ -1,0 +1,25 @@
+"""Recorded commands, as people type them."""
+
+import re
+import shlex
+from pathlib import Path
+
+HIDDEN = ("--out", "--threads")  # options that do not change what is trained
+
+
+def shown_command(command: str) -> str:
+    """A recorded command as people type it: a session of nox, without places of this machine."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    if not (match := re.fullmatch(r"python -m (\w+)_impl train", " ".join(words[:4]))):
+        return command
+    kept, skip = [], False
+    for word in words[4:]:
+        option = word.partition("=")[0]
+        if skip or option in HIDDEN:
+            skip = not skip and option in HIDDEN and "=" not in word
+            continue
+        kept.append(Path(word).name if "/" in word and not word.startswith("-") else word)
+    return shlex.join(["nox", "-s", f"train_{match[1]}", "--", *kept])

@@ -1,0 +1,133 @@
+"""Read what was measured in a run. A run that cannot be counted is left out, with the reason."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diptych.errors import DataError, DiptychError, GraphError
+from diptych.reading import read_bytes
+from netspec import Graph, find, from_json, list_architectures
+from trainspec.judging import ENDS
+from trainspec.recipes.find import read_recipe, shipped_recipes, with_image_size
+from trainspec.results.commands import shown_command
+from trainspec.runs import Run
+from trainspec.runs.reading import FINISHED, NUMBER, TABLE, TEXT, WHOLE, fits
+from trainspec.sections import flat, to_table
+
+NEEDED: dict[str, Any] = {
+    "recipe": TEXT,
+    "command": TEXT,
+    "device": TEXT,
+    "precision": TEXT,
+    "started": TEXT,
+    "machine": TABLE,
+    "versions": TABLE,
+    "threads": WHOLE,
+    "test_top1": NUMBER,
+    "test_images": WHOLE,
+    "images_per_second": NUMBER,
+    "train_seconds": NUMBER,
+    "steps": WHOLE,
+}
+WHERE_PRESENT: dict[str, Any] = {
+    "budget_seconds": NUMBER,
+    "test_top1_tta": NUMBER,
+    "peak_memory": WHOLE,
+    "peak_device_memory": WHOLE,
+}
+GROUPED = ("seed", "precision", "data.name")  # of a recipe's values: they may differ in a group, or tell it otherwise
+SHOWN = (*GROUPED, "epochs")  # those that have a column or an interval, and are not listed as changes
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A finished run. `changes`: the values that differ from the recipe's file, as `section.key=value`."""
+
+    run: Run
+    graph: Graph
+    changes: tuple[str, ...] = field(default=())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.run.facts
+
+    @property
+    def epochs(self) -> float:
+        """The length of the training in epochs; the last one may be a part of one."""
+        first, *later = self.run.metrics
+        return float(self.facts["steps"] / first.step if later else 1)
+
+    @property
+    def recipe(self) -> str:
+        """The name of the recipe, without the folder of a user's own file."""
+        name: str = self.facts["recipe"]
+        return name if name in shipped_recipes() else Path(name).name
+
+    @property
+    def command(self) -> str:
+        """The command that made the run, as `shown_command` shows it."""
+        return shown_command(self.facts["command"])
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Runs with equal keys differ in their seeds only."""
+        facts, recipe = self.facts, flat(to_table(self.run.recipe))
+        length = ("budget", facts["budget_seconds"]) if "budget_seconds" in facts else ("steps", facts["steps"])
+        return (
+            self.graph.digest,
+            *(facts.get(name) for name in ("data_fingerprint", "data_label", "framework", "precision", "recipe")),
+            *(facts[name] for name in ("device", "threads")),
+            str(facts["machine"].get("cpu")),
+            length,
+            tuple(sorted((name, repr(value)) for name, value in recipe.items() if name not in GROUPED)),
+        )
+
+
+def read_runs(places: Iterable[Path]) -> Iterator[tuple[Path, Measured | str]]:
+    """Every run in `places`, which are runs or folders of runs: with its figures, or the reason why it does not count.
+
+    Raises `DataError` for a place that has no run.
+    """
+    for place in places:
+        folders = [place] if (place / "run.json").exists() else sorted(file.parent for file in place.glob("*/run.json"))
+        if not folders:
+            raise DataError(f"{place}: no run and no folder of runs; give folders that a training has made")
+        for folder in folders:
+            try:
+                yield folder, read_measured(folder)
+            except DiptychError as error:
+                yield folder, str(error)
+
+
+def read_measured(folder: Path) -> Measured:
+    """The figures of a finished run. Raises `DataError` or `GraphError` for one that is unfinished or incomplete."""
+    run = Run.open(folder)
+    if run.state != FINISHED:
+        raise DataError(f"{folder} {ENDS.get(run.state, f'has the status {run.state!r};').partition(';')[0]}")
+    kinds = NEEDED | {key: kind for key, kind in WHERE_PRESENT.items() if key in run.facts}
+    if missing := ", ".join(key for key, kind in kinds.items() if not fits(run.facts, {key: kind})):
+        raise DataError(f"{folder}: run.json has no usable {missing}; it may be of an older version")
+    if run.facts["test_images"] < 1 or not 0 <= run.facts["test_top1"] <= 100:
+        raise DataError(f"{folder}: test_top1 or test_images in run.json cannot be")
+    if not run.metrics or run.metrics[0].step < 1:
+        raise DataError(f"{folder}: metrics.jsonl has no epoch")
+    graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
+    return Measured(run, graph, changes(run))
+
+
+def changes(run: Run) -> tuple[str, ...]:
+    """The values of a run's recipe that differ from its file in the collection; empty for a recipe of its own."""
+    shipped = shipped_recipes().get(run.facts["recipe"])
+    if shipped is None:
+        return ()
+    recipe, network = read_recipe(shipped), run.facts["architecture"].partition("(")[0]
+    if recipe.data.image_size is None and network in list_architectures():
+        recipe = with_image_size(recipe, find(network).input_shape[1])  # a training fills it in
+    before, after = flat(to_table(recipe)), flat(to_table(run.recipe))
+    differing = (name for name in sorted(before | after) if before.get(name) != after.get(name))
+    return tuple(f"{name}={_shown(after.get(name))}" for name in differing if name not in SHOWN)
+
+
+def _shown(value: Any) -> str:
+    return "off" if value is None else str(value).replace(" ", "")

@@ -1,0 +1,50 @@
+"""Collect runs into rows, and write every form of the table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from diptych.errors import DataError
+from diptych.files import replacing, write_bytes
+from trainspec.results.measured import Measured, read_runs
+from trainspec.results.plot import draw_results
+from trainspec.results.rows import Row, newest_by_seed, rows_of
+from trainspec.results.tables import to_csv, to_json, to_markdown
+from trainspec.runs.curves import FORMATS
+
+
+@dataclass(frozen=True)
+class Report:
+    """`rows` of results, and a line for each run that was `left_out`."""
+
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write `results.md`, `.csv`, `.json`, `.png` and `.svg`. Returns their paths. Raises `StorageError`."""
+        texts = {
+            "md": to_markdown(self.rows, self.left_out),
+            "csv": to_csv(self.rows),
+            "json": to_json(self.rows, self.left_out),
+        }
+        for suffix, text in texts.items():
+            write_bytes(folder / f"results.{suffix}", text.encode("utf-8", "backslashreplace"))
+        for format in FORMATS:
+            with replacing(folder / f"results.{format}") as file:
+                draw_results(file, self.rows, format)
+        return [folder / f"results.{suffix}" for suffix in (*texts, *FORMATS)]
+
+
+def collect(places: Sequence[Path]) -> Report:
+    """The results of the runs in `places`, which are folders of runs or folders of such folders.
+
+    Raises `DataError` for a place without runs, and if no run has reached its end.
+    """
+    found = list(read_runs(places))
+    measured = [one for _, one in found if isinstance(one, Measured)]
+    left_out = [one for _, one in found if isinstance(one, str)]
+    counted, older = newest_by_seed(measured)
+    left_out += [f"{one.run.folder}: there is a newer run with this seed and these values" for one in older]
+    if not counted:
+        raise DataError(f"no run that has reached its end and counts ({left_out[0]})")
+    return Report(tuple(rows_of(counted)), tuple(left_out))

@@ -1,0 +1,128 @@
+"""The rows of the table of results: each has the runs that differ in their seeds only."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from trainspec.results.intervals import over_runs, wilson
+from trainspec.results.measured import Measured
+from trainspec.results.published import published_for
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures over `runs` (the names of their folders), with seeds of their own; all are means over the runs.
+
+    Accuracies are in percent. `low` and `high` are the 95 % interval of `top1`: over the runs (Student) or, for a
+    single run, over its test images (Wilson); `interval` says which. Memory is in bytes, the largest of the runs, and
+    None where no run recorded it. `commands` and `started` are those of each run.
+    """
+
+    network: str
+    data: str
+    parameters: int
+    total: int
+    macs: int
+    recipe: str
+    changes: tuple[str, ...]
+    framework: str
+    precision: str
+    batch: int
+    epochs: float
+    seeds: tuple[int, ...]
+    train_seconds: float
+    images_per_second: float
+    peak_memory: int | None
+    peak_device_memory: int | None
+    test_images: int
+    top1: float
+    error: float
+    low: float
+    high: float
+    interval: str
+    top1_tta: float | None
+    tta: str
+    published: tuple[str, ...]
+    device: str
+    threads: int
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    commands: tuple[str, ...]
+    started: tuple[str, ...]
+    runs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        runs = f"{len(self.runs)} run{'s' * (len(self.runs) > 1)}"
+        return (
+            f"{self.network}, {self.data}, {' '.join((self.recipe, *self.changes))}, {self.framework}, "
+            f"{self.precision}, {self.epochs:.4g} epochs, {runs}: "
+            f"top-1 {self.top1:.2f} % ({self.low:.2f} to {self.high:.2f})"
+        )
+
+
+def rows_of(measured: Iterable[Measured]) -> list[Row]:
+    """One row for each group of runs, ordered by network, data, recipe and framework. Seeds in a row are distinct."""
+    groups: dict[Any, list[Measured]] = {}
+    for one in measured:
+        groups.setdefault(one.key, []).append(one)
+    rows = [_row(sorted(group, key=lambda one: one.run.recipe.seed)) for group in groups.values()]
+    return sorted(rows, key=lambda row: (row.network, row.data, row.recipe, row.changes, row.framework, row.precision))
+
+
+def newest_by_seed(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
+    """The newest run of each seed in each group, and the older ones, which do not count."""
+    newest: dict[Any, Measured] = {}
+    for one in sorted(measured, key=lambda one: (str(one.facts["started"]), one.run.folder.name)):
+        newest[one.key, one.run.recipe.seed] = one
+    kept = list(newest.values())
+    return kept, [one for one in measured if one not in kept]
+
+
+def _row(group: Sequence[Measured]) -> Row:
+    first, facts = group[0], group[0].facts
+    top1 = [float(one.facts["test_top1"]) for one in group]
+    images = facts["test_images"]
+    if len(group) > 1:
+        low, high = over_runs(top1)
+    else:
+        low, high = (100 * bound for bound in wilson(round(top1[0] / 100 * images), images))
+    tta = [one.facts["test_top1_tta"] for one in group if "test_top1_tta" in one.facts]
+    return Row(
+        network=first.graph.name,
+        data=facts["data_label"],
+        parameters=first.graph.num_trainable,
+        total=first.graph.num_total,
+        macs=first.graph.macs,
+        recipe=first.recipe,
+        changes=first.changes,
+        framework=facts["framework"],
+        precision=facts["precision"],
+        batch=first.run.recipe.batch,
+        epochs=fmean(one.epochs for one in group),
+        seeds=tuple(one.run.recipe.seed for one in group),
+        train_seconds=fmean(one.facts["train_seconds"] for one in group),
+        images_per_second=fmean(one.facts["images_per_second"] for one in group),
+        peak_memory=_largest(group, "peak_memory"),
+        peak_device_memory=_largest(group, "peak_device_memory"),
+        test_images=images,
+        top1=fmean(top1),
+        error=100 - fmean(top1),
+        low=low,
+        high=high,
+        interval="runs" if len(group) > 1 else "images",
+        top1_tta=fmean(tta) if len(tta) == len(group) else None,
+        tta=first.run.recipe.evaluation.tta,
+        published=tuple(map(str, published_for(first.graph.name.partition("(")[0], facts["recipe"], facts["data"]))),
+        device=facts["device"],
+        threads=facts["threads"],
+        machine=facts["machine"],
+        versions=facts["versions"],
+        commands=tuple(one.command for one in group),
+        started=tuple(one.facts["started"] for one in group),
+        runs=tuple(one.run.folder.name for one in group),
+    )
+
+
+def _largest(group: Sequence[Measured], key: str) -> int | None:
+    return max((one.facts[key] for one in group if key in one.facts), default=None)
