@@ -15,6 +15,8 @@ from diptych.errors import DataError, DiptychError
 from test_training import run, task
 from trainspec.agreement import compare_runs
 from trainspec.evaluation import Judged, judge, read_against, read_predictions
+from trainspec.results import collect
+from trainspec.results.tables import to_markdown
 from trainspec.runs import Run
 
 
@@ -39,6 +41,7 @@ def answers(folder: Path, whole: Path) -> str:
     for read in (
         lambda: judged(folder),
         lambda: list(compare_runs(whole, folder)),
+        lambda: [to_markdown(collect([folder]).rows, [])],
     ):
         try:
             found = read()

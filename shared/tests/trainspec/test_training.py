@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from netspec import Graph, architecture, functional as f, initial_weights, trace
 from trainspec.agreement import compare_runs
 from trainspec.data import find_data
 from trainspec.evaluation import evaluate
+from trainspec.pace import budget_of
 from trainspec.precision import cpu_has_bfloat16, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
@@ -72,6 +74,19 @@ def test_a_run_tells_the_options_of_its_network(tmp_path):
     folder, _, facts = run(task(architecture("resnet20", activation="mish"), epochs=1), tmp_path)
     assert facts["architecture"] == "resnet20(activation=mish)"
     assert folder.name.startswith("lenet5-fake-")
+
+
+@pytest.mark.parametrize(("tta", "passes"), [("none", 1), ("mirror", 3), ("mirror_shift", 7)])
+def test_both_figures_of_the_test_are_logged(tmp_path, tta, passes):
+    work = task(epochs=1, **{"evaluation.tta": tta})
+    _, _, facts = run(work, tmp_path)
+    plain = evaluate(Deployed().logits, work.data.test, work.constants)
+    augmented = evaluate(Deployed().logits, work.data.test, work.constants, tta)
+    assert (facts["test_top1"], facts["test_loss"]) == (round(plain.top1, 3), plain.loss)
+    assert facts.get("test_loss_tta") == (None if tta == "none" else augmented.loss)
+    assert facts.get("test_top1_tta") == (None if tta == "none" else round(augmented.top1, 3))
+    assert str(augmented).endswith("" if tta == "none" else f", {tta} views")
+    assert budget_of(replace(work, budget=9.0), 0.0).test_images == passes * len(work.data.test)
 
 
 def test_two_runs_that_agree(tmp_path):

@@ -33,6 +33,7 @@ NEEDED: dict[str, Any] = {
 WHERE_PRESENT: dict[str, Any] = {
     "budget_seconds": NUMBER,
     "test_top1_tta": NUMBER,
+    "test_top1_unaveraged": NUMBER,
     "peak_memory": WHOLE,
     "peak_device_memory": WHOLE,
 }

@@ -14,9 +14,10 @@ from trainspec.results.published import published_for
 class Row:
     """Figures over `runs` (the names of their folders), with seeds of their own; all are means over the runs.
 
-    Accuracies are in percent. `low` and `high` are the 95 % interval of `top1`: over the runs (Student) or, for a
-    single run, over its test images (Wilson); `interval` says which. Memory is in bytes, the largest of the runs, and
-    None where no run recorded it. `commands` and `started` are those of each run.
+    Accuracies are in percent. `top1` is that of the average where the recipe averages weights, and `top1_unaveraged` is
+    then that of the weights themselves. `low` and `high` are the 95 % interval of `top1`: over the runs (Student) or,
+    for a single run, over its test images (Wilson); `interval` says which. Memory is in bytes, the largest of the runs,
+    and None where no run recorded it. `commands` and `started` are those of each run.
     """
 
     network: str
@@ -42,6 +43,7 @@ class Row:
     high: float
     interval: str
     top1_tta: float | None
+    top1_unaveraged: float | None
     tta: str
     published: tuple[str, ...]
     device: str
@@ -87,7 +89,6 @@ def _row(group: Sequence[Measured]) -> Row:
         low, high = over_runs(top1)
     else:
         low, high = (100 * bound for bound in wilson(round(top1[0] / 100 * images), images))
-    tta = [one.facts["test_top1_tta"] for one in group if "test_top1_tta" in one.facts]
     return Row(
         network=first.graph.name,
         data=facts["data_label"],
@@ -111,7 +112,8 @@ def _row(group: Sequence[Measured]) -> Row:
         low=low,
         high=high,
         interval="runs" if len(group) > 1 else "images",
-        top1_tta=fmean(tta) if len(tta) == len(group) else None,
+        top1_tta=_mean(group, "test_top1_tta"),
+        top1_unaveraged=_mean(group, "test_top1_unaveraged"),
         tta=first.run.recipe.evaluation.tta,
         published=tuple(map(str, published_for(first.graph.name.partition("(")[0], facts["recipe"], facts["data"]))),
         device=facts["device"],
@@ -122,6 +124,11 @@ def _row(group: Sequence[Measured]) -> Row:
         started=tuple(one.facts["started"] for one in group),
         runs=tuple(one.run.folder.name for one in group),
     )
+
+
+def _mean(group: Sequence[Measured], key: str) -> float | None:
+    values = [one.facts[key] for one in group if key in one.facts]
+    return fmean(values) if len(values) == len(group) else None
 
 
 def _largest(group: Sequence[Measured], key: str) -> int | None:
