@@ -152,6 +152,15 @@ def activation_of(name: str) -> Function:
     return apply
 
 
+MIXED = "mixed"
+"""The `activation` of networks that mix several: each layer has its own. Any other name replaces them all."""
+
+
+def activation_or(name: str, own: Function) -> Function:
+    """The activation `name`, or the layer's `own` if `name` is `MIXED`."""
+    return own if name == MIXED else activation_of(name)
+
+
 def scale(x: Tensor, factor: float, *, name: str | None = None) -> Tensor:
     return x.tracer.emit(ops.Scale(factor), x, name=name)
 

@@ -7,6 +7,7 @@ dense layer flattens a map of any size: 6x6 at the native size.
 
 from netspec.functional import (
     Function,
+    activation_of,
     conv,
     dropout as drop,
     flatten,
@@ -14,7 +15,6 @@ from netspec.functional import (
     linear,
     local_response_norm,
     max_pool,
-    relu,
 )
 from netspec.registry import family
 from netspec.tracer import Tensor
@@ -26,23 +26,37 @@ GROUPED = {"alexnet_grouped": ()}
 
 
 def features(
-    x: Tensor, channels: tuple[int, ...], padding: int = 2, groups: int = 1, norm: Function = identity
+    x: Tensor,
+    channels: tuple[int, ...],
+    act: Function,
+    padding: int = 2,
+    groups: int = 1,
+    norm: Function = identity,
 ) -> Tensor:
-    """Five convolutions. `norm` follows the first two; `groups` splits the second, fourth and fifth."""
+    """Five convolutions and `act`. `norm` follows the first two; `groups` splits the second, fourth and fifth."""
     first, second, third, fourth, fifth = channels
-    x = max_pool(norm(relu(conv(x, first, 11, 4, padding=padding, name="conv1"))), 3, 2)
-    x = max_pool(norm(relu(conv(x, second, 5, groups=groups, name="conv2"))), 3, 2)
-    x = relu(conv(x, third, 3, name="conv3"))
-    x = relu(conv(x, fourth, 3, groups=groups, name="conv4"))
-    x = relu(conv(x, fifth, 3, groups=groups, name="conv5"))
+    x = max_pool(norm(act(conv(x, first, 11, 4, padding=padding, name="conv1"))), 3, 2)
+    x = max_pool(norm(act(conv(x, second, 5, groups=groups, name="conv2"))), 3, 2)
+    x = act(conv(x, third, 3, name="conv3"))
+    x = act(conv(x, fourth, 3, groups=groups, name="conv4"))
+    x = act(conv(x, fifth, 3, groups=groups, name="conv5"))
     return flatten(max_pool(x, 3, 2))
 
 
-def alexnet(x: Tensor, classes: int, channels: tuple[int, ...], hidden: int, *, dropout: float = 0.5) -> Tensor:
+def alexnet(
+    x: Tensor,
+    classes: int,
+    channels: tuple[int, ...],
+    hidden: int,
+    *,
+    activation: str = "relu",
+    dropout: float = 0.5,
+) -> Tensor:
     """Dropout comes before the first two dense layers."""
-    x = drop(features(x, channels), dropout)
-    x = drop(relu(linear(x, hidden, name="fc6")), dropout)
-    x = relu(linear(x, hidden, name="fc7"))
+    act = activation_of(activation)
+    x = drop(features(x, channels, act), dropout)
+    x = drop(act(linear(x, hidden, name="fc6")), dropout)
+    x = act(linear(x, hidden, name="fc7"))
     return linear(x, classes, name="fc8")
 
 
@@ -50,11 +64,12 @@ family("alexnet", alexnet, ONE_COLUMN, paper="1404.5997", input_shape=(3, 224, 2
 family("alexnet", alexnet, HALF, paper="Krizhevsky 2012", input_shape=(3, 224, 224), classes=5)
 
 
-def alexnet_grouped(x: Tensor, classes: int, *, dropout: float = 0.5) -> Tensor:
+def alexnet_grouped(x: Tensor, classes: int, *, activation: str = "relu", dropout: float = 0.5) -> Tensor:
     """Dropout comes after the first two dense layers."""
-    x = features(x, (96, 256, 384, 384, 256), padding=0, groups=2, norm=local_response_norm)
-    x = drop(relu(linear(x, 4096, name="fc6")), dropout)
-    x = drop(relu(linear(x, 4096, name="fc7")), dropout)
+    act = activation_of(activation)
+    x = features(x, (96, 256, 384, 384, 256), act, padding=0, groups=2, norm=local_response_norm)
+    x = drop(act(linear(x, 4096, name="fc6")), dropout)
+    x = drop(act(linear(x, 4096, name="fc7")), dropout)
     return linear(x, classes, name="fc8")
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from netspec.functional import (
     Function,
     Unit,
+    activation_of,
     avg_pool,
     batch_norm,
     classify,
@@ -23,17 +24,16 @@ from netspec.functional import (
     linear,
     local_response_norm,
     max_pool,
-    relu,
 )
 from netspec.registry import family
 from netspec.tracer import Heads, Tensor, block
 
 
-def conv_relu(x: Tensor, channels: int, kernel: int, stride: int = 1, *, name: str) -> Tensor:
-    return relu(conv(x, channels, kernel, stride, name=name))
+def conv_act(x: Tensor, channels: int, kernel: int, stride: int = 1, *, activation: Function, name: str) -> Tensor:
+    return activation(conv(x, channels, kernel, stride, name=name))
 
 
-conv_bn_relu = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3))
+conv_bn_act = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3))
 
 
 @block
@@ -48,10 +48,10 @@ def inception(x: Tensor, widths: tuple[int, ...], unit: Unit, large: int) -> Ten
 
 
 @block
-def auxiliary(x: Tensor, classes: int, unit: Unit, dropout: float) -> Tensor:
+def auxiliary(x: Tensor, classes: int, unit: Unit, activation: Function, dropout: float) -> Tensor:
     """A classifier on a map in the middle of the network."""
     x = unit(avg_pool(x, 5, 3), 128, 1, name="conv")
-    x = drop(relu(linear(flatten(x), 1024, name="fc1")), dropout)
+    x = drop(activation(linear(flatten(x), 1024, name="fc1")), dropout)
     return linear(x, classes, name="fc2")
 
 
@@ -69,8 +69,18 @@ STAGES = {  # 1x1, 1x1 before 3x3, 3x3, 1x1 before 5x5, 5x5, 1x1 after the pool
 
 
 def network(
-    x: Tensor, classes: int, unit: Unit, large: int, norm: Function, last_pool: int, dropout: float, aux_heads: bool
+    x: Tensor,
+    classes: int,
+    layer: Unit,
+    large: int,
+    norm: Function,
+    last_pool: int,
+    activation: str,
+    dropout: float,
+    aux_heads: bool,
 ) -> Heads:
+    act = activation_of(activation)
+    unit = partial(layer, activation=act)
     x = norm(max_pool(unit(x, 64, 7, 2, name="conv1"), 3, 2, ceil=True))
     x = unit(unit(x, 64, 1, name="conv2"), 192, 3, name="conv3")
     x = max_pool(norm(x), 3, 2, ceil=True)
@@ -79,22 +89,26 @@ def network(
         for letter, widths in modules.items():
             x = inception(x, widths, unit, large, name=f"inception{stage}{letter}")
             if aux_heads and f"{stage}{letter}" in ("4a", "4d"):
-                heads[auxiliary(x, classes, unit, 0.7, name=f"aux{len(heads) + 1}")] = 0.3
+                heads[auxiliary(x, classes, unit, act, 0.7, name=f"aux{len(heads) + 1}")] = 0.3
         if stage < 5:
             x = max_pool(x, 3 if stage == 3 else last_pool, 2, ceil=True)
     logits = classify(x, classes, dropout)
     return {logits: 1.0, **heads} if heads else logits
 
 
-def googlenet(x: Tensor, classes: int, *, dropout: float = 0.4, aux_heads: bool = False) -> Heads:
-    return network(x, classes, conv_relu, 5, local_response_norm, 3, dropout, aux_heads)
+def googlenet(
+    x: Tensor, classes: int, *, activation: str = "relu", dropout: float = 0.4, aux_heads: bool = False
+) -> Heads:
+    return network(x, classes, conv_act, 5, local_response_norm, 3, activation, dropout, aux_heads)
 
 
 family("googlenet", googlenet, {"googlenet": ()}, paper="1409.4842", input_shape=(3, 224, 224), classes=1000)
 
 
-def googlenet_bn(x: Tensor, classes: int, *, dropout: float = 0.2, aux_heads: bool = False) -> Heads:
-    return network(x, classes, conv_bn_relu, 3, identity, 2, dropout, aux_heads)
+def googlenet_bn(
+    x: Tensor, classes: int, *, activation: str = "relu", dropout: float = 0.2, aux_heads: bool = False
+) -> Heads:
+    return network(x, classes, conv_bn_act, 3, identity, 2, activation, dropout, aux_heads)
 
 
 family("googlenet", googlenet_bn, {"googlenet_bn": ()}, paper="1409.4842", input_shape=(3, 224, 224), classes=1000)

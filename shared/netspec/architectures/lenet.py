@@ -3,7 +3,7 @@
 The paper's network has tanh-like activations, trained subsampling and a partial connection table.
 """
 
-from netspec.functional import conv, flatten, linear, max_pool, relu
+from netspec.functional import activation_of, conv, flatten, linear, max_pool
 from netspec.registry import family
 from netspec.tracer import Tensor
 
@@ -13,11 +13,12 @@ VARIANTS = {  # channels of the two convolutions
 }
 
 
-def lenet(x: Tensor, classes: int, first: int, second: int) -> Tensor:
-    x = max_pool(relu(conv(x, first, 5, padding=0, name="conv1")), 2)
-    x = max_pool(relu(conv(x, second, 5, padding=0, name="conv2")), 2)
-    x = relu(linear(flatten(x), 120, name="fc1"))
-    x = relu(linear(x, 84, name="fc2"))
+def lenet(x: Tensor, classes: int, first: int, second: int, *, activation: str = "relu") -> Tensor:
+    act = activation_of(activation)
+    x = max_pool(act(conv(x, first, 5, padding=0, name="conv1")), 2)
+    x = max_pool(act(conv(x, second, 5, padding=0, name="conv2")), 2)
+    x = act(linear(flatten(x), 120, name="fc1"))
+    x = act(linear(x, 84, name="fc2"))
     return linear(x, classes, name="fc3")
 
 

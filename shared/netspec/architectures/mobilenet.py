@@ -1,16 +1,19 @@
 """MobileNetV2 (Sandler et al. 2018, 1801.04381) and V3 (Howard et al. 2019, 1905.02244), as in torchvision.
 
 An inverted residual expands to many channels, applies a depthwise convolution, and projects to few channels without an
-activation. V3 adds squeeze and excitation and hard swish; its batch norms have epsilon 1e-3 and fraction 0.01.
+activation. V3 adds squeeze and excitation and hard swish; its batch norms have epsilon 1e-3 and fraction 0.01. V3 mixes
+ReLU and hard swish: its option `activation` replaces both, but nothing in squeeze and excitation.
 """
 
 from functools import partial
 from typing import NamedTuple
 
 from netspec.functional import (
+    MIXED,
     Function,
     Unit,
     activation_of,
+    activation_or,
     add,
     batch_norm,
     classify,
@@ -143,19 +146,21 @@ def mobilenet_v3(
     hidden: int,
     rows: tuple[tuple[int, int, int, bool, Function, int], ...],
     *,
+    activation: str = MIXED,
     stochastic_depth: float = 1.0,
     dropout: float = 0.2,
     width: float = 1.0,
 ) -> Tensor:
     unit = partial(conv_bn, norm=partial(batch_norm, epsilon=1e-3, fraction=0.01))
+    end = activation_or(activation, HS)
     survivals = linear_survival(stochastic_depth, len(rows))
-    x = unit(x, make_divisible(16 * width), 3, 2, activation=HS, name="stem")
+    x = unit(x, make_divisible(16 * width), 3, 2, activation=end, name="stem")
     for i, (kernel, expanded, channels, se, act, stride) in enumerate(rows):
         row = Bottleneck(kernel, make_divisible(expanded * width), make_divisible(channels * width), stride)
-        attention = quarter if se else identity
-        x = inverted_residual(x, row, partial(unit, activation=act), attention, survivals[i], name=f"block{i}")
-    x = unit(x, 6 * x.channels, 1, activation=HS, name="head")
-    x = HS(linear(global_avg_pool(x), make_divisible(hidden * width), name="fc"))
+        chosen, attention = partial(unit, activation=activation_or(activation, act)), quarter if se else identity
+        x = inverted_residual(x, row, chosen, attention, survivals[i], name=f"block{i}")
+    x = unit(x, 6 * x.channels, 1, activation=end, name="head")
+    x = end(linear(global_avg_pool(x), make_divisible(hidden * width), name="fc"))
     return linear(drop(x, dropout), classes, name="classifier")
 
 

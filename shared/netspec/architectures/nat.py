@@ -2,14 +2,16 @@
 
 They are subnets of OFA's MobileNetV3 supernet: five stages of inverted residuals. The search chose a kernel and an
 expansion for each residual. The ImageNet networks use Mish everywhere. The CIFAR-10 networks use ReLU up to stage 2,
-and hard swish after it and at both ends. Of the CIFAR-10 networks only M3 and M4 were published.
+and hard swish after it and at both ends: they are `mixed`. Of the CIFAR-10 networks only M3 and M4 were published.
 """
 
 from functools import partial
 
 from netspec.architectures.mobilenet import Bottleneck, inverted_residual, quarter
 from netspec.functional import (
+    MIXED,
     activation_of,
+    activation_or,
     conv,
     conv_bn,
     dropout as drop,
@@ -19,6 +21,7 @@ from netspec.functional import (
     linear,
     linear_survival,
     make_divisible,
+    relu,
 )
 from netspec.registry import Variant, family
 from netspec.tracer import Tensor
@@ -30,9 +33,6 @@ STAGES = (  # channels, stride of the first block, squeeze and excitation
     (112, 1, True),
     (160, 2, True),
 )
-
-MISH = ("mish", "mish")
-RELU_HARD_SWISH = ("relu", "hard_swish")
 
 # (kernel, expansion) of each block, stage by stage
 M1 = (
@@ -78,13 +78,13 @@ M4_CIFAR10 = (
     ((7, 6), (7, 6), (7, 3), (3, 3)),
 )
 
-VARIANTS = {  # searched kernels and expansions, width, activations
-    "nat_m1": Variant(M1, 1.0, MISH, dropout=0.0),
-    "nat_m2": Variant(M2, 1.2, MISH, dropout=0.0),
-    "nat_m3": Variant(M3, 1.2, MISH, dropout=0.2),
-    "nat_m4": Variant(M4, 1.2, MISH, image_size=240, dropout=0.2),
-    "nat_m3_cifar10": Variant(M3_CIFAR10, 1.2, RELU_HARD_SWISH, classes=10, dropout=0.2),
-    "nat_m4_cifar10": Variant(M4_CIFAR10, 1.2, RELU_HARD_SWISH, classes=10, dropout=0.2),
+VARIANTS = {  # searched kernels and expansions, width
+    "nat_m1": Variant(M1, 1.0, activation="mish", dropout=0.0),
+    "nat_m2": Variant(M2, 1.2, activation="mish", dropout=0.0),
+    "nat_m3": Variant(M3, 1.2, activation="mish", dropout=0.2),
+    "nat_m4": Variant(M4, 1.2, activation="mish", image_size=240, dropout=0.2),
+    "nat_m3_cifar10": Variant(M3_CIFAR10, 1.2, classes=10, dropout=0.2),
+    "nat_m4_cifar10": Variant(M4_CIFAR10, 1.2, classes=10, dropout=0.2),
 }
 
 
@@ -93,12 +93,13 @@ def nat(
     classes: int,
     searched: tuple[tuple[tuple[int, int], ...], ...],
     width: float,
-    activations: tuple[str, str],
     *,
+    activation: str = MIXED,
     stochastic_depth: float = 1.0,
     dropout: float = 0.2,
 ) -> Tensor:
-    early, late = (partial(conv_bn, activation=activation_of(fn)) for fn in activations)
+    end = activation_or(activation, activation_of("hard_swish"))
+    early, late = partial(conv_bn, activation=activation_or(activation, relu)), partial(conv_bn, activation=end)
     survivals = iter(linear_survival(stochastic_depth, 1 + sum(map(len, searched)), first=0))
     x = late(x, make_divisible(16 * width), 3, 2, name="stem")
     x = inverted_residual(x, Bottleneck(3, x.channels, x.channels, 1), early, survival=next(survivals), name="block0")
@@ -109,7 +110,7 @@ def nat(
             unit, attention = early if stage < 3 else late, quarter if se else identity
             x = inverted_residual(x, row, unit, attention, next(survivals), name=f"stage{stage}.block{i}")
     x = global_avg_pool(late(x, 6 * x.channels, 1, name="head"), keepdims=True)
-    x = activation_of(activations[1])(conv(x, make_divisible(1280 * width), 1, bias=False, name="fc"))
+    x = end(conv(x, make_divisible(1280 * width), 1, bias=False, name="fc"))
     return linear(drop(flatten(x), dropout), classes, name="classifier")
 
 

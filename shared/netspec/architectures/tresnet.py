@@ -2,15 +2,19 @@
 
 It has space-to-depth instead of a stem, leaky ReLU inside the blocks and ReLU after their sums, and blurred strides.
 The first two stages have basic blocks, the others bottlenecks. All stages but the last have squeeze and excitation.
-Plain batch norm replaces the authors' in-place one.
+Plain batch norm replaces the authors' in-place one. The option `activation` replaces the leaky ReLUs, of slopes 1e-2 in
+the stem and 1e-3 in the blocks, and the ReLUs; squeeze and excitation keeps its ReLU.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 from netspec.architectures.resnet import average_projection
 from netspec.functional import (
+    MIXED,
     Function,
-    activation,
+    activation as apply,
+    activation_or,
     add,
     blur_pool,
     classify,
@@ -27,11 +31,11 @@ from netspec.tracer import Tensor, block
 
 
 def leaky(x: Tensor) -> Tensor:
-    return activation(x, "leaky_relu", slope=1e-3)
+    return apply(x, "leaky_relu", slope=1e-3)
 
 
 def stem_leaky(x: Tensor) -> Tensor:
-    return activation(x, "leaky_relu", slope=1e-2)
+    return apply(x, "leaky_relu", slope=1e-2)
 
 
 def blurred(x: Tensor, stride: int) -> Tensor:
@@ -42,20 +46,27 @@ def attend(x: Tensor, reduction: int) -> Tensor:
     return squeeze_excite(x, max(x.channels // reduction, 64), name="se")
 
 
+class Acts(NamedTuple):
+    """The activations of a block: inside it, and after its sum."""
+
+    inside: Function
+    after: Function
+
+
 @block
-def basic_block(x: Tensor, channels: int, stride: int, attention: Function, survival: float) -> Tensor:
-    y = blurred(conv_bn(x, channels, 3, activation=leaky, name="conv1"), stride)
+def basic_block(x: Tensor, channels: int, stride: int, attention: Function, survival: float, acts: Acts) -> Tensor:
+    y = blurred(conv_bn(x, channels, 3, activation=acts.inside, name="conv1"), stride)
     y = attention(conv_bn(y, channels, 3, activation=None, name="conv2"))
-    return relu(add(stochastic_depth(y, survival), average_projection(x, channels, stride)))
+    return acts.after(add(stochastic_depth(y, survival), average_projection(x, channels, stride)))
 
 
 @block
-def bottleneck(x: Tensor, channels: int, stride: int, attention: Function, survival: float) -> Tensor:
+def bottleneck(x: Tensor, channels: int, stride: int, attention: Function, survival: float, acts: Acts) -> Tensor:
     """Attention comes before the last convolution."""
-    y = conv_bn(x, channels // 4, 1, activation=leaky, name="conv1")
-    y = attention(blurred(conv_bn(y, channels // 4, 3, activation=leaky, name="conv2"), stride))
+    y = conv_bn(x, channels // 4, 1, activation=acts.inside, name="conv1")
+    y = attention(blurred(conv_bn(y, channels // 4, 3, activation=acts.inside, name="conv2"), stride))
     y = conv_bn(y, channels, 1, activation=None, name="conv3")
-    return relu(add(stochastic_depth(y, survival), average_projection(x, channels, stride)))
+    return acts.after(add(stochastic_depth(y, survival), average_projection(x, channels, stride)))
 
 
 VARIANTS = {  # channels of the stem, blocks in each stage
@@ -71,6 +82,7 @@ def tresnet(
     channels: int,
     depths: tuple[int, ...],
     *,
+    activation: str = MIXED,
     stochastic_depth: float = 1.0,
     dropout: float = 0.0,
 ) -> Tensor:
@@ -80,12 +92,13 @@ def tresnet(
         (bottleneck, 16 * channels, partial(attend, reduction=2)),
         (bottleneck, 32 * channels, identity),
     )
+    acts = Acts(activation_or(activation, leaky), activation_or(activation, relu))
     survivals = iter(linear_survival(stochastic_depth, sum(depths)))
-    x = conv_bn(space_to_depth(x, 4), channels, 3, activation=stem_leaky, name="stem")
+    x = conv_bn(space_to_depth(x, 4), channels, 3, activation=activation_or(activation, stem_leaky), name="stem")
     for stage, (depth, (unit, width, attention)) in enumerate(zip(depths, stages, strict=True), 1):
         for i in range(depth):
             stride = 2 if stage > 1 and i == 0 else 1
-            x = unit(x, width, stride, attention, next(survivals), name=f"stage{stage}.block{i}")
+            x = unit(x, width, stride, attention, next(survivals), acts, name=f"stage{stage}.block{i}")
     return classify(x, classes, dropout)
 
 

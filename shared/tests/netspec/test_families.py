@@ -8,16 +8,20 @@ import pytest
 
 from diptych.errors import GraphError, ShapeError, UnknownNameError
 from netspec import architecture, architectures, list_architectures
+from netspec.functional import MIXED
 from netspec.ops import Activation, Dropout, StochasticDepth
 from netspec.registry import find
 
 FILES = sorted(Path(architectures.__path__[0]).glob("*.py"))
 FAMILIES = {find(name).family: name for name in reversed(list_architectures())}  # the first network of each
+DRAWN = {  # the first network of each family and of each function that draws some of it
+    (find(name).family, find(name).function): name for name in reversed(list_architectures())
+}
 
 
 def having(*options: str) -> list[tuple[str, str]]:
-    """A network of each family that has one of the options, and the option."""
-    return [(name, option) for name in FAMILIES.values() for option in options if option in find(name).options]
+    """A network of each family and function that has one of the options, and the option."""
+    return [(name, option) for name in DRAWN.values() for option in options if option in find(name).options]
 
 
 @pytest.mark.parametrize("name", FAMILIES.values())
@@ -49,19 +53,34 @@ def test_stochastic_depth_falls_linearly_to_its_last():
 @pytest.mark.parametrize("given", ["swish", "leaky", "mish", "gelu"])
 @pytest.mark.parametrize(("name", "option"), having("activation"))
 def test_activation_replaces_every_other(name, option, given):
+    """But none of squeeze and excitation, whose gates are no activations of the network."""
     default = find(name).options[option]
     graphs = architecture(name), architecture(name, activation=given)
     before, after = (
         [n.op.fn for n in graph if isinstance(n.op, Activation) and ".se." not in n.name] for graph in graphs
     )
     fn = {"swish": "silu", "leaky": "leaky_relu"}.get(given, given)
-    assert set(before) == {default}
+    assert set(before) == {default} or (default == MIXED and len(set(before)) > 1)
     assert after == [fn] * len(before)
 
 
-def test_unknown_activation():
+def test_every_network_has_a_choice_of_activations():
+    assert [name for name in list_architectures() if "activation" not in find(name).options] == []
+
+
+def test_nat_has_mish_or_the_mixture():
+    """The form of the ImageNet networks and of the CIFAR-10 networks are two values of one option."""
+    mixed = architecture("nat_m1", activation=MIXED, distinct_blocks=True)
+    functions = [node.op.fn for node in mixed if isinstance(node.op, Activation) and ".se." not in node.name]
+    assert functions[0] == functions[-1] == "hard_swish"
+    assert set(functions) == {"relu", "hard_swish"}
+    assert architecture("nat_m1", activation="mish").digest == architecture("nat_m1").digest
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+def test_unknown_activation(name):
     with pytest.raises(GraphError, match="no activation 'rely'"):
-        architecture("resnet18", activation="rely")
+        architecture(name, activation="rely")
 
 
 @pytest.mark.parametrize("value", [1.5, 0.0, -0.5])

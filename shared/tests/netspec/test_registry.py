@@ -64,7 +64,7 @@ def test_a_name_like_no_other_is_answered_with_some():
 def test_an_unknown_option_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match="vgg11 has no option 'dropuot'; did you mean dropout"):
         architecture("vgg11", dropuot=0.1)
-    with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'; it has none"):
+    with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'; there is activation"):
         architecture("lenet5", dropout=0.1)
     with pytest.raises(UnknownNameError, match="; there are activation, stochastic_depth, dropout$"):
         architecture("resnet20", width=2.0)

@@ -101,7 +101,7 @@ def test_blocks_and_stages_are_summed_up(capsys):
 
 def test_options_are_shown_with_their_defaults(capsys):
     assert layers(capsys, "densenet121")["options:"] == ["activation=relu,", "dropout=0.0"]
-    assert layers(capsys, "lenet5")["options:"] == ["none"]
+    assert layers(capsys, "lenet5")["options:"] == ["activation=relu"]
 
 
 def test_a_chosen_form_is_shown(capsys):
