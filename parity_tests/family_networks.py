@@ -1,4 +1,4 @@
-"""The networks that a test takes where all 125 would take too long."""
+"""The networks that a test takes where all 127 would take too long."""
 
 from collections.abc import Callable
 

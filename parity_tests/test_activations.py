@@ -19,10 +19,12 @@ def other(name: str, offered: list[str]) -> str:
 
 
 def cases() -> list[object]:
-    """The lightest network of each family, the activations in turn."""
-    offered = list(OFFERED)
+    """The lightest network of each family, the activations in turn: all of them in the quick tests, too."""
+    quick, long = list(OFFERED), list(OFFERED)
     return [
-        pytest.param(name, other(name, offered), marks=() if is_light(reduced(name)) else pytest.mark.long)
+        pytest.param(name, other(name, quick))
+        if is_light(reduced(name))
+        else pytest.param(name, other(name, long), marks=pytest.mark.long)
         for name in ONE_OF_A_FAMILY.values()
     ]
 

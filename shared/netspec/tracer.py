@@ -94,7 +94,8 @@ def trace(
 ) -> Graph:
     """The graph that `function` draws when it is called with the image.
 
-    With `distinct_blocks`, a `@block` identical to an earlier one is left out; survival probabilities are not compared.
+    With `distinct_blocks`, a `@block` identical to an earlier one is left out, unless it changes the size of the map;
+    survival probabilities are not compared.
     What remains is the network with the fewest repeats that keep every distinct block.
     """
     tracer = Tracer(name, input_shape, distinct_blocks=distinct_blocks)
@@ -118,7 +119,7 @@ def block(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             y = function(x, *args, **kwargs)
             drawn = tuple(node.name for node in tracer.nodes[nodes:])
             tracer.blocks.insert(blocks, BlockCall(function.__name__, tracer.scope, given, drawn))
-            if tracer.distinct_blocks and outermost and len(x.shape) == len(y.shape):  # `x` can replace `y`
+            if tracer.distinct_blocks and outermost and x.shape[1:] == y.shape[1:]:  # `x` can replace `y`
                 structure = tracer.structure(nodes)
                 if structure in tracer.drawn:
                     del tracer.nodes[nodes:], tracer.blocks[blocks:]

@@ -74,3 +74,16 @@ def test_every_tap_meets_a_pixel():
     assert graph.input_shapes(last)[0][1:] == (3, 3)
     assert least_image("lenet5") == 16
     assert least_image("resnet20") == 5
+
+
+def test_a_repeat_that_shrinks_the_map_stays():
+    @block
+    def halved(x, channels):
+        return f.max_pool(f.conv(x, channels, 3, name="conv"), 2)
+
+    def network(x):
+        for i in range(3):
+            x = halved(x, 4, name=f"block{i}")
+        return f.classify(x, 3)
+
+    assert len(trace("net", (4, 16, 16), network, distinct_blocks=True).blocks) == 3
