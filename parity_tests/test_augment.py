@@ -9,11 +9,14 @@ import pytest
 
 from netspec import functional as f, trace
 from training_sides import task_of
-from trainspec.augment import VOCABULARY, Augmentation, Crop, Transform
+from trainspec.augment import VOCABULARY, Augmentation, Crop, Flip, Transform
 from trainspec.recipes import Recipe
 from trainspec.task import Task
 
-SETTINGS: dict[str, list[Transform]] = {"crop": [Crop(0), Crop(15)]}  # beside the defaults of every transform
+SETTINGS: dict[str, list[Transform]] = {  # beside the defaults of every transform
+    "crop": [Crop(0), Crop(15), Crop(15, "reflect"), Crop(3, "symmetric")],
+    "flip": [Flip("alternating")],
+}
 CHOICES = [
     {},
     *({kind: one} for kind, transform in VOCABULARY.items() for one in (transform(), *SETTINGS.get(kind, []))),

@@ -17,13 +17,13 @@ Draws = Mapping[str, Tensor]  # whole numbers are int32
 
 def crop(transform: Crop, images: Tensor, draws: Draws) -> Tensor:
     batch, height, width, channels = images.shape
-    pad = transform.pad
-    padded = ops.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    row = draws["corner"][:, :1] + ops.arange(height, dtype="int32")  # (B, H)
-    column = draws["corner"][:, 1:] + ops.arange(width, dtype="int32")  # (B, W)
+    rows, columns = (ops.convert_to_tensor(transform.places(size)) for size in (height, width))
+    row = ops.take(rows, draws["corner"][:, :1] + ops.arange(height, dtype="int32"))  # (B, H)
+    column = ops.take(columns, draws["corner"][:, 1:] + ops.arange(width, dtype="int32"))  # (B, W)
     image = ops.arange(batch, dtype="int32")[:, None, None]
-    pixel = (image * (height + 2 * pad) + row[:, :, None]) * (width + 2 * pad) + column[:, None, :]
-    return ops.take(ops.reshape(padded, (-1, channels)), pixel, axis=0)
+    with_zeros = ops.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    pixel = (image * (height + 1) + row[:, :, None]) * (width + 1) + column[:, None, :]
+    return ops.take(ops.reshape(with_zeros, (-1, channels)), pixel, axis=0)
 
 
 def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:

@@ -18,12 +18,13 @@ Draws = Mapping[str, Tensor]  # whole numbers are int64
 
 def crop(transform: Crop, images: Tensor, draws: Draws) -> Tensor:
     batch, height, width, _ = images.shape
-    pad = transform.pad
-    padded = F.pad(images, (0, 0, pad, pad, pad, pad))
-    row = draws["corner"][:, :1] + torch.arange(height, device=images.device)  # (B, H)
-    column = draws["corner"][:, 1:] + torch.arange(width, device=images.device)  # (B, W)
-    image = torch.arange(batch, device=images.device)[:, None, None]
-    return padded[image, row[:, :, None], column[:, None, :]]
+    on_device = images.device
+    rows, columns = (torch.from_numpy(transform.places(size)).to(on_device) for size in (height, width))
+    row = rows[draws["corner"][:, :1] + torch.arange(height, device=on_device)]  # (B, H)
+    column = columns[draws["corner"][:, 1:] + torch.arange(width, device=on_device)]  # (B, W)
+    image = torch.arange(batch, device=on_device)[:, None, None]
+    with_zeros = F.pad(images, (0, 0, 0, 1, 0, 1))
+    return with_zeros[image, row[:, :, None], column[:, None, :]]
 
 
 def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:

@@ -21,7 +21,8 @@ ALL = Augmentation(**{kind: transform() for kind, transform in VOCABULARY.items(
 def crop_by_hand(image, transform, draws):
     height, width = image.shape[:2]
     row, column = draws["corner"]
-    padded = np.pad(image, ((transform.pad, transform.pad), (transform.pad, transform.pad), (0, 0)))
+    side = (transform.pad, transform.pad)
+    padded = np.pad(image, (side, side, (0, 0)), mode=transform.border)
     return padded[row : row + height, column : column + width]
 
 
@@ -30,7 +31,10 @@ def flip_by_hand(image, transform, draws):
 
 
 BY_HAND = {"crop": crop_by_hand, "flip": flip_by_hand}  # one image the plain way
-SETTINGS = {"crop": st.builds(Crop, st.integers(0, 9)), "flip": st.builds(Flip)}
+SETTINGS = {
+    "crop": st.builds(Crop, st.integers(0, 9), st.sampled_from(["constant", "reflect", "symmetric"])),
+    "flip": st.builds(Flip, st.sampled_from(["random", "alternating"])),
+}
 
 
 @pytest.mark.parametrize("kind", VOCABULARY)
@@ -57,6 +61,27 @@ def test_the_border_of_a_crop_is_exactly_zero():
     assert (made[0, :, :2] == 0).all()
     assert not np.signbit(made[0, :2]).any()
     assert (made[0, 2:, 2:] == -0.5).all()
+
+
+@pytest.mark.parametrize(("border", "edge"), [("reflect", [2, 1, 0, 1, 2, 1, 0]), ("symmetric", [1, 0, 0, 1, 2, 2, 1])])
+def test_a_border_shows_the_image_again(border, edge):
+    crop = Crop(2, border)
+    assert crop.places(3).tolist() == edge
+    assert Crop(2).places(3).tolist() == [3, 3, 0, 1, 2, 3, 3]
+    image = np.arange(3, dtype=np.float32).reshape(1, 1, 3, 1)
+    made = [crop.apply(image, {"corner": np.array([[0, start]])})[0, 0, :, 0] for start in range(5)]
+    np.testing.assert_array_equal(made, [edge[start : start + 3] for start in range(5)])
+
+
+def test_alternating_flips_show_both_sides_in_two_epochs():
+    flip = Flip("alternating")
+    mirrored = [draw_epoch(4, epoch, 1000, [flip]).draws["flip"]["mirrored"] for epoch in range(5)]
+    np.testing.assert_array_equal(mirrored[0], ~mirrored[1])
+    for epoch in (2, 3, 4):
+        np.testing.assert_array_equal(mirrored[epoch], mirrored[epoch % 2])
+    assert 0.42 < mirrored[0].mean() < 0.58
+    np.testing.assert_array_equal(mirrored[0], draw_epoch(4, 0, 1000, [Flip()]).draws["flip"]["mirrored"])
+    assert (mirrored[0] != draw_epoch(5, 0, 1000, [flip]).draws["flip"]["mirrored"]).any()
 
 
 def test_how_often_each_draw_comes():
@@ -112,6 +137,8 @@ def test_a_value_turns_its_transform_on_and_an_extending_recipe_turns_it_off(tmp
 def test_what_people_read():
     assert str(Augmentation()) == "none"
     assert str(Augmentation(crop=Crop(4), flip=Flip())) == "crop (pad 4), flip"
+    reflected = Augmentation(crop=Crop(2, "reflect"), flip=Flip("alternating"))
+    assert str(reflected) == "crop (pad 2, border reflect), flip (mode alternating)"
 
 
 class HostCrop(Crop):

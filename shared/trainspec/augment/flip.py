@@ -1,7 +1,7 @@
 """Mirror images."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,22 @@ from trainspec.stream import Stream
 
 @dataclass(frozen=True)
 class Flip(Transform):
-    """Mirrors half of the images left to right."""
+    """Mirrors half of the images left to right.
+
+    `mode`: "random" draws anew in every epoch. "alternating" draws once for each image, from the seed alone; every
+    other epoch shows the other side, so that two epochs show both (2404.00498).
+    """
 
     kind = "flip"
     purpose = 2
 
+    mode: Literal["random", "alternating"] = field(default="random", metadata={"also": ("alternating",)})
+
     def draw(self, stream: Stream, samples: int) -> dict[str, NDArray[Any]]:
         """`mirrored`, bool `(N,)`."""
-        return {"mirrored": stream.words(samples) % np.uint64(2) == 1}
+        epoch, turned = {"random": (stream.epoch, 0), "alternating": (0, stream.epoch % 2)}[self.mode]
+        drawn = replace(stream, epoch=epoch).words(samples) % np.uint64(2)
+        return {"mirrored": drawn != turned}
 
     def apply(self, images: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
         """Images, mirrored where `mirrored` says so."""

@@ -1,7 +1,7 @@
 """The base class of the transforms of training images."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,5 +34,10 @@ class Transform:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name} {value}" for name, value in asdict(self).items())
-        return f"{self.kind} ({values})" if values else self.kind
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        shown = [f"{name} {value}" for name, (value, usual) in values.items() if is_number(value) or value != usual]
+        return f"{self.kind} ({', '.join(shown)})" if shown else self.kind
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
