@@ -9,13 +9,29 @@ import pytest
 
 from netspec import functional as f, trace
 from training_sides import task_of
-from trainspec.augment import VOCABULARY, Augmentation, Crop, Flip, Transform
+from trainspec.augment import (
+    VOCABULARY,
+    Augmentation,
+    Crop,
+    CutMix,
+    Cutout,
+    Flip,
+    Mixup,
+    RandomErasing,
+    Shift,
+    Transform,
+)
 from trainspec.recipes import Recipe
 from trainspec.task import Task
 
 SETTINGS: dict[str, list[Transform]] = {  # beside the defaults of every transform
     "crop": [Crop(0), Crop(15), Crop(15, "reflect"), Crop(3, "symmetric")],
     "flip": [Flip("alternating")],
+    "shift": [Shift(0.0), Shift(0.9, "reflect"), Shift(0.3, "symmetric")],
+    "cutout": [Cutout(3), Cutout(5, whole=True)],
+    "random_erasing": [RandomErasing(1.0, 0.3, 1.0, 0.2)],
+    "mixup": [Mixup(0.2, 0.5, "sample")],
+    "cutmix": [CutMix(1.0, 0.5, "sample"), CutMix(0.3, per="sample", box="corner")],
 }
 CHOICES = [
     {},

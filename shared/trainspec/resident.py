@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from trainspec.plan import BatchPlan, normalisation
+from trainspec.augment import Draws, Transform
+from trainspec.plan import ImageSource, normalisation
 from trainspec.task import Task
 
 
-class Resident:
-    """The training images of a task on a device, uint8.
+class Resident(ImageSource):
+    """The training images of a task on a device, uint8. The batches are as `trainspec.plan.apply` makes them.
 
     `placed` puts an array on the device. `taken` takes images by their indices, as float32. `handlers` are the
     framework's transforms, by kind.
@@ -23,15 +25,17 @@ class Resident:
         taken: Callable[[Any, Any], Any],
         handlers: Mapping[str, Callable[..., Any]],
     ) -> None:
-        self.placed, self.taken, self.handlers = placed, taken, handlers
-        self.transforms = task.recipe.augmentation.transforms
+        super().__init__(task.recipe.augmentation.transforms)
+        self.placed, self.handlers, self._taken = placed, handlers, taken
         self.images = placed(task.data.train.images)
         self.offset, self.scale = map(placed, normalisation(*task.constants))
 
-    def batch(self, plan: BatchPlan) -> Any:
-        """The images of a batch, as `trainspec.plan.apply` makes them: float32 `(B, H, W, C)`."""
-        images = (self.taken(self.images, self.placed(plan.indices)) - self.offset) * self.scale
-        for transform in self.transforms:
-            draws = {name: self.placed(array) for name, array in plan.draws[transform.kind].items()}
-            images = self.handlers[transform.kind](transform, images, draws)
-        return images
+    def taken(self, indices: NDArray[np.int32]) -> Any:
+        return self._taken(self.images, self.placed(indices))
+
+    def normalised(self, images: Any) -> Any:
+        return (images - self.offset) * self.scale
+
+    def transformed(self, transform: Transform, images: Any, draws: Draws, others: Mapping[str, Any]) -> Any:
+        on_device = {name: self.placed(array) for name, array in draws.items()}
+        return self.handlers[transform.kind](transform, images, {**on_device, **others})

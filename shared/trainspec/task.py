@@ -84,7 +84,14 @@ class Task:
         return draw_masks(self.noisy, plan)
 
     def targets(self, plan: BatchPlan) -> NDArray[np.float64]:
-        """The soft targets of the batch, `(B, classes)`."""
+        """The soft targets of the batch, float64 `(B, classes)`: smoothed, and mixed as the images are."""
+        targets = self._smoothed(plan)
+        for mixing in self.recipe.augmentation.mixing:
+            share = mixing.share(plan.draws[mixing.kind], *self.data.train.images.shape[1:3])[:, None]
+            targets = share * targets + (1 - share) * self._smoothed(plan.partners[mixing.kind])
+        return targets
+
+    def _smoothed(self, plan: BatchPlan) -> NDArray[np.float64]:
         labels = self.data.train.labels[plan.indices]
         return one_hot(labels, len(self.data.classes), self.recipe.regularisation.label_smoothing)
 

@@ -8,7 +8,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from keras_impl.kernels import Tensor
-from trainspec.augment import Crop, Flip
+from trainspec.augment import OTHERS, Color, Crop, CutMix, Cutout, Flip, Mixup, RandomErasing, Shift
 from trainspec.resident import Resident
 from trainspec.task import Task
 
@@ -30,7 +30,56 @@ def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:
     return ops.where(draws["mirrored"][:, None, None, None], ops.flip(images, 2), images)
 
 
-HANDLERS: dict[str, Callable[..., Tensor]] = {"crop": crop, "flip": flip}
+def shift(transform: Shift, images: Tensor, draws: Draws) -> Tensor:
+    for kind, order in (("row", (0, 1, 2, 3)), ("column", (0, 2, 1, 3))):
+        turned, weight = ops.transpose(images, order), draws[f"{kind}_weight"][..., None, None]
+        lines = ops.reshape(turned, (-1, *turned.shape[2:]))
+        line = ops.arange(turned.shape[0], dtype="int32")[:, None, None] * turned.shape[1] + draws[kind]
+        near, far = (weight[:, side] * ops.take(lines, line[:, side], axis=0) for side in range(2))
+        images = ops.transpose(near + far, order)
+    return images
+
+
+def color(transform: Color, images: Tensor, draws: Draws) -> Tensor:
+    added, factor = (draws[name][:, None, None, None] for name in ("added", "factor"))
+    return (images + added) * factor
+
+
+def cutout(transform: Cutout, images: Tensor, draws: Draws) -> Tensor:
+    return ops.where(inside(draws["box"], images), 0.0, images)
+
+
+def random_erasing(transform: RandomErasing, images: Tensor, draws: Draws) -> Tensor:
+    return ops.where(inside(draws["box"], images), 0.0, images)
+
+
+def mixup(transform: Mixup, images: Tensor, draws: Draws) -> Tensor:
+    weight, rest = (draws[name][:, None, None, None] for name in ("weight", "rest"))
+    return weight * images + rest * draws[OTHERS]
+
+
+def cutmix(transform: CutMix, images: Tensor, draws: Draws) -> Tensor:
+    return ops.where(inside(draws["box"], images), draws[OTHERS], images)
+
+
+def inside(boxes: Tensor, images: Tensor) -> Tensor:
+    """Which pixels of an image lie in its box, `(B, H, W, 1)`."""
+    row, column = (ops.arange(size, dtype="int32") for size in images.shape[1:3])
+    top, left, bottom, right = ops.unstack(boxes[:, :, None, None, None], 4, axis=1)
+    row, column = row[:, None, None], column[None, :, None]
+    return (row >= top) & (row < bottom) & (column >= left) & (column < right)
+
+
+HANDLERS: dict[str, Callable[..., Tensor]] = {
+    "crop": crop,
+    "flip": flip,
+    "shift": shift,
+    "color": color,
+    "cutout": cutout,
+    "random_erasing": random_erasing,
+    "mixup": mixup,
+    "cutmix": cutmix,
+}
 
 
 def resident(task: Task) -> Resident:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainspec.augment import Crop, Flip
+from trainspec.augment import OTHERS, Color, Crop, CutMix, Cutout, Flip, Mixup, RandomErasing, Shift
 from trainspec.resident import Resident
 from trainspec.task import Task
 
@@ -31,7 +31,55 @@ def flip(transform: Flip, images: Tensor, draws: Draws) -> Tensor:
     return torch.where(draws["mirrored"][:, None, None, None], images.flip(2), images)
 
 
-HANDLERS: dict[str, Callable[..., Tensor]] = {"crop": crop, "flip": flip}
+def shift(transform: Shift, images: Tensor, draws: Draws) -> Tensor:
+    image = torch.arange(len(images), device=images.device)[:, None]
+    for kind, axis in (("row", 1), ("column", 2)):
+        turned, pixel, weight = images.transpose(1, axis), draws[kind], draws[f"{kind}_weight"][..., None, None]
+        near, far = (weight[:, side] * turned[image, pixel[:, side]] for side in range(2))
+        images = (near + far).transpose(1, axis)
+    return images.contiguous()
+
+
+def color(transform: Color, images: Tensor, draws: Draws) -> Tensor:
+    added, factor = (draws[name][:, None, None, None] for name in ("added", "factor"))
+    return (images + added) * factor
+
+
+def cutout(transform: Cutout, images: Tensor, draws: Draws) -> Tensor:
+    return images.masked_fill(inside(draws["box"], images), 0.0)
+
+
+def random_erasing(transform: RandomErasing, images: Tensor, draws: Draws) -> Tensor:
+    return images.masked_fill(inside(draws["box"], images), 0.0)
+
+
+def mixup(transform: Mixup, images: Tensor, draws: Draws) -> Tensor:
+    weight, rest = (draws[name][:, None, None, None] for name in ("weight", "rest"))
+    return weight * images + rest * draws[OTHERS]
+
+
+def cutmix(transform: CutMix, images: Tensor, draws: Draws) -> Tensor:
+    return torch.where(inside(draws["box"], images), draws[OTHERS], images)
+
+
+def inside(boxes: Tensor, images: Tensor) -> Tensor:
+    """Which pixels of an image lie in its box, `(B, H, W, 1)`."""
+    row, column = (torch.arange(size, device=images.device) for size in images.shape[1:3])
+    top, left, bottom, right = boxes.T[:, :, None, None, None]
+    row, column = row[:, None, None], column[None, :, None]
+    return (row >= top) & (row < bottom) & (column >= left) & (column < right)
+
+
+HANDLERS: dict[str, Callable[..., Tensor]] = {
+    "crop": crop,
+    "flip": flip,
+    "shift": shift,
+    "color": color,
+    "cutout": cutout,
+    "random_erasing": random_erasing,
+    "mixup": mixup,
+    "cutmix": cutmix,
+}
 
 
 def resident(task: Task, device: torch.device) -> Resident:

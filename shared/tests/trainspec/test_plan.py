@@ -58,10 +58,13 @@ def test_a_plan_does_not_depend_on_the_batch_size(batch_size):
     batches = list(plan.batches(batch_size))
     indices = np.concatenate([batch.indices for batch in batches])
     np.testing.assert_array_equal(indices, plan.order)
-    for kind, arrays in plan.draws.items():
-        for name, array in arrays.items():
-            of_batches = np.concatenate([batch.draws[kind][name] for batch in batches])
-            np.testing.assert_array_equal(of_batches, array[indices])
+    for transform in ALL:
+        drawn = plan.draws[transform.kind]
+        for batch in batches:
+            expected = transform.of_batch({name: array[batch.indices] for name, array in drawn.items()})
+            assert batch.draws[transform.kind].keys() == expected.keys()
+            for name, array in expected.items():
+                np.testing.assert_array_equal(batch.draws[transform.kind][name], array)
     assert all(len(batch) == batch_size for batch in plan.batches(batch_size, drop_last=True))
 
 

@@ -3,17 +3,43 @@
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args, get_type_hints
 
+from trainspec.augment.color import Color
 from trainspec.augment.crop import Crop
+from trainspec.augment.cutmix import CutMix
+from trainspec.augment.cutout import Cutout
 from trainspec.augment.flip import Flip
-from trainspec.augment.transform import Draws, Transform
+from trainspec.augment.mixing import OTHERS, PARTNER, Mixing
+from trainspec.augment.mixup import Mixup
+from trainspec.augment.random_erasing import RandomErasing
+from trainspec.augment.shift import Shift
+from trainspec.augment.transform import Draws, Stage, Transform
 from trainspec.data.dataset import DataSet
 
-__all__ = ["VOCABULARY", "Augmentation", "Crop", "Draws", "Flip", "Transform"]
+__all__ = [
+    "OTHERS",
+    "PARTNER",
+    "VOCABULARY",
+    "Augmentation",
+    "Color",
+    "Crop",
+    "CutMix",
+    "Cutout",
+    "Draws",
+    "Flip",
+    "Mixing",
+    "Mixup",
+    "RandomErasing",
+    "Shift",
+    "Stage",
+    "Transform",
+]
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """The transforms that a recipe uses, applied in this order. A transform that is None is off.
+
+    Those of pixels come first. Mixing comes last, so each image of a pair is first changed by itself.
 
     `normalise`: by the data set's own mean and deviation ("dataset"), to -1..1 ("half"), or to 0..1 ("unit").
     """
@@ -21,11 +47,28 @@ class Augmentation:
     normalise: Literal["dataset", "half", "unit"] = "dataset"
     crop: Crop | None = field(default=None, metadata={"also": ("random_crop",)})
     flip: Flip | None = field(default=None, metadata={"also": ("hflip", "mirror", "horizontal_flip")})
+    shift: Shift | None = None
+    color: Color | None = field(default=None, metadata={"also": ("color_jitter",)})
+    cutout: Cutout | None = None
+    random_erasing: RandomErasing | None = field(default=None, metadata={"also": ("erasing",)})
+    mixup: Mixup | None = None
+    cutmix: CutMix | None = None
+
+    def problem(self) -> str | None:
+        """What is wrong with the transforms taken together; None if nothing is."""
+        if len(self.mixing) > 1:
+            return f"{self.mixing[1].kind}: cannot be combined with {self.mixing[0].kind}; turn one of them off"
+        return None
 
     @property
     def transforms(self) -> tuple[Transform, ...]:
         """The transforms that are on, in order."""
         return tuple(chosen for kind in VOCABULARY if (chosen := getattr(self, kind)) is not None)
+
+    @property
+    def mixing(self) -> tuple[Mixing, ...]:
+        """The transforms that mix images and targets."""
+        return tuple(one for one in self.transforms if isinstance(one, Mixing))
 
     @property
     def host_only(self) -> tuple[Transform, ...]:

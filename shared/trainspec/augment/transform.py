@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from trainspec.stream import Stream
 
 Draws = Mapping[str, NDArray[Any]]  # a transform's random numbers by name, with a row for each sample
+
+
+Stage = Literal["pixels", "normalised"]
 
 
 @dataclass(frozen=True)
@@ -18,19 +20,34 @@ class Transform:
 
     `kind` is also the name of its handlers in the frameworks' `augment.py`. `purpose` is the number of its random
     stream, and differs for every transform. A `host_only` transform does not have handlers: if a recipe uses one, NumPy
-    makes the batches, on a GPU too.
+    makes the batches, on a GPU too. `stage`: whether it changes uint8 `pixels`, or images that are `normalised`.
     """
 
     kind: ClassVar[str]
     purpose: ClassVar[int]
     host_only: ClassVar[bool] = False
+    stage: ClassVar[Stage] = "normalised"
 
     def draw(self, stream: Stream, samples: int) -> dict[str, NDArray[Any]]:
         """The random draws for an epoch over `samples` images: arrays with a row for each sample of the data set."""
         raise NotImplementedError
 
-    def apply(self, images: NDArray[np.float32], draws: Draws) -> NDArray[np.float32]:
-        """The transformed images. `images`, float32 `(B, H, W, C)`, are normalised. `draws` has a row per image."""
+    def of_batch(self, draws: Draws) -> Draws:
+        """The draws of a batch. `draws` has a row per image."""
+        return draws
+
+    def fitted(self, draws: Draws, height: int, width: int) -> Draws:
+        """The draws of a batch for images of a size, as `apply` and the handlers take them.
+
+        NumPy works them out for all frameworks, so that none of them rounds a number of pixels.
+        """
+        return draws
+
+    def apply(self, images: NDArray[Any], draws: Draws) -> NDArray[Any]:
+        """The transformed images. `images`, `(B, H, W, C)`, are of the dtype of the stage: uint8, or float32.
+
+        `draws` are `fitted` and have a row per image.
+        """
         raise NotImplementedError
 
     def __str__(self) -> str:

@@ -1,8 +1,19 @@
 """Plan an epoch: draw all that is random before any batch is made. Pure functions then make the batches."""
 
 from trainspec.plan.ahead import ahead
-from trainspec.plan.apply import apply, normalisation, normalise, one_hot
+from trainspec.plan.apply import ImageSource, apply, normalisation, normalise, one_hot
 from trainspec.plan.batch import Batch
 from trainspec.plan.epoch import BatchPlan, EpochPlan, draw_epoch
 
-__all__ = ["Batch", "BatchPlan", "EpochPlan", "ahead", "apply", "draw_epoch", "normalisation", "normalise", "one_hot"]
+__all__ = [
+    "Batch",
+    "BatchPlan",
+    "EpochPlan",
+    "ImageSource",
+    "ahead",
+    "apply",
+    "draw_epoch",
+    "normalisation",
+    "normalise",
+    "one_hot",
+]

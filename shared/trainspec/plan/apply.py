@@ -2,16 +2,78 @@
 
 The frameworks' `augment.py` do the same on the device, with equal bits. Therefore an image is normalised by one float32
 subtraction and then one multiplication. No compiler may fuse these two, so the rounding stays the same. It may fuse a
-multiplication with an addition after it.
+multiplication with an addition after it: the sums of `shift` and `mixup` have NumPy's bits where each operation is
+computed by itself, as both frameworks do here; a compiler may change their last bit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainspec.augment import Transform
+from trainspec.augment import OTHERS, Draws, Stage, Transform
 from trainspec.plan.epoch import BatchPlan
+
+
+class ImageSource:
+    """Makes the images of batches, wherever the images are: NumPy's arrays, or tensors on a device.
+
+    The pixels are changed first, then normalised, then changed again; within a stage, in the order of `transforms`. The
+    images of a batch that are mixed with others are finished first, and so are the others.
+    """
+
+    def __init__(self, transforms: Iterable[Transform]) -> None:
+        self.transforms = tuple(transforms)
+
+    def taken(self, indices: NDArray[np.int32]) -> Any:
+        """The images of these indices, `(B, H, W, C)`."""
+        raise NotImplementedError
+
+    def normalised(self, images: Any) -> Any:
+        """Images of 0..255, normalised to float32."""
+        raise NotImplementedError
+
+    def transformed(self, transform: Transform, images: Any, draws: Draws, others: Mapping[str, Any]) -> Any:
+        """Images changed by a transform. `draws` are arrays. `others` are images of this source."""
+        raise NotImplementedError
+
+    def batch(self, plan: BatchPlan) -> Any:
+        """The images of a batch, float32 `(B, H, W, C)`."""
+        images = self._through("pixels", self.taken(plan.indices), plan)
+        return self._through("normalised", self.normalised(images), plan)
+
+    def _through(self, stage: Stage, images: Any, plan: BatchPlan) -> Any:
+        for transform in self.transforms:
+            if transform.stage == stage and transform.kind in plan.draws:
+                draws = transform.fitted(plan.draws[transform.kind], *images.shape[1:3])
+                partners = plan.partners.get(transform.kind)
+                others = {} if partners is None else {OTHERS: self.batch(partners)}
+                images = self.transformed(transform, images, draws, others)
+        return images
+
+
+class HostImages(ImageSource):
+    """Images in NumPy's arrays: `images`, uint8 `(N, H, W, C)`. `mean` and `std` are per channel on the 0..1 scale."""
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        transforms: Iterable[Transform],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__(transforms)
+        self.images, self.mean, self.std = images, mean, std
+
+    def taken(self, indices: NDArray[np.int32]) -> NDArray[np.uint8]:
+        return self.images.take(indices, axis=0)
+
+    def normalised(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return normalise(images, self.mean, self.std)
+
+    def transformed(self, transform: Transform, images: Any, draws: Draws, others: Mapping[str, Any]) -> Any:
+        return transform.apply(images, {**draws, **others})
 
 
 def apply(
@@ -23,13 +85,10 @@ def apply(
 ) -> NDArray[np.float32]:
     """The batch of `plan`, float32 `(B, H, W, C)`, made from the data set's `images`, uint8 `(N, H, W, C)`.
 
-    The images are normalised first. Then the transforms change them, one after the other. `mean` and `std` are per
-    channel on the 0..1 scale.
+    `transforms` are those of the plan. `mean` and `std` are per channel on the 0..1 scale.
     """
-    batch = normalise(images.take(plan.indices, axis=0), mean, std)
-    for transform in transforms:
-        batch = transform.apply(batch, plan.draws[transform.kind])
-    return batch
+    made: NDArray[np.float32] = HostImages(images, transforms, mean, std).batch(plan)
+    return made
 
 
 def normalise(images: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:

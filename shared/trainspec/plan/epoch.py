@@ -6,14 +6,14 @@ the workers, the device or the framework.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainspec.augment import Draws, Transform
+from trainspec.augment import PARTNER, Draws, Transform
 from trainspec.stream import ORDER, Stream
 
 # The dtype and shape of the draws that every digest has: without their names, and zero if the transform is off.
@@ -25,7 +25,8 @@ class BatchPlan:
     """How to make one batch of B: `indices` into the data set, int32 `(B,)`, and `draws` by kind, `(B, ...)` each.
 
     `visits`, int64 `(B,)`, says how often each sample was visited before in this epoch. `seed`, `epoch`, `indices` and
-    `visits` decide the noise of the batch (`trainspec.noise`).
+    `visits` decide the noise of the batch (`trainspec.noise`). `partners`: by the kind of a mixing transform, how to
+    make the images that are mixed into these.
     """
 
     seed: int
@@ -33,6 +34,7 @@ class BatchPlan:
     indices: NDArray[np.int32]
     visits: NDArray[np.int64]
     draws: Mapping[str, Draws]
+    partners: Mapping[str, "BatchPlan"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -43,13 +45,14 @@ class EpochPlan:
     """One epoch over N samples.
 
     `order`, int32 `(N,)`, lists the samples in the order of their visits. `draws` has, by kind, the random arrays of
-    each transform that is on. Each array is `(N, ...)`, indexed by the sample.
+    each transform that is on. Each array is `(N, ...)`, indexed by the sample. `transforms` are those of `draws`.
     """
 
     seed: int
     epoch: int
     order: NDArray[np.int32]
     draws: Mapping[str, Draws]
+    transforms: tuple[Transform, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -88,17 +91,29 @@ class EpochPlan:
         stop = samples - samples % batch_size if drop_last else samples
         for start in range(skip * batch_size, stop, batch_size):
             here = slice(start, start + batch_size)
-            indices = self.order[here]
-            draws = {
-                kind: {name: array[indices] for name, array in arrays.items()} for kind, arrays in self.draws.items()
-            }
-            yield BatchPlan(self.seed, self.epoch, indices, self.visits[here], draws)
+            yield self._batch(self.order[here], self.visits[here], self.transforms)
+
+    def _batch(
+        self, indices: NDArray[np.int32], visits: NDArray[np.int64], transforms: tuple[Transform, ...]
+    ) -> BatchPlan:
+        draws = {
+            one.kind: one.of_batch({name: array[indices] for name, array in self.draws[one.kind].items()})
+            for one in transforms
+        }
+        alone = tuple(one for one in transforms if PARTNER not in draws[one.kind])
+        partners = {
+            kind: self._batch(arrays[PARTNER], np.zeros_like(visits), alone)
+            for kind, arrays in draws.items()
+            if PARTNER in arrays
+        }
+        return BatchPlan(self.seed, self.epoch, indices, visits, draws, partners)
 
 
 def draw_epoch(seed: int, epoch: int, samples: int, transforms: Iterable[Transform] = ()) -> EpochPlan:
     """The plan of epoch `epoch` (from 0) over `samples` images. `transforms` change the images."""
+    chosen = tuple(transforms)
     draws: dict[str, dict[str, NDArray[Any]]] = {
-        transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), samples) for transform in transforms
+        transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), samples) for transform in chosen
     }
     order = np.argsort(Stream(seed, epoch, ORDER).words(samples), kind="stable").astype(np.int32)
-    return EpochPlan(seed, epoch, order, draws)
+    return EpochPlan(seed, epoch, order, draws, chosen)

@@ -1,0 +1,156 @@
+"""Mixed images and their soft targets, and what the draws of mixing and erasing are on average."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diptych.errors import RecipeError
+from netspec import functional as f, initial_weights, trace
+from trainspec.augment import Augmentation, Crop, CutMix, Cutout, Flip, Mixup, RandomErasing, Shift
+from trainspec.augment.boxes import inside
+from trainspec.data import open_data
+from trainspec.plan import draw_epoch, normalise
+from trainspec.recipes import Recipe, override
+from trainspec.stream import Stream
+from trainspec.task import Task
+
+MIXING = {
+    "mixup": Mixup(0.4),
+    "mixup per sample": Mixup(0.4, 0.5, "sample"),
+    "cutmix": CutMix(1.0),
+    "cutmix per sample": CutMix(1.0, 0.7, "sample"),
+    "cutmix by corner": CutMix(1.0, per="sample", box="corner"),
+}
+
+
+def task_of(smoothing: float = 0.0, **augmentation) -> Task:
+    graph = trace("small", (3, 8, 8), lambda x: f.linear(f.flatten(x), 10, name="fc"))
+    recipe = override(Recipe(batch=16), {"regularisation.label_smoothing": smoothing})
+    recipe = replace(recipe, augmentation=Augmentation(**augmentation))
+    return Task("small", graph, initial_weights(graph, seed=0), open_data("digits", 8, notice=print), "digits", recipe)
+
+
+@pytest.mark.parametrize("mixing", MIXING.values(), ids=MIXING)
+def test_an_image_is_mixed_with_its_partner_as_it_is_augmented_itself(mixing):
+    own = {"crop": Crop(2), "flip": Flip()}
+    mixed, plain = task_of(0.1, **own, **{mixing.kind: mixing}), task_of(**own)
+    plan = next(mixed.plan(3).batches(16))
+    whole = plain.plan(3)
+    batch = mixed.batch(plan)
+    alone = {}
+    for part in whole.batches(1):
+        alone[int(part.indices[0])] = plain.batch(part).images[0]
+    assert batch.targets.sum(axis=1) == pytest.approx(1, abs=1e-15)
+    labels, classes = mixed.data.train.labels, len(mixed.data.classes)
+    draws = plan.draws[mixing.kind]
+    for row, (sample, partner) in enumerate(zip(plan.indices, draws["partner"], strict=True)):
+        image, other = alone[int(sample)], alone[int(partner)]
+        if mixing.kind == "mixup":
+            share = float(draws["weight"][row])
+            np.testing.assert_allclose(batch.images[row], share * image + (1 - share) * other, atol=1e-6)
+        else:
+            box = {name: array[row : row + 1] for name, array in draws.items()}
+            covered = inside(mixing.fitted(box, 8, 8)["box"], 8, 8)[0]
+            share = 1 - covered.mean()
+            np.testing.assert_array_equal(batch.images[row], np.where(covered, other, image))
+        expected = np.full(classes, 0.1 / classes)
+        expected[labels[sample]] += share * 0.9
+        expected[labels[partner]] += (1 - share) * 0.9
+        np.testing.assert_allclose(batch.targets[row], expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [Mixup, CutMix])
+def test_a_batch_has_one_weight_or_each_sample_has_its_own(kind):
+    for per, weights in (("batch", 1), ("sample", 16)):
+        plan = draw_epoch(1, 2, 64, [kind(1.0, per=per)])
+        for batch in plan.batches(16):
+            draws = batch.draws[kind.kind]
+            assert len(np.unique(draws["weight"])) == len(np.unique(draws["place"], axis=0)) == weights
+            assert draws["weight"][0] == plan.draws[kind.kind]["weight"][batch.indices[0]]
+            np.testing.assert_array_equal(draws["partner"], plan.draws[kind.kind]["partner"][batch.indices])
+
+
+def test_a_skipped_batch_changes_no_other():
+    plan = draw_epoch(1, 2, 64, [Mixup()])
+    (last,) = plan.batches(16, skip=3)
+    *_, same = plan.batches(16)
+    np.testing.assert_array_equal(last.draws["mixup"]["weight"], same.draws["mixup"]["weight"])
+
+
+def test_normal_images_where_nothing_is_mixed():
+    task = task_of(mixup=Mixup(1.0, 1e-12, "sample"))
+    plan = next(task.plan(0).batches(16))
+    images = normalise(task.data.train.images[plan.indices], *task.constants)
+    np.testing.assert_array_equal(task.batch(plan).images, images)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("kind", [Mixup, CutMix])
+def test_mixing_weights(kind, alpha):
+    draws = kind(alpha, 0.5, "sample").draw(Stream(1, 2, kind.purpose), 20_000)
+    weights = draws["weight"][draws["weight"] < 1].astype(float)
+    assert weights.mean() == pytest.approx(0.5, abs=0.02)
+    assert weights.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
+    assert 0.48 < (draws["weight"] == 1).mean() < (0.58 if alpha < 1 else 0.52)  # near 1 is 1 in float32
+    counts = np.bincount(draws["partner"], minlength=20_000)
+    assert len(counts) == 20_000
+    assert counts.var() == pytest.approx(1, abs=0.05)  # Poisson's
+
+
+def boxes(transform, side: int = 32, samples: int = 20_000):
+    draws = transform.draw(Stream(1, 2, transform.purpose), samples)
+    top, left, bottom, right = transform.fitted(draws, side, side)["box"].T.astype(float)
+    return bottom - top, right - left, (top, left, bottom, right)
+
+
+def test_areas_of_cutmix():
+    """By corner: the mean over the 33 corners and all weights of the clipped area. By centre, the share is alike."""
+    for box, low in (("corner", 0), ("centre", None)):
+        rows, columns, _ = boxes(CutMix(1.0, per="sample", box=box))
+        sizes = np.floor(32 * np.sqrt(1 - (np.arange(10_000) + 0.5) / 10_000)).astype(int)
+        if low == 0:
+            lengths = np.array([np.minimum(size, 32 - np.arange(33)).mean() for size in range(33)])
+        else:
+            centre = np.arange(32)
+            lengths = np.array(
+                [(np.minimum(32, centre + size // 2) - np.maximum(0, centre - size // 2)).mean() for size in range(33)]
+            )
+        assert (rows * columns).mean() == pytest.approx((lengths[sizes] ** 2).mean(), rel=0.03)
+
+
+def test_areas_of_cutout():
+    rows, columns, _ = boxes(Cutout(16))
+    assert rows.mean() == pytest.approx(np.mean([min(32, at + 8) - max(0, at - 8) for at in range(32)]), rel=0.01)
+    rows, columns, (top, left, _, _) = boxes(Cutout(12, whole=True))
+    assert set(rows) == set(columns) == {12}
+    assert set(top) == set(left) == set(range(21))
+
+
+def test_areas_of_random_erasing():
+    rows, columns, (top, *_, right) = boxes(RandomErasing(0.5, 0.02, 0.4, 0.3), side=64)
+    erased = rows > 0
+    assert erased.mean() == pytest.approx(0.5, abs=0.015)
+    area, ratio = (rows * columns)[erased] / 64**2, (columns / np.maximum(rows, 1))[erased]
+    assert 0.015 < area.min() < 0.03
+    assert 0.39 < area.max() < 0.41
+    assert area.mean() == pytest.approx(0.21, abs=0.01)  # a little less: large areas of a great ratio do not fit
+    assert np.log(ratio).mean() == pytest.approx(0, abs=0.03)
+    assert -1.3 < np.log(ratio).min() < -1.1 < 1.1 < np.log(ratio).max() < 1.3
+    assert top.min() == 0
+    assert right.max() == 64
+
+
+def test_shifts_are_continuous_and_uniform():
+    moved = Shift(0.125).draw(Stream(1, 2, Shift.purpose), 20_000)["moved"] * 32
+    assert len(np.unique(moved)) > 39_000
+    assert moved.mean() == pytest.approx(0, abs=0.05)
+    assert moved.std() == pytest.approx(8 / np.sqrt(12), rel=0.02)
+    assert -4 <= moved.min() < -3.99 < 3.99 < moved.max() <= 4
+
+
+def test_what_cannot_be_combined():
+    with pytest.raises(RecipeError, match=r"augmentation\.cutmix: cannot be combined with mixup; turn one .* off$"):
+        override(Recipe(), {"augmentation.mixup": True, "augmentation.cutmix": True})
+    with pytest.raises(RecipeError, match=r"augmentation\.random_erasing\.least_area: must not be above most_area$"):
+        override(Recipe(), {"augmentation.random_erasing.least_area": 0.5})
