@@ -23,6 +23,7 @@ EXTRA: dict[str, dict[str, Any]] = {  # what an item needs beside its kind
     "optimizer.adam": {"schedule.peak": 1e-4},
     "optimizer.adamw": {"schedule.peak": 1e-4},
     "optimizer.rmsprop": {"schedule.peak": 1e-3},
+    "augmentation.cutout": {"augmentation.cutout.side": 4},  # less than the image
     "average.ema": {"average.decay": 0.7, "average.power": 1.0},
     "average.lookahead": {"average.every": 3},  # the last step is not a multiple
 }
@@ -68,7 +69,7 @@ def registered() -> Iterator[tuple[str, Trick]]:
             yield name, Trick({f"{section}.kind": kind.kind, **EXTRA.get(name, {})})
     for kind in TRANSFORMS:
         name = f"augmentation.{kind}"
-        yield name, Trick({"augmentation.crop": False, "augmentation.flip": False, name: True, **EXTRA.get(name, {})})
+        yield name, Trick({"augmentation.crop": False, "augmentation.flip": False, **EXTRA.get(name, {name: True})})
     for kind, op in OPS.items():
         if issubclass(op, NoisyOp):
             yield f"op.{kind}", Trick(options=NOISE[kind])
@@ -81,8 +82,33 @@ TRICKS = {
 
 MISH, SD = {"activation": "mish"}, {"stochastic_depth": 0.7}
 HTD, COSINE = {"schedule.kind": "htd"}, {"schedule.kind": "cosine"}
-COMBINATIONS = {  # of origin 3's table
+CUTOUT = {"augmentation.cutout.side": 4}
+MIXUP = {"augmentation.mixup.alpha": 0.2, "augmentation.mixup.per": "sample"}
+CUTMIX = {"augmentation.cutmix.per": "sample", "augmentation.cutmix.box": "corner"}
+SYMMETRIC = {"augmentation.crop.border": "symmetric"}
+COMBINATIONS = {  # of origin 3's table, with its forms
     "Mish": Trick(options=MISH),
     "Mish, HTD": Trick(HTD, MISH),
-    "Mish, cosine, SD": Trick(COSINE, MISH | SD),
+    "Mish, SD": Trick(COSINE, MISH | SD),
+    "cosine, cutout": Trick(COSINE | CUTOUT | SYMMETRIC),
+    "cosine, mixup": Trick(COSINE | MIXUP | SYMMETRIC),
+    "cosine, CutMix": Trick(COSINE | CUTMIX | SYMMETRIC),
+    "Mish, HTD, CutMix": Trick(HTD | CUTMIX | SYMMETRIC, MISH),
+    "Mish, HTD, SD, CutMix": Trick(HTD | CUTMIX | SYMMETRIC, MISH | SD),
+    "SD, EMA, AdamW, clipped, mixup": Trick(
+        MIXUP | {"optimizer.kind": "adamw", "optimizer.clip_norm": 1.0, "schedule.peak": 1e-4, "average.kind": "ema"},
+        SD,
+    ),
+    "airbench": Trick(
+        {
+            "schedule.kind": "triangle",
+            "schedule.peak": 2e-3,  # the biases have 64 times as much
+            "average.kind": "lookahead",
+            "average.power": 3.0,
+            "augmentation.flip.mode": "alternating",
+            "augmentation.crop.border": "reflect",
+            "parameters": [{"match": "*.norm*.bias", "rate_factor": 64.0, "decay_factor": 1 / 64}],
+        },
+        {"activation": "gelu"},
+    ),
 }
