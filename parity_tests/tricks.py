@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # items without a registry
     "optimizer.clip_norm": {"optimizer.clip_norm": 0.5},
     "optimizer.decay_norms_and_biases": {"optimizer.decay_norms_and_biases": True},
     "optimizer.nesterov": {"optimizer.nesterov": False},
+    "schedule.per": {"schedule.kind": "htd", "schedule.per": "epoch", "schedule.warmup_epochs": 2},
     "regularisation.label_smoothing": {"regularisation.label_smoothing": 0.3},
     "parameters": {
         "parameters": [

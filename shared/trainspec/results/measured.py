@@ -57,7 +57,7 @@ class Measured:
     def epochs(self) -> float:
         """The length of the training in epochs; the last one may be a part of one."""
         first, *later = self.run.metrics
-        return float(self.facts["steps"] / first.step if later else 1)
+        return float(self.facts["steps"] / first.step if later else min(1, self.run.recipe.epochs))
 
     @property
     def recipe(self) -> str:
