@@ -6,15 +6,19 @@ therefore changes no other tensor.
 
 import hashlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from diptych.errors import UnknownNameError
 from netspec.graph import Graph
-from netspec.ops import Param, Shape
+from netspec.ops import Shape
 
 Weights = dict[str, np.ndarray]
-Initialiser = Callable[[np.random.Generator, Shape], np.ndarray]
+Fans = tuple[int, int]  # values that a filter reads, and that a channel is read into
+Initialiser = Callable[[np.random.Generator, Shape, Fans], np.ndarray]
+
+CUT = 0.87962566103423978  # standard deviation of a normal distribution of deviation 1 that is cut at -2 and 2
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -22,42 +26,86 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])]))
 
 
-def _fans(shape: Shape) -> tuple[int, int]:
+def _fans(shape: Shape) -> Fans:
     window = int(np.prod(shape[2:]))
     return shape[1] * window, shape[0] * window
 
 
-def he_normal(generator: np.random.Generator, shape: Shape) -> np.ndarray:
+def he_normal(generator: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
     """Normal of variance 2 / fan-in (1502.01852)."""
-    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / _fans(shape)[0]))
+    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fans[0]))
 
 
-def he_normal_fan_out(generator: np.random.Generator, shape: Shape) -> np.ndarray:
+def he_normal_fan_out(generator: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
     """Normal of variance 2 / fan-out for convolutions (1502.01852), and by fan-in for dense kernels."""
-    fan = _fans(shape)[1 if len(shape) == 4 else 0]
-    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fan))
+    return generator.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fans[len(shape) == 4]))
 
 
-def glorot_uniform(generator: np.random.Generator, shape: Shape) -> np.ndarray:
-    """Uniform of variance 2 / (fan-in + fan-out) (Glorot 2010)."""
-    limit = np.sqrt(6 / sum(_fans(shape)))
+def he_normal_truncated(generator: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
+    """`he_normal` in Keras's form: of the same variance, but cut at two standard deviations of the uncut curve."""
+    values = generator.standard_normal(shape, np.float32)
+    while (outside := abs(values) > 2).any():
+        values[outside] = generator.standard_normal(int(outside.sum()), np.float32)
+    return values * np.float32(np.sqrt(2 / fans[0]) / CUT)
+
+
+def normal(generator: np.random.Generator, shape: Shape, fans: Fans, deviation: float = 0.05) -> np.ndarray:
+    """Normal of standard deviation 0.05, whatever the fans (Keras's `random_normal`)."""
+    return generator.standard_normal(shape, np.float32) * np.float32(deviation)
+
+
+def glorot_uniform(generator: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
+    """Uniform of variance 2 / (fan-in + fan-out) (Glorot 2010), also called Xavier's."""
+    limit = np.sqrt(6 / sum(fans))
     return generator.uniform(-limit, limit, shape).astype(np.float32)
 
 
-SCHEMES: dict[str, Initialiser] = {draw.__name__: draw for draw in (he_normal, he_normal_fan_out, glorot_uniform)}
+def fan_in_uniform(generator: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
+    """Uniform in +-1 / sqrt(fan-in): PyTorch's `kaiming_uniform_` with a = sqrt(5)."""
+    limit = 1 / np.sqrt(fans[0])
+    return generator.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def zeros(generator: np.random.Generator, shape: Shape, fans: Fans) -> np.ndarray:
+    """Zeros; nothing is drawn."""
+    return np.zeros(shape, np.float32)
+
+
+class Scheme(NamedTuple):
+    """How kernels and the biases beside them are drawn. A bias has the fans of its kernel."""
+
+    kernel: Initialiser
+    bias: Initialiser = zeros
+
+
+SCHEMES: dict[str, Scheme] = {
+    "he_normal": Scheme(he_normal),
+    "he_normal_fan_out": Scheme(he_normal_fan_out),
+    "he_normal_truncated": Scheme(he_normal_truncated),
+    "glorot_uniform": Scheme(glorot_uniform),
+    "fan_in_uniform": Scheme(fan_in_uniform),
+    "normal": Scheme(normal),
+    "keras": Scheme(glorot_uniform),  # the defaults of Keras's layers
+    "torch": Scheme(fan_in_uniform, fan_in_uniform),  # the defaults of PyTorch's layers
+}
 
 
 def initial_weights(graph: Graph, seed: int = 0, scheme: str = "he_normal") -> Weights:
-    """Canonical weights, float32: kernels drawn by `scheme`, gammas and variances 1, the rest 0."""
+    """Canonical weights, float32: kernels and biases drawn by `scheme`, gammas and variances 1, the rest 0.
+
+    Raises `UnknownNameError` for an unknown scheme.
+    """
     if scheme not in SCHEMES:
         raise UnknownNameError(f"no initialisation '{scheme}'; there are {', '.join(SCHEMES)}")
 
-    def initial(name: str, param: Param) -> np.ndarray:
-        if param.kind == "kernel":
-            return SCHEMES[scheme](stream(seed, name), param.shape)
-        return np.full(param.shape, float(param.kind in ("gamma", "variance")), np.float32)
-
-    return {name: initial(name, param) for name, param in graph.params.items()}
+    weights = {}
+    for name, param in graph.params.items():
+        if param.kind in ("kernel", "bias"):
+            fans = _fans(graph.params[f"{name.rpartition('.')[0]}.weight"].shape)
+            weights[name] = getattr(SCHEMES[scheme], param.kind)(stream(seed, name), param.shape, fans)
+        else:
+            weights[name] = np.full(param.shape, float(param.kind in ("gamma", "variance")), np.float32)
+    return weights
 
 
 def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from trainspec.data import DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.data.images import RESIZE_RULE
 from trainspec.estimate import cpu_seconds, in_words
+from trainspec.initialisation import Start
 from trainspec.limits import check_folder, check_limits
 from trainspec.network import Network, network_for as network_for
 from trainspec.noise import draw_masks
@@ -126,6 +127,15 @@ class Asked:
     tensorboard: bool = False
 
 
+def first_weights(graph: Graph, recipe: Recipe, data: DataSet) -> Weights:
+    """The weights that a training begins with: drawn by `init`, then changed as `initialisation` says.
+
+    Raises `RecipeError` for a change that the network has no place for.
+    """
+    start = Start(graph, recipe.seed, data.train.images, recipe.augmentation.constants(data))
+    return recipe.initialisation.changed(initial_weights(graph, recipe.seed, recipe.init), start)
+
+
 TASK_OPTIONS = (
     option(
         "network",
@@ -172,7 +182,7 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
     say(f"images     {data.summary()}")
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))
-    weights = initial_weights(graph, recipe.seed, recipe.init)
+    weights = first_weights(graph, recipe, data)
     if options.weights:
         weights = fit_weights(graph, options.weights, weights, notice)
     task = Task(

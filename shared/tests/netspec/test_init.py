@@ -47,15 +47,42 @@ def test_names_shapes_and_neutral_values(small):
             assert (weights[name] == (param.kind in ("gamma", "variance"))).all()
 
 
-VARIANCES = {"he_normal": 2 / (64 * 9), "he_normal_fan_out": 2 / (128 * 9), "glorot_uniform": 2 / (192 * 9)}
+VARIANCES = {
+    "he_normal": 2 / (64 * 9),
+    "he_normal_fan_out": 2 / (128 * 9),
+    "he_normal_truncated": 2 / (64 * 9),
+    "glorot_uniform": 2 / (192 * 9),
+    "fan_in_uniform": 1 / (3 * 64 * 9),
+    "normal": 0.05**2,
+    "keras": 2 / (192 * 9),
+    "torch": 1 / (3 * 64 * 9),
+}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_variance_of_a_scheme(draw, scheme):
     graph = draw(lambda x: f.conv(x, 128, 3, name="conv"), (64, 8, 8))
-    values = initial_weights(graph, scheme=scheme)["conv.weight"]
+    weights = initial_weights(graph, scheme=scheme)
+    values, bias = weights["conv.weight"], weights["conv.bias"]
+    assert values.dtype == bias.dtype == np.float32
     assert values.var() == pytest.approx(VARIANCES[scheme], rel=0.02)
     assert abs(values.mean()) < values.std() / 50
+    assert bias.std() == (pytest.approx(values.std(), rel=0.15) if scheme == "torch" else 0)
+
+
+@pytest.mark.parametrize("scheme", ["he_normal_truncated", "fan_in_uniform"])
+def test_values_end_at_a_bound(draw, scheme):
+    graph = draw(lambda x: f.conv(x, 128, 3, name="conv"), (64, 8, 8))
+    values = initial_weights(graph, scheme=scheme)["conv.weight"]
+    bound = {"he_normal_truncated": 2 * np.sqrt(2 / 576) / 0.87962566103423978, "fan_in_uniform": 1 / np.sqrt(576)}
+    assert 0.99 * bound[scheme] < abs(values).max() <= bound[scheme] * (1 + 1e-6)
+
+
+def test_frameworks_defaults_are_schemes_with_and_without_biases(small):
+    for one, other in (("keras", "glorot_uniform"), ("torch", "fan_in_uniform")):
+        first, second = initial_weights(small, scheme=one), initial_weights(small, scheme=other)
+        changed = [name for name in first if not np.array_equal(first[name], second[name])]
+        assert changed == (["fc.bias"] if one == "torch" else [])
 
 
 def test_an_unknown_scheme(small):

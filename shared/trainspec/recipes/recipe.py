@@ -11,10 +11,20 @@ from typing import Any, Literal
 
 from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
+from trainspec.initialisation import Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.schedules import AnySchedule, Cosine
 
-Init = Literal["he_normal", "he_normal_fan_out", "glorot_uniform"]
+Init = Literal[
+    "he_normal",
+    "he_normal_fan_out",
+    "he_normal_truncated",
+    "glorot_uniform",
+    "fan_in_uniform",
+    "normal",
+    "keras",
+    "torch",
+]
 Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
 TestTimeAugmentation = Literal["none", "mirror", "mirror_shift"]  # the kinds in `deploy.views`
 
@@ -71,7 +81,7 @@ class Recipe:
     accumulate: int = _limited(
         1, "equal parts of a batch that are computed one after the other", also=("accum_steps", "grad_accum"), least=1
     )
-    init: Init = field(default="he_normal", metadata={"help": "how kernels are drawn"})
+    init: Init = field(default="he_normal", metadata={"help": "how kernels and their biases are drawn"})
     precision: Precision = field(default="auto", metadata={"help": "arithmetic; auto: the fastest this machine has"})
     evaluate_every: int = _limited(1, "epochs between two looks at the validation split", least=1)
     seed: int = _limited(
@@ -82,6 +92,7 @@ class Recipe:
         below=2**63,
     )
     data: Data = field(default_factory=Data)
+    initialisation: Initialisation = field(default_factory=Initialisation)
     optimizer: AnyOptimizer = field(default_factory=SGD)
     schedule: AnySchedule = field(default_factory=Cosine)
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -17,7 +17,7 @@ import numpy as np
 from diptych.errors import failure
 from diptych.ledger import fingerprint
 from diptych.machine import describe_machine
-from netspec import Graph, find, initial_weights, without_noise
+from netspec import Graph, find, without_noise
 from netspec.reduce import least_image
 from parity.dependencies import digest_of_code
 from parity.train_all.rows import Row
@@ -27,7 +27,7 @@ from trainspec.data import DataSet, digits
 from trainspec.pace import Pace
 from trainspec.recipes import Recipe, find_recipe, override, to_toml
 from trainspec.state import TrainState
-from trainspec.task import Task, network_for
+from trainspec.task import Task, first_weights, network_for
 from trainspec.trainer import Framework, Trainer
 from trainspec.training import steps_of_epoch
 
@@ -128,7 +128,7 @@ class Job:
     def train(self, framework: Framework) -> Row:
         """Train and return the row. Any error is in the row, as the reason why the network did not pass."""
         begin = time.monotonic()
-        weights = initial_weights(self.graph, self.recipe.seed, self.recipe.init)
+        weights = first_weights(self.graph, self.recipe, self.data)
         steps = FewSteps(Task(self.name, self.graph, weights, self.data, digits.NAME, self.recipe))
         device = framework.choose_device(self.recipe.precision, None)
         reason = failure(lambda: steps.run(framework.trainer(self.graph, weights, self.recipe, device)))

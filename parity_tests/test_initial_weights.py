@@ -1,0 +1,122 @@
+"""Schemes of initial weights against the frameworks' own: the same bounds and deviations, tensor by tensor."""
+
+from collections.abc import Callable, Mapping
+from statistics import NormalDist
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from netspec import Graph, Tensor, architecture, functional as f, initial_weights, trace
+from netspec.init import CUT
+from trainspec.initialisation import Dirac, Start, Whiten
+
+CHANNELS, FILTERS, FEATURES, GROUPS = 64, 128, 256, 8
+
+
+def drawn() -> Graph:
+    def network(x: Tensor) -> Tensor:
+        x = f.conv(x, FILTERS, 3, name="conv")
+        x = f.conv(x, FILTERS, 3, groups=GROUPS, name="grouped")
+        return f.linear(f.global_avg_pool(x), FEATURES, name="dense")
+
+    return trace("drawn", (CHANNELS, 8, 8), network)
+
+
+def by_torch() -> dict[str, np.ndarray]:
+    """PyTorch's layers as it makes them."""
+    torch.manual_seed(0)
+    layers: Mapping[str, torch.nn.Module] = {
+        "conv": torch.nn.Conv2d(CHANNELS, FILTERS, 3),
+        "grouped": torch.nn.Conv2d(FILTERS, FILTERS, 3, groups=GROUPS),
+        "dense": torch.nn.Linear(FILTERS, FEATURES),
+    }
+    return {
+        f"{name}.{key}": value.detach().numpy()
+        for name, layer in layers.items()
+        for key, value in layer.named_parameters()
+    }
+
+
+def by_keras(**settings: object) -> dict[str, np.ndarray]:
+    """Keras's layers as it makes them, with `settings`."""
+    keras.utils.set_random_seed(0)
+    layers = {
+        "conv": (keras.layers.Conv2D(FILTERS, 3, **settings), (None, 8, 8, CHANNELS)),
+        "grouped": (keras.layers.Conv2D(FILTERS, 3, groups=GROUPS, **settings), (None, 8, 8, FILTERS)),
+        "dense": (keras.layers.Dense(FEATURES, **settings), (None, FILTERS)),
+    }
+    weights = {}
+    for name, (layer, shape) in layers.items():
+        layer.build(shape)
+        weights |= {f"{name}.weight": np.asarray(layer.kernel), f"{name}.bias": np.asarray(layer.bias)}
+    return weights
+
+
+def xavier() -> dict[str, np.ndarray]:
+    """PyTorch's `xavier_uniform_`, biases 0."""
+    torch.manual_seed(0)
+    weights = {}
+    for name, param in drawn().params.items():
+        tensor = torch.zeros(param.shape)
+        weights[name] = (torch.nn.init.xavier_uniform_(tensor) if param.kind == "kernel" else tensor).numpy()
+    return weights
+
+
+OTHERS: Mapping[str, tuple[str, Callable[[], dict[str, np.ndarray]]]] = {
+    "torch's layers": ("torch", by_torch),
+    "torch's xavier_uniform_": ("glorot_uniform", xavier),
+    "Keras's layers": ("keras", by_keras),
+    "Keras's he_normal": ("he_normal_truncated", lambda: by_keras(kernel_initializer="he_normal")),
+    "Keras's random_normal": ("normal", lambda: by_keras(kernel_initializer="random_normal")),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_the_frameworks_own(other: str) -> None:
+    scheme, draw = OTHERS[other]
+    ours, theirs = initial_weights(drawn(), scheme=scheme), draw()
+    assert ours.keys() == theirs.keys()
+    for name, values in ours.items():
+        assert values.size == theirs[name].size
+        few = 5 / np.sqrt(values.size)
+        assert values.std() == pytest.approx(theirs[name].std(), rel=few), name
+        if scheme != "normal":  # which has no bound
+            assert abs(values).max() == pytest.approx(abs(theirs[name]).max(), rel=few), name
+
+
+def test_a_cut_normal_curve_has_the_deviation_that_keras_says() -> None:
+    curve = NormalDist()
+    variance = 1 - 4 * curve.pdf(2) / (curve.cdf(2) - curve.cdf(-2))
+    assert variance**0.5 == pytest.approx(CUT, rel=1e-12)
+
+
+def test_dirac_is_that_of_torch_on_the_first_filters() -> None:
+    graph = architecture("airbench94")
+    weights = initial_weights(graph, scheme="fan_in_uniform")
+    for name, kernel in Dirac("group*").changed(weights, start_of(graph)).items():
+        expected = torch.tensor(weights[name])
+        torch.nn.init.dirac_(expected[: expected.size(1)])
+        np.testing.assert_array_equal(kernel, expected.numpy(), strict=True)
+
+
+def test_whitening_is_that_of_torch_but_for_signs() -> None:
+    """Step by step as airbench's code, in float64: patches by `unfold`, their moments, `eigh`."""
+    graph = architecture("airbench94")
+    start = start_of(graph)
+    kernel = Whiten(images=len(start.images)).changed(initial_weights(graph), start)["stem.weight"]
+    images = (torch.tensor(start.images).double() / 255 - 0.5) / 0.25
+    patches = images.permute(0, 3, 1, 2).unfold(2, 2, 1).unfold(3, 2, 1).transpose(1, 3).reshape(-1, 12)
+    eigenvalues, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+    scaled = (vectors / torch.sqrt(eigenvalues + 5e-4)).T.flip(0).reshape(12, 3, 2, 2).numpy()
+    signs = np.sign((scaled * kernel[:12]).sum((1, 2, 3), keepdims=True))
+    np.testing.assert_allclose(kernel[:12], signs * scaled, atol=1e-6)
+    np.testing.assert_array_equal(kernel[12:], -kernel[:12])
+
+
+def start_of(graph: Graph) -> Start:
+    """Smooth images, whose neighbouring pixels are alike and whose channels are not."""
+    noise = np.random.default_rng(0).integers(0, 256, (30, 17, 17, 3))
+    smooth = (noise[:, 1:, 1:] + 2 * noise[:, :-1, 1:] + 4 * noise[:, 1:, :-1]) // 7
+    return Start(graph, 0, smooth.astype(np.uint8), ((0.5,) * 3, (0.25,) * 3))

@@ -1,0 +1,226 @@
+"""The section `[initialisation]`: every change against its definition, and what a network has no place for."""
+
+from dataclasses import fields
+from typing import get_args
+
+import numpy as np
+import pytest
+from asked import prepared, task_of
+
+from diptych.errors import RecipeError
+from netspec import architecture, functional as f, initial_weights, trace
+from netspec.init import SCHEMES, stream
+from trainspec.initialisation import Dirac, Initialisation, Start, TensorTable, Whiten
+from trainspec.recipes import Recipe, find_recipe, read_recipe, to_toml
+from trainspec.recipes.recipe import Init
+from trainspec.task import first_weights
+from trainspec.whitening import patch_moments, whitening_filters
+
+MEAN, STD = (0.48, 0.47, 0.45), (0.25, 0.24, 0.26)
+
+
+def blurred(count=40, size=12, seed=0):
+    """Images whose neighbouring pixels and channels are correlated, as those of photographs."""
+    noise = np.random.default_rng(seed).normal(size=(count, size + 2, size + 2, 3))
+    noise += 2 * noise[..., :1]
+    smooth = sum(noise[:, i : i + size, j : j + size] for i in range(3) for j in range(3))
+    return np.clip(128 + 14 * smooth, 0, 255).astype(np.uint8)
+
+
+def start_of(graph, images=None):
+    return Start(graph, 0, blurred() if images is None else images, (MEAN, STD))
+
+
+def patches_of(images, kernel):
+    """All patches one by one, normalised, as rows in the order of a kernel's values."""
+    values = (images / 255 - MEAN) / STD
+    rows = [
+        image[y : y + kernel[0], x : x + kernel[1]].transpose(2, 0, 1).ravel()
+        for image in values
+        for y in range(images.shape[1] - kernel[0] + 1)
+        for x in range(images.shape[2] - kernel[1] + 1)
+    ]
+    return np.array(rows)
+
+
+def test_schemes_are_the_recipes_choices():
+    assert get_args(Init) == tuple(SCHEMES)
+
+
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 1)])
+def test_whitened_patches_have_no_correlation(kernel):
+    images, epsilon = blurred(), 1e-3
+    filters = whitening_filters(images, kernel, (MEAN, STD), epsilon).reshape(-1, 3 * kernel[0] * kernel[1])
+    patches = patches_of(images, kernel)
+    eigenvalues = np.linalg.svd(patches, compute_uv=False) ** 2 / len(patches)
+    responses = patches @ filters.T
+    np.testing.assert_allclose(
+        responses.T @ responses / len(patches), np.diag(eigenvalues / (eigenvalues + epsilon)), atol=1e-10
+    )
+    first = [row[np.flatnonzero(abs(row) >= abs(row).max() / 2)[0]] for row in filters]
+    assert min(first) > 0
+
+
+def test_moments_are_exact_however_they_are_summed(monkeypatch):
+    images = blurred(9)
+    whole = patch_moments(images, (2, 3))
+    monkeypatch.setattr("trainspec.whitening.CHUNK", 1)
+    for one, other in zip(whole, patch_moments(images[::-1], (2, 3)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_first_convolution_whitens():
+    graph = architecture("airbench94")
+    weights = initial_weights(graph)
+    changed = Whiten(images=40, epsilon=5e-4).changed(weights, start_of(graph))
+    assert list(changed) == ["stem.weight"]
+    filters = whitening_filters(blurred(), (2, 2), (MEAN, STD), 5e-4)
+    np.testing.assert_array_equal(
+        changed["stem.weight"], np.concatenate([filters, -filters]).astype(np.float32), strict=True
+    )
+
+
+@pytest.mark.parametrize(("filters", "pairs"), [(8, 4), (9, 4), (24, 12), (30, 12)])
+def test_as_many_pairs_as_there_is_room_for(filters, pairs):
+    graph = trace("net", (3, 12, 12), lambda x: f.conv(x, filters, 2, name="conv"))
+    weights = initial_weights(graph)
+    kernel = Whiten().changed(weights, start_of(graph))["conv.weight"]
+    expected = whitening_filters(blurred(), (2, 2), (MEAN, STD), 5e-4)[:pairs].astype(np.float32)
+    np.testing.assert_array_equal(kernel[:pairs], expected)
+    np.testing.assert_array_equal(kernel[pairs : 2 * pairs], -expected)
+    np.testing.assert_array_equal(kernel[2 * pairs :], weights["conv.weight"][2 * pairs :])
+
+
+def test_whitening_sees_every_class_of_sorted_images():
+    """40 images of the first class, then 40 black ones: of the whole set, every second image is taken."""
+    graph = trace("net", (3, 12, 12), lambda x: f.conv(x, 24, 2, name="conv"))
+    images = np.concatenate([blurred(), np.zeros_like(blurred())])
+    kernel = Whiten(images=40).changed(initial_weights(graph), start_of(graph, images))["conv.weight"]
+    expected = whitening_filters(images[::2], (2, 2), (MEAN, STD), 5e-4).astype(np.float32)
+    np.testing.assert_array_equal(kernel[:12], expected)
+
+
+def test_dirac_passes_channels_on():
+    def network(x):
+        x = f.conv(x, 2, 2, padding=0, name="even")
+        x = f.conv(x, 5, 3, name="wider")
+        x = f.conv(x, 4, (1, 3), name="narrower")
+        return f.conv(f.conv(x, 4, 3, groups=2, name="grouped"), 4, 1, name="point")
+
+    graph = trace("net", (3, 12, 12), network)
+    weights = initial_weights(graph)
+    changed = Dirac().changed(weights, start_of(graph))
+    assert list(changed) == ["wider.weight", "narrower.weight"]
+    for name, kernel in changed.items():
+        count = min(kernel.shape[:2])
+        x = np.random.default_rng(1).normal(size=kernel.shape[1:])
+        passed = (kernel * x).sum((1, 2, 3))[:count]
+        np.testing.assert_allclose(passed, x[:count, kernel.shape[2] // 2, kernel.shape[3] // 2])
+        np.testing.assert_array_equal(kernel[count:], weights[name][count:])
+    assert list(Dirac("narrower.*").changed(weights, start_of(graph))) == ["narrower.weight"]
+
+
+def test_tables_of_tensors():
+    graph = architecture("lenet5")
+    weights = initial_weights(graph)
+    tables = (
+        TensorTable("*.bias", value=0.1),
+        TensorTable("conv?.weight", deviation=0.05),
+        TensorTable("conv1.weight", deviation=0.01),
+        TensorTable("fc3.weight", rescale=1.0),
+    )
+    changed = Initialisation(tensors=tables).changed(weights, start_of(graph))
+    assert {float(value) for name in graph.params if name.endswith("bias") for value in changed[name]} == {
+        float(np.float32(0.1))
+    }
+    for name, deviation in (("conv1.weight", 0.01), ("conv2.weight", 0.05)):
+        drawn = stream(0, name).standard_normal(graph.params[name].shape, np.float32) * np.float32(deviation)
+        np.testing.assert_array_equal(changed[name], drawn, strict=True)
+    assert changed["fc3.weight"].std(ddof=1) == pytest.approx(1, abs=1e-6)
+    ratio = changed["fc3.weight"] / weights["fc3.weight"]
+    assert ratio.max() == pytest.approx(ratio.min(), rel=1e-5)
+    np.testing.assert_array_equal(changed["fc1.weight"], weights["fc1.weight"])
+
+
+FITTING = {  # a value of each key, and a tensor of airbench94 that it changes
+    "tensors": ((TensorTable("classifier.weight", rescale=1.0),), "classifier.weight"),
+    "dirac": (Dirac(), "group1.conv1.weight"),
+    "whiten": (Whiten(), "stem.weight"),
+}
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(Initialisation)])
+def test_a_change_alone(key):
+    graph = architecture("airbench94")
+    weights = initial_weights(graph)
+    value, name = FITTING[key]
+    changed = Initialisation(**{key: value}).changed(weights, start_of(graph))
+    assert list(changed) == list(weights)
+    assert not np.array_equal(changed[name], weights[name])
+    assert {values.dtype for values in changed.values()} == {np.dtype(np.float32)}
+    assert {name: values.shape for name, values in changed.items()} == {n: p.shape for n, p in graph.params.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Whiten(), "initialisation.whiten: no convolution of net reads the image"),
+        (Dirac(), r"initialisation.dirac: no convolution of net that '\*' matches has a centre"),
+        (Dirac("conv*"), r"initialisation.dirac.match: 'conv\*' matches no tensor of net; its first one is fc.weight"),
+        (TensorTable("fc", value=0.0), "initialisation.tensors: 'fc' matches no tensor of net"),
+        (TensorTable("fc.bias", rescale=1.0), "initialisation.tensors: 'fc.bias' has no deviation"),
+    ],
+)
+def test_a_network_without_a_place_for_it(change, words):
+    graph = trace("net", (3, 12, 12), lambda x: f.linear(f.global_avg_pool(x), 3, name="fc"))
+    with pytest.raises(RecipeError, match=words):
+        change.changed(initial_weights(graph), start_of(graph))
+
+
+def test_a_recipe_says_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "init = 'torch'\n[initialisation.dirac]\nmatch = 'conv2.*'\n[initialisation.whiten]\nimages = 50\n"
+        "[[initialisation.tensors]]\nmatch = '*.bias'\nvalue = 0"
+    )
+    recipe = read_recipe(path)
+    tables = (TensorTable("*.bias", value=0.0),)
+    assert recipe.initialisation == Initialisation(tables, Dirac("conv2.*"), Whiten(images=50))
+    path.write_text(to_toml(recipe))
+    assert read_recipe(path) == recipe
+    task = task_of("lenet5", "--data", "digits", "--recipe", str(path))
+    assert task.weights["conv2.weight"][0].sum() == 1
+    np.testing.assert_array_equal(
+        task.weights["conv2.weight"], first_weights(task.graph, task.recipe, task.data)["conv2.weight"]
+    )
+    drawn = initial_weights(task.graph, 0, "torch")
+    np.testing.assert_array_equal(task.weights["fc1.weight"], drawn["fc1.weight"])
+    task, _ = prepared("lenet5", "--data", "digits", "--recipe", str(path), "--set", "initialisation.dirac=false")
+    np.testing.assert_array_equal(task.weights["conv2.weight"], drawn["conv2.weight"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[initialisation.tensors]]\nmatch = '*'", r"tensors\[1\]\.match: give one of value, deviation and rescale"),
+        ("[[initialisation.tensors]]\nvalue = 0", r"initialisation\.tensors\[1\]\.match is missing"),
+        ("[initialisation.whiten]\neps = 1", r"did you mean initialisation\.whiten\.epsilon"),
+        (
+            "[initialisation.whiten]\nimages = 0",
+            r"initialisation\.whiten\.images = 0 is not allowed; must be at least 1",
+        ),
+        ("init = 'he'", 'init = "he" is not allowed; choose he_normal'),
+        ("[init]\nkind = 'he_normal'", "init = .* is not allowed"),
+    ],
+)
+def test_a_recipe_says_it_wrongly(tmp_path, text, words):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(RecipeError, match=words):
+        read_recipe(tmp_path / "mine.toml")
+
+
+def test_a_recipe_that_says_nothing_changes_nothing():
+    graph = architecture("lenet5")
+    weights = initial_weights(graph)
+    assert Recipe().initialisation.changed(weights, start_of(graph)) is weights
+    assert find_recipe("resnet20", "resnet_cifar", "cifar10").initialisation == Initialisation()
