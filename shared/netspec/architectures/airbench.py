@@ -54,16 +54,26 @@ VARIANTS = {  # group, channels of the three groups, batch norm's fraction of th
 
 
 def airbench(
-    x: Tensor, classes: int, unit: Unit, channels: tuple[int, ...], fraction: float, *, activation: str = "gelu"
+    x: Tensor,
+    classes: int,
+    unit: Unit,
+    channels: tuple[int, ...],
+    fraction: float,
+    *,
+    activation: str = "gelu",
+    logit_scale: float = 1 / 9,
 ) -> Tensor:
-    """The first convolution has two filters for each value of a 2x2 patch: a direction and its negative."""
+    """The first convolution has two filters for each value of a 2x2 patch: a direction and its negative.
+
+    The author's version for Muon has a `logit_scale` of 1/256.
+    """
     act = activation_of(activation)
     norm = partial(batch_norm, epsilon=1e-12, fraction=fraction)
     x = act(conv(x, 2 * 4 * x.channels, 2, padding=0, name="stem"))
     for i, width in enumerate(channels, 1):
         x = unit(x, width, act, norm, name=f"group{i}")
     x = linear(flatten(max_pool(x, 3)), classes, bias=False, name="classifier")
-    return scale(x, 1 / 9)
+    return scale(x, logit_scale)
 
 
 family("airbench", airbench, VARIANTS, paper="2404.00498", input_shape=(3, 32, 32), classes=10)

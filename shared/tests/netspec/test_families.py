@@ -132,3 +132,10 @@ def test_variants_have_defaults_of_their_own():
     assert find("efficientnet_b0").options["dropout"] == 0.2
     assert find("efficientnet_b7").options["dropout"] == 0.5
     assert architecture("efficientnet_b7", dropout=0.5).name == "efficientnet_b7"
+
+
+def test_logits_of_airbench_are_scaled():
+    """By a ninth, or in the version for Muon by the number of values that the last layer reads."""
+    plain, muon = architecture("airbench94"), architecture("airbench94", logit_scale=1 / 256)
+    assert [graph.nodes[-1].op.factor for graph in (plain, muon)] == [1 / 9, 1 / 256]
+    assert muon.nodes[:-1] == plain.nodes[:-1]
