@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from trainspec.augment import VOCABULARY, Crop, Flip
+from trainspec.augment import VOCABULARY, Crop, Flip, TrivialAugment
 from trainspec.plan import EpochPlan, ahead, apply, draw_epoch, normalise, one_hot
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
@@ -21,6 +21,16 @@ def test_no_transform_is_normalise():
     images = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), np.uint8)
     for batch in draw_epoch(0, 0, 7).batches(3):
         np.testing.assert_array_equal(apply(images, batch, (), MEAN, STD), normalise(images[batch.indices], MEAN, STD))
+
+
+def test_pixels_are_changed_before_they_are_normalised():
+    images = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), np.uint8)
+    pixels, crop = TrivialAugment(), Crop(1)
+    for transforms in ((crop, pixels), (pixels, crop)):
+        (batch,) = draw_epoch(0, 0, 7, transforms).batches(7)
+        changed = pixels.apply(images[batch.indices], batch.draws["trivial_augment"])
+        expected = crop.apply(normalise(changed, MEAN, STD), batch.draws["crop"])
+        np.testing.assert_array_equal(apply(images, batch, transforms, MEAN, STD), expected)
 
 
 DIGESTS = {  # of (seed, epoch, samples) (0, 0, 5), (7, 3, 1000) and (2**63 - 1, 12, 333)

@@ -10,9 +10,12 @@ from trainspec.augment.cutout import Cutout
 from trainspec.augment.flip import Flip
 from trainspec.augment.mixing import OTHERS, PARTNER, Mixing
 from trainspec.augment.mixup import Mixup
+from trainspec.augment.rand_augment import RandAugment
 from trainspec.augment.random_erasing import RandomErasing
+from trainspec.augment.random_resized_crop import RandomResizedCrop
 from trainspec.augment.shift import Shift
 from trainspec.augment.transform import Draws, Stage, Transform
+from trainspec.augment.trivial_augment import TrivialAugment
 from trainspec.data.dataset import DataSet
 
 __all__ = [
@@ -28,10 +31,13 @@ __all__ = [
     "Flip",
     "Mixing",
     "Mixup",
+    "RandAugment",
     "RandomErasing",
+    "RandomResizedCrop",
     "Shift",
     "Stage",
     "Transform",
+    "TrivialAugment",
 ]
 
 
@@ -48,6 +54,9 @@ class Augmentation:
     crop: Crop | None = field(default=None, metadata={"also": ("random_crop",)})
     flip: Flip | None = field(default=None, metadata={"also": ("hflip", "mirror", "horizontal_flip")})
     shift: Shift | None = None
+    random_resized_crop: RandomResizedCrop | None = field(default=None, metadata={"also": ("rrc",)})
+    rand_augment: RandAugment | None = field(default=None, metadata={"also": ("randaugment",)})
+    trivial_augment: TrivialAugment | None = field(default=None, metadata={"also": ("trivialaugment",)})
     color: Color | None = field(default=None, metadata={"also": ("color_jitter",)})
     cutout: Cutout | None = None
     random_erasing: RandomErasing | None = field(default=None, metadata={"also": ("erasing",)})
