@@ -1,7 +1,7 @@
 """Three steps of the shipped trainers in float64, across the end of an epoch and a change of the rate.
 
 Every weight and every statistic of both frameworks is compared by name; the batches are cropped and mirrored, the
-targets smoothed, dropout and stochastic depth drawn in the plan.
+targets smoothed, dropout, stochastic depth and ShakeDrop drawn in the plan.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from training_sides import RECIPE, first_apart, state_difference, task_of, train
 from trainspec.noise import draw_masks
 from trainspec.recipes import SGD, Recipe
 
-NOISE = {"dropout": 0.4, "stochastic_depth": 0.6}  # of the networks that have them
+NOISE = {"dropout": 0.4, "stochastic_depth": 0.6, "shakedrop": 0.5}  # of the networks that have them
 HEAVY_BALL = SGD(momentum=0.8, nesterov=False, weight_decay=1e-2, decay_norms_and_biases=True)
 
 

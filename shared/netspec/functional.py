@@ -175,6 +175,11 @@ def stochastic_depth(x: Tensor, survival: float, *, name: str | None = None) -> 
     return x if survival == 1 else x.tracer.emit(ops.StochasticDepth(survival), x, name=name)
 
 
+def shake_drop(x: Tensor, survival: float, *, name: str | None = None) -> Tensor:
+    """A survival probability of 1 adds no node."""
+    return x if survival == 1 else x.tracer.emit(ops.ShakeDrop(survival), x, name=name)
+
+
 def add(*inputs: Tensor, name: str | None = None) -> Tensor:
     return inputs[0].tracer.emit(ops.Add(), *inputs, name=name)
 

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from diptych.errors import GraphError, ShapeError
-from netspec.ops import NoisyOp, Op, Param, Shape, StochasticDepth
+from netspec.ops import Draw, NoisyOp, Op, Param, ShakeDrop, Shape, StochasticDepth
 
 SCHEMA = 1  # of a graph as JSON
 IMAGE = "image"
@@ -23,7 +23,7 @@ _PLACEMENT = ("padding", "overhang")  # attributes that depend on the image size
 
 @dataclass(frozen=True)
 class Node:
-    """One op at a dotted path; `inputs` are names of earlier nodes, `image`, or `noise.<path>`."""
+    """One op at a dotted path; `inputs` are names of earlier nodes, `image`, or draws."""
 
     name: str
     op: Op
@@ -95,6 +95,9 @@ class Graph:
             places[node.name] = place
         for place, node in enumerate(self.nodes):
             self._check_inputs(node, place, places)
+        draws = [draw for node in self.nodes if len(node.inputs) > 1 for draw in draw_names_of(node)]
+        if twice := next((draw for draw in draws if draws.count(draw) > 1), None):
+            raise GraphError(f"{self.name}: two draws are named '{twice}'; give one of their nodes name=...")
         if not self.outputs:
             raise GraphError(f"{self.name}: no outputs")
         for output in self.outputs:
@@ -110,16 +113,12 @@ class Graph:
         if len(node.inputs) < fewest or (most is not None and len(node.inputs) > most):
             raise GraphError(f"{self.name}: '{node.name}' ({node.op.kind}) cannot take {len(node.inputs)} inputs")
         for position, source in enumerate(node.inputs):
-            if source == IMAGE or (position == 1 and source == self._draw_of(node)):
+            if source == IMAGE or (position and source in draw_names_of(node)[position - 1 : position]):
                 continue
             if source not in places:
                 raise GraphError(f"{self.name}: '{node.name}' reads '{source}', which is not there")
             if places[source] >= place:
                 raise GraphError(f"{self.name}: {self._cycle() or f'{node.name} reads {source}, which comes later'}")
-
-    @staticmethod
-    def _draw_of(node: Node) -> str | None:
-        return NOISE + node.name if isinstance(node.op, NoisyOp) and len(node.inputs) == 2 else None
 
     def _cycle(self) -> str | None:
         try:
@@ -134,9 +133,14 @@ class Graph:
         return iter(self.nodes)
 
     @cached_property
-    def draws(self) -> dict[str, NoisyOp]:
-        """The ops that take their draw as an input, by the input's name `noise.<path>`, in node order."""
-        return {draw: node.op for node in self.nodes if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node))}
+    def draws(self) -> dict[str, Draw]:
+        """The draws that are inputs, by name, in node order: `noise.<path>`, or `noise.<path>.<draw>` of several."""
+        return {
+            name: draw
+            for node in self.nodes
+            if isinstance(node.op, NoisyOp) and len(node.inputs) > 1
+            for name, draw in zip(draw_names_of(node), node.op.draws(self.shapes[node.inputs[0]]), strict=True)
+        }
 
     @cached_property
     def inputs(self) -> dict[str, Shape]:
@@ -148,8 +152,9 @@ class Graph:
         """Logical shape of the image and of every node's output."""
         shapes: dict[str, Shape] = {IMAGE: self.input_shape}
         for node in self.nodes:
-            if isinstance(node.op, NoisyOp) and (draw := self._draw_of(node)):
-                shapes[draw] = node.op.noise_shape(shapes[node.inputs[0]])
+            if isinstance(node.op, NoisyOp) and len(node.inputs) > 1:
+                drawn = node.op.draws(shapes[node.inputs[0]])
+                shapes |= {name: draw.shape for name, draw in zip(draw_names_of(node), drawn, strict=True)}
             try:
                 shapes[node.name] = node.op.shape(*(shapes[source] for source in node.inputs))
             except ShapeError as error:
@@ -213,12 +218,13 @@ class Graph:
         for node in self.nodes:
             if node.name not in needed:
                 continue
-            if isinstance(node.op, NoisyOp):
-                hashes[node.name] = hashes[node.inputs[0]]
+            op, inputs = at_inference(node)
+            if op is None:
+                hashes[node.name] = hashes[inputs[0]]
                 continue
-            attributes = [(key, value) for key, value in attributes_of(node.op).items() if key not in _PLACEMENT]
-            owner = node.name if node.op.params(*self.input_shapes(node)) else ""
-            text = repr((node.op.kind, attributes, owner, [hashes[source] for source in node.inputs]))
+            attributes = [(key, value) for key, value in attributes_of(op).items() if key not in _PLACEMENT]
+            owner = node.name if op.params(*self.input_shapes(node)) else ""
+            text = repr((op.kind, attributes, owner, [hashes[source] for source in inputs]))
             hashes[node.name] = hashlib.sha256(text.encode()).hexdigest()
         return hashes[self.outputs[0]]
 
@@ -232,6 +238,17 @@ class Graph:
         lines = ",\n    ".join(map(json.dumps, nodes))
         tail = {"outputs": self.outputs} | ({"loss_weights": self.loss_weights} if self.loss_weights else {})
         return f'{head[:-1]},\n "nodes": [\n    {lines}\n ],\n {json.dumps(tail)[1:]}\n'
+
+
+def draw_names_of(node: Node) -> tuple[str, ...]:
+    """The names that the draws of a node have as inputs; none if its op does not draw."""
+    names = node.op.draw_names if isinstance(node.op, NoisyOp) else ()
+    return tuple(f"{NOISE}{node.name}.{name}".removesuffix(".") for name in names)
+
+
+def at_inference(node: Node) -> tuple[Op | None, tuple[str, ...]]:
+    """The op of a node at inference, None if it does nothing there, and its inputs without draws."""
+    return (node.op.at_inference, node.inputs[:1]) if isinstance(node.op, NoisyOp) else (node.op, node.inputs)
 
 
 def attributes_of(op: Op) -> dict[str, Any]:
@@ -253,7 +270,7 @@ def structure(nodes: Sequence[Node], scope: str) -> Structure:
     return tuple(
         (
             node.name.removeprefix(scope),
-            StochasticDepth if isinstance(node.op, StochasticDepth) else node.op,
+            type(node.op) if isinstance(node.op, StochasticDepth | ShakeDrop) else node.op,
             tuple(
                 source.removeprefix(scope) if source in inside else outside.setdefault(source, f"{len(outside)}")
                 for source in node.inputs

@@ -109,8 +109,8 @@ def initial_weights(graph: Graph, seed: int = 0, scheme: str = "he_normal") -> W
 
 
 def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """A draw for every `noise.<path>` input of `explicit_noise(graph)`, float64 of shape `(batch, *noise_shape)`."""
+    """An array for each draw of `explicit_noise(graph)`: `(batch, *shape)`, or `(1, *shape)` if it is for the batch."""
     return {
-        name: (stream(seed, name).random((batch, *graph.inputs[name])) < op.keep).astype(np.float64)
-        for name, op in graph.draws.items()
+        name: draw.law.of(stream(seed, name).random((1 if draw.for_batch else batch, *draw.shape)))
+        for name, draw in graph.draws.items()
     }

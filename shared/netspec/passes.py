@@ -2,28 +2,29 @@
 
 from dataclasses import replace
 
-from netspec.graph import NOISE, Graph, Node
+from netspec.graph import Graph, Node, at_inference, draw_names_of
 from netspec.ops import NoisyOp
 
 
 def without_noise(graph: Graph) -> Graph:
-    """The graph without ops that draw random numbers."""
+    """The graph without ops that draw random numbers. Their fixed part, as a scale, remains under their name."""
     through: dict[str, str] = {}  # a removed node -> its input
     nodes = []
     for node in graph:
-        inputs = tuple(through.get(source, source) for source in node.inputs)
-        if isinstance(node.op, NoisyOp):
+        op, sources = at_inference(node)
+        inputs = tuple(through.get(source, source) for source in sources)
+        if op is None:
             through[node.name] = inputs[0]
         else:
-            nodes.append(Node(node.name, node.op, inputs))
+            nodes.append(Node(node.name, op, inputs))
     outputs = tuple(through.get(output, output) for output in graph.outputs)
     return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
 def explicit_noise(graph: Graph) -> Graph:
-    """The graph with an input `noise.<path>` for each op that draws, so that all builders use the same draw."""
+    """The graph with an input for each draw (`Graph.draws`), so that all builders use the same ones."""
     nodes = tuple(
-        Node(node.name, node.op, (node.inputs[0], NOISE + node.name)) if isinstance(node.op, NoisyOp) else node
+        Node(node.name, node.op, (node.inputs[0], *draw_names_of(node))) if isinstance(node.op, NoisyOp) else node
         for node in graph
     )
     return replace(graph, nodes=nodes)

@@ -206,29 +206,6 @@ class BlurPooling2D(Layer):
         return kernels.conv(x, kernel, self.stride, (0, 0, 0, 0), (1, 1), self.shape[0])
 
 
-@registered
-class Noise(Layer):
-    """Multiply by a draw of zeros and ones, `(N, *drawn)`, and divide by `keep`, the probability of a one.
-
-    The draw is the second input. Without a second input, training makes a draw and evaluation keeps everything.
-    """
-
-    def __init__(self, shape: Shape, keep: float, drawn: Shape, **layer: Any) -> None:
-        super().__init__(shape, **layer)
-        self.keep = keep
-        self.drawn = (*drawn[1:], drawn[0])
-        self.seed_generator = keras.random.SeedGenerator()
-
-    def call(self, inputs: Any, training: bool = False) -> Tensor:
-        if isinstance(inputs, list | tuple):
-            x, draw = inputs
-            return x * (draw / self.keep)
-        if not training:
-            return inputs
-        uniform = keras.random.uniform((ops.shape(inputs)[0], *self.drawn), seed=self.seed_generator)
-        return inputs * ops.cast(ops.cast(uniform < self.keep, "float32") / self.keep, inputs.dtype)
-
-
 def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
     """Made of basic ops, since TensorFlow's own kernel supports neither float64 nor an even size."""
     channels = x.shape[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops as kops
 
-from keras_impl import layers
+from keras_impl import layers, noise
 from netspec import ops
 from netspec.ops import Shape
 
@@ -96,12 +96,17 @@ def scale(op: ops.Scale, x: Shape, **layer: Any) -> keras.layers.Layer:
 
 @builds(ops.Dropout)
 def dropout(op: ops.Dropout, x: Shape, draw: Shape | None = None, **layer: Any) -> keras.layers.Layer:
-    return layers.Noise(x, 1 - op.rate, x, **layer)
+    return noise.Noise(x, 1 - op.rate, x, **layer)
 
 
 @builds(ops.StochasticDepth)
 def stochastic_depth(op: ops.StochasticDepth, x: Shape, draw: Shape | None = None, **layer: Any) -> keras.layers.Layer:
-    return layers.Noise(x, op.survival, op.noise_shape(x), **layer)
+    return noise.Noise(x, op.survival, op.draws(x)[0].shape, **layer)
+
+
+@builds(ops.ShakeDrop)
+def shake_drop(op: ops.ShakeDrop, x: Shape, *draws: Shape, **layer: Any) -> keras.layers.Layer:
+    return noise.ShakeDrop(x, op.survival, **layer)
 
 
 @builds(ops.Add)

@@ -138,6 +138,12 @@ def stochastic_depth(op: ops.StochasticDepth, emit: Emit) -> None:
     emit("Mul", x, emit("Mul", draw, emit.constant("scale", 1 / op.survival)))
 
 
+@builds(ops.ShakeDrop)
+def shake_drop(op: ops.ShakeDrop, emit: Emit) -> None:
+    x, gate, alpha, _ = emit.inputs
+    emit("Mul", x, emit("Sub", emit("Add", gate, alpha), emit("Mul", gate, alpha)))
+
+
 @builds(ops.Add)
 def add(op: ops.Add, emit: Emit) -> None:
     emit("Sum", *emit.inputs) if len(emit.inputs) > 2 else emit("Add", *emit.inputs)

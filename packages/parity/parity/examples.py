@@ -70,6 +70,7 @@ EXAMPLES: dict[str, Example] = {
     "dropout.map": lambda x: f.dropout(x, 0.3),
     "dropout.vector": lambda x: f.dropout(f.flatten(x), 0.5),
     "stochastic_depth": lambda x: f.add(f.stochastic_depth(x, 0.6), x),
+    "shake_drop": lambda x: f.add(f.shake_drop(x, 0.6), x),
     "add": lambda x: f.add(x, f.relu(x), f.activation(x, "tanh")),
     "mul": lambda x: f.mul(x, f.activation(x, "sigmoid")),
     "mul.excite": lambda x: f.mul(x, f.activation(f.global_avg_pool(x, keepdims=True), "sigmoid")),

@@ -125,27 +125,6 @@ class BlurPool2d(nn.Module):
         return F.conv2d(x, self.filter.to(x.dtype), stride=self.stride, groups=x.shape[1])
 
 
-class Noise(nn.Module):
-    """Multiply by a draw of zeros and ones, `(N, *shape)`, and divide by `keep`, the probability of a one.
-
-    The draw is the second input. Without a second input, training makes a draw and evaluation keeps everything.
-    """
-
-    def __init__(self, keep: float, shape: Shape) -> None:
-        super().__init__()
-        self.keep, self.shape = keep, shape
-
-    def forward(self, x: Tensor, draw: Tensor | None = None) -> Tensor:
-        if draw is None:
-            if not self.training:
-                return x
-            draw = torch.empty(x.shape[0], *self.shape, dtype=x.dtype, device=x.device).bernoulli_(self.keep)
-        return x * (draw.to(x.dtype) / self.keep)
-
-    def extra_repr(self) -> str:
-        return f"keep={self.keep}"
-
-
 def hard_sigmoid(x: Tensor) -> Tensor:
     """PyTorch's own keeps the 1/6 of its gradient in float32, whatever the precision."""
     return F.relu6(x + 3) / 6

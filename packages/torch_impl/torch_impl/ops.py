@@ -13,7 +13,7 @@ from torch import nn
 
 from netspec import ops
 from netspec.ops import Shape
-from torch_impl import layers
+from torch_impl import layers, noise
 
 HANDLERS: dict[str, Callable[..., nn.Module]] = {}
 
@@ -85,12 +85,17 @@ def scale(op: ops.Scale, x: Shape) -> nn.Module:
 
 @builds(ops.Dropout)
 def dropout(op: ops.Dropout, x: Shape, draw: Shape | None = None) -> nn.Module:
-    return layers.Noise(1 - op.rate, x)
+    return noise.Noise(1 - op.rate, x)
 
 
 @builds(ops.StochasticDepth)
 def stochastic_depth(op: ops.StochasticDepth, x: Shape, draw: Shape | None = None) -> nn.Module:
-    return layers.Noise(op.survival, op.noise_shape(x))
+    return noise.Noise(op.survival, op.draws(x)[0].shape)
+
+
+@builds(ops.ShakeDrop)
+def shake_drop(op: ops.ShakeDrop, x: Shape, *draws: Shape) -> nn.Module:
+    return noise.ShakeDrop(op.survival)
 
 
 @builds(ops.Add)

@@ -3,6 +3,9 @@
 Each block adds its share of `alpha` channels; the sum is kept unrounded. A block begins and ends with batch norm and
 has no activation at either end. Shortcuts have no weights: they average where the map is halved, and append channels of
 zeros.
+
+`shakedrop` is the survival probability of ShakeDrop (1802.02375) in the last block; it falls linearly over the blocks,
+and 1 is no ShakeDrop. It comes after the last batch norm of each block. The paper uses 0.5.
 """
 
 from netspec.architectures.preresnet_cifar import Branch, ConvLayer, basic, bottleneck
@@ -17,6 +20,7 @@ from netspec.functional import (
     linear_survival,
     max_pool,
     norm_act,
+    shake_drop,
     stochastic_depth,
 )
 from netspec.registry import family
@@ -25,28 +29,40 @@ from netspec.tracer import Tensor, block
 
 @block
 def pyramid_block(
-    x: Tensor, layers: tuple[ConvLayer, ...], stride: int, activation: Function, survival: float
+    x: Tensor,
+    layers: tuple[ConvLayer, ...],
+    stride: int,
+    activation: Function,
+    survival: float,
+    shaken_survival: float = 1.0,
 ) -> Tensor:
     y = batch_norm(x, name="norm")
     for i, layer in enumerate(layers, 1):
         act = activation if i < len(layers) else None
         y = conv_bn(y, layer.channels, layer.kernel, layer.stride, activation=act, name=f"conv{i}")
-    return add(stochastic_depth(y, survival), average_and_pad(x, y.channels, stride))
+    y = shake_drop(stochastic_depth(y, survival), shaken_survival)
+    return add(y, average_and_pad(x, y.channels, stride))
 
 
 def pyramid(
-    x: Tensor, branch: Branch, alpha: int, depths: tuple[int, ...], activation: Function, survival: float
+    x: Tensor,
+    branch: Branch,
+    alpha: int,
+    depths: tuple[int, ...],
+    activation: Function,
+    survival: float,
+    shaken_survival: float,
 ) -> Tensor:
     """Stages that halve the map, except the first; the last block has `alpha` channels more than `x`."""
     expansion = 4 if branch is bottleneck else 1
-    survivals = iter(linear_survival(survival, sum(depths)))
+    survivals = iter(zip(*(linear_survival(last, sum(depths)) for last in (survival, shaken_survival)), strict=True))
     channels = float(x.channels)
     for stage, depth in enumerate(depths, 1):
         for i in range(depth):
             channels += alpha / sum(depths)
             stride = 2 if stage > 1 and i == 0 else 1
             layers = branch(expansion * round(channels), stride)
-            x = pyramid_block(x, layers, stride, activation, next(survivals), name=f"stage{stage}.block{i}")
+            x = pyramid_block(x, layers, stride, activation, *next(survivals), name=f"stage{stage}.block{i}")
     return norm_act(x, activation, name="norm")
 
 
@@ -71,10 +87,11 @@ def pyramidnet_cifar(
     *,
     activation: str = "relu",
     stochastic_depth: float = 1.0,
+    shakedrop: float = 1.0,
     dropout: float = 0.0,
 ) -> Tensor:
     x = conv_bn(x, 16, 3, activation=None, name="stem")
-    x = pyramid(x, branch, alpha, (blocks,) * 3, activation_of(activation), stochastic_depth)
+    x = pyramid(x, branch, alpha, (blocks,) * 3, activation_of(activation), stochastic_depth, shakedrop)
     return classify(x, classes, dropout)
 
 
@@ -89,11 +106,13 @@ def pyramidnet(
     *,
     activation: str = "relu",
     stochastic_depth: float = 1.0,
+    shakedrop: float = 1.0,
     dropout: float = 0.0,
 ) -> Tensor:
     act = activation_of(activation)
     x = max_pool(conv_bn(x, 64, 7, 2, activation=act, name="stem"), 3, 2, padding=1)
-    return classify(pyramid(x, bottleneck, alpha, depths, act, stochastic_depth), classes, dropout)
+    x = pyramid(x, bottleneck, alpha, depths, act, stochastic_depth, shakedrop)
+    return classify(x, classes, dropout)
 
 
 family("pyramidnet", pyramidnet, IMAGENET, paper="1610.02915", input_shape=(3, 224, 224), classes=1000)

@@ -6,8 +6,9 @@ order; a test checks that.
 
 from netspec.ops.base import NoisyOp, Op, Padding, Param, Shape, snake_case
 from netspec.ops.channels import Flatten, PadChannels, SliceChannels, SpaceToDepth
+from netspec.ops.draws import Draw, Keep, Law, Uniform
 from netspec.ops.merge import Add, Concat, Mul, RadixSoftmax
-from netspec.ops.noise import Dropout, StochasticDepth
+from netspec.ops.noise import Dropout, ShakeDrop, StochasticDepth
 from netspec.ops.norm import BatchNorm, InstanceNorm, LocalResponseNorm
 from netspec.ops.pointwise import ACTIVATIONS, Activation, Scale
 from netspec.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool
@@ -29,6 +30,7 @@ VOCABULARY: dict[str, type[Op]] = {
         Scale,
         Dropout,
         StochasticDepth,
+        ShakeDrop,
         Add,
         Mul,
         Concat,
@@ -50,10 +52,13 @@ __all__ = [
     "BlurPool",
     "Concat",
     "Conv",
+    "Draw",
     "Dropout",
     "Flatten",
     "GlobalAvgPool",
     "InstanceNorm",
+    "Keep",
+    "Law",
     "Linear",
     "LocalResponseNorm",
     "MaxPool",
@@ -65,9 +70,11 @@ __all__ = [
     "Param",
     "RadixSoftmax",
     "Scale",
+    "ShakeDrop",
     "Shape",
     "SliceChannels",
     "SpaceToDepth",
     "StochasticDepth",
+    "Uniform",
     "snake_case",
 ]

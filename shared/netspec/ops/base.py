@@ -12,6 +12,7 @@ from math import prod
 from typing import ClassVar, Literal
 
 from diptych.errors import ShapeError
+from netspec.ops.draws import Draw
 
 Shape = tuple[int, ...]
 Padding = tuple[int, int, int, int]  # top, bottom, left, right
@@ -73,27 +74,30 @@ class Op:
 
 @dataclass(frozen=True)
 class NoisyOp(Op):
-    """An op that draws at random in training and is the identity at inference.
+    """An op that draws at random in training and does a fixed thing at inference, most often nothing.
 
-    An optional second input is the draw: `(N, *noise_shape)`, 1 with probability `keep` and 0 otherwise. With it, the
-    op computes its training form in every mode, so that all builders can use the same noise.
+    The inputs after the first are its draws, all or none. With them, the op computes its training form in every mode,
+    so that all builders can use the same noise.
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, 2)
+    draw_names: ClassVar[tuple[str, ...]] = ("",)  # the only draw of an op needs no name
 
     def shape(self, *inputs: Shape) -> Shape:
-        if len(inputs) == 2 and inputs[1] != self.noise_shape(inputs[0]):
-            raise ShapeError(f"{self.kind} needs noise of shape {self.noise_shape(inputs[0])}, not {inputs[1]}")
+        needed = tuple(draw.shape for draw in self.draws(inputs[0]))
+        if len(inputs) > 1 and inputs[1:] != needed:
+            given, wanted = (", ".join(map(str, shapes)) for shapes in (inputs[1:], needed))
+            raise ShapeError(f"{self.kind} needs noise of shape {wanted}, not {given}")
         return inputs[0]
 
-    @property
-    def keep(self) -> float:
-        """The probability, above 0, that a value of the draw is 1."""
+    def draws(self, x: Shape) -> tuple[Draw, ...]:
+        """What the op draws for an input of shape `x`, in the order of `draw_names`."""
         raise NotImplementedError
 
-    def noise_shape(self, x: Shape) -> Shape:
-        """The shape of one image's draw, for an input of shape `x`."""
-        raise NotImplementedError
+    @property
+    def at_inference(self) -> Op | None:
+        """The op that takes its place at inference; None if it does nothing there."""
+        return None
 
 
 @cache

@@ -1,9 +1,12 @@
-"""Ops that draw at random in training and do nothing at inference."""
+"""Ops that draw at random in training."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from diptych.errors import GraphError
-from netspec.ops.base import NoisyOp, Shape
+from netspec.ops.base import NoisyOp, Op, Shape
+from netspec.ops.draws import Draw, Keep, Uniform
+from netspec.ops.pointwise import Scale
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,8 @@ class Dropout(NoisyOp):
         if not 0 <= self.rate < 1:
             raise GraphError(f"dropout rate {self.rate} is outside 0 <= rate < 1")
 
-    @property
-    def keep(self) -> float:
-        return 1 - self.rate
-
-    def noise_shape(self, x: Shape) -> Shape:
-        return x
+    def draws(self, x: Shape) -> tuple[Draw, ...]:
+        return (Draw(x, Keep(1 - self.rate)),)
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,37 @@ class StochasticDepth(NoisyOp):
         if not 0 < self.survival <= 1:
             raise GraphError(f"survival probability {self.survival} is outside 0 < survival <= 1")
 
-    @property
-    def keep(self) -> float:
-        return self.survival
+    def draws(self, x: Shape) -> tuple[Draw, ...]:
+        return (Draw((1,) * len(x), Keep(self.survival)),)
 
-    def noise_shape(self, x: Shape) -> Shape:
-        return (1,) * len(x)
+
+@dataclass(frozen=True)
+class ShakeDrop(NoisyOp):
+    """A residual branch is multiplied by a random number, and its gradient by another one (1802.02375).
+
+    `y = x * (b + alpha - b * alpha)` and `dx = dy * (b + beta - b * beta)`. `b` (the draw `gate`) is 1 with probability
+    `survival` and 0 otherwise, `alpha` is uniform in -1..1 and `beta` in 0..1. All three are drawn for each image: of
+    the paper's levels (batch, image, channel, pixel) this is "image". So are alpha and beta in the code that is most
+    used for PyramidNet (kakaobrain/fast-autoaugment), with one gate for the batch; the authors' Torch code draws alpha
+    and beta for each pixel, which takes as many random numbers as the map has values.
+
+    At inference, `y = x * survival`, the expectation.
+    """
+
+    draw_names: ClassVar[tuple[str, ...]] = ("gate", "alpha", "beta")
+    arity: ClassVar[tuple[int, int | None]] = (1, 1 + len(draw_names))
+
+    survival: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.survival <= 1:
+            raise GraphError(f"survival probability {self.survival} is outside 0 < survival <= 1")
+
+    def draws(self, x: Shape) -> tuple[Draw, ...]:
+        one = (1,) * len(x)
+        return Draw(one, Keep(self.survival)), Draw(one, Uniform(-1, 1)), Draw(one, Uniform(0, 1))
+
+    @property
+    def at_inference(self) -> Op:
+        return Scale(self.survival)

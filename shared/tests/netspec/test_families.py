@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from diptych.errors import GraphError, ShapeError, UnknownNameError
-from netspec import architecture, architectures, list_architectures
+from netspec import architecture, architectures, explicit_noise, inference, list_architectures
 from netspec.functional import MIXED
-from netspec.ops import Activation, Dropout, StochasticDepth
+from netspec.ops import Activation, Dropout, Scale, ShakeDrop, StochasticDepth
 from netspec.registry import find
 
 FILES = sorted(Path(architectures.__path__[0]).glob("*.py"))
@@ -42,6 +42,20 @@ def test_noise_changes_no_weights(name, option):
     assert not [node for node in plain if isinstance(node.op, kind)]
     assert [node for node in noisy if isinstance(node.op, kind)]
     assert noisy.digest == plain.digest == architecture(name).digest
+
+
+@pytest.mark.parametrize("name", ["pyramidnet110_a48", "pyramidnet164_a270_bn", "pyramidnet101_a360"])
+def test_shakedrop_ends_each_branch_of_a_pyramid(name):
+    plain, shaken = architecture(name), architecture(name, shakedrop=0.5)
+    survivals = {node.inputs[0]: node.op.survival for node in shaken if isinstance(node.op, ShakeDrop)}
+    blocks = sum(node.op.kind == "add" for node in plain)
+    assert list(survivals.values()) == pytest.approx([1 - 0.5 * place / blocks for place in range(1, blocks + 1)])
+    assert all(re.fullmatch(r"stage\d\.block\d+\.conv[23]\.bn", source) for source in survivals)
+    assert shaken.params == plain.params
+    assert shaken.digest != plain.digest == architecture(name, shakedrop=1.0).digest, "it scales at inference"
+    scales = {node.inputs[0]: node.op.factor for node in inference(shaken) if isinstance(node.op, Scale)}
+    assert scales == survivals
+    assert inference(shaken).digest == shaken.digest == explicit_noise(shaken).digest
 
 
 def test_stochastic_depth_falls_linearly_to_its_last():

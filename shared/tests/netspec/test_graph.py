@@ -83,6 +83,24 @@ def test_named_inputs_are_the_image_and_the_draws():
     assert list(noisy.inputs.items()) == [("image", (3, 8, 8)), ("noise.d", (3, 8, 8)), ("noise.s", (1, 1, 1))]
 
 
+def test_several_draws_have_names_of_their_own():
+    noisy = explicit_noise(graph_of(Node("s", ops.ShakeDrop(0.5), ("image",))))
+    assert list(noisy.inputs) == ["image", "noise.s.gate", "noise.s.alpha", "noise.s.beta"]
+    assert noisy.nodes[0].inputs == tuple(noisy.inputs)
+
+
+def test_two_draws_of_one_name():
+    graph = graph_of(Node("s", ops.ShakeDrop(0.5), ("image",)), Node("s.gate", ops.Dropout(0.5), ("s",)))
+    with pytest.raises(GraphError, match=r"two draws are named 'noise\.s\.gate'"):
+        explicit_noise(graph)
+
+
+@pytest.mark.parametrize("inputs", [("image", "noise.s.gate"), ("image", "noise.s.alpha", "noise.s.gate")])
+def test_draws_come_in_their_order_and_all_together(inputs):
+    with pytest.raises((GraphError, ShapeError), match="'s'"):
+        graph_of(Node("s", ops.ShakeDrop(0.5), inputs))
+
+
 @pytest.mark.parametrize("source", ["noise.other", "noise.a.b"])
 def test_a_draw_belongs_to_its_own_node(source):
     with pytest.raises(GraphError, match=f"'a' reads '{source}'"):

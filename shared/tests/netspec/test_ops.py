@@ -34,6 +34,8 @@ CASES = {  # op, shapes of its inputs -> shape of its output, parameters, MACs
     "dropout": (ops.Dropout(0.5), [(16, 7, 8)], (16, 7, 8), 0, 0),
     "dropout with noise": (ops.Dropout(0.5), [(16, 7, 8), (16, 7, 8)], (16, 7, 8), 0, 0),
     "stochastic depth": (ops.StochasticDepth(0.5), [(16, 7, 8), (1, 1, 1)], (16, 7, 8), 0, 0),
+    "shake drop": (ops.ShakeDrop(0.5), [(16, 7, 8)], (16, 7, 8), 0, 0),
+    "shake drop with noise": (ops.ShakeDrop(0.5), [(16, 7, 8), *[(1, 1, 1)] * 3], (16, 7, 8), 0, 0),
     "add": (ops.Add(), [(16, 7, 8)] * 3, (16, 7, 8), 0, 0),
     "mul": (ops.Mul(), [(16, 7, 8), (16, 1, 1)], (16, 7, 8), 0, 0),
     "concat": (ops.Concat(), [(16, 7, 8), (3, 7, 8), (1, 7, 8)], (20, 7, 8), 0, 0),
@@ -75,6 +77,7 @@ REFUSED = {
     "space to depth by nothing": (ops.SpaceToDepth(0), [(3, 4, 5)]),
     "space to depth that does not tile": (ops.SpaceToDepth(2), [(3, 4, 5)]),
     "flatten of a vector": (ops.Flatten(), [(3,)]),
+    "one draw of three": (ops.ShakeDrop(0.5), [(3, 4, 4), (1, 1, 1)]),
     "noise of another shape": (ops.StochasticDepth(0.5), [(3, 4, 4), (3, 4, 4)]),
 }
 
@@ -105,6 +108,8 @@ def test_refuses(op, inputs):
         (ops.Dropout, -0.1),
         (ops.StochasticDepth, 0.0),
         (ops.StochasticDepth, 1.5),
+        (ops.ShakeDrop, 0.0),
+        (ops.ShakeDrop, 1.5),
     ],
 )
 def test_refuses_impossible_attributes(op, value):

@@ -74,6 +74,34 @@ def test_the_share_that_is_kept(rate):
     assert abs(mask.mean() - (1 - rate)) < 5 * deviation
 
 
+def shaken(seed: int = 3) -> dict[str, np.ndarray]:
+    """The draws of ShakeDrop for 4000 samples."""
+    graph = explicit_noise(trace("shaken", (3, 4, 4), lambda x: f.flatten(f.shake_drop(f.relu(x), 0.7))))
+    plan = draw_epoch(seed, 0, 4000)
+    (batch,) = plan.batches(4000)
+    return draw_masks(graph, batch)
+
+
+def test_shakedrop_draws_a_gate_and_two_numbers_for_each_image():
+    gate, alpha, beta = (shaken()[f"noise.relu.shake_drop.{name}"] for name in ("gate", "alpha", "beta"))
+    assert gate.shape == alpha.shape == beta.shape == (4000, 1, 1, 1)
+    assert (gate.dtype, alpha.dtype, beta.dtype) == (np.uint8, np.float64, np.float64)
+    assert abs(gate.mean() - 0.7) < 5 * np.sqrt(0.21 / 4000)
+    for values, low, high in ((alpha, -1, 1), (beta, 0, 1)):
+        assert low <= values.min() < values.max() < high
+        even = (np.arange(4000) + 0.5) / 4000
+        assert abs(np.sort((values.ravel() - low) / (high - low)) - even).max() < 1.95 / np.sqrt(4000)  # Kolmogorov
+    assert abs(np.corrcoef([gate.ravel(), alpha.ravel(), beta.ravel()])[np.triu_indices(3, 1)]).max() < 0.08
+
+
+def test_a_uniform_number_is_the_upper_bits_of_a_word():
+    name = "noise.relu.shake_drop.alpha"
+    node = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    key, sample = np.array([3, 3], np.uint64), draw_epoch(3, 0, 4000).order[5]
+    word = np.random.Philox(key=key, counter=np.array([0, 0, sample, node], np.uint64)).random_raw()
+    assert shaken()[name][5].item() == 2 * ((word >> 11) / 2**53) - 1
+
+
 def test_hardly_any_rate_keeps_everything():
     graph = explicit_noise(trace("kept", (3, 8, 8), lambda x: f.linear(f.dropout(f.flatten(x), 1e-9), 2, name="fc")))
     (mask,) = masks_of(graph, SAMPLES).values()

@@ -75,7 +75,7 @@ def train_once(runner: Runner, feeds: Feeds, targets: np.ndarray) -> TrainingSte
     """Make one step of `RECIPE` on soft targets `(N, classes)`. Calls the stages of the shipped trainer one by one."""
     trainer = runner.trainer
     images, *masks = (channels_last(array) for array in feeds.values())
-    noise = {name: mask.astype(np.uint8) for name, mask in zip(list(feeds)[1:], masks, strict=True)}
+    noise = dict(zip(list(feeds)[1:], masks, strict=True))
     _, gradients = trainer.backward(trainer.place(Batch(images, targets, noise)))
     spooled = Spool(trainer.canonical(gradients))
     give_back()  # the activations' memory, before the update takes as much for its own

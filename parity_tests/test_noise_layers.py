@@ -1,0 +1,101 @@
+"""Ops that draw at random, in both frameworks against NumPy by hand: with given draws, with their own, at inference."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import keras_impl
+import torch_impl
+from keras_impl.gradients import with_gradients
+from netspec import Graph, draw_noise, explicit_noise, functional as f, trace
+
+Arrays = tuple[np.ndarray, np.ndarray]  # outputs and the gradient by the input
+SHAPE = (3, 4, 6)
+IMAGES = np.random.default_rng(0).standard_normal((5, *SHAPE))
+UPSTREAM = np.random.default_rng(1).standard_normal((5, *SHAPE))
+
+
+def shaken() -> Graph:
+    return trace("shaken", SHAPE, lambda x: f.shake_drop(x, 0.6, name="shake"))
+
+
+def last(array: np.ndarray) -> np.ndarray:
+    return array.transpose(0, 2, 3, 1)
+
+
+def in_torch(graph: Graph, draws: dict[str, np.ndarray], training: bool = True) -> Arrays:
+    """The outputs, and the gradient of `sum(UPSTREAM * outputs)`."""
+    model = torch_impl.build(graph).double().train(training)
+    x = torch.from_numpy(IMAGES).requires_grad_()
+    y = model(x, *(torch.from_numpy(draws[name]) for name in graph.draws))
+    (y * torch.from_numpy(UPSTREAM)).sum().backward()
+    return y.detach().numpy(), x.grad.numpy()
+
+
+def in_keras(graph: Graph, draws: dict[str, np.ndarray], training: bool = True) -> Arrays:
+    model = keras_impl.build(graph, dtype="float64")
+    x = keras.Variable(last(IMAGES), dtype="float64")
+
+    def forward() -> tuple[Any, Any]:
+        given = [x.value, *(keras.ops.convert_to_tensor(last(draws[name]), "float64") for name in graph.draws)]
+        y = model(given if len(given) > 1 else x.value, training=training)
+        return keras.ops.sum(y * last(UPSTREAM)), y
+
+    y, (gradient,) = with_gradients(forward, [x], [])
+    return tuple(np.asarray(array).transpose(0, 3, 1, 2) for array in (y, gradient))
+
+
+SIDES = {"torch": in_torch, "keras": in_keras}
+
+
+@pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
+def test_shakedrop_by_hand(side: Callable[..., Arrays]) -> None:
+    graph = explicit_noise(shaken())
+    draws = draw_noise(graph, 5, seed=3)
+    gate, alpha, beta = draws.values()
+    assert set(gate.ravel()) == {0, 1}
+    made, gradient = side(graph, draws)
+    for image in range(5):
+        ahead, back = (1.0, 1.0) if gate[image] else (alpha[image].item(), beta[image].item())
+        np.testing.assert_allclose(made[image], IMAGES[image] * ahead, rtol=0, atol=1e-15)
+        np.testing.assert_array_equal(gradient[image], UPSTREAM[image] * back)
+
+
+@pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
+def test_shakedrop_at_inference_is_its_expectation(side: Callable[..., Arrays]) -> None:
+    made, gradient = side(shaken(), {}, training=False)
+    np.testing.assert_allclose(made, IMAGES * 0.6, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(gradient, UPSTREAM * 0.6, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
+def test_shakedrop_draws_for_itself(side: Callable[..., Arrays]) -> None:
+    """Each image has one factor of its own in -1..1, and one in 0..1 for its gradient; both are 1 or neither is."""
+    made, gradient = (np.concatenate(parts) for parts in zip(*(side(shaken(), {}) for _ in range(20)), strict=True))
+    ahead, back = made / np.tile(IMAGES, (20, 1, 1, 1)), gradient / np.tile(UPSTREAM, (20, 1, 1, 1))
+    for factors, low in ((ahead, -1), (back, 0)):
+        assert np.ptp(factors.reshape(100, -1), axis=1).max() < 1e-9
+        assert low <= factors.min() < factors.max() <= 1 + 1e-9
+    open_gates = np.isclose(back[:, 0, 0, 0], 1, atol=1e-12)
+    np.testing.assert_array_equal(open_gates, np.isclose(ahead[:, 0, 0, 0], 1, atol=1e-12))
+    assert 0.35 < open_gates.mean() < 0.85
+
+
+def test_shakedrop_survives_export_and_saving(tmp_path: Any) -> None:
+    graph = trace("saved", SHAPE, lambda x: f.linear(f.flatten(f.shake_drop(x, 0.6)), 3, name="fc"))
+    images = torch.from_numpy(IMAGES).float()
+    model = torch_impl.build(graph).eval()
+    exported = torch.export.export(model, (images,)).module()
+    traced = torch.jit.trace(model, (images,))
+    for other in (exported, traced):
+        torch.testing.assert_close(other(images), model(images))
+    network = keras_impl.build(graph)
+    network.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    fed = last(IMAGES).astype(np.float32)
+    np.testing.assert_allclose(again(fed), network(fed), rtol=1e-6)
+    assert again.spec == graph
