@@ -38,7 +38,8 @@ def trained(framework: str, trick: Trick, task: Task) -> Weights:
     recipe = task.recipe
     parts = {key: getattr(recipe, key) for key in ("optimizer", "average", "accumulate", "parameters")}
     trainer, first = built(framework, Trick(options=trick.options, network=trick.network), replace(BASE, **parts))
-    trainer.restore(first)
+    average = {f"average.{name}": tensor for name, tensor in task.weights.items() if recipe.average}
+    trainer.restore(first | task.weights | average)
     assert len(list(steps_of(task, trainer))) == STEPS
     return trainer.state()
 
@@ -52,7 +53,7 @@ def check(trick: Trick, seed: int = 0) -> None:
     assert difference.within, f"{difference}"
     rates = {task.recipe.schedule.rate(Place(step, STEPS, task.steps_per_epoch)) for step in range(STEPS)}
     assert len(rates) > 1 or isinstance(task.recipe.schedule, Constant)
-    if trick.settings:
+    if task.recipe != replace(BASE, seed=seed):
         base = Trick(options=trick.options, network=trick.network)
         without = trained("torch", base, task_of(base.graph, replace(BASE, seed=seed)))
         result = {key: sides[0].get(f"average.{key}", sides[0][key]) for key in task.weights}

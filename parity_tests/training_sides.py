@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec import Graph, initial_weights
+from netspec import Graph
 from netspec.compare import Difference, tensor_difference
 from netspec.init import Weights
 from netspec.layout import from_channels_last
@@ -19,7 +19,7 @@ from trainspec.pace import Pace
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import Place
 from trainspec.state import TrainState
-from trainspec.task import Task
+from trainspec.task import Task, first_weights
 from trainspec.trainer import Framework, Step, Trainer
 from trainspec.training import steps_of_epoch
 
@@ -54,7 +54,7 @@ def task_of(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> Task
     split = Split(images, generator.integers(0, classes, count))
     names = tuple(map(str, range(classes)))
     data = DataSet("noise", "noise", names, split, split, split, (0.5,) * channels, (0.3,) * channels)
-    return Task(graph.name, graph, initial_weights(graph, seed=1), data, "noise", recipe)
+    return Task(graph.name, graph, first_weights(graph, recipe, data), data, "noise", recipe)
 
 
 def steps_of(task: Task, trainer: Trainer) -> Iterator[Step]:

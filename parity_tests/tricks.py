@@ -1,7 +1,7 @@
 """Every trick that a recipe can choose, read from the registries, with the settings for a short training of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
 from netspec import Graph
@@ -10,8 +10,10 @@ from netspec.reduce import reduced
 from training_sides import RECIPE
 from trainspec.augment import VOCABULARY as TRANSFORMS
 from trainspec.averages import AnyAverage
+from trainspec.initialisation import Initialisation
 from trainspec.optimizers import AnyOptimizer
 from trainspec.recipes import Recipe, override
+from trainspec.recipes.recipe import Init
 from trainspec.schedules import AnySchedule
 
 STEPS = 10  # in epochs of two
@@ -24,6 +26,7 @@ EXTRA: dict[str, dict[str, Any]] = {  # what an item needs beside its kind
     "optimizer.adamw": {"schedule.peak": 1e-4},
     "optimizer.rmsprop": {"schedule.peak": 1e-3},
     "augmentation.cutout": {"augmentation.cutout.side": 4},  # less than the image
+    "initialisation.tensors": {"initialisation.tensors": [{"match": "*.weight", "deviation": 0.05}]},
     "average.ema": {"average.decay": 0.7, "average.power": 1.0},
     "average.lookahead": {"average.every": 3},  # the last step is not a multiple
 }
@@ -42,7 +45,11 @@ VARIANTS: dict[str, dict[str, Any]] = {  # items without a registry
         ]
     },
 }
-NOISE: dict[str, dict[str, Any]] = {"dropout": {"dropout": 0.3}, "stochastic_depth": {"stochastic_depth": 0.5}}
+NOISE: dict[str, tuple[str, dict[str, Any]]] = {  # op -> a network that has it, and its options
+    "dropout": (NETWORK, {"dropout": 0.3}),
+    "stochastic_depth": (NETWORK, {"stochastic_depth": 0.5}),
+    "shake_drop": ("pyramidnet110_a48", {"shakedrop": 0.5}),
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,13 @@ def registered() -> Iterator[tuple[str, Trick]]:
         yield name, Trick({"augmentation.crop": False, "augmentation.flip": False, **EXTRA.get(name, {name: True})})
     for kind, op in OPS.items():
         if issubclass(op, NoisyOp):
-            yield f"op.{kind}", Trick(options=NOISE[kind])
+            network, options = NOISE[kind]
+            yield f"op.{kind}", Trick(options=options, network=network)
+    for scheme in get_args(Init):
+        yield f"init.{scheme}", Trick({"init": scheme})
+    for change in fields(Initialisation):
+        name = f"initialisation.{change.name}"
+        yield name, Trick(EXTRA.get(name, {name: True}))
 
 
 TRICKS = {
