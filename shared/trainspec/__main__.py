@@ -1,4 +1,4 @@
-"""`python -m trainspec agreement RUN RUN | results [RUN ...]`: what is known of finished runs."""
+"""`python -m trainspec agreement RUN RUN | results [RUN ...] | keys`: finished runs, and what recipes may say."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,8 +29,9 @@ def main(argv: Sequence[str]) -> int | None:
             ),
             run_results,
         ),
+        Command("keys", "all keys of a recipe, with defaults and limits, in Markdown", (), run_keys),
     )
-    return cli.run_command("trainspec", "What is known of finished runs.", commands, argv)
+    return cli.run_command("trainspec", "Finished runs, and what recipes may say.", commands, argv)
 
 
 def run_agreement(runs: Sequence[Path]) -> None:
@@ -53,6 +54,13 @@ def run_results(runs: Sequence[Path], out: Path, headers: bool) -> None:
         say(f"written    {file}")
     measured, recipes = count_measured()
     say(f"headers    {measured} of {recipes} recipes say what was measured")
+
+
+def run_keys() -> None:
+    from trainspec.recipes.reference import reference
+
+    for line in reference().splitlines():
+        say(line)
 
 
 if __name__ == "__main__":

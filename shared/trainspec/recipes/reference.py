@@ -1,0 +1,61 @@
+"""The reference of all keys of a recipe, in Markdown, made from the dataclasses that read them."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from trainspec.recipes.recipe import Recipe
+from trainspec.sections import Tagged, sections_in
+from trainspec.values import LIMITS, to_toml
+
+HEAD = """# The keys of a recipe
+
+Made by `python -m trainspec keys`; a test compares this file with the code. A key that a recipe does not have takes its
+default. On the command line, `--set section.key=value` sets one.
+"""
+
+
+def reference() -> str:
+    """The whole reference."""
+    return HEAD + "".join(_section(Recipe, "", ""))
+
+
+def _section(section: Any, path: str, kind: str) -> Iterator[str]:
+    """A section, then the sections in it. `path` is its dotted name, empty for the recipe itself."""
+    types = get_type_hints(section)
+    title = f"`[{path}]`" if path else "The recipe itself"
+    chosen = f" with `kind = {to_toml(kind)}`" if kind else ""
+    yield f"\n## {title}{chosen}\n\n{inspect.cleandoc(section.__doc__ or '')}\n"
+    plain = [one for one in fields(section) if not sections_in(types[one.name])]
+    if plain:
+        yield "\n| key | default | allowed |\n| :-- | :-- | :-- |\n"
+        for one in plain:
+            yield f"| `{one.name}` | {_default(one)} | {_allowed(types[one.name], one)} |\n"
+    for one in fields(section):
+        for inner in sections_in(types[one.name]):
+            name = f"{path}.{one.name}" if path else one.name
+            listed = f"[{name}]" if get_origin(types[one.name]) is tuple else name
+            yield from _section(inner, listed, inner.kind if issubclass(inner, Tagged) else "")
+
+
+def _default(one: Field[Any]) -> str:
+    if one.default is MISSING and one.default_factory is MISSING:
+        return "must be given"
+    value = one.default_factory() if callable(one.default_factory) else one.default
+    if value is None or value in ({}, ()):
+        return "-"
+    return f"`{to_toml(list(value) if isinstance(value, tuple) else value)}`"
+
+
+def _allowed(type_: Any, one: Field[Any]) -> str:
+    """What a value may be, for people."""
+    if get_origin(type_) is Mapping:
+        return "options of the network"
+    kinds = [part for part in (get_args(type_) or (type_,)) if part is not type(None)]
+    if get_origin(type_) is Literal:
+        return ", ".join(f"`{to_toml(value)}`" for value in get_args(type_))
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    what = "a list of numbers" if get_origin(type_) is tuple else names[kinds[0]]
+    limits = " and ".join(f"{LIMITS[key][1]} {value:g}" for key, value in one.metadata.items() if key in LIMITS)
+    return f"{what} {limits}".strip()
