@@ -18,10 +18,12 @@ from trainspec.augment import (
     Flip,
     Mixup,
     RandomErasing,
+    RandomResizedCrop,
     Shift,
     Transform,
 )
 from trainspec.recipes import Recipe
+from trainspec.stream import Stream
 from trainspec.task import Task
 
 SETTINGS: dict[str, list[Transform]] = {  # beside the defaults of every transform
@@ -83,3 +85,16 @@ def test_every_transform_has_its_handler(framework: str) -> None:
     handlers = importlib.import_module(f"{framework}.augment").HANDLERS
     assert list(handlers) == ON_DEVICE
     assert [handler.__name__ for handler in handlers.values()] == ON_DEVICE
+
+
+def test_a_resized_crop_is_what_torch_interpolates() -> None:
+    """PyTorch's bilinear filter with anti-aliasing, up and down, to one grey level: Pillow rounds twice."""
+    import torch
+    import torch.nn.functional as F
+
+    crop, images = RandomResizedCrop(0.05, 0.3), np.random.default_rng(0).integers(0, 256, (40, 24, 31, 3), np.uint8)
+    draws = crop.fitted(crop.draw(Stream(0, 0, crop.purpose), len(images)), 24, 31)
+    for image, made, (top, left, bottom, right) in zip(images, crop.apply(images, draws), draws["box"], strict=True):
+        box = torch.from_numpy(image[top:bottom, left:right].copy()).permute(2, 0, 1)[None].float()
+        expected = F.interpolate(box, size=(24, 31), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+        assert np.abs(made - np.rint(expected)).max() <= 1

@@ -12,6 +12,7 @@ from trainspec.stream import Stream
 
 PARTNER = "partner"  # the draw that says which sample of the data set is mixed in
 OTHERS = "others"  # beside the draws of a batch: the partners' images
+STEPS = 1 << 16  # of a weight, from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,17 @@ class Mixing(Transform):
 
     def draw(self, stream: Stream, samples: int) -> dict[str, NDArray[Any]]:
         """`partner`, int32 `(N,)`; `weight`, float32 `(N,)`, 1 where nothing is mixed; `place`, float32 `(N, 2)`, where
-        a box is, between 0 and 1 along both axes."""
+        a box is, between 0 and 1 along both axes.
+
+        Weights are multiples of 2^-16. So float32 holds both parts of a pair exactly, and the last bit of a logarithm,
+        which is not the same on all processors, does not change a plan.
+        """
         words = stream.words(5 * samples).reshape(samples, 5)
         mixed = uniform(words[:, 2]) < self.probability
+        weight = np.rint(beta(words[:, 1], self.alpha, self.alpha) * STEPS) / STEPS
         return {
             PARTNER: below(words[:, 0], samples).astype(np.int32),
-            "weight": np.where(mixed, beta(words[:, 1], self.alpha, self.alpha), 1).astype(np.float32),
+            "weight": np.where(mixed, weight, 1).astype(np.float32),
             "place": uniform(words[:, 3:]).astype(np.float32),
         }
 
