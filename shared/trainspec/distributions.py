@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 MOST_STEPS = 200  # more than any search below needs
 TINY = 1e-300
+CONVERGED = 1e-15  # a factor that is so near to 1 ends the continued fraction
+FOUND = 1e-13  # a step that is so small ends the search
 
 
 def _coefficients(*polynomials: str) -> tuple[Floats, ...]:
@@ -91,7 +93,7 @@ def log_incomplete_beta(log_x: Floats, a: float, b: float) -> Floats:
         for term in (even, odd):
             below_, above = 1 / _apart(1 + term * below_), _apart(1 + term / above)
             fraction *= below_ * above
-        if np.all(np.abs(below_ * above - 1) <= 1e-15):
+        if np.all(np.abs(below_ * above - 1) <= CONVERGED):
             break
     log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
     return a * log_x + b * np.log1p(-x) - math.log(a) - log_beta + np.log(fraction)
@@ -114,7 +116,7 @@ def _lower_quantile(share: Floats, a: float, b: float) -> Floats:
         slope = np.exp(a * found + (b - 1) * np.log1p(-np.exp(found)) - log_beta - value)
         step = found - missing / slope
         step = np.where((step >= low) & (step <= high), step, (low + high) / 2)
-        near = np.all(np.abs(step - found) <= 1e-13 * np.maximum(1, np.abs(found)))
+        near = np.all(np.abs(step - found) <= FOUND * np.maximum(1, np.abs(found)))
         found = step
         if near:
             break

@@ -56,22 +56,22 @@ def test_uniform_numbers_are_inside_their_limits():
 
 
 def test_normal_numbers():
-    np.testing.assert_allclose(normal(EDGES), NORMAL, rtol=1e-14, atol=1e-15)
-    np.testing.assert_allclose(normal(WORDS), [NormalDist().inv_cdf(share) for share in SHARE], rtol=1e-14, atol=1e-15)
+    assert normal(EDGES) == pytest.approx(NORMAL, rel=1e-14, abs=1e-15)
+    assert normal(WORDS) == pytest.approx([NormalDist().inv_cdf(share) for share in SHARE], rel=1e-14, abs=1e-15)
     back = [math.erfc(-number / math.sqrt(2)) / 2 for number in normal(WORDS)]
-    np.testing.assert_allclose(back, SHARE, rtol=1e-13)
+    assert back == pytest.approx(SHARE, rel=1e-13, abs=0)
 
 
 @pytest.mark.parametrize("shape", BETA, ids=str)
 def test_beta_numbers_are_those_of_scipy(shape):
-    np.testing.assert_allclose(beta(EDGES, *shape), BETA[shape], rtol=1e-12)
+    assert beta(EDGES, *shape) == pytest.approx(BETA[shape], rel=1e-12, abs=0)
 
 
 def test_beta_numbers_with_a_closed_form():
-    np.testing.assert_allclose(beta(WORDS, 1, 1), SHARE, rtol=1e-12)
-    np.testing.assert_allclose(beta(WORDS, 3.5, 1), SHARE ** (1 / 3.5), rtol=1e-12)
-    np.testing.assert_allclose(beta(WORDS, 1, 3.5), -np.expm1(np.log1p(-SHARE) / 3.5), rtol=1e-12, atol=1e-16)
-    np.testing.assert_allclose(beta(WORDS, 0.5, 0.5), np.sin(np.pi * SHARE / 2) ** 2, rtol=1e-12)
+    assert beta(WORDS, 1, 1) == pytest.approx(SHARE, rel=1e-12, abs=0)
+    assert beta(WORDS, 3.5, 1) == pytest.approx(SHARE ** (1 / 3.5), rel=1e-12, abs=0)
+    assert beta(WORDS, 1, 3.5) == pytest.approx(-np.expm1(np.log1p(-SHARE) / 3.5), rel=1e-12, abs=1e-16)
+    assert beta(WORDS, 0.5, 0.5) == pytest.approx(np.sin(np.pi * SHARE / 2) ** 2, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(("a", "b"), SHAPES, ids=str)
@@ -88,4 +88,4 @@ def test_beta_numbers_have_their_moments(a, b):
 @pytest.mark.parametrize(("a", "b"), SHAPES, ids=str)
 def test_beta_numbers_by_scipy_itself(a, b):
     special = pytest.importorskip("scipy.special")
-    np.testing.assert_allclose(beta(WORDS, a, b), special.betaincinv(a, b, SHARE), rtol=1e-10, atol=1e-12)
+    assert beta(WORDS, a, b) == pytest.approx(special.betaincinv(a, b, SHARE), rel=1e-10, abs=1e-12)

@@ -48,7 +48,7 @@ def test_an_image_is_mixed_with_its_partner_as_it_is_augmented_itself(mixing):
         image, other = alone[int(sample)], alone[int(partner)]
         if mixing.kind == "mixup":
             share = float(draws["weight"][row])
-            np.testing.assert_allclose(batch.images[row], share * image + (1 - share) * other, atol=1e-6)
+            assert batch.images[row] == pytest.approx(share * image + (1 - share) * other, abs=1e-6)
         else:
             box = {name: array[row : row + 1] for name, array in draws.items()}
             covered = inside(mixing.fitted(box, 8, 8)["box"], 8, 8)[0]
@@ -57,7 +57,7 @@ def test_an_image_is_mixed_with_its_partner_as_it_is_augmented_itself(mixing):
         expected = np.full(classes, 0.1 / classes)
         expected[labels[sample]] += share * 0.9
         expected[labels[partner]] += (1 - share) * 0.9
-        np.testing.assert_allclose(batch.targets[row], expected, rtol=0, atol=1e-14)
+        assert batch.targets[row] == pytest.approx(expected, rel=0, abs=1e-14)
 
 
 @pytest.mark.parametrize("kind", [Mixup, CutMix])
