@@ -161,6 +161,7 @@ def test_published_figures():
     assert str(published_for("resnet20", "modern/resnet_cifar", "cifar10")[0]) == "91.82 (origin 1: Residual-Network20)"
     assert [figure.top1 for figure in published_for("lenet5", "original/lenet5", "cifar10")] == [58.48]
     assert published_for("resnet20", "modern/resnet_cifar", "digits") == ()
+    assert [figure.top1 for figure in published_for("airbench94", "modern/airbench", "cifar10")] == [94.01]
     assert published_for("resnest50d", "modern/resnest", "cifar10") == ()
 
 

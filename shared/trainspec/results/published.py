@@ -1,4 +1,4 @@
-"""The figures that the origins publish, from `published.toml`."""
+"""The figures that the origins and others publish, from `published.toml`."""
 
 import tomllib
 from dataclasses import dataclass
@@ -12,13 +12,17 @@ DATA = "cifar10"  # what the names of the data sets begin with on which the figu
 
 @dataclass(frozen=True)
 class Published:
-    """A row of an origin's table. `top1` in percent; `recipe` is the recipe of this project that trains the row."""
+    """A row of an origin's table. `top1` in percent; `recipe` is the recipe of this project that trains the row.
+
+    `network` is the architecture, where `netspec/origin_rows.toml` does not say it.
+    """
 
     origin: str
     row: str
     top1: float
     source: str
     recipe: str | None = None
+    network: str | None = None
 
     def __str__(self) -> str:
         return f"{self.top1:.2f} ({self.origin}: {self.row})"
@@ -29,7 +33,7 @@ def published() -> tuple[Published, ...]:
     """Every published figure."""
     tables = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
     return tuple(
-        Published(origin, entry["row"], entry["top1"], table["source"], entry.get("recipe"))
+        Published(origin, entry["row"], entry["top1"], table["source"], entry.get("recipe"), entry.get("network"))
         for origin, table in tables.items()
         for entry in table["rows"]
     )
@@ -44,6 +48,7 @@ def published_for(network: str, recipe: str, data: str) -> tuple[Published, ...]
         return ()
     of_recipe = tuple(figure for figure in published() if figure.recipe == recipe)
     rows = origin_rows().get(network, "").split("; ")
-    return of_recipe or tuple(
-        figure for figure in published() if figure.recipe is None and f"{figure.origin}: {figure.row}" in rows
+    of_network = (
+        figure for figure in published() if figure.network == network or f"{figure.origin}: {figure.row}" in rows
     )
+    return of_recipe or tuple(figure for figure in of_network if figure.recipe is None)
