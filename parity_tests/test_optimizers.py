@@ -206,3 +206,22 @@ def test_every_optimizer_has_its_handler(framework_name: str) -> None:
     handlers = importlib.import_module(f"{framework_name}_impl.optim").HANDLERS
     kinds = [optimizer.kind for optimizer in get_args(AnyOptimizer)]
     assert list(handlers) == kinds
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_is_keras_own(momentum: float) -> None:
+    """With an equal rate in every step; `changed` above is compared with both trainers."""
+    framework("keras")
+    import keras
+
+    optimizer, generator = RMSprop(momentum=momentum, weight_decay=0.0), np.random.default_rng(5)
+    value = generator.standard_normal(7)
+    slots = {slot: np.zeros_like(value) for slot in optimizer.slots}
+    variable = keras.Variable(value, dtype="float64")
+    own = keras.optimizers.RMSprop(0.25, rho=optimizer.rho, momentum=momentum, epsilon=optimizer.epsilon)
+    for number in range(1, 5):
+        gradient = generator.standard_normal(7)
+        own.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        value = changed(optimizer, value, gradient, 0.25, 0.0, number, slots)
+    difference = tensor_difference({"value": value}, {"value": keras.ops.convert_to_numpy(variable)})
+    assert difference.within, str(difference)
