@@ -60,7 +60,7 @@ def normal(words: Words) -> Floats:
     central = np.abs(offset) <= 0.425
     root = np.sqrt(-np.log(np.minimum(share, 1 - share)))
     square = 0.180625 - offset * offset
-    flank, tail = (np.copysign(_ratio(parts, root - start), offset) for parts, start in ((FLANK, 1.6), (TAIL, 5.0)))
+    flank, tail = (np.copysign(_ratio(part, root - start), offset) for part, start in ((FLANK, 1.6), (TAIL, 5.0)))
     return np.where(central, offset * _ratio(CENTRE, square), np.where(root <= 5.0, flank, tail))
 
 
@@ -85,18 +85,17 @@ def log_incomplete_beta(log_x: Floats, a: float, b: float) -> Floats:
     By its continued fraction (DLMF 8.17.22), in Lentz's form. It converges fast up to `(a + 1) / (a + b + 2)`.
     """
     x = np.exp(log_x)
-    below_, above = 1 / _apart(1 - (a + b) * x / (a + 1)), np.ones_like(x)
-    fraction = below_.copy()
+    lower, upper = 1 / _apart(1 - (a + b) * x / (a + 1)), np.ones_like(x)
+    fraction = lower.copy()
     for m in range(1, MOST_STEPS):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
-            below_, above = 1 / _apart(1 + term * below_), _apart(1 + term / above)
-            fraction *= below_ * above
-        if np.all(np.abs(below_ * above - 1) <= CONVERGED):
+            lower, upper = 1 / _apart(1 + term * lower), _apart(1 + term / upper)
+            fraction *= lower * upper
+        if np.all(np.abs(lower * upper - 1) <= CONVERGED):
             break
-    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-    return a * log_x + b * np.log1p(-x) - math.log(a) - log_beta + np.log(fraction)
+    return a * log_x + b * np.log1p(-x) - math.log(a) - _log_beta(a, b) + np.log(fraction)
 
 
 def _lower_quantile(share: Floats, a: float, b: float) -> Floats:
@@ -104,11 +103,10 @@ def _lower_quantile(share: Floats, a: float, b: float) -> Floats:
 
     Newton's method on logarithms, in which the lower tail is a straight line; halving where it leaves the bracket.
     """
-    log_share = np.log(share)
-    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    log_share, log_beta = np.log(share), _log_beta(a, b)
     high = np.full_like(share, math.log((a + 1) / (a + b + 2)))
-    low = np.minimum((log_share + math.log(a) + log_beta) / a, high) - 1.0 - max(0.0, b - 1) / a
-    found = np.minimum((log_share + math.log(a) + log_beta) / a, high)
+    found = np.minimum((log_share + math.log(a) + log_beta) / a, high)  # as if `(1 - x) ** (b - 1)` were 1
+    low = found - 1 - max(0, 1 - b) * math.log((a + b + 2) / (b + 1)) / a  # its greatest value, if that is above 1
     for _ in range(MOST_STEPS):
         value = log_incomplete_beta(found, a, b)
         missing = value - log_share
@@ -123,9 +121,13 @@ def _lower_quantile(share: Floats, a: float, b: float) -> Floats:
     return np.exp(found)
 
 
-def _ratio(parts: tuple[Floats, ...], x: Floats) -> Floats:
-    above, below_ = (np.polyval(coefficients, x) for coefficients in parts)
-    ratio: Floats = above / below_
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _ratio(polynomials: tuple[Floats, ...], x: Floats) -> Floats:
+    above, under = (np.polyval(coefficients, x) for coefficients in polynomials)
+    ratio: Floats = above / under
     return ratio
 
 
