@@ -50,6 +50,7 @@ KINDS = {
         "pytest",
         "pytest-xdist",
         "ruff",
+        "scipy",
     ],
 }
 

@@ -57,7 +57,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 
 def test_a_name_like_no_other_is_answered_with_some():
-    with pytest.raises(UnknownNameError, match="there are alexnet"):
+    with pytest.raises(UnknownNameError, match="there are airbench94"):
         architecture("%%%%")
 
 
