@@ -85,8 +85,56 @@ def test_shakedrop_draws_for_itself(side: Callable[..., Arrays]) -> None:
     assert 0.35 < open_gates.mean() < 0.85
 
 
-def test_shakedrop_survives_export_and_saving(tmp_path: Any) -> None:
-    graph = trace("saved", SHAPE, lambda x: f.linear(f.flatten(f.shake_drop(x, 0.6)), 3, name="fc"))
+def patched() -> Graph:
+    return trace("patched", SHAPE, lambda x: f.patch_up(x, name="patch"))
+
+
+@pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
+@pytest.mark.parametrize("weight", [0.0, 0.3])  # hard and soft
+def test_patchup_by_hand(side: Callable[..., Arrays], weight: float) -> None:
+    graph = explicit_noise(patched())
+    mask, partner = list(draw_noise(graph, 5, seed=3).values())[:2]
+    given = np.full((1, 1, 1, 1), weight)
+    made, gradient = side(graph, dict(zip(graph.draws, (mask, partner, given), strict=True)))
+    expected, back = np.empty_like(IMAGES), np.zeros_like(IMAGES)
+    for image, other in enumerate(partner.ravel()):
+        for cell in np.ndindex(SHAPE):
+            own = 1.0 if mask[0][cell] else weight
+            expected[image][cell] = own * IMAGES[image][cell] + (1 - own) * IMAGES[other][cell]
+            back[image][cell] += own * UPSTREAM[image][cell]
+            back[other][cell] += (1 - own) * UPSTREAM[image][cell]
+    np.testing.assert_allclose(made, expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(gradient, back, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
+@pytest.mark.parametrize("training", [False, True])
+def test_patchup_does_nothing_without_draws_and_with_a_mask_of_ones(
+    side: Callable[..., Arrays], training: bool
+) -> None:
+    for graph in (patched(), explicit_noise(patched())):
+        _, partner, weight = draw_noise(explicit_noise(patched()), 5).values()
+        draws = dict(zip(graph.draws, (np.ones((1, *SHAPE)), partner, weight), strict=False))
+        made, gradient = side(graph, draws, training=training)
+        np.testing.assert_array_equal(made, IMAGES)
+        np.testing.assert_array_equal(gradient, UPSTREAM)
+
+
+def test_positions_survive_a_half_precision() -> None:
+    """A batch position above 256 has no bfloat16 of its own."""
+    graph = explicit_noise(trace("many", (1, 1, 1), lambda x: f.patch_up(x, name="patch")))
+    images, positions = (
+        np.arange(600.0, dtype=np.float32).reshape(-1, 1, 1, 1),
+        np.arange(600)[::-1].reshape(-1, 1, 1, 1),
+    )
+    model = keras_impl.build(graph, dtype="mixed_bfloat16")
+    made = model([images, np.zeros((1, 1, 1, 1)), positions, np.zeros((1, 1, 1, 1))])
+    np.testing.assert_array_equal(np.asarray(made, np.float32), images[::-1])
+
+
+@pytest.mark.parametrize("op", [lambda x: f.shake_drop(x, 0.6), f.patch_up], ids=["shake_drop", "patch_up"])
+def test_they_survive_export_and_saving(op: Callable[..., Any], tmp_path: Any) -> None:
+    graph = trace("saved", SHAPE, lambda x: f.linear(f.flatten(op(x)), 3, name="fc"))
     images = torch.from_numpy(IMAGES).float()
     model = torch_impl.build(graph).eval()
     exported = torch.export.export(model, (images,)).module()

@@ -10,6 +10,7 @@ from keras_impl.quiet import import_keras
 from netspec import functional as f, trace
 from training_sides import RECIPE, first_apart, task_of
 from trainspec.averages import EMA
+from trainspec.patchup import PatchUp
 
 import_keras()
 
@@ -18,6 +19,7 @@ import keras_impl.optim  # noqa: E402
 import keras_impl.trainer  # noqa: E402
 import torch_impl.averages  # noqa: E402
 import torch_impl.devices  # noqa: E402
+import torch_impl.noise  # noqa: E402
 import torch_impl.trainer  # noqa: E402
 
 
@@ -106,6 +108,23 @@ def a_part_of_the_batch_forgotten(patch):
     patch.setattr(torch_impl.trainer.Trainer, "_backward", backward)
 
 
+def patches_of_one_batch_for_all(patch):
+    in_torch_alone(patch, lambda plans: (replace(plan, number=0) for plan in plans))
+
+
+def a_loss_weight_forgotten(patch):
+    right = torch_impl.devices.Device.feed
+    patch.setattr(torch_impl.devices.Device, "feed", lambda self, batch: replace(right(self, batch), loss_weight=1.0))
+
+
+def a_gradient_of_the_forward_factor(patch):
+    def forward(self, x, gate, alpha, beta):
+        gate, alpha = gate.to(x.dtype), alpha.to(x.dtype)
+        return x * (gate + alpha - gate * alpha)
+
+    patch.setattr(torch_impl.noise.ShakeDrop, "forward", forward)
+
+
 FAULTS = {  # fault -> the step and the stage that must be named
     "the rate after the update, torch": (the_rate_after_the_update, "step 1, update"),
     "no label smoothing, keras": (no_label_smoothing, "step 1, targets"),
@@ -119,8 +138,33 @@ FAULTS = {  # fault -> the step and the stage that must be named
 }
 
 
-def test_without_a_fault_nothing_is_apart(task):
+NOISE_FAULTS = {
+    "patches of one batch for all, torch": (patches_of_one_batch_for_all, "step 2, targets"),
+    "a loss weight forgotten, torch": (a_loss_weight_forgotten, "step 1, loss"),
+    "a gradient of the forward factor, torch": (a_gradient_of_the_forward_factor, "step 2, gradients"),
+}
+
+
+@pytest.fixture
+def shaken():
+    """A network with PatchUp and ShakeDrop."""
+
+    def network(x):
+        x = f.patch_up(f.conv_bn(f.patch_up(x), 6, 3, name="stem"))
+        return f.linear(f.flatten(f.shake_drop(f.conv(x, 6, 3, name="branch"), 0.5)), 5, name="fc")
+
+    return task_of(trace("shaken", (3, 8, 8), network), replace(RECIPE, patchup=PatchUp(gamma=0.5, block=3)))
+
+
+def test_without_a_fault_nothing_is_apart(task, shaken):
     assert first_apart(task) is None
+    assert first_apart(shaken) is None
+
+
+@pytest.mark.parametrize(("plant", "where"), NOISE_FAULTS.values(), ids=NOISE_FAULTS)
+def test_a_fault_in_the_noise_is_caught(shaken, monkeypatch, plant, where):
+    plant(monkeypatch)
+    assert str(first_apart(shaken)).startswith(where)
 
 
 @pytest.mark.parametrize(("plant", "where"), FAULTS.values(), ids=FAULTS)

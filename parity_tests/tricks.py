@@ -1,10 +1,12 @@
 """Every trick that a recipe can choose, read from the registries, with the settings for a short training of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
-from netspec import Graph
+from netspec import Graph, trace
+from netspec.architectures.preresnet_cifar import basic
+from netspec.architectures.pyramidnet import pyramidnet_cifar
 from netspec.ops import VOCABULARY as OPS, NoisyOp
 from netspec.reduce import reduced
 from training_sides import RECIPE
@@ -45,11 +47,6 @@ VARIANTS: dict[str, dict[str, Any]] = {  # items without a registry
         ]
     },
 }
-NOISE: dict[str, tuple[str, dict[str, Any]]] = {  # op -> a network that has it, and its options
-    "dropout": (NETWORK, {"dropout": 0.3}),
-    "stochastic_depth": (NETWORK, {"stochastic_depth": 0.5}),
-    "shake_drop": ("pyramidnet110_a48", {"shakedrop": 0.5}),
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Trick:
 
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    network: str = NETWORK
+    network: str | Callable[..., Graph] = NETWORK  # a name in the zoo, or a function of the options
 
     @property
     def recipe(self) -> Recipe:
@@ -66,7 +63,22 @@ class Trick:
 
     @property
     def graph(self) -> Graph:
+        if callable(self.network):
+            return self.network(**self.options)
         return reduced(self.network, num_classes=10, **self.options)
+
+
+def small_pyramid(**options: Any) -> Graph:
+    """A PyramidNet of one block in each stage. Those of the zoo have too many blocks, no two of them equal."""
+    return trace("pyramid", (3, 12, 12), lambda x: pyramidnet_cifar(x, 10, basic, 12, 1, **options))
+
+
+NOISE = {
+    "dropout": Trick(options={"dropout": 0.3}),
+    "stochastic_depth": Trick(options={"stochastic_depth": 0.5}),
+    "shake_drop": Trick(options={"shakedrop": 0.5}, network=small_pyramid),
+    "patch_up": Trick({"patchup.gamma": 0.6}, {"patchup": True}),
+}
 
 
 def registered() -> Iterator[tuple[str, Trick]]:
@@ -80,8 +92,7 @@ def registered() -> Iterator[tuple[str, Trick]]:
         yield name, Trick({"augmentation.crop": False, "augmentation.flip": False, **EXTRA.get(name, {name: True})})
     for kind, op in OPS.items():
         if issubclass(op, NoisyOp):
-            network, options = NOISE[kind]
-            yield f"op.{kind}", Trick(options=options, network=network)
+            yield f"op.{kind}", NOISE[kind]
     for scheme in get_args(Init):
         yield f"init.{scheme}", Trick({"init": scheme})
     for change in fields(Initialisation):
@@ -92,6 +103,7 @@ def registered() -> Iterator[tuple[str, Trick]]:
 TRICKS = {
     **dict(registered()),
     **{name: Trick(settings) for name, settings in VARIANTS.items()},
+    "patchup.hard": Trick({"patchup.kind": "hard", "patchup.probability": 0.7}, {"patchup": True}),
 }
 
 MISH, SD = {"activation": "mish"}, {"stochastic_depth": 0.7}

@@ -180,6 +180,10 @@ def shake_drop(x: Tensor, survival: float, *, name: str | None = None) -> Tensor
     return x if survival == 1 else x.tracer.emit(ops.ShakeDrop(survival), x, name=name)
 
 
+def patch_up(x: Tensor, *, name: str | None = None) -> Tensor:
+    return x.tracer.emit(ops.PatchUp(), x, name=name)
+
+
 def add(*inputs: Tensor, name: str | None = None) -> Tensor:
     return inputs[0].tracer.emit(ops.Add(), *inputs, name=name)
 

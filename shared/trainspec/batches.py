@@ -21,8 +21,8 @@ def batches_of(task: Task, trainer: Trainer) -> Batches:
         return lambda plans: ahead(trainer.place(task.batch(plan)) for plan in plans)
 
     def on_the_device(plans: Iterable[BatchPlan]) -> Generator[Batch, None, None]:
-        for plan, targets, noise in ahead((plan, task.targets(plan), task.noise(plan)) for plan in plans):
-            yield trainer.place(Batch(resident.batch(plan), targets, noise))
+        for plan, beside in ahead((plan, task.beside(plan)) for plan in plans):
+            yield trainer.place(Batch(resident.batch(plan), *beside))
 
     return on_the_device
 

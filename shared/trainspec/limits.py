@@ -9,6 +9,7 @@ from deploy.options import LONGEST_PATH, longest_name
 from diptych.errors import RecipeError, ShapeError, StorageError
 from netspec import Graph
 from netspec.limits import check_onnx_size
+from netspec.ops import PatchUp
 from trainspec.optim import settings
 from trainspec.recipes.recipe import Recipe
 from trainspec.sections import to_table
@@ -39,6 +40,8 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
         raise RecipeError(
             f"epochs = {recipe.epochs:g}: {steps:,} steps are more than can be counted; give fewer epochs"
         )
+    if recipe.patchup and not any(isinstance(node.op, PatchUp) for node in graph):
+        raise RecipeError(f"patchup: {graph.name} has no place where images are mixed; leave the table out")
     changes = {0.0, *(table.until for table in recipe.parameters if table.until is not None)}  # in epochs
     if all(group.at(0.0, epochs).frozen for group in settings(graph, recipe) for epochs in changes):
         raise RecipeError(f"parameters: every parameter of {graph.name} is frozen from the beginning to the end")

@@ -116,6 +116,7 @@ def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
     """
     dropout = recipe.regularisation.dropout
     options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
+    options |= {"patchup": True} if recipe.patchup else {}
     options |= recipe.network
     height, width, channels = data.image_shape
     size = (height, width)

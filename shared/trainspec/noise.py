@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec import Graph
-from netspec.ops import Keep, Law, Uniform
+from netspec.ops import Keep, Law, Planned, Uniform
 from trainspec.plan.epoch import BatchPlan
 from trainspec.stream import NOISE, Stream
 
@@ -25,7 +25,7 @@ Words = NDArray[np.uint64]
 def draw_masks(graph: Graph, plan: BatchPlan) -> dict[str, NDArray[Any]]:
     """Draws for a graph with explicit noise, by input name: `(B, H, W, C)` or `(B, C)`.
 
-    Masks are uint8, of 0 and 1. Uniform numbers are float64.
+    Masks are uint8, of 0 and 1. Uniform numbers are float64. Draws that the plan of a batch makes are left out.
     """
     if not graph.draws:
         return {}
@@ -34,6 +34,8 @@ def draw_masks(graph: Graph, plan: BatchPlan) -> dict[str, NDArray[Any]]:
     counter = start["state"]["counter"]  # a block of words, visit, sample, node
     masks = {}
     for name, draw in graph.draws.items():
+        if isinstance(draw.law, Planned):
+            continue
         channels, *cells = draw.shape
         values = channels * int(np.prod(cells))
         lanes, of_words = LAWS[type(draw.law)]

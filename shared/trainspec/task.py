@@ -1,8 +1,9 @@
 """Work out what is trained, on which data and how, before any framework is loaded."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from trainspec.limits import check_folder, check_limits
 from trainspec.network import Network, network_for as network_for
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
+from trainspec.patchup import Patching, places_of
 from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
 from trainspec.recipes.options import OWN
@@ -63,12 +65,19 @@ class Task:
 
     def plan(self, epoch: int) -> EpochPlan:
         """The random draws of epoch `epoch` (from 0)."""
-        return draw_epoch(self.recipe.seed, epoch, len(self.data.train), self.recipe.augmentation.transforms)
+        place = self.recipe.seed, epoch
+        patches = partial(self.patching.of_epoch, *place, self.batch_size, self.steps_per_epoch)
+        return draw_epoch(*place, len(self.data.train), self.recipe.augmentation.transforms, patches)
 
     @cached_property
     def noisy(self) -> Graph:
         """The graph that is trained. Its noise comes with the batch."""
         return explicit_noise(self.graph)
+
+    @cached_property
+    def patching(self) -> Patching:
+        """PatchUp's part in the batches."""
+        return Patching(self.recipe.patchup, places_of(self.noisy))
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -78,11 +87,15 @@ class Task:
     def batch(self, plan: BatchPlan) -> Batch:
         """The batch of `plan`, made by NumPy."""
         images = apply(self.data.train.images, plan, self.recipe.augmentation.transforms, *self.constants)
-        return Batch(images, self.targets(plan), self.noise(plan))
+        return Batch(images, *self.beside(plan))
 
-    def noise(self, plan: BatchPlan) -> dict[str, NDArray[np.uint8]]:
-        """The noise masks of the batch, by input name."""
-        return draw_masks(self.noisy, plan)
+    def beside(self, plan: BatchPlan) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]], float]:
+        """What belongs to the images of a batch: targets, noise, and the weight of the loss."""
+        return self.targets(plan), self.noise(plan), self.patching.loss_weight(plan)
+
+    def noise(self, plan: BatchPlan) -> dict[str, NDArray[Any]]:
+        """The noise of the batch, by input name."""
+        return draw_masks(self.noisy, plan) | self.patching.noise(plan)
 
     def targets(self, plan: BatchPlan) -> NDArray[np.float64]:
         """The soft targets of the batch, float64 `(B, classes)`: smoothed, and mixed as the images are."""
@@ -90,7 +103,7 @@ class Task:
         for mixing in self.recipe.augmentation.mixing:
             share = mixing.share(plan.draws[mixing.kind], *self.data.train.images.shape[1:3])[:, None]
             targets = share * targets + (1 - share) * self._smoothed(plan.partners[mixing.kind])
-        return targets
+        return self.patching.mixed(targets, plan)
 
     def _smoothed(self, plan: BatchPlan) -> NDArray[np.float64]:
         labels = self.data.train.labels[plan.indices]

@@ -45,7 +45,8 @@ class Device:
     def feed(self, batch: Batch) -> Batch:
         """Convert a batch of arrays or tensors for a model, to the precision of the loss."""
         images, targets = (keras.ops.convert_to_tensor(part, self.dtype) for part in (batch.images, batch.targets))
-        return Batch(images, targets, {name: keras.ops.convert_to_tensor(mask) for name, mask in batch.noise.items()})
+        noise = {name: keras.ops.convert_to_tensor(mask) for name, mask in batch.noise.items()}
+        return Batch(images, targets, noise, keras.ops.convert_to_tensor(batch.loss_weight, self.dtype))
 
 
 def gpus() -> list[str]:

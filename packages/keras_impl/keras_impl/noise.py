@@ -57,3 +57,22 @@ class ShakeDrop(Layer):
         gate, alpha, beta = (ops.cast(draw, x.dtype) for draw in draws)
         ahead, back = gate + alpha - gate * alpha, gate + beta - gate * beta
         return x * back + ops.stop_gradient(x * (ahead - back))
+
+
+@registered
+class PatchUp(Layer):
+    """Mix patches with those of others. Draws: `(1, H, W, C)`, `(N, 1, 1, 1)`, `(1, 1, 1, 1)`, or none: identity.
+
+    Keras must not cast the positions to a half.
+    """
+
+    def __init__(self, shape: Shape, **layer: Any) -> None:
+        super().__init__(shape, autocast=False, **layer)
+
+    def call(self, inputs: Any) -> Tensor:
+        if not isinstance(inputs, list | tuple):
+            return inputs
+        x, mask, partner, weight = inputs
+        share = (1 - ops.cast(mask, x.dtype)) * (1 - ops.cast(weight, x.dtype))
+        other = ops.take(x, ops.cast(ops.reshape(partner, (-1,)), "int32"), axis=0)
+        return (1 - share) * x + share * other

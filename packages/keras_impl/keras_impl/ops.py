@@ -109,6 +109,11 @@ def shake_drop(op: ops.ShakeDrop, x: Shape, *draws: Shape, **layer: Any) -> kera
     return noise.ShakeDrop(x, op.survival, **layer)
 
 
+@builds(ops.PatchUp)
+def patch_up(op: ops.PatchUp, x: Shape, *draws: Shape, **layer: Any) -> keras.layers.Layer:
+    return noise.PatchUp(x, **layer)
+
+
 @builds(ops.Add)
 def add(op: ops.Add, *inputs: Shape, **layer: Any) -> keras.layers.Layer:
     return keras.layers.Add(**layer)

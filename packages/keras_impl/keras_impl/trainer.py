@@ -85,7 +85,7 @@ class Trainer:
         total: Sequence[Tensor] = ()
         for part in batch.parts(count):
             noise = tuple(part.noise[name] for name in self.graph.draws)
-            step, gradients = backward(part.images, part.targets, noise)
+            step, gradients = backward(part.images, part.targets, noise, part.loss_weight)
             steps.append(Step(*step))
             total = [one + other for one, other in zip(total, gradients, strict=True)] if total else gradients
         return Step.of_parts(steps), total if count == 1 else [gradient / count for gradient in total]
@@ -96,10 +96,12 @@ class Trainer:
         if self.average and now.average:
             self.average.update(now.average)
 
-    def _backward(self, images: Tensor, targets: Tensor, noise: Sequence[Tensor]) -> tuple[Any, Sequence[Tensor]]:
+    def _backward(
+        self, images: Tensor, targets: Tensor, noise: Sequence[Tensor], loss_weight: Tensor
+    ) -> tuple[Any, Sequence[Tensor]]:
         def forward() -> tuple[Tensor, tuple[Tensor, Tensor]]:
             heads = by_name(self.noisy([images, *noise] if noise else images, training=True))
-            loss = loss_of(heads, targets, self.graph.heads, self.cross_entropy)
+            loss = loss_weight * loss_of(heads, targets, self.graph.heads, self.cross_entropy)
             correct = ops.sum(ops.equal(ops.argmax(heads[LOGITS], -1), ops.argmax(targets, -1)))
             return self.scaler.scale_loss(loss) if self.scaler else loss, (loss, correct)
 

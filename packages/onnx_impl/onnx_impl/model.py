@@ -19,7 +19,7 @@ from netspec.registry import resolve
 from netspec.weights import check_weights, weights_hash, weights_of
 from onnx_impl.emit import Emit
 from onnx_impl.ops import HANDLERS
-from onnx_impl.shapes import value
+from onnx_impl.shapes import BATCH, value
 from onnx_impl.weights import add_initializers
 
 OLDEST_OPSET = 13  # the first with Softmax over one axis, and with pads and bounds as inputs
@@ -108,7 +108,8 @@ def assemble(
         body.initializer.extend(emit.constants)
 
     kind = helper.np_dtype_to_tensor_dtype(dtype)
-    body.input.extend(value(name, shape, kind) for name, shape in graph.inputs.items())
+    once = {name: 1 for name, draw in graph.draws.items() if draw.for_batch}
+    body.input.extend(value(name, shape, kind, once.get(name, BATCH)) for name, shape in graph.inputs.items())
     outputs = [node.name for node in graph] if every_node else list(graph.outputs)
     body.output.extend(value(name, graph.shapes[name], kind) for name in outputs)
     inner = [node.name for node in graph if node.name not in outputs]

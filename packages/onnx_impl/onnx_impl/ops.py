@@ -7,6 +7,7 @@ A handler is called as `handler(op, emit)`: `emit` knows the node's inputs, weig
 from collections.abc import Callable
 
 import numpy as np
+from onnx import TensorProto
 
 from netspec import ops
 from onnx_impl.emit import Emit
@@ -142,6 +143,16 @@ def stochastic_depth(op: ops.StochasticDepth, emit: Emit) -> None:
 def shake_drop(op: ops.ShakeDrop, emit: Emit) -> None:
     x, gate, alpha, _ = emit.inputs
     emit("Mul", x, emit("Sub", emit("Add", gate, alpha), emit("Mul", gate, alpha)))
+
+
+@builds(ops.PatchUp)
+def patch_up(op: ops.PatchUp, emit: Emit) -> None:
+    x, mask, partner, weight = emit.inputs
+    one = emit.constant("one", 1.0)
+    share = emit("Mul", emit("Sub", one, mask), emit("Sub", one, weight))
+    positions = emit("Reshape", emit("Cast", partner, to=TensorProto.INT64), emit.constant("flat", [-1]))
+    other = emit("Gather", x, positions, axis=0)
+    emit("Add", emit("Mul", emit("Sub", one, share), x), emit("Mul", share, other))
 
 
 @builds(ops.Add)

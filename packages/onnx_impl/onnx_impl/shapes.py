@@ -8,9 +8,9 @@ BATCH = "N"
 LARGEST_CONSTANT = 1024  # bytes: pads, axes and bounds are smaller; of weights, only the shapes are needed
 
 
-def value(name: str, shape: Shape, kind: int = TensorProto.FLOAT) -> ValueInfoProto:
-    """A value `(N, *shape)` of the graph."""
-    return helper.make_tensor_value_info(name, kind, (BATCH, *shape))
+def value(name: str, shape: Shape, kind: int = TensorProto.FLOAT, batch: int | str = BATCH) -> ValueInfoProto:
+    """A value `(batch, *shape)` of the graph."""
+    return helper.make_tensor_value_info(name, kind, (batch, *shape))
 
 
 def fill_in_shapes(model: ModelProto) -> None:

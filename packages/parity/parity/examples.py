@@ -71,6 +71,7 @@ EXAMPLES: dict[str, Example] = {
     "dropout.vector": lambda x: f.dropout(f.flatten(x), 0.5),
     "stochastic_depth": lambda x: f.add(f.stochastic_depth(x, 0.6), x),
     "shake_drop": lambda x: f.add(f.shake_drop(x, 0.6), x),
+    "patch_up": lambda x: f.patch_up(x),
     "add": lambda x: f.add(x, f.relu(x), f.activation(x, "tanh")),
     "mul": lambda x: f.mul(x, f.activation(x, "sigmoid")),
     "mul.excite": lambda x: f.mul(x, f.activation(f.global_avg_pool(x, keepdims=True), "sigmoid")),

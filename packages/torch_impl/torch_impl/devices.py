@@ -47,7 +47,7 @@ class Device:
         """Convert a batch of arrays or tensors for a module: `(B, C, H, W)` over channels-last memory."""
         images = self._fed(batch.images).to(self.dtype)
         targets = self._fed(batch.targets).to(self.dtype)
-        return Batch(images, targets, {name: self._fed(mask) for name, mask in batch.noise.items()})
+        return Batch(images, targets, {name: self._fed(mask) for name, mask in batch.noise.items()}, batch.loss_weight)
 
     def _fed(self, array: Any) -> torch.Tensor:
         tensor = torch.as_tensor(array).to(self.torch_device, non_blocking=True)

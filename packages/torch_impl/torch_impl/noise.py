@@ -50,3 +50,12 @@ class ShakeDrop(nn.Module):
 
     def extra_repr(self) -> str:
         return f"survival={self.survival}"
+
+
+def patch_up(x: Tensor, *draws: Tensor) -> Tensor:
+    """Mix patches with those of others. Draws: `(1, C, H, W)`, `(N, 1, 1, 1)`, `(1, 1, 1, 1)`, or none: identity."""
+    if not draws:
+        return x
+    mask, partner, weight = draws
+    share = (1 - mask.to(x.dtype)) * (1 - weight.to(x.dtype))
+    return (1 - share) * x + share * x.index_select(0, partner.reshape(-1).long())

@@ -98,6 +98,11 @@ def shake_drop(op: ops.ShakeDrop, x: Shape, *draws: Shape) -> nn.Module:
     return noise.ShakeDrop(op.survival)
 
 
+@builds(ops.PatchUp)
+def patch_up(op: ops.PatchUp, x: Shape, *draws: Shape) -> nn.Module:
+    return layers.FunctionLayer(noise.patch_up, "patch_up")
+
+
 @builds(ops.Add)
 def add(op: ops.Add, *inputs: Shape) -> nn.Module:
     return layers.FunctionLayer(layers.sum_of, "add")

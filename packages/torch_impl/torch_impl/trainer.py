@@ -72,7 +72,7 @@ class Trainer:
         with self.device.autocast():
             outputs = self.noisy(batch.images, *(batch.noise[name] for name in self.graph.draws))
         heads = {name: output.to(self.device.dtype) for name, output in by_name(outputs).items()}
-        loss = loss_of(heads, batch.targets, self.graph.heads)
+        loss = batch.loss_weight * loss_of(heads, batch.targets, self.graph.heads)
         self.scaler.scale(loss * fraction).backward()  # type: ignore[no-untyped-call]
         correct = (heads[LOGITS].argmax(1) == batch.targets.argmax(1)).sum()
         return Step(loss.detach(), correct)

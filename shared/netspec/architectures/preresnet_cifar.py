@@ -18,6 +18,7 @@ from netspec.functional import (
     identity,
     linear_survival,
     norm_act,
+    patch_up,
     relu,
     stochastic_depth,
 )
@@ -80,6 +81,7 @@ def stages(
     depths: tuple[int, ...],
     unit: Callable[..., Tensor] = preactivated,
     survival: float = 1.0,
+    after_first: Function = identity,
 ) -> Tensor:
     """Stages of residual blocks; each stage after the first halves the map and doubles the channels."""
     survivals = iter(linear_survival(survival, sum(depths)))
@@ -87,6 +89,7 @@ def stages(
         for i in range(depth):
             layers = branch(channels, 2 if stage > 1 and i == 0 else 1)
             x = unit(x, layers, survival=next(survivals), name=f"stage{stage}.block{i}")
+        x = after_first(x) if stage == 1 else x
         channels *= 2
     return x
 
@@ -112,10 +115,12 @@ def preresnet_cifar(
     activation: str = "relu",
     stochastic_depth: float = 1.0,
     dropout: float = 0.0,
+    patchup: bool = False,
 ) -> Tensor:
     act = activation_of(activation)
-    x = conv(x, 16, 3, bias=False, name="stem")
-    x = stages(x, branch, channels, (blocks,) * 3, partial(preactivated, activation=act), stochastic_depth)
+    mix = patch_up if patchup else identity
+    x = mix(conv(mix(x), 16, 3, bias=False, name="stem"))
+    x = stages(x, branch, channels, (blocks,) * 3, partial(preactivated, activation=act), stochastic_depth, mix)
     return classify(norm_act(x, act, name="norm"), classes, dropout)
 
 

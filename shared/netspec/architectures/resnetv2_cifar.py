@@ -17,6 +17,7 @@ from netspec.functional import (
     identity,
     make_divisible,
     norm_act,
+    patch_up,
 )
 from netspec.registry import family
 from netspec.tracer import Tensor
@@ -79,12 +80,14 @@ def resnetv2_cifar(
     activation: str = "relu",
     stochastic_depth: float = 1.0,
     dropout: float = 0.0,
+    patchup: bool = False,
     width: float = 1.0,
 ) -> Tensor:
     act = activation_of(activation)
     unit = partial(preactivated, activation=act, shortcut=shortcut, attention=attention)
-    x = conv(x, make_divisible(stem * width), 3, bias=False, name="stem")
-    x = stages(x, branch, make_divisible(channels * width), depths, unit, stochastic_depth)
+    mix = patch_up if patchup else identity
+    x = mix(conv(mix(x), make_divisible(stem * width), 3, bias=False, name="stem"))
+    x = stages(x, branch, make_divisible(channels * width), depths, unit, stochastic_depth, mix)
     return classify(norm_act(x, act, name="norm"), classes, dropout)
 
 

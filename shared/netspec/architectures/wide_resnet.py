@@ -7,7 +7,7 @@ of a block.
 from functools import partial
 
 from netspec.architectures.preresnet_cifar import ConvLayer, preactivated, stages
-from netspec.functional import activation_of, classify, conv, norm_act
+from netspec.functional import activation_of, classify, conv, identity, norm_act, patch_up
 from netspec.registry import family
 from netspec.tracer import Tensor
 
@@ -27,15 +27,17 @@ def wide_resnet(
     activation: str = "relu",
     stochastic_depth: float = 1.0,
     dropout: float = 0.0,
+    patchup: bool = False,
 ) -> Tensor:
     act = activation_of(activation)
 
     def branch(channels: int, stride: int) -> tuple[ConvLayer, ...]:
         return ConvLayer(channels, 3, stride), ConvLayer(channels, 3, dropout=dropout)
 
-    x = conv(x, 16, 3, bias=False, name="stem")
+    mix = patch_up if patchup else identity
+    x = mix(conv(mix(x), 16, 3, bias=False, name="stem"))
     depths = ((depth - 4) // 6,) * 3
-    x = stages(x, branch, 16 * width, depths, partial(preactivated, activation=act), stochastic_depth)
+    x = stages(x, branch, 16 * width, depths, partial(preactivated, activation=act), stochastic_depth, mix)
     return classify(norm_act(x, act, name="norm"), classes)
 
 

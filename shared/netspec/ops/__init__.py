@@ -6,9 +6,9 @@ order; a test checks that.
 
 from netspec.ops.base import NoisyOp, Op, Padding, Param, Shape, snake_case
 from netspec.ops.channels import Flatten, PadChannels, SliceChannels, SpaceToDepth
-from netspec.ops.draws import Draw, Keep, Law, Uniform
+from netspec.ops.draws import Draw, Keep, Law, Planned, Uniform
 from netspec.ops.merge import Add, Concat, Mul, RadixSoftmax
-from netspec.ops.noise import Dropout, ShakeDrop, StochasticDepth
+from netspec.ops.noise import Dropout, PatchUp, ShakeDrop, StochasticDepth
 from netspec.ops.norm import BatchNorm, InstanceNorm, LocalResponseNorm
 from netspec.ops.pointwise import ACTIVATIONS, Activation, Scale
 from netspec.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool
@@ -31,6 +31,7 @@ VOCABULARY: dict[str, type[Op]] = {
         Dropout,
         StochasticDepth,
         ShakeDrop,
+        PatchUp,
         Add,
         Mul,
         Concat,
@@ -68,6 +69,8 @@ __all__ = [
     "PadChannels",
     "Padding",
     "Param",
+    "PatchUp",
+    "Planned",
     "RadixSoftmax",
     "Scale",
     "ShakeDrop",

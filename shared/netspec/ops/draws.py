@@ -44,6 +44,24 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+class Positions:
+    """The positions of the images in the batch, in random order: int64."""
+
+    def of(self, uniform: NDArray[np.float64]) -> Values:
+        return uniform.argsort(axis=0)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A draw that the plan of a training makes, by a law of its own. `law` serves comparisons of builders."""
+
+    law: Law
+
+    def of(self, uniform: NDArray[np.float64]) -> Values:
+        return self.law.of(uniform)
+
+
+@dataclass(frozen=True)
 class Draw:
     """One draw of an op. `shape` is logical, of one image; a draw `for_batch` is made once for all images.
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from diptych.errors import GraphError
-from netspec.ops.base import NoisyOp, Op, Shape
-from netspec.ops.draws import Draw, Keep, Uniform
+from netspec.ops.base import NoisyOp, Op, Shape, need_map
+from netspec.ops.draws import Draw, Keep, Planned, Positions, Uniform
 from netspec.ops.pointwise import Scale
 
 
@@ -75,3 +75,28 @@ class ShakeDrop(NoisyOp):
     @property
     def at_inference(self) -> Op:
         return Scale(self.survival)
+
+
+@dataclass(frozen=True)
+class PatchUp(NoisyOp):
+    """Patches of a map are mixed with the same patches of another image of the batch (2006.07794).
+
+    `y = (1 - share) * x + share * x[partner]` with `share = (1 - mask) * (1 - weight)`. `mask`, of the input's shape,
+    is 0 in the patches and 1 elsewhere. `partner` is a position in the batch for each image. `weight` is what remains
+    of an image in its patches. Mask and weight are drawn once for the batch.
+
+    The targets have to be mixed, too, so the plan of a training makes the draws (`trainspec.patchup`). Without them the
+    op does nothing, in training as well.
+    """
+
+    draw_names: ClassVar[tuple[str, ...]] = ("mask", "partner", "weight")
+    arity: ClassVar[tuple[int, int | None]] = (1, 1 + len(draw_names))
+
+    def draws(self, x: Shape) -> tuple[Draw, ...]:
+        need_map(self, x)
+        one = (1,) * len(x)
+        return (
+            Draw(x, Planned(Keep(0.5)), for_batch=True),
+            Draw(one, Planned(Positions())),
+            Draw(one, Planned(Uniform(0, 1)), for_batch=True),
+        )

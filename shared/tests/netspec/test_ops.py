@@ -36,6 +36,8 @@ CASES = {  # op, shapes of its inputs -> shape of its output, parameters, MACs
     "stochastic depth": (ops.StochasticDepth(0.5), [(16, 7, 8), (1, 1, 1)], (16, 7, 8), 0, 0),
     "shake drop": (ops.ShakeDrop(0.5), [(16, 7, 8)], (16, 7, 8), 0, 0),
     "shake drop with noise": (ops.ShakeDrop(0.5), [(16, 7, 8), *[(1, 1, 1)] * 3], (16, 7, 8), 0, 0),
+    "patch up": (ops.PatchUp(), [(16, 7, 8)], (16, 7, 8), 0, 0),
+    "patch up with noise": (ops.PatchUp(), [(16, 7, 8)] * 2 + [(1, 1, 1)] * 2, (16, 7, 8), 0, 0),
     "add": (ops.Add(), [(16, 7, 8)] * 3, (16, 7, 8), 0, 0),
     "mul": (ops.Mul(), [(16, 7, 8), (16, 1, 1)], (16, 7, 8), 0, 0),
     "concat": (ops.Concat(), [(16, 7, 8), (3, 7, 8), (1, 7, 8)], (20, 7, 8), 0, 0),
@@ -78,6 +80,7 @@ REFUSED = {
     "space to depth that does not tile": (ops.SpaceToDepth(2), [(3, 4, 5)]),
     "flatten of a vector": (ops.Flatten(), [(3,)]),
     "one draw of three": (ops.ShakeDrop(0.5), [(3, 4, 4), (1, 1, 1)]),
+    "patches of a vector": (ops.PatchUp(), [(16,), (16,), (1,), (1,)]),
     "noise of another shape": (ops.StochasticDepth(0.5), [(3, 4, 4), (3, 4, 4)]),
 }
 

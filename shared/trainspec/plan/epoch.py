@@ -5,8 +5,8 @@ the workers, the device or the framework.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ class BatchPlan:
 
     `visits`, int64 `(B,)`, says how often each sample was visited before in this epoch. `seed`, `epoch`, `indices` and
     `visits` decide the noise of the batch (`trainspec.noise`). `partners`: by the kind of a mixing transform, how to
-    make the images that are mixed into these.
+    make the images that are mixed into these. `number` counts the batches of the epoch, from 0.
     """
 
     seed: int
@@ -35,6 +35,7 @@ class BatchPlan:
     visits: NDArray[np.int64]
     draws: Mapping[str, Draws]
     partners: Mapping[str, "BatchPlan"] = field(default_factory=dict)
+    number: int = 0
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -46,6 +47,7 @@ class EpochPlan:
 
     `order`, int32 `(N,)`, lists the samples in the order of their visits. `draws` has, by kind, the random arrays of
     each transform that is on. Each array is `(N, ...)`, indexed by the sample. `transforms` are those of `draws`.
+    `of_batches` makes what is drawn for whole batches, one batch after the other.
     """
 
     seed: int
@@ -53,6 +55,7 @@ class EpochPlan:
     order: NDArray[np.int32]
     draws: Mapping[str, Draws]
     transforms: tuple[Transform, ...] = ()
+    of_batches: Callable[[], Iterable[Draws]] = tuple
 
     @cached_property
     def digest(self) -> str:
@@ -71,6 +74,9 @@ class EpochPlan:
             if kind not in UNNAMED:
                 for name, array in arrays.items():
                     yield kind, name, array
+        for arrays in self.of_batches():
+            for name, array in arrays.items():
+                yield "batch", name, array
 
     @cached_property
     def visits(self) -> NDArray[np.int64]:
@@ -91,7 +97,8 @@ class EpochPlan:
         stop = samples - samples % batch_size if drop_last else samples
         for start in range(skip * batch_size, stop, batch_size):
             here = slice(start, start + batch_size)
-            yield self._batch(self.order[here], self.visits[here], self.transforms)
+            batch = self._batch(self.order[here], self.visits[here], self.transforms)
+            yield replace(batch, number=start // batch_size)
 
     def _batch(
         self, indices: NDArray[np.int32], visits: NDArray[np.int64], transforms: tuple[Transform, ...]
@@ -109,11 +116,17 @@ class EpochPlan:
         return BatchPlan(self.seed, self.epoch, indices, visits, draws, partners)
 
 
-def draw_epoch(seed: int, epoch: int, samples: int, transforms: Iterable[Transform] = ()) -> EpochPlan:
+def draw_epoch(
+    seed: int,
+    epoch: int,
+    samples: int,
+    transforms: Iterable[Transform] = (),
+    of_batches: Callable[[], Iterable[Draws]] = tuple,
+) -> EpochPlan:
     """The plan of epoch `epoch` (from 0) over `samples` images. `transforms` change the images."""
     chosen = tuple(transforms)
     draws: dict[str, dict[str, NDArray[Any]]] = {
         transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), samples) for transform in chosen
     }
     order = np.argsort(Stream(seed, epoch, ORDER).words(samples), kind="stable").astype(np.int32)
-    return EpochPlan(seed, epoch, order, draws, chosen)
+    return EpochPlan(seed, epoch, order, draws, chosen, of_batches)

@@ -13,6 +13,7 @@ from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
 from trainspec.initialisation import Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
+from trainspec.patchup import PatchUp
 from trainspec.schedules import AnySchedule, Cosine
 
 Init = Literal[
@@ -100,6 +101,7 @@ class Recipe:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     parameters: tuple[ParameterTable, ...] = ()
     average: AnyAverage | None = field(default=None, metadata={"also": ("ema", "model_ema", "swa", "lookahead")})
+    patchup: PatchUp | None = field(default=None, metadata={"also": ("patch_up",)})
     network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
 
     def steps(self, steps_per_epoch: int) -> int:
@@ -110,4 +112,6 @@ class Recipe:
         """What is wrong with the values taken together; None if nothing is."""
         if self.batch % self.accumulate:
             return f"accumulate: {self.accumulate} parts of a batch of {self.batch} images would not be equal"
+        if self.patchup and self.accumulate > 1:
+            return "accumulate: patchup mixes images of the whole batch, so it cannot be split; leave one of them out"
         return "network.dropout: write regularisation.dropout" if "dropout" in self.network else None
