@@ -11,7 +11,13 @@ PLACES = {  # package -> where gradients are taken, and how often
     "torch_impl": {"trainer.py": 1},
     "keras_impl": {"gradients.py": 2},  # once for each backend
 }
-USERS_OWN = {"test_heads.py", "test_keras_idioms.py", "test_keras_models.py", "test_torch_idioms.py"}  # users' loops
+USERS_OWN = {  # users' loops, and the gradient of a layer alone
+    "test_heads.py",
+    "test_keras_idioms.py",
+    "test_keras_models.py",
+    "test_noise_layers.py",
+    "test_torch_idioms.py",
+}
 
 
 def taking(path: Path) -> int:

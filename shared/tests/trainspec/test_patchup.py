@@ -155,7 +155,7 @@ def test_targets_and_weight_are_the_three_losses(section):
     seen = set()
     for plan in [plan for epoch in range(6) for plan in task.plan(epoch).batches(8, drop_last=True)]:
         own, made = plain.targets(plan), task.batch(plan)
-        np.testing.assert_allclose(made.targets.sum(1), 1, rtol=0, atol=1e-15)
+        assert made.targets.sum(1) == pytest.approx(1, rel=1e-14)
         masks = [made.noise[place.names[0]] for place in PLACES]
         chosen = [number for number, mask in enumerate(masks) if not mask.all()]
         assert len(chosen) <= 1
