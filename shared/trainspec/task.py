@@ -192,6 +192,7 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
     check_folder(options.out, network.name, found.name)
     say(f"data       {found.label}")
     data = found.load(recipe.data.image_size or network.size, recipe.seed)
+    recipe.augmentation.constants(data)  # raises where the recipe's own are for other images
     say(f"images     {data.summary()}")
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args, get_type_hints
 
+from diptych.errors import RecipeError
 from trainspec.augment.color import Color
 from trainspec.augment.crop import Crop
 from trainspec.augment.cutmix import CutMix
@@ -47,10 +48,13 @@ class Augmentation:
 
     Those of pixels come first. Mixing comes last, so each image of a pair is first changed by itself.
 
-    `normalise`: by the data set's own mean and deviation ("dataset"), to -1..1 ("half"), or to 0..1 ("unit").
+    `normalise`: by the data set's own mean and deviation ("dataset"), to -1..1 ("half"), or to 0..1 ("unit"). `mean`
+    and `std`, a number for each channel on the scale of 0 to 255, are used in place of what `normalise` says.
     """
 
     normalise: Literal["dataset", "half", "unit"] = "dataset"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = field(default=None, metadata={"above": 0.0, "also": ("deviation",)})
     crop: Crop | None = field(default=None, metadata={"also": ("random_crop",)})
     flip: Flip | None = field(default=None, metadata={"also": ("hflip", "mirror", "horizontal_flip")})
     shift: Shift | None = None
@@ -85,15 +89,26 @@ class Augmentation:
         return tuple(transform for transform in self.transforms if transform.host_only)
 
     def constants(self, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """`(mean, std)` per channel on the 0..1 scale, for `plan.apply`."""
+        """`(mean, std)` per channel on the 0..1 scale, for `plan.apply`.
+
+        Raises `RecipeError` where the recipe's own constants are for another number of channels.
+        """
         channels = len(data.mean)
-        match self.normalise:
-            case "dataset":
-                return data.mean, data.std
-            case "half":
-                return (0.5,) * channels, (0.5,) * channels
-            case "unit":
-                return (0.0,) * channels, (1.0,) * channels
+        usual = {
+            "dataset": (data.mean, data.std),
+            "half": ((0.5,) * channels, (0.5,) * channels),
+            "unit": ((0.0,) * channels, (1.0,) * channels),
+        }
+        mean, std = usual[self.normalise]
+        return self._own("mean", data) or mean, self._own("std", data) or std
+
+    def _own(self, name: str, data: DataSet) -> tuple[float, ...]:
+        """The recipe's own constants on the 0..1 scale, for each channel of `data`; empty without any."""
+        own, channels = getattr(self, name), len(data.mean)
+        if own is not None and len(own) != channels:
+            given = f"augmentation.{name} has {len(own)} numbers, and {data.label} has {channels} channels"
+            raise RecipeError(f"{given}; give one for each channel")
+        return tuple(value / 255 for value in own or ())
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.transforms)) or "none"
