@@ -1,14 +1,66 @@
-"""Recipe files as people and attackers write them: one line, nothing read that is not a recipe beside it."""
+"""Recipe files: all that are shipped; and those of people and attackers, from which nothing else is read."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from diptych.errors import RecipeError
-from netspec import find, list_architectures
-from trainspec.recipes import read_recipe
-from trainspec.recipes.find import COLLECTIONS, has_recipe, recipe_file, recipe_name
+from netspec import architecture, find, list_architectures
+from netspec.reduce import least_image
+from trainspec.optim import settings
+from trainspec.recipes import find_recipe, read_recipe, to_toml
+from trainspec.recipes.find import (
+    COLLECTIONS,
+    has_recipe,
+    names_for,
+    owner_of,
+    recipe_file,
+    recipe_name,
+    shipped_recipes,
+)
+from trainspec.results.headers import UNKNOWN, Facts, header, said
+
+SOURCES = r"[Oo]rigin \d|\d{4}\.\d{4,5}|LeCun 1998|github|KellerJordan"  # an origin, a paper, or code
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_shipped_recipe_can_be_written_and_read(name, tmp_path):
+    recipe = read_recipe(shipped_recipes()[name])
+    (tmp_path / "mine.toml").write_text(to_toml(recipe))
+    assert read_recipe(tmp_path / "mine.toml") == recipe
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_shipped_recipe_says_where_it_comes_from_and_what_was_measured(name):
+    file = shipped_recipes()[name]
+    text = file.read_text()
+    accuracy = said(header(text))
+    parents = [Facts.of(file.with_name(parent)) for parent in re.findall(r'^extends = "(.*)"', text, re.M)]
+    assert any(facts and re.search(SOURCES, facts.source) for facts in (Facts.of(file), *parents))
+    assert accuracy == UNKNOWN or re.search(r"\d\d\.\d+ %.*(torch|keras|Keras)", accuracy)
+    assert all(len(line) <= 120 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_the_command_of_a_shipped_recipe_finds_it_for_its_network(name):
+    """The network exists, is the recipe's, and is built with the recipe's options for the recipe's data."""
+    file = shipped_recipes()[name]
+    facts = Facts.of(file)
+    assert facts
+    network, family = facts.network, find(facts.network).family
+    assert owner_of(name) in (network, family)
+    assert name in names_for(network, family)
+    assert facts.recipe == (name if "+" in name else name.partition("/")[0])
+    assert recipe_file(network, family, facts.data, facts.recipe) == file
+    recipe = find_recipe(network, family, facts.data, facts.recipe)
+    dropout = recipe.regularisation.dropout
+    options = {**({} if dropout is None else {"dropout": dropout}), **recipe.network}
+    size = recipe.data.image_size or max(find(network).input_shape[1:])
+    graph = architecture(network, num_classes=10, image_size=size, distinct_blocks=True, **options)
+    assert size >= least_image(network, **recipe.network)
+    assert settings(graph, recipe)  # raises where a table matches no parameter
 
 
 @pytest.fixture

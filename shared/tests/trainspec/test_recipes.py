@@ -1,6 +1,4 @@
-import re
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from netspec.reduce import least_image
 from trainspec.data import open_data
 from trainspec.optim import settings as settings_of
 from trainspec.recipes import (
-    COLLECTIONS,
     ParameterTable,
     Recipe,
     find_recipe,
@@ -25,38 +22,12 @@ from trainspec.recipes.options import parse_duration
 from trainspec.schedules import HTD, Cosine, OneCycle
 
 DATA = ("cifar10", "cifar100", "digits", "cifar10-jpeg", "flowers5")
-SHIPPED = [
-    Path(str(file))
-    for name in COLLECTIONS
-    for file in (files("trainspec.recipes") / name).iterdir()
-    if file.name.endswith(".toml")
-]
 
 
 def read(tmp_path: Path, text: str) -> Recipe:
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="utf-8")
     return read_recipe(path)
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_shipped_recipes(path, tmp_path):
-    recipe = read_recipe(path)
-    assert read(tmp_path, to_toml(recipe)) == recipe
-    header = path.read_text().split("\n\n")[0]
-    assert "# Command: nox -s train_torch -- " in header
-    assert "# Accuracy to expect: " in header
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_recipe_file_is_some_networks(path):
-    owner, _, data = path.stem.partition(".")
-    networks = list_architectures(family=owner) or [find(owner).name]
-    command = re.search(r"-- (\S+)( --recipe original)? --data (\S+)", path.read_text())
-    assert command
-    assert command[1] in networks
-    assert (command[2] is not None) == (path.parent.name == "original")
-    assert command[3].startswith(data)
 
 
 @pytest.mark.parametrize("name", list_architectures())
@@ -99,6 +70,11 @@ def test_no_recipe_and_no_such_collection(tmp_path):
         find_recipe("mine", "mine", "cifar10")
     with pytest.raises(UnknownNameError, match="did you mean modern"):
         find_recipe("vgg19", "vgg", "cifar10", "modem")
+    for wrong in ("original/lenet5+dq", "modern/lenet6"):
+        with pytest.raises(UnknownNameError, match=r"did you mean \w+/lenet.*\? known: modern/lenet, .*\+wd$"):
+            find_recipe("lenet5", "lenet", "cifar10", wrong)
+    with pytest.raises(UnknownNameError, match=r"--recipe original/vgg: no such recipe; known: none$"):
+        find_recipe("mine", "mine", "cifar10", "original/vgg")
     with pytest.raises(RecipeError, match="no such recipe file"):
         find_recipe("vgg19", "vgg", "cifar10", "mine.toml")
     (tmp_path / "mine.toml").write_text("epochs = 3")
@@ -294,3 +270,9 @@ def test_normalisation_constants():
     assert augmentation.constants(data) == (data.mean, data.std)
     assert replace(augmentation, normalise="half").constants(data) == ((0.5,) * 3, (0.5,) * 3)
     assert replace(augmentation, normalise="unit").constants(data) == ((0.0,) * 3, (1.0,) * 3)
+    own = replace(augmentation, normalise="half", mean=(0.0, 51.0, 255.0))
+    assert own.constants(data) == ((0.0, 0.2, 1.0), (0.5,) * 3)
+    assert replace(own, std=(1.0, 51.0, 255.0)).constants(data)[1] == (1 / 255, 0.2, 1.0)
+    for sets, words in (("mean=[1,2]", "augmentation.mean has 2 numbers"), ("std=[1,2,0]", "must be above 0")):
+        with pytest.raises(RecipeError, match=words):
+            task_of("lenet5", "--data", "digits", "--set", f"augmentation.{sets}")

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,14 +21,16 @@ MOST, LINE = 1 << 16, 1 << 12  # most bytes in a file, in a line: tomllib takes 
 
 
 def find_recipe(architecture: str, family: str, data_name: str, which: str = "modern") -> Recipe:
-    """The recipe of an architecture on a data set. `which` is a collection (`modern` or `original`) or a file.
+    """The recipe of an architecture on a data set. `which` is a collection (`modern` or `original`), the name of a
+    shipped recipe (`original/lenet5+dp`), or a file.
 
     In a collection the most specific file wins. The order is `<architecture>.<data>.toml`, `<family>.<data>.toml`,
     `<architecture>.toml`, `<family>.toml`. `<data>` is the data set's name, or after that the letters at its start:
-    `cifar` matches cifar10, cifar100 and a folder cifar10-jpeg.
+    `cifar` matches cifar10, cifar100 and a folder cifar10-jpeg. A variant, `<architecture or family>+<what>.toml`, is
+    only found by its name.
 
     Raises `RecipeError` where there is no recipe or it has an impossible value, `UnknownNameError` where `which` is
-    neither a collection nor a file.
+    none of the three.
     """
     return read_recipe(recipe_file(architecture, family, data_name, which))
 
@@ -36,11 +38,12 @@ def find_recipe(architecture: str, family: str, data_name: str, which: str = "mo
 def recipe_file(architecture: str, family: str, data_name: str, which: str = "modern") -> Traversable:
     """The file that `find_recipe` reads. Raises the same errors where there is none."""
     if which not in COLLECTIONS:
-        return _own_file(which)
+        return shipped_recipes().get(which) or _own_file(which, names_for(architecture, family))
     if file := _shipped(architecture, family, data_name, which):
         return file
     others = [name for name in COLLECTIONS if name != which and _shipped(architecture, family, data_name, name)]
-    hint = " or ".join(f"--recipe {name}" for name in (*others, "FILE"))
+    variants = [name for name in names_for(architecture, family) if name.startswith(f"{which}/")]
+    hint = " or ".join(f"--recipe {name}" for name in (*variants, *others, "FILE"))
     raise RecipeError(f"no {which} recipe for {architecture} (family {family}); try {hint}")
 
 
@@ -56,6 +59,16 @@ def shipped_recipes() -> dict[str, Path]:
     folders = [files("trainspec.recipes") / name for name in COLLECTIONS]
     found = [Path(str(file)) for folder in folders for file in folder.iterdir() if file.name.endswith(".toml")]
     return {recipe_name(file): file for file in sorted(found)}
+
+
+def owner_of(name: str) -> str:
+    """The architecture or the family that a recipe is for, by the name of its file or by its own."""
+    return re.split(r"[.+]", name.rpartition("/")[2])[0]
+
+
+def names_for(architecture: str, family: str) -> list[str]:
+    """The names of all shipped recipes that are made for a network, also of those for other data."""
+    return sorted(name for name in shipped_recipes() if owner_of(name) in (architecture, family))
 
 
 def has_recipe(architecture: str, family: str, collection: str) -> bool:
@@ -125,10 +138,14 @@ def to_toml(recipe: Recipe) -> str:
     return table_to_toml(to_table(recipe))
 
 
-def _own_file(which: str) -> Path:
+def _own_file(which: str, names: Sequence[str]) -> Path:
+    """The user's file. `names` are the recipes to offer where there is none."""
     path = Path(os.path.expanduser(which))
     if not is_absent(path):
         return check_file(path, RecipeError)
+    if which.partition("/")[0] in COLLECTIONS and path.suffix != ".toml":
+        meant = "".join(f"did you mean {name}? " for name in closest(which, names, 1))
+        raise UnknownNameError(f"--recipe {which}: no such recipe; {meant}known: {', '.join(names) or 'none'}")
     if path.suffix == ".toml" or path.name != which:
         raise RecipeError(f"{which}: no such recipe file")
     close = closest(which, COLLECTIONS, 1)

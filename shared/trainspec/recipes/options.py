@@ -36,8 +36,8 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 class TrainOptions:
     """What the user asks for.
 
-    `data` is a value of `--data`. `recipe` is a collection, a file or a recipe. `overrides` has single values of the
-    recipe by `section.key`. `budget` is in seconds.
+    `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe.
+    `overrides` has single values of the recipe by `section.key`. `budget` is in seconds.
     """
 
     data: str | None = None
@@ -126,7 +126,7 @@ TRAIN_OPTIONS = (
         metavar="R",
         type=name_or_path,
         default=COLLECTIONS[0],
-        help="modern (the default), original, or a file",
+        help="modern (the default), original, a name as original/lenet5+dp, or a file",
     ),
     *_shortcuts(),
     option("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h"),

@@ -1,18 +1,37 @@
-"""The headers of recipe files: the lines on accuracy are written from runs."""
+"""The headers of recipe files: source, command, and the accuracy, which is written from runs."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
 from deploy.shell import printable
 from diptych.files import write_bytes
-from trainspec.recipes.find import shipped_recipes
+from trainspec.recipes.find import COLLECTIONS, shipped_recipes
 from trainspec.results.rows import Row
 
 FIRST = "# Accuracy to expect: "
 UNKNOWN = "not yet run here"  # a header that begins so, whatever follows, says nothing of a run
 WIDTH = 120
+COMMAND = re.compile(r"(.*) Command: nox -s train_torch -- (\S+)(?: --recipe (\S+))? --data (\S+) Accuracy to expect: ")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a header says before its accuracy. `source`: where the recipe comes from, in words. The rest is of its
+    command: the network, the value of `--recipe` and that of `--data`."""
+
+    source: str
+    network: str
+    recipe: str
+    data: str
+
+    @classmethod
+    def of(cls, file: Path) -> "Facts | None":
+        """The facts in the header of a recipe's file; None where it does not have them all."""
+        found = COMMAND.match(_words(header(file.read_text(encoding="utf-8"))))
+        return cls(found[1], found[2], found[3] or COLLECTIONS[0], found[4]) if found else None
 
 
 def write_headers(rows: Sequence[Row], files: Mapping[str, Path] | None = None) -> list[Path]:
@@ -44,8 +63,12 @@ def header(text: str) -> str:
 
 def said(header: str) -> str:
     """What a header says of accuracy, in one line; empty if it says nothing."""
-    found = header.partition(FIRST)[2]
-    return " ".join(line.removeprefix("#").strip() for line in found.splitlines())
+    return _words(header.partition(FIRST)[2])
+
+
+def _words(header: str) -> str:
+    """The words of a header in one line."""
+    return " ".join(line.removeprefix("#").strip() for line in header.splitlines())
 
 
 def with_measured(text: str, sentences: Sequence[str]) -> str:
