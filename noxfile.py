@@ -212,7 +212,7 @@ def train_keras(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def train_all(session: nox.Session) -> None:
-    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --out FOLDER."""
+    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --recipe original."""
     failed = []
     for kind in ("torch", "keras"):  # a network that fails in one framework still runs in the other
         try:

@@ -109,15 +109,22 @@ class Network:
         return self.graph
 
 
-def network_for(name: str, data: DataSet, recipe: Recipe) -> Graph:
+def network_for(name: str, data: DataSet, recipe: Recipe, *, distinct_blocks: bool = False) -> Graph:
     """The registered network for the classes and images of `data`, with the recipe's options.
 
-    Raises `UnknownNameError` for an option that the architecture does not have.
+    With `distinct_blocks`, it has every distinct block only once. Raises `UnknownNameError` for an option that the
+    architecture does not have.
     """
     dropout = recipe.regularisation.dropout
     options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
     options |= {"patchup": True} if recipe.patchup else {}
     options |= recipe.network
     height, width, channels = data.image_shape
-    size = (height, width)
-    return architecture(name, num_classes=len(data.classes), in_channels=channels, image_size=size, **options)
+    return architecture(
+        name,
+        num_classes=len(data.classes),
+        in_channels=channels,
+        image_size=(height, width),
+        distinct_blocks=distinct_blocks,
+        **options,
+    )

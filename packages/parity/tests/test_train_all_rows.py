@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 from changed import changed_source
@@ -12,10 +13,25 @@ from diptych.errors import UnknownNameError
 from diptych.pool import Pool
 from dying import Falling
 from netspec import architecture, list_architectures
-from parity.train_all.job import BATCH, STEPS, Job, small_recipe
+from parity.train_all.cases import (
+    BATCH,
+    CASES,
+    MODERN,
+    MOST_MACS,
+    ORIGINAL,
+    STEPS,
+    modern_case,
+    original_case,
+    small_recipe,
+)
+from parity.train_all.job import Job
 from parity.train_all.rows import Row, ledger, newest, to_markdown
 from parity.train_all.run import train_all
-from trainspec.recipes import Recipe
+from trainspec.data import find_data
+from trainspec.data.digits import NAME as DIGITS
+from trainspec.recipes import Recipe, read_recipe
+from trainspec.recipes.find import shipped_recipes
+from trainspec.schedules import learning_rate
 
 NAMES = ["lenet5", "lenet5_wide"]
 
@@ -46,15 +62,15 @@ def trained():
 
 @pytest.fixture
 def run(tmp_path, trained):
-    """`train_all` of these networks; keywords have losses that do not fall."""
+    """`train_all` of these cases; keywords have losses that do not fall."""
 
-    def run_in(*names, framework="torch", **losses):
+    def run_in(*names, framework="torch", recipe=MODERN, **losses):
         def make(graph, *parts):
             trained.append(graph.name)
             return Falling(graph, *parts, loss=losses.get(graph.name))
 
         fake = fake_framework(make)
-        return train_all(framework, InThisProcess(fake), names, tmp_path)
+        return train_all(framework, InThisProcess(fake), names, tmp_path, recipe)
 
     return run_in
 
@@ -69,7 +85,7 @@ def test_rows_and_table(tmp_path, run, trained):
     table = (tmp_path / "train_all.md").read_text()
     assert "| network | image | torch loss | torch seconds | keras loss | keras seconds |" in table
     assert "| lenet5 | 16 | 2.800 → 1.300 |" in table
-    assert f"- **keras**: 2 of {len(list_architectures())} networks passed" in table
+    assert f"- **keras**: 2 of {len(list_architectures())} passed" in table
     assert "numpy" in table
 
 
@@ -85,7 +101,7 @@ def test_another_version_or_recipe_is_trained_again(tmp_path, run, trained, monk
     run("lenet5")
     monkeypatch.setattr("parity.train_all.run.describe_versions", lambda packages: {"python": "4"})
     run("lenet5")
-    monkeypatch.setattr("parity.train_all.job.find_recipe", lambda *names: Recipe())
+    monkeypatch.setattr("parity.train_all.cases.find_recipe", lambda *names: Recipe())
     run("lenet5")
     run("lenet5")
     assert len(trained) == 3
@@ -117,7 +133,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, run, trained, capsys):
     with pytest.raises(KeyboardInterrupt):
         run(*NAMES, lenet5_wide=interrupt)
     assert "stopped at 2 of 2; the same command goes on from there" in capsys.readouterr().out
-    assert f"1 of {len(list_architectures())} networks passed" in (tmp_path / "train_all.md").read_text()
+    assert f"1 of {len(list_architectures())} passed" in (tmp_path / "train_all.md").read_text()
     run(*NAMES)
     assert trained == [*NAMES, "lenet5_wide"]
 
@@ -151,7 +167,7 @@ def test_a_row_of_other_kinds_costs_nothing_else(tmp_path, run, junk):
     lines = [f"{json.dumps(row | {key: 0})[:-1]}, {json.dumps(key)}: {junk}}}" for key in row]
     file.write_text("\n".join([*lines, whole]))
     assert set(read_rows(file)) >= {(name, "torch") for name in NAMES}
-    to_markdown(read_rows(file), list_architectures(), "")
+    to_markdown(read_rows(file), list_architectures(), "", "", CASES[MODERN].columns)
 
 
 def test_unknown_names_are_refused(tmp_path, run):
@@ -167,18 +183,59 @@ def test_every_network_has_few_steps(name):
     architecture(name, num_classes=10, image_size=recipe.data.image_size, distinct_blocks=True)
 
 
+ORIGINALS = [name.partition("/")[2] for name in shipped_recipes() if name.startswith("original/")]
+
+
+def test_the_original_recipes_are_cases_by_their_names(tmp_path, run, trained):
+    assert CASES[ORIGINAL].names() == ORIGINALS
+    for name in ("torch", "keras"):
+        assert run("lenet5", "lenet5+*", framework=name, recipe=ORIGINAL) == 0
+    assert len(trained) == 8
+    table = (tmp_path / "train_all_original.md").read_text()
+    assert "| recipe | network | image | rate | torch loss | torch seconds | keras loss | keras seconds |" in table
+    assert "| lenet5+dp+da | lenet5 | 32 | 0.01 → 0.0025 | 2.800 → 1.300 |" in table
+    assert f"- **keras**: 4 of {len(ORIGINALS)} passed" in table
+    assert "- the same weights and plans in all frameworks: 4 of 4" in table
+    assert not (tmp_path / "train_all.md").exists()
+    digests = {name: row.digest for (name, _), row in newest(ledger(tmp_path, "train_all_original")).items()}
+    assert digests["lenet5"] == digests["lenet5+dp"] != digests["lenet5+dp+da"]
+
+
+def test_other_plans_in_the_other_framework_are_a_failure(tmp_path, run, capsys):
+    run("lenet5")
+    row = read_rows(tmp_path / "train_all.jsonl")["lenet5", "torch"]
+    ledger(tmp_path).add("another", replace(row, framework="keras", digest="0" * 16))
+    assert run("lenet5") == 1
+    assert "other weights or plans in the other framework: lenet5" in capsys.readouterr().out
+    assert "- **lenet5**: other weights or plans in one framework" in (tmp_path / "train_all.md").read_text()
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_an_original_case_keeps_what_its_recipe_says(name):
+    recipe = read_recipe(shipped_recipes()[f"original/{name}"])
+    case = original_case(name, find_data(DIGITS, notice=print))
+    assert case.data.train.classes == set(range(10))
+    assert case.graph.macs <= MOST_MACS or case.reduced
+    assert case.recipe.schedule.peak == pytest.approx(recipe.schedule.peak * 32 / recipe.batch)
+    assert case.recipe.steps(len(case.data.train) // case.recipe.batch) == STEPS
+    for same in ("augmentation", "regularisation", "network", "parameters", "init", "optimizer"):
+        assert getattr(case.recipe, same) == getattr(recipe, same)
+    first, last = (learning_rate(case.recipe.schedule, step, STEPS, 5) for step in (0, STEPS - 1))
+    assert first > last or recipe.schedule.kind == "constant"
+
+
 def test_a_job_knows_what_it_depends_on():
-    job = Job.of("vgg19", "torch", {"torch": "2"})
-    assert job.recipe.schedule.peak == 0.005 * BATCH / 32
-    assert job.fingerprint == Job.of("vgg19", "torch", {"torch": "2"}).fingerprint
+    job = Job(modern_case("vgg19"), "torch", {"torch": "2"})
+    assert job.case.recipe.schedule.peak == 0.005 * BATCH / 32
+    assert job.fingerprint == Job(modern_case("vgg19"), "torch", {"torch": "2"}).fingerprint
     assert job.fingerprint not in {
-        Job.of("vgg16", "torch", {"torch": "2"}).fingerprint,
-        Job.of("vgg19", "torch", {"torch": "3"}).fingerprint,
+        Job(modern_case("vgg16"), "torch", {"torch": "2"}).fingerprint,
+        Job(modern_case("vgg19"), "torch", {"torch": "3"}).fingerprint,
     }
 
 
 CODE = {
-    "netspec/passes.py": ("def without_noise(", "def without_noise(_extra=0, *, "),
+    "netspec/passes.py": ("def explicit_noise(", "def explicit_noise(_extra=0, *, "),
     "trainspec/optim.py": ("self.decay * decay_factor", "self.decay + decay_factor"),
     "parity/train_all/job.py": ("JUDGED = 5", "JUDGED = 4"),
     "torch_impl/optim.py": ("fused=True", "fused=False"),
@@ -206,13 +263,13 @@ WORDS = {
 @pytest.mark.parametrize("changed", WORDS)
 def test_what_no_figure_depends_on_keeps_the_row(tmp_path, changed):
     """A row has its own recipe in its fingerprint, and another network's recipe does not count."""
-    before = Job.of("lenet5", "torch", {}).fingerprint
+    before = Job(modern_case("lenet5"), "torch", {}).fingerprint
     with changed_source(tmp_path, changed, *WORDS[changed]):
-        assert Job.of("lenet5", "torch", {}).fingerprint == before
+        assert Job(modern_case("lenet5"), "torch", {}).fingerprint == before
 
 
 def test_steps_that_were_not_made_are_a_failure():
-    row = Job.of("lenet5", "torch", {}).row([3.0, 2.0, 1.0], "", seconds=1)
+    row = Job(modern_case("lenet5"), "torch", {}).row([3.0, 2.0, 1.0], "", seconds=1)
     assert (row.passed, row.reason) == (False, "3 of 20 steps were made")
 
 

@@ -82,9 +82,7 @@ def test_a_row_of_origin_3_has_a_recipe_with_its_tricks_and_no_other(figure):
 
 
 def test_a_network_with_variants_only_is_told_them():
-    with pytest.raises(
-        RecipeError, match=r"try --recipe original/mobilenet_v2\+192px.* or --recipe FILE$"
-    ):
+    with pytest.raises(RecipeError, match=r"try --recipe original/mobilenet_v2\+192px.* or --recipe FILE$"):
         find_recipe("mobilenet_v2", "mobilenet", "cifar10", "original")
 
 

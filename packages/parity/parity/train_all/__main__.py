@@ -6,28 +6,44 @@ from pathlib import Path
 from diptych import cli
 from diptych.cli import Parser
 from diptych.pool import Pool
-from netspec.options import path
+from netspec.options import name_or_path, path
+from trainspec.recipes.find import COLLECTIONS
 
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser(
-        prog="python -m parity.train_all", description="A few steps of every network, to see the loss fall."
+        prog="python -m parity.train_all", description="A few steps of every network or by every original recipe."
     )
     parser.add_argument("framework", choices=("torch", "keras"), metavar="FRAMEWORK", help="torch or keras")
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard; default: all")
+    parser.add_argument(
+        "patterns",
+        nargs="*",
+        metavar="PATTERN",
+        help="networks, or original recipes as 'lenet5*', by wildcard; default: all",
+    )
+    parser.add_argument(
+        "--recipe", choices=COLLECTIONS, default=COLLECTIONS[0], help="modern, or original: all original recipes"
+    )
+    parser.add_argument(
+        "--data",
+        type=name_or_path,
+        default="digits",
+        metavar="D",
+        help="the images for original recipes; default: digits",
+    )
     parser.add_argument(
         "--out",
         type=path,
         default=Path("results"),
         metavar="FOLDER",
-        help="the folder of train_all.jsonl and train_all.md",
+        help="the folder of train_all.jsonl and train_all.md (of train_all_original.jsonl and .md)",
     )
     options = parser.parse_args(argv)
 
     from parity.train_all.run import train, train_all
 
     with Pool(train) as pool:
-        return train_all(options.framework, pool, options.patterns, options.out)
+        return train_all(options.framework, pool, options.patterns, options.out, options.recipe, options.data)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
-"""Trains every network in turn. Rows are stored one by one, so a stopped or killed run can resume."""
+"""Trains every case in turn. Rows are stored one by one, so a stopped or killed run can resume."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.shell import say
 from diptych.files import write_bytes
 from diptych.machine import describe_versions
 from diptych.pool import Pool, ProcessEndedError
-from netspec import list_architectures
 from netspec.registry import matching
+from parity.train_all.cases import CASES, MODERN
 from parity.train_all.display import Display
 from parity.train_all.frameworks import PACKAGES, load
-from parity.train_all.job import INTRO, Job
-from parity.train_all.rows import Row, described, ledger, newest, to_markdown
+from parity.train_all.job import JUDGEMENT, Job
+from parity.train_all.rows import Row, described, ledger, newest, parted, to_markdown
+from trainspec.data import digits, find_data
 
 
 def train(job: Job) -> Row:
@@ -20,19 +22,30 @@ def train(job: Job) -> Row:
     return job.train(load(job.framework))
 
 
-def train_all(framework: str, pool: Pool[Job, Row], patterns: Sequence[str], out: Path) -> int:
-    """Train all networks that match (without a pattern, all) and have no passed row yet. `out` gets rows and table.
+def train_all(
+    framework: str,
+    pool: Pool[Job, Row],
+    patterns: Sequence[str],
+    out: Path,
+    recipe: str = MODERN,
+    data: str = digits.NAME,
+) -> int:
+    """Train all cases that match (without a pattern, all) and have no passed row yet. `out` gets rows and table.
 
-    Returns an exit status. Raises `UnknownNameError` for a pattern that matches nothing.
+    `recipe`: of which collection. The cases of `modern` are networks, those of `original` are its recipes, which are
+    trained on the data set that `data` names. Returns an exit status. Raises `UnknownNameError` for a pattern that
+    matches nothing.
     """
-    names = matching(patterns or ["*"], list_architectures())
-    kept, versions, display = ledger(out), describe_versions(PACKAGES[framework]), Display(framework, len(names))
+    collection, stem = CASES[recipe], "train_all" if recipe == MODERN else f"train_all_{recipe}"
+    names, found = matching(patterns or ["*"], collection.names()), find_data(data, notice=say)
+    kept, versions, display = ledger(out, stem), describe_versions(PACKAGES[framework]), Display(framework, len(names))
     rows, passed = kept.rows(), 0
+    table = out / f"{stem}.md"
     try:
         with display:
             for name in names:
                 display.turn_of(name)
-                job = Job.of(name, framework, versions)
+                job = Job(collection.case(name, found), framework, versions)
                 fingerprint = job.fingerprint
                 row = rows.get(fingerprint)
                 if row is None or not row.passed:
@@ -44,9 +57,13 @@ def train_all(framework: str, pool: Pool[Job, Row], patterns: Sequence[str], out
         display.say(f"stopped at {display.place}; the same command goes on from there")
         raise
     finally:  # read the file again: another command may have added to it
-        write_bytes(out / "train_all.md", to_markdown(newest(kept), list_architectures(), INTRO).encode())
-    display.say(f"{framework}: {passed} of {len(names)} networks passed; the table is {out / 'train_all.md'}")
-    return 0 if passed == len(names) else 1
+        intro = f"{collection.intro}\n{JUDGEMENT}"
+        text = to_markdown(newest(kept), collection.names(), collection.title, intro, collection.columns)
+        write_bytes(table, text.encode())
+    apart = parted(newest(kept), names)
+    differ = f"; other weights or plans in the other framework: {', '.join(apart)}" if apart else ""
+    display.say(f"{framework}: {passed} of {len(names)} passed; the table is {table}{differ}")
+    return 0 if passed == len(names) and not apart else 1
 
 
 def _trained(job: Job, pool: Pool[Job, Row]) -> Row:
