@@ -20,6 +20,7 @@ from netspec.reduce import least_image
 from parity.train_all.rows import Columns
 from trainspec.augment import VOCABULARY
 from trainspec.data import DataSet, FoundData, digits
+from trainspec.data.images import resize_arrays
 from trainspec.network import network_for
 from trainspec.recipes import COLLECTIONS, Recipe, find_recipe, override, read_recipe
 from trainspec.recipes.find import shipped_recipes
@@ -30,6 +31,7 @@ STEPS = 20
 BATCH = 16
 EPOCHS = 4  # of an original recipe's training
 OF_A_CLASS = 16  # images of each class for an original recipe
+SMALL = 32  # pixels
 MOST_MACS = 500_000_000  # an original recipe trains a reduced copy of a larger network
 
 
@@ -89,10 +91,12 @@ def original_names() -> list[str]:
 
 @cache
 def images_of_all_classes(found: FoundData, size: int) -> DataSet:
-    """The first `OF_A_CLASS` training images of each class: an archive may be sorted by class."""
-    data = found.load(size, 0)
+    """The first `OF_A_CLASS` training images of each class: an archive may be sorted by class. Only these are enlarged
+    above `SMALL`: all images of a data set may not fit into memory."""
+    data = found.load(min(size, SMALL), 0)
     labels = data.train.labels
-    return _only(data, np.concatenate([np.flatnonzero(labels == one)[:OF_A_CLASS] for one in range(len(data.classes))]))
+    few = _only(data, np.concatenate([np.flatnonzero(labels == one)[:OF_A_CLASS] for one in range(len(data.classes))]))
+    return replace(few, train=replace(few.train, images=resize_arrays(few.train.images, size)))
 
 
 def original_case(name: str, found: FoundData) -> Case:
