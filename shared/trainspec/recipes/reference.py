@@ -56,6 +56,7 @@ def _allowed(type_: Any, one: Field[Any]) -> str:
     if get_origin(type_) is Literal:
         return ", ".join(f"`{to_toml(value)}`" for value in get_args(type_))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    what = "a list of numbers" if get_origin(type_) is tuple else names[kinds[0]]
+    listed = tuple in (get_origin(type_), get_origin(kinds[0]))
+    what = "a list of numbers" if listed else names[kinds[0]]
     limits = " and ".join(f"{LIMITS[key][1]} {value:g}" for key, value in one.metadata.items() if key in LIMITS)
     return f"{what} {limits}".strip()

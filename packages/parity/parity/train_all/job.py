@@ -10,7 +10,6 @@ import numpy as np
 from diptych.errors import failure
 from diptych.ledger import fingerprint
 from diptych.machine import describe_machine
-from netspec import initial_weights
 from netspec.weights import weights_hash
 from parity.dependencies import digest_of_code
 from parity.train_all.cases import STEPS, Case
@@ -20,7 +19,7 @@ from trainspec.data import digits
 from trainspec.pace import Pace
 from trainspec.recipes import to_toml
 from trainspec.state import TrainState
-from trainspec.task import Task
+from trainspec.task import Task, first_weights
 from trainspec.trainer import Framework, Trainer
 from trainspec.training import steps_of_epoch
 
@@ -86,7 +85,7 @@ class Job:
     def train(self, framework: Framework) -> Row:
         """Train and return the row. Any error is in the row, as the reason why the case did not pass."""
         begin, case = time.monotonic(), self.case
-        weights = initial_weights(case.graph, case.recipe.seed, case.recipe.init)
+        weights = first_weights(case.graph, case.recipe, case.data)
         steps = FewSteps(Task(case.network, case.graph, weights, case.data, digits.NAME, case.recipe))
         device = framework.choose_device(case.recipe.precision, None)
         reason = failure(lambda: steps.run(framework.trainer(case.graph, weights, case.recipe, device)))
