@@ -12,6 +12,7 @@ from deploy.errors import DeployError, ImageError, ModelError
 from deploy.images import read_image as read_image
 from deploy.inputs import ImageSource, check_batch, prepare
 from deploy.model import load_model
+from deploy.normalisation import normalised
 from deploy.views import mean_logits, views_of
 
 
@@ -108,8 +109,7 @@ class Classifier:
         return self.model.logits(self._prepared(images))
 
     def _prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        offset, scale = (self.mean * 255).astype(np.float32), (1 / (self.std * 255)).astype(np.float32)
-        return np.ascontiguousarray(((images.astype(np.float32) - offset) * scale).transpose(0, 3, 1, 2))
+        return normalised(images, self.contract.mean, self.contract.std)
 
 
 Model = Classifier

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.normalisation import normalisation as normalisation
 from trainspec.augment import OTHERS, Draws, Stage, Transform
 from trainspec.plan.epoch import BatchPlan
 
@@ -99,13 +100,6 @@ def normalise(images: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
     rows -= offset
     rows *= scale
     return rows.reshape(images.shape)
-
-
-def normalisation(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`(offset, scale)`, float32 `(C,)` each. `(image - offset) * scale` normalises an image of 0..255."""
-    offset = np.asarray(mean, np.float64) * 255
-    scale = 1 / (np.asarray(std, np.float64) * 255)
-    return offset.astype(np.float32), scale.astype(np.float32)
 
 
 def one_hot(labels: NDArray[np.int64], classes: int, smoothing: float = 0.0) -> NDArray[np.float64]:

@@ -2,18 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 
-LEVEL = 0.95
-
-
-def wilson(right: int, images: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval (1927) of the share of right answers, each image a draw of its own: `(low, high)`."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share, spread = right / images, z * z / images
-    middle = share + spread / 2
-    reach = z * math.sqrt(share * (1 - share) / images + spread / (4 * images))
-    return max(0.0, (middle - reach) / (1 + spread)), min(1.0, (middle + reach) / (1 + spread))
+from deploy.intervals import LEVEL as LEVEL, wilson as wilson
 
 
 def over_runs(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
