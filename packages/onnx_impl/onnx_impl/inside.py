@@ -1,0 +1,122 @@
+"""Puts the preparation of images into a model: uint8 `(N, H, W, C)` of any size in, logits out.
+
+The rule is that of `deploy.images`: a fractional box in the middle of the image is resized by Pillow's bilinear filter
+with antialiasing (`PIL.ImageOps.fit`). Pillow weighs the columns of each output pixel by a triangle, rounds, and does
+the same with the rows. Both are products with a matrix that depends on the image's size only, so the graph computes the
+two matrices from the shape of its input. The weights are multiples of 2**-22, as Pillow's, and the products are in
+float64, which is exact.
+
+So the pixels are Pillow's, but for one case: Pillow 13 begins with the rows if these shrink by more than twice as many
+pixels as the columns (pull request 9549). Of such tall images a pixel differs by 1 at most, since both orders round to
+within a half before the last step. ONNX's own `Resize` gives other pixels: it does not round between the two steps.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from deploy.contract import CONTENT_HASH
+from deploy.inspection import Inspected, with_content_hash
+from deploy.normalisation import normalisation
+from diptych.errors import ExportError
+
+BITS = 22  # of Pillow's weights: PRECISION_BITS
+PREPARED = "preprocess.prepared"  # the value that was the model's input
+
+
+class Prefix:
+    """Adds nodes in front of a graph. Their names begin with `preprocess.`."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def __call__(self, op: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
+        """Append a node and return the name of its value. An input that is no name is a constant."""
+        names = [part if isinstance(part, str) else self.constant(part) for part in inputs]
+        output = output or f"preprocess.{op}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, names, [output], output, **attributes))
+        return output
+
+    def constant(self, value: Any) -> str:
+        array = np.asarray(value, np.int64) if isinstance(value, int | list) else np.asarray(value)
+        name = f"preprocess.constant{len(self.constants)}"
+        self.constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def double(self, value: str) -> str:
+        return self("Cast", value, to=TensorProto.DOUBLE)
+
+
+def takes_images(inspected: Inspected) -> bytes:
+    """The model of a checked file with the preparation inside, as the bytes of a file with a content hash.
+
+    The input `image` is uint8 `(N, H, W, C)`, N images of one size; the output is that of the model. Raises
+    `ExportError` for metadata that do not say how images are prepared.
+    """
+    contract = inspected.contract
+    if contract.missing:
+        raise ExportError(f"its metadata do not say how images are prepared (no {', '.join(contract.missing)})")
+    model = onnx.load_model_from_string(inspected.content)
+    body, channels = model.graph, inspected.input_shape[0]
+    prefix = Prefix()
+    pixels = resized(prefix, "image", contract.image_size)
+    offset, scale = (part.reshape(-1, 1, 1) for part in normalisation(contract.mean, contract.std))
+    prefix("Mul", prefix("Sub", pixels, offset), scale, output=PREPARED)
+    for node in body.node:
+        node.input[:] = [PREPARED if name == "image" else name for name in node.input]
+    nodes = [*prefix.nodes, *body.node]
+    del body.node[:], body.input[:]
+    body.node.extend(nodes)
+    body.initializer.extend(prefix.constants.values())
+    body.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ("N", "H", "W", channels)))
+    return _written(model)
+
+
+def resized(prefix: Prefix, image: str, size: tuple[int, int]) -> str:
+    """float32 `(N, C, *size)`, whole numbers, of uint8 `(N, H, W, C)` under the name `image`."""
+    lengths = [prefix("Gather", prefix("Shape", image), axis) for axis in (1, 2)]
+    height, width = (prefix.double(length) for length in lengths)
+    # The box has the proportions of `size`, and is as large as the image allows: ImageOps.fit
+    aspect = size[1] / size[0]
+    box_height = prefix("Min", height, prefix("Div", width, np.float64(aspect)))
+    box_width = prefix("Min", width, prefix("Mul", height, np.float64(aspect)))
+    rows = weights(prefix, lengths[0], height, box_height, size[0])
+    columns = weights(prefix, lengths[1], width, box_width, size[1])
+    planes = prefix.double(prefix("Transpose", image, perm=(0, 3, 1, 2)))
+    across = rounded(prefix, prefix("MatMul", planes, prefix("Transpose", columns, perm=(1, 0))))
+    return prefix("Cast", rounded(prefix, prefix("MatMul", rows, across)), to=TensorProto.FLOAT)
+
+
+def weights(prefix: Prefix, length: str, true: str, box: str, size: int) -> str:
+    """float64 `(size, length)`: how much each pixel of a line of `length` counts for each of `size` new ones.
+
+    `true` is the length as float64, and `box` the part in the middle that is resized. The triangle around the centre of
+    a new pixel is as wide as two new pixels, and at least as two old ones: Pillow's `precompute_coeffs`.
+    """
+    start = prefix("Mul", prefix("Sub", true, box), np.float64(0.5))
+    first, last = (prefix("Cast", end, to=TensorProto.FLOAT) for end in (start, prefix("Add", start, box)))
+    scale = prefix("Div", prefix.double(prefix("Sub", last, first)), np.float64(size))  # its box is float32
+    centres = prefix("Add", prefix("Mul", scale, np.arange(size)[:, None] + 0.5), prefix.double(first))
+    pixels = prefix("Add", prefix.double(prefix("Range", np.int64(0), length, np.int64(1))), np.float64(0.5))
+    distances = prefix("Abs", prefix("Sub", pixels, centres))
+    support = prefix("Max", scale, np.float64(1))
+    triangle = prefix("Max", prefix("Sub", np.float64(1), prefix("Div", distances, support)), np.float64(0))
+    total = prefix("ReduceSum", triangle, [1], keepdims=1)
+    whole = rounded(prefix, prefix("Mul", prefix("Div", triangle, total), np.float64(2**BITS)))
+    return prefix("Mul", whole, np.float64(2**-BITS))
+
+
+def rounded(prefix: Prefix, value: str) -> str:
+    """Halves go up, as in Pillow; ONNX's `Round` takes them to the even number."""
+    return prefix("Floor", prefix("Add", value, np.float64(0.5)))
+
+
+def _written(model: ModelProto) -> bytes:
+    """The bytes with a content hash. The weights' hash stays: it says whose weights these are."""
+    known = {entry.key: entry.value for entry in model.metadata_props if entry.key != CONTENT_HASH}
+    helper.set_model_props(model, {**known, CONTENT_HASH: "0" * 64})
+    onnx.checker.check_model(model, full_check=True)
+    return with_content_hash(model.SerializeToString(deterministic=True))
