@@ -260,6 +260,18 @@ def predict(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def package(session: nox.Session) -> None:
+    """A folder that a server takes as it is: -- RUN, or -- MODEL.onnx --uint8 --out FOLDER."""
+    run(session, "onnx", "onnx_impl", "package", *session.posargs)
+
+
+@nox.session(default=False)
+def verify(session: nox.Session) -> None:
+    """Checks a package on this machine: -- FOLDER."""
+    run(session, "deploy", "deploy", "verify", *session.posargs)
+
+
+@nox.session(default=False)
 def export_torch(session: nox.Session) -> None:
     """A verified ONNX file by PyTorch's exporter: -- RUN, or -- ARCH --weights FILE."""
     run(session, "torch", "torch_impl", "export", *session.posargs)

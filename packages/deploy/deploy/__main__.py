@@ -6,6 +6,7 @@ from deploy import shell
 from deploy.answers import predict_files
 from deploy.errors import ModelError
 from deploy.options import Parser, path
+from deploy.package.verification import verify as verify_package
 from deploy.views import VIEWS
 
 
@@ -31,7 +32,14 @@ def main(argv: Sequence[str]) -> None:
         "--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views"
     )
     predict.add_argument("--unfinished", action="store_true", help="also take a RUN that did not reach its end")
+    verify = commands.add_parser("verify", help="check a package on this machine")
+    verify.add_argument("folder", type=path, metavar="FOLDER", help="the folder that `package` wrote")
+    verify.add_argument("--provider", metavar="P", help="one that must run, as cuda or cpu")
     options = parser.parse_args(argv)
+    if options.command == "verify":
+        for line in verify_package(options.folder, provider=options.provider):
+            shell.say(line)
+        return
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")
     lines = predict_files(

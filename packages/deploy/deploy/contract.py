@@ -32,6 +32,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Contract:
     """The metadata of an ONNX file. `mean` and `std` are per channel on the 0..1 scale, `image_size` is `(H, W)`.
 
+    `compression` is a JSON object of what `onnx_impl quantize` did to the network and what that cost.
+
     A file without classes, mean, std, size or rule (see `missing`) can be run, but it cannot classify images. An empty
     text means that the file does not say.
     """
@@ -46,6 +48,7 @@ class Contract:
     data: str = ""
     data_fingerprint: str = ""
     weights: str = ""
+    compression: str = ""
     weights_sha256: str = ""
     content_sha256: str = ""
 
@@ -71,6 +74,7 @@ class Contract:
             "data",
             "data_fingerprint",
             "weights",
+            "compression",
             WEIGHTS_HASH,
             CONTENT_HASH,
         )
@@ -195,6 +199,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _object(text: str) -> str:
+    if not isinstance(json.loads(_text(text)), dict):
+        raise ValueError("not a JSON object")
+    return text
+
+
 def _sha256(text: str) -> str:
     if not _SHA256.fullmatch(text):
         raise ValueError(f"{text[:80]!r} is not a SHA-256")
@@ -212,6 +222,7 @@ _READERS = {
     "data": _text,
     "data_fingerprint": _text,
     "weights": _text,
+    "compression": _object,
     WEIGHTS_HASH: _sha256,
     CONTENT_HASH: _sha256,
 }

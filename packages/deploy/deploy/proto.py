@@ -70,9 +70,23 @@ _MESSAGES = {  # message -> field -> (number, type), * for a repeated one
 }
 
 
-@cache
 def model_class() -> Any:
     """The message class of a whole file."""
+    return _message_class("Model")
+
+
+def tensor_class() -> Any:
+    """The message class of one tensor, as in the `.pb` files of test data."""
+    return _message_class("Tensor")
+
+
+@cache
+def _message_class(message: str) -> Any:
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"deploy_onnx.{message}"))
+
+
+@cache
+def _pool() -> Any:
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="deploy/onnx_subset.proto", package="deploy_onnx", syntax="proto2")
     for message, fields in _MESSAGES.items():
@@ -87,4 +101,4 @@ def model_class() -> Any:
                 added.type = getattr(kinds, f"TYPE_{kind.upper()}")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("deploy_onnx.Model"))
+    return pool

@@ -1,19 +1,27 @@
-"""`python -m onnx_impl evaluate | export`: networks as ONNX files, without a framework."""
+"""`python -m onnx_impl evaluate | export | package | quantize`: networks as ONNX files, without a framework."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.options import path
 from deploy.shell import say
 from diptych import cli
 from diptych.cli import Command, option
 from diptych.stopping import between_steps
 
+PACKAGE_OPTIONS = (
+    option("model", type=path, metavar="RUN", help="the folder of a run, or an ONNX file"),
+    option("--out", type=path, metavar="FOLDER", help="default: the folder `package` beside the file"),
+    option("--uint8", action="store_true", help="add the variant that takes uint8 images of any size"),
+    option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
+)
+
 # Slow imports are inside the functions: Ctrl-C is handled only once `cli.run` has started.
 
 
 def main(argv: Sequence[str]) -> int | None:
-    from netspec.options import EXPORT_OPTIONS, path
+    from netspec.options import EXPORT_OPTIONS
     from trainspec.evaluation import EVALUATE_OPTIONS
 
     model = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run")
@@ -26,6 +34,7 @@ def main(argv: Sequence[str]) -> int | None:
             (*EXPORT_OPTIONS, fold),
             run_export,
         ),
+        Command("package", "write a folder that a server takes as it is", PACKAGE_OPTIONS, run_package),
     )
     return cli.run_command("onnx_impl", "Networks as ONNX models, with no framework.", commands, argv)
 
@@ -53,6 +62,14 @@ def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> No
         what.graph, what.weights, what.path, opset=opset, fold_batch_norm=fold, metadata=what.metadata
     )
     say(f"{what.path}: opset {opset}, differs from its reference by {difference}")
+
+
+@between_steps()
+def run_package(model: Path, out: Path | None, uint8: bool, unfinished: bool) -> None:
+    from onnx_impl.packaging import package
+
+    folder = package(model, out, uint8=uint8, unfinished=unfinished)
+    say(f"{folder}: written; check it where it runs: python {folder / 'verify.py'}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""`model_card.md`: the manifest in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.contract import PROBE_WEIGHTS, Contract
+
+NAMED = 20  # classes
+
+
+def card(facts: Mapping[str, Any], contract: Contract, extra: bool) -> bytes:
+    """The card of a model with these facts; `extra`: it comes with the variant that takes uint8 images."""
+    height, width = contract.image_size
+    classes = ", ".join(contract.classes[:NAMED]) + (", ..." if len(contract.classes) > NAMED else "")
+    lines = [
+        f"# {contract.architecture or 'Model'}",
+        "",
+        f"An image classifier of {len(contract.classes)} classes: {classes}.",
+        "",
+        "## Accuracy",
+        "",
+        _accuracy(facts["accuracy"]),
+        *_compression(facts["compression"]),
+        "",
+        "## What it was trained on",
+        "",
+        f"{contract.data or 'The file does not say.'}" + ("." if contract.data else ""),
+        f"Its weights are {PROBE_WEIGHTS}: its answers mean nothing." if contract.weights == PROBE_WEIGHTS else "",
+        "",
+        "## How an image gets in",
+        "",
+        f"`preprocess.json` has all steps. The image is resized to {height} x {width} ({contract.resize_rule}) and "
+        f"normalised by mean {_numbers(contract.mean)} and deviation {_numbers(contract.std)} of 0..1.",
+        *(["`uint8/` has the same model with these steps inside: it takes uint8 `(N, H, W, C)`."] if extra else []),
+        "",
+        "## How to use it",
+        "",
+        "- `python predict.py IMAGE ...` names the classes of images.",
+        "- `python verify.py` checks all files, and that this machine computes what it should.",
+        "- Triton: mount the folder that holds this one as the model repository.",
+        "- `model.onnx` has one input `image`, float32 `(N, C, H, W)`, and one output `logits` `(N, classes)`.",
+        "",
+        "## What it cannot do",
+        "",
+        "It names one of its classes for any image, also for one that shows none of them. Its probabilities are those "
+        "of the training data; they are not calibrated for other images.",
+    ]
+    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _accuracy(accuracy: Mapping[str, Any] | None) -> str:
+    if accuracy is None:
+        return "Not measured: the model was packaged without its run."
+    low, high = accuracy["interval"]
+    return (
+        f"Top-1 {accuracy['top1']:.2f} % of {accuracy['images']:,} images ({low:.2f} to {high:.2f} % at "
+        f"{100 * accuracy['level']:.0f} %), on {accuracy['measured']}."
+    )
+
+
+def _compression(compression: Mapping[str, Any] | None) -> list[str]:
+    return ["", "Compressed:", "", *(f"- {key}: {value}" for key, value in compression.items())] if compression else []
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)

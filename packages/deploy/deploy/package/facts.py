@@ -1,0 +1,89 @@
+"""What the manifest says of a model, read from the file and from the run that it is of."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from deploy import __version__
+from deploy.contract import Contract
+from deploy.inspection import Inspected
+from deploy.intervals import LEVEL, wilson
+from deploy.package.golden import APPROXIMATE, EXACT
+from deploy.proto import model_class
+
+PREPROCESSING = "preprocess.json"
+LIBRARIES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu")
+
+
+def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
+    """The manifest's entries for a file, and for the folder of the run that measured its accuracy, if there is one."""
+    model = model_class()()
+    model.ParseFromString(inspected.content)
+    contract = inspected.contract
+    opsets = {entry.domain.decode() or "ai.onnx": entry.version for entry in model.opset_import}
+    return {
+        "architecture": contract.architecture,
+        "graph_digest": contract.graph_digest,
+        "weights_sha256": contract.weights_sha256,
+        "ir_version": model.ir_version,
+        "opset": opsets,
+        **interface("float32", ["N", *inspected.input_shape], len(contract.classes)),
+        "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
+        "accuracy": accuracy(run) if run else None,
+        "compression": json.loads(contract.compression) if contract.compression else None,
+        "golden_limit": APPROXIMATE if contract.compression else EXACT,
+        "versions": versions(),
+    }
+
+
+def interface(kind: str, shape: list[Any], classes: int) -> dict[str, Any]:
+    """Inputs and outputs, as in the manifest."""
+    return {
+        "inputs": [{"name": "image", "type": kind, "shape": shape}],
+        "outputs": [{"name": "logits", "type": "float32", "shape": ["N", classes]}],
+    }
+
+
+def accuracy(run: Path) -> dict[str, Any] | None:
+    """Top-1 of a run on its test split in percent, with Wilson's interval; None if the run does not record it."""
+    try:
+        recorded = json.loads((run / "run.json").read_bytes())
+        top1, images = float(recorded["test_top1"]), int(recorded["test_images"])
+        low, high = wilson(round(top1 * images / 100), images)
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+        return None
+    interval = [round(100 * low, 3), round(100 * high, 3)]
+    measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
+    return {"top1": top1, "interval": interval, "level": LEVEL, "images": images, "measured": measured}
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "diptych": __version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def preprocessing(contract: Contract, channels: int) -> bytes:
+    """`preprocess.json`: everything that happens between an image file and the input of the model."""
+    height, width = contract.image_size
+    steps = {
+        "decode": "first image of the file, 8 bits a channel, turned upright by EXIF or XMP, no colour profile",
+        "transparency": "put on white",
+        "color": "RGB" if channels == 3 else "luma of RGB (ITU-R 601)",
+        "resize": contract.resize_rule,
+        "filter": "Pillow's BILINEAR, antialiased, from the fractional box of PIL.ImageOps.fit",
+        "height": height,
+        "width": width,
+        "normalise": "(pixel / 255 - mean) / std",
+        "mean": contract.mean,
+        "std": contract.std,
+        "layout": "NCHW",
+        "type": "float32",
+    }
+    return (json.dumps(steps, indent=1) + "\n").encode()

@@ -1,0 +1,90 @@
+"""`manifest.json`: what a package is, and the SHA-256 of each of its files, its own among them.
+
+Its own is the last entry. It is the hash of the file with zeros in its place.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from deploy.errors import DeployError
+
+NAME, SCHEMA = "manifest.json", 1
+MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
+UINT8 = "uint8"  # the folder of the variant that takes images, a model directory of Triton too
+MOST = 16 << 20  # bytes
+_BLANK = "0" * 64
+_OWN = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
+
+
+class PackageError(DeployError):
+    """A folder is not a package, or was changed since it was written."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`facts` is JSON. `files` are the SHA-256 of the other files by their path in the folder, with `/`."""
+
+    facts: Mapping[str, Any]
+    files: Mapping[str, str]
+
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        whole = {"schema": SCHEMA, **self.facts, "files": dict(sorted(self.files.items())), "sha256": _BLANK}
+        blank = (json.dumps(whole, indent=1) + "\n").encode()
+        match = _OWN.search(blank)
+        assert match  # `sha256` is the last entry
+        return blank[: match.start(1)] + sha256(blank).encode() + blank[match.end(1) :]
+
+    def check_files(self, folder: Path) -> list[str]:
+        """Compare all files with their hashes. Returns the files that the manifest does not name.
+
+        Raises `PackageError` for the first file that is missing or was changed.
+        """
+        for name, expected in self.files.items():
+            check_file(folder, name, expected)
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        return sorted(found - self.files.keys() - {NAME})
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def check_file(folder: Path, name: str, expected: str) -> None:
+    """Raise `PackageError` unless the file `name` of a package has the SHA-256 `expected`."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise PackageError(f"{folder / name}: cannot be read: {error.strerror or error}") from None
+    if sha256(content) != expected:
+        raise PackageError(f"{folder / name}: was changed since the package was written: package the model again")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a package. Raises `PackageError` if there is none, or if it was changed."""
+    path = folder / NAME
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST)
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read: {error.strerror or error}; give the folder of a package") from None
+    match = _OWN.search(content)
+    if not match or sha256(content[: match.start(1)] + _BLANK.encode() + content[match.end(1) :]) != match[1].decode():
+        raise PackageError(f"{path}: was changed since the package was written: package the model again")
+    try:
+        facts = json.loads(content)
+        schema, files = facts.pop("schema"), facts.pop("files")
+        del facts["sha256"]
+    except (ValueError, LookupError, RecursionError) as error:
+        raise PackageError(f"{path}: not the manifest of a package ({error})") from None
+    if schema != SCHEMA:
+        raise PackageError(f"{path}: has schema {schema}; this version reads schema {SCHEMA}")
+    for name in files:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise PackageError(f"{path}: names a file outside of the folder: {name}")
+    return Manifest(facts, files)

@@ -1,0 +1,33 @@
+"""What `predict.py` in a package does: `python -m deploy predict` with the package for a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.answers import predict_files
+from deploy.errors import ModelError
+from deploy.options import Parser, path
+from deploy.package.manifest import MODEL, check_file, read_manifest
+from deploy.shell import say
+
+
+def main(folder: Path, argv: Sequence[str]) -> None:
+    parser = Parser(prog="predict.py", description="The most probable classes of images.")
+    parser.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="JPEG, PNG or WebP files, or folders")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (5)")
+    parser.add_argument("--json", action="store_true", help="answer with one line of JSON")
+    parser.add_argument("--provider", metavar="P", help="one that must run, as cuda or cpu")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of one operator")
+    options = parser.parse_args(argv)
+    if options.top < 1:
+        raise ModelError(f"--top {options.top}: give at least 1")
+    check_file(folder, MODEL, read_manifest(folder).files[MODEL])
+    lines = predict_files(
+        folder / MODEL,
+        options.images,
+        top=options.top,
+        provider=options.provider,
+        threads=options.threads,
+        as_json=options.json,
+    )
+    for line in lines:
+        say(line)

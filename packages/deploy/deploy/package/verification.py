@@ -1,0 +1,69 @@
+"""Checks a package: its files, what they say of one another, and that this machine computes what was expected."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy import runtime
+from deploy.images import read_image
+from deploy.inspection import Inspected, inspect
+from deploy.package import golden, triton
+from deploy.package.facts import PREPROCESSING, facts_of, preprocessing
+from deploy.package.manifest import MODEL, SERVED, UINT8, Manifest, PackageError, read_manifest
+from deploy.package.tensors import read_tensor
+
+FROM_FILE = ("architecture", "graph_digest", "weights_sha256", "opset", "ir_version", "inputs", "outputs", "data")
+
+
+def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> Iterator[str]:
+    """Check the package in `folder` and yield a line for each check that it passes.
+
+    `provider` must run, as in `Classifier`; the default is CUDA if it runs, otherwise the CPU. Raises `DeployError` in
+    one line for the first check that fails.
+    """
+    place = Path(folder)
+    manifest = read_manifest(place)
+    strangers = manifest.check_files(place)
+    yield f"files: {len(manifest.files)} have their SHA-256, and so has the manifest"
+    if strangers:
+        yield f"note: not of the package: {', '.join(strangers[:5])}{', ...' * (len(strangers) > 5)}"
+    inspected = _check_contract(place, manifest)
+    yield f"contract: {MODEL} is one file, and takes and says what the other files say"
+    contract, channels, limit = inspected.contract, inspected.input_shape[0], float(manifest.facts["golden_limit"])
+    golden.check_pixels(place, contract, channels)
+    yield f"preprocessing: {golden.IMAGE} becomes the expected pixels and the expected input"
+    session = runtime.load(inspected.content, place / MODEL, provider=provider)
+    difference = golden.check_outputs(session, place, limit)
+    yield f"outputs: as expected on {session.get_providers()[0]}, to {difference:.1e} of {limit:.0e} allowed"
+    if UINT8 in manifest.facts:
+        yield _check_uint8(place, channels, limit, provider)
+
+
+def _check_contract(place: Path, manifest: Manifest) -> Inspected:
+    content = (place / MODEL).read_bytes()
+    inspected = inspect(content, place / MODEL)
+    found = facts_of(inspected, None)
+    for key in FROM_FILE:
+        if manifest.facts.get(key) != found[key]:
+            raise PackageError(f"{place / MODEL}: its {key} is not what the manifest says")
+    contract, channels = inspected.contract, inspected.input_shape[0]
+    expected = {
+        SERVED: content,
+        triton.LABELS: triton.labels(contract.classes, place / MODEL),
+        triton.CONFIG: triton.config(contract, channels),
+        PREPROCESSING: preprocessing(contract, channels),
+    }
+    for name, text in expected.items():
+        if (place / name).read_bytes() != text:
+            raise PackageError(f"{place / name}: does not fit {MODEL}")
+    return inspected
+
+
+def _check_uint8(place: Path, channels: int, limit: float, provider: str | None) -> str:
+    """The variant gets the image itself, of which the plain model had the resized pixels."""
+    path = place / UINT8 / SERVED
+    session = runtime.load(path.read_bytes(), path, provider=provider)
+    pixels = read_image(place / golden.IMAGE)[..., :channels]  # a grey image has three equal ones
+    logits = runtime.infer(session, pixels[None], path)
+    difference = golden.compare(logits, read_tensor(place / golden.OUTPUT)[:1], limit, path)
+    return f"{UINT8}: answers for the image itself as expected, to {difference:.1e} of {limit:.0e} allowed"

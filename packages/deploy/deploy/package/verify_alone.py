@@ -1,0 +1,16 @@
+"""What `verify.py` in a package does: `python -m deploy verify` on its own folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.options import Parser
+from deploy.package.verification import verify
+from deploy.shell import say
+
+
+def main(folder: Path, argv: Sequence[str]) -> None:
+    parser = Parser(prog="verify.py", description="Checks this folder, and that this machine computes what it should.")
+    parser.add_argument("--provider", metavar="P", help="one that must run, as cuda or cpu")
+    options = parser.parse_args(argv)
+    for line in verify(folder, provider=options.provider):
+        say(line)

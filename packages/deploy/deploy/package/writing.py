@@ -1,0 +1,88 @@
+"""Writes a package: the folder of a model that a server takes as it is."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy import runtime
+from deploy.errors import ModelError
+from deploy.inspection import Inspected, inspect, read_model
+from deploy.package import golden, triton
+from deploy.package.card import card
+from deploy.package.facts import PREPROCESSING, facts_of, interface, preprocessing
+from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, PackageError, sha256
+from deploy.package.modules import script
+
+SCRIPTS = {
+    "predict.py": ("deploy.package.predict_alone", "The most probable classes of images: python predict.py IMAGE ..."),
+    "verify.py": ("deploy.package.verify_alone", "Checks this folder on this machine: python verify.py"),
+}
+
+
+def write_package(
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    content: bytes | None = None,
+    uint8: bytes | None = None,
+    unfinished: bool = False,
+) -> Path:
+    """Write the package of an ONNX file, or of the one in the folder of a run. Returns its folder.
+
+    `out` is a folder that does not exist yet; by default `package` beside the file. `content` is a file to ship in
+    place of the one at `model`, and `uint8` the variant of it that takes images (`onnx_impl.inside`). The accuracy is
+    that of the run.
+
+    Raises `ModelError` for a file that cannot be used, has no content hash or cannot classify, and `PackageError` if
+    the folder exists or cannot be written.
+    """
+    source = Path(model)
+    inspected = inspect(content or read_model(source, unfinished=unfinished), source)
+    beside = source if source.is_dir() else source.parent
+    target = Path(out) if out is not None else beside / "package"
+    if os.path.lexists(target):
+        raise PackageError(f"{target}: exists; remove it, or give another --out")
+    files = _files(inspected, source, beside, uint8)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".package-") as temporary:
+            folder = Path(temporary) / "package"
+            for name, text in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(text)
+            shutil.move(folder, target)
+    except OSError as error:
+        raise PackageError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def _files(inspected: Inspected, source: Path, run: Path, uint8: bytes | None) -> Mapping[str, bytes]:
+    contract, channels = inspected.contract, inspected.input_shape[0]
+    if not inspected.hashed:
+        raise ModelError(f"{source}: has no hash over its content; export it again")
+    if contract.missing:
+        raise ModelError(f"{source}: its metadata lack {', '.join(contract.missing)}; export with --preset")
+    labels = triton.labels(contract.classes, source)
+    facts = facts_of(inspected, run)
+    session = runtime.load(inspected.content, source, provider=runtime.CPU)
+    files = {
+        MODEL: inspected.content,
+        SERVED: inspected.content,
+        triton.LABELS: labels,
+        triton.CONFIG: triton.config(contract, channels),
+        PREPROCESSING: preprocessing(contract, channels),
+        **golden.make(session, contract, channels),
+        "model_card.md": card(facts, contract, uint8 is not None),
+        **{name: script(*described) for name, described in SCRIPTS.items()},
+    }
+    if uint8 is not None:
+        facts[UINT8] = interface("uint8", ["N", "H", "W", channels], len(contract.classes))
+        files |= {
+            f"{UINT8}/{SERVED}": uint8,
+            f"{UINT8}/{triton.LABELS}": labels,
+            f"{UINT8}/{triton.CONFIG}": triton.uint8_config(contract, channels),
+        }
+    manifest = Manifest(facts, {name: sha256(text) for name, text in files.items()})
+    return files | {NAME: manifest.content()}

@@ -1,0 +1,43 @@
+"""Packages a run or an ONNX file: what ships is the fastest form of the network, and the variant that takes images."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from deploy.errors import DeployError
+from deploy.inspection import inspect, read_model
+from deploy.package.writing import write_package
+from diptych.errors import ExportError
+from onnx_impl.export import export_onnx
+from onnx_impl.export_request import request_of_run
+from onnx_impl.inside import takes_images
+
+
+def package(
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    uint8: bool = False,
+    unfinished: bool = False,
+) -> Path:
+    """Write the package of a run, or of an ONNX file (`deploy.package.writing`). Returns its folder.
+
+    Of a run, the batch norms are folded, and the file is verified against the unfolded network. A file is shipped as it
+    is. `uint8` adds the variant that takes images. Raises `ExportError` in one line for what cannot be packaged.
+    """
+    path = Path(model)
+    try:
+        content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)
+        images = takes_images(inspect(content, path)) if uint8 else None
+        return write_package(path, out, content=content, uint8=images, unfinished=unfinished)
+    except DeployError as error:
+        raise ExportError(str(error)) from None
+
+
+def folded(run: Path, *, unfinished: bool = False) -> bytes:
+    """The bytes of a run's network with folded batch norms, verified. Raises a `DiptychError` if it cannot be made."""
+    what = request_of_run(run, "onnx", unfinished=unfinished)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "model.onnx"
+        export_onnx(what.graph, what.weights, file, fold_batch_norm=True, metadata=what.metadata)
+        return file.read_bytes()

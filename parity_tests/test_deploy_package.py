@@ -1,0 +1,258 @@
+"""Packages: the tree that servers take, complete, checked wherever it runs, and damaged nowhere unnoticed."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import onnx
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from onnx import numpy_helper
+from onnx.backend.test.case.test_case import TestCase as BackendCase
+from onnx.backend.test.runner import Runner
+from onnxruntime.backend.backend import OnnxRuntimeBackend
+
+from deploy.__main__ import main as deploy_main
+from deploy.errors import DeployError, ModelError
+from deploy.package import golden
+from deploy.package.manifest import PackageError, read_manifest, sha256
+from deploy.package.modules import needed
+from deploy.package.tensors import read_tensor, tensor_bytes
+from deploy.package.triton import labels
+from deploy.package.verification import verify
+from deploy.package.writing import write_package
+from onnx_impl import export_onnx
+from onnx_impl.measure import probe
+from onnx_impl.packaging import package
+from tiny_classifier import NAMES, contract, network
+
+FILES = {
+    "model.onnx", "1/model.onnx", "labels.txt", "config.pbtxt", "preprocess.json", "manifest.json", "model_card.md",
+    "predict.py", "verify.py", "preprocessing/image.png", "preprocessing/pixels.pb", "test_data_set_0/input_0.pb",
+    "test_data_set_0/output_0.pb", "uint8/1/model.onnx", "uint8/config.pbtxt", "uint8/labels.txt",
+}  # fmt: skip
+TRITON = {  # the part of Triton's model_config.proto that a package uses: message -> field -> (number, type)
+    "ModelInput": {"name": (1, "string"), "data_type": (2, "DataType"), "dims": (4, "*int64")},
+    "ModelOutput": {
+        "name": (1, "string"),
+        "data_type": (2, "DataType"),
+        "dims": (3, "*int64"),
+        "label_filename": (4, "string"),
+    },
+    "ModelDynamicBatching": {},
+    "ModelConfig": {
+        "name": (1, "string"),
+        "max_batch_size": (4, "int32"),
+        "input": (5, "*ModelInput"),
+        "output": (6, "*ModelOutput"),
+        "dynamic_batching": (11, "ModelDynamicBatching"),
+        "backend": (17, "string"),
+    },
+}
+TYPES = {"TYPE_INVALID": 0, "TYPE_UINT8": 2, "TYPE_FP32": 11}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    graph = network()
+    export_onnx(graph, probe(graph), folder / "model.onnx", metadata=contract().properties())
+    return package(folder / "model.onnx", uint8=True)
+
+
+def triton_config(text: bytes):
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="subset.proto", package="inference", syntax="proto3")
+    types = file.enum_type.add(name="DataType")
+    for name, number in TYPES.items():
+        types.value.add(name=name, number=number)
+    for message, fields in TRITON.items():
+        entry = file.message_type.add(name=message)
+        for field, (number, kind) in fields.items():
+            label = kinds.LABEL_REPEATED if kind.startswith("*") else kinds.LABEL_OPTIONAL
+            kind = kind.removeprefix("*")
+            added = entry.field.add(name=field, number=number, label=label)
+            if kind[0].isupper():
+                added.type = kinds.TYPE_ENUM if kind == "DataType" else kinds.TYPE_MESSAGE
+                added.type_name = f".inference.{kind}"
+            else:
+                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    config = message_factory.GetMessageClass(pool.FindMessageTypeByName("inference.ModelConfig"))()
+    return text_format.Parse(text.decode(), config)
+
+
+def test_the_tree(written):
+    found = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}
+    assert found == FILES
+    manifest = read_manifest(written)
+    assert manifest.files.keys() == FILES - {"manifest.json"}
+    assert manifest.facts["graph_digest"] == network().digest
+    assert manifest.facts["opset"] == {"ai.onnx": 17}
+    assert manifest.facts["accuracy"] is None
+    assert manifest.facts["inputs"] == [{"name": "image", "type": "float32", "shape": ["N", 3, 12, 9]}]
+    assert (written / "labels.txt").read_text().splitlines() == list(NAMES)
+    assert json.loads((written / "preprocess.json").read_text())["width"] == 9
+    assert "5 classes" in (written / "model_card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "dims", "batched"),
+    [("config.pbtxt", "TYPE_FP32", [3, 12, 9], True), ("uint8/config.pbtxt", "TYPE_UINT8", [-1, -1, 3], False)],
+)
+def test_triton_reads_its_configuration(written, file, kind, dims, batched):
+    config = triton_config((written / file).read_bytes())
+    (given,), (logits,) = config.input, config.output
+    assert (config.name, config.backend) == ("", "onnxruntime")
+    assert config.max_batch_size > 0
+    assert (given.name, given.data_type, list(given.dims)) == ("image", TYPES[kind], dims)
+    assert (logits.name, logits.data_type, list(logits.dims)) == ("logits", TYPES["TYPE_FP32"], [5])
+    assert logits.label_filename == "labels.txt"
+    assert config.HasField("dynamic_batching") is batched
+    for value in onnx.load(written / file.replace("config.pbtxt", "1/model.onnx")).graph.input:
+        batch, *rest = value.type.tensor_type.shape.dim
+        assert batch.dim_param == "N"
+        assert [dim.dim_value or -1 for dim in rest] == dims
+
+
+def test_it_verifies_where_it_is_and_elsewhere(written, capsys):
+    deploy_main(["verify", str(written)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["files", "contract", "preprocessing", "outputs", "uint8"]
+
+
+@pytest.mark.parametrize("file", sorted(FILES))
+@pytest.mark.parametrize("place", [0, 0.5, -1])
+def test_a_byte_that_changes_is_noticed(written, file, place):
+    path = written / file
+    kept = path.read_bytes()
+    changed = bytearray(kept)
+    changed[int(place * len(kept)) if place >= 0 else -1] ^= 1
+    path.write_bytes(changed)
+    try:
+        with pytest.raises(DeployError, match=r"was changed|not what the manifest") as caught:
+            list(verify(written))
+        assert file in str(caught.value)
+        path.unlink()
+        with pytest.raises(DeployError, match=f"{file}.*cannot be read"):
+            list(verify(written))
+    finally:
+        path.write_bytes(kept)
+
+
+def test_a_file_that_is_not_of_the_package_is_named(written):
+    (written / "notes.txt").write_text("mine")
+    assert "note: not of the package: notes.txt" in list(verify(written))
+    (written / "notes.txt").unlink()
+
+
+@pytest.mark.parametrize("file", ["labels.txt", "config.pbtxt", "preprocess.json", "1/model.onnx"])
+def test_files_that_do_not_fit_one_another_are_noticed(written, file, tmp_path):
+    """Also where the manifest was written anew."""
+    copy = copytree(written, tmp_path / "copy")
+    content = (copy / file).read_bytes() + b"\n"
+    (copy / file).write_bytes(content)
+    manifest = read_manifest(copy)
+    (copy / "manifest.json").write_bytes(replace(manifest, files={**manifest.files, file: sha256(content)}).content())
+    with pytest.raises(PackageError, match=f"{file}: does not fit model.onnx"):
+        list(verify(copy))
+
+
+@pytest.mark.parametrize("which", [golden.OUTPUT, golden.INPUT, golden.PIXELS])
+def test_a_machine_that_computes_something_else_is_noticed(written, which, tmp_path):
+    copy = copytree(written, tmp_path / "copy")
+    array = read_tensor(copy / which).copy()
+    array.flat[0] += 2 if which == golden.PIXELS else 0.5
+    content = tensor_bytes(array, "any")
+    (copy / which).write_bytes(content)
+    manifest = read_manifest(copy)
+    (copy / "manifest.json").write_bytes(replace(manifest, files={**manifest.files, which: sha256(content)}).content())
+    with pytest.raises(PackageError, match="here|is not the image"):
+        list(verify(copy))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the data of other tests, which the runner makes
+def test_the_test_data_are_those_of_the_zoo(written):
+    """onnx reads the tensors, and its own runner of backend tests passes the folder."""
+    for name in ("input_0", "output_0"):
+        tensor = onnx.load_tensor(str(written / "test_data_set_0" / f"{name}.pb"))
+        assert numpy_helper.to_array(tensor).dtype == np.float32
+    case = BackendCase("test_package", "package", None, str(written), None, None, "real", 1e-3, 1e-5)
+    runner = Runner(OnnxRuntimeBackend)
+    runner._add_model_test(case, "Real")
+    item = runner._test_items["RealModel"]["test_package_cpu"]
+    item.func(None)
+
+
+def alone(script: Path, *argv: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script with the libraries and without any package of ours."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    block = "import sys; sys.modules.update(dict.fromkeys(('onnx', 'netspec', 'trainspec', 'diptych', 'torch')))"
+    given = [str(script), *map(str, argv)]
+    code = f"{block}; import runpy; sys.argv = {given!r}; runpy.run_path(sys.argv[0], None, '__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_scripts_need_no_file_of_ours(written, tmp_path):
+    done = alone(written / "verify.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "outputs: as expected" in done.stdout
+    done = alone(written / "predict.py", "--json", "--top", "2", written / golden.IMAGE, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (image,) = json.loads(done.stdout)["images"]
+    assert len(image["predictions"]) == 2
+    assert alone(written / "predict.py", "none.png", cwd=tmp_path).stderr == "error: none.png: no such file\n"
+
+
+def test_the_scripts_are_the_modules_themselves(written):
+    space: dict[str, object] = {"__name__": "script", "__file__": str(written / "verify.py")}
+    text = (written / "verify.py").read_text()
+    exec(text[: text.index("\nimport importlib.abc")], space)
+    assert space["SOURCES"] == needed("deploy.package.verify_alone")
+    assert "deploy.__main__" not in space["SOURCES"]
+
+
+@pytest.mark.long
+def test_a_fresh_environment_with_three_libraries(written, tmp_path):
+    """numpy, Pillow and onnxruntime with what they need, in an environment of its own."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    constraints = Path(__file__).parents[1] / "constraints.txt"
+    argv = [python, "-m", "pip", "install", "-q", "-c", constraints, "numpy", "pillow", "onnxruntime"]
+    subprocess.run(argv, check=True)
+    for argv in ([written / "verify.py"], [written / "predict.py", written / golden.IMAGE]):
+        done = subprocess.run([python, "-I", *argv], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_cannot_be_packaged(written, tmp_path):
+    source = written.parent / "model.onnx"
+    with pytest.raises(PackageError, match="exists; remove it"):
+        write_package(source)
+    with pytest.raises(ModelError, match="line break"):
+        labels(["one", "two\nthree"], "m")
+    model = onnx.load(source)
+    del model.metadata_props[-1]
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="content_sha256|no hash over its content"):
+        write_package(tmp_path / "m.onnx")
+    graph = network()
+    export_onnx(graph, probe(graph), tmp_path / "bare.onnx")
+    with pytest.raises(ModelError, match="lack classes"):
+        write_package(tmp_path / "bare.onnx")
+    assert not (tmp_path / "package").exists()
+
+
+def test_packages_are_equal_bytes(written, tmp_path):
+    again = package(written.parent / "model.onnx", tmp_path / "again", uint8=True)
+    for file in FILES:
+        assert (again / file).read_bytes() == (written / file).read_bytes(), file
