@@ -1,0 +1,96 @@
+"""`python -m parity.onnx_speed NETWORK ...`: the ONNX builder's files against both native exports, in turns."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from deploy import runtime
+from deploy.shell import say
+from diptych import cli
+from diptych.cli import Parser
+from diptych.files import write_bytes
+from diptych.machine import describe_machine
+from netspec import Graph
+from netspec.options import path
+from netspec.probes import probe_images
+from netspec.registry import resolve
+from onnx_impl.turns import Ratio, in_turns, ratio
+
+NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_k12")
+BATCHES = (1, 32)
+FILES = ("builder", "folded", "PyTorch's export", "TensorFlow's export")
+OURS, NATIVE = FILES[:2], FILES[2:]
+HEAD = ("network", "batch", *(f"{name}, ms" for name in FILES), "best native / builder", "best native / folded")
+
+
+def files_of(graph: Graph) -> dict[str, bytes]:
+    """The four files of a network with the same weights, by the names in `FILES`."""
+    import keras_impl
+    import keras_impl.export
+    import onnx_impl
+    import torch_impl
+    import torch_impl.export
+    from onnx_impl.measure import probe
+
+    weights = probe(graph)
+    made = (
+        onnx_impl.build(graph, weights=weights),
+        onnx_impl.build(graph, weights=weights, fold_batch_norm=True),
+        torch_impl.export.convert(torch_impl.export.deployed(torch_impl.build(graph, weights=weights))),
+        keras_impl.export.convert(keras_impl.export.deployed(keras_impl.build(graph, weights=weights))),
+    )
+    return {name: model.SerializeToString() for name, model in zip(FILES, made, strict=True)}
+
+
+def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> tuple[dict[str, float], list[Ratio]]:
+    """Median milliseconds of a pass of each file on one thread, and best native / ours for both of our files."""
+    images = probe_images(graph, batch)
+
+    def passing(content: bytes) -> Callable[[], object]:
+        session = runtime.start(content, provider=runtime.CPU, threads=1)
+        return lambda: session.run(None, {"image": images})
+
+    times = in_turns({name: passing(content) for name, content in files.items()}, rounds)
+    medians = {name: 1e3 * float(np.median(seconds)) for name, seconds in times.items()}
+    best = min(NATIVE, key=medians.__getitem__)
+    return medians, [ratio(times[best], times[ours]) for ours in OURS]
+
+
+def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> str:
+    """A Markdown table, a row for each network and batch. `name@96` is a network at 96 pixels."""
+    rows = [HEAD, ("---",) * len(HEAD)]
+    for name in names:
+        architecture, _, size = name.partition("@")
+        graph = resolve(architecture, **({"image_size": int(size)} if size else {}))
+        files = files_of(graph)
+        for batch in BATCHES:
+            medians, ratios = measure(graph, batch, files, rounds)
+            rows.append((name, str(batch), *(f"{medians[file]:.3f}" for file in FILES), *map(str, ratios)))
+            notice(" | ".join(rows[-1]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = Parser(prog="python -m parity.onnx_speed", description="ONNX files of one network, timed in turns.")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"default: {' '.join(NETWORKS)}")
+    parser.add_argument("--rounds", type=int, default=31, metavar="N", help="turns of each file (31)")
+    parser.add_argument("--out", type=path, default=Path("results/onnx_speed.md"), metavar="FILE")
+    options = parser.parse_args(argv)
+    load = os.getloadavg()[0]
+    rows = table(options.networks or NETWORKS, options.rounds, say)
+    machine = describe_machine()
+    text = (
+        "# ONNX files in turns\n\n"
+        f"`python -m parity.onnx_speed --rounds {options.rounds}` on {machine['cpu']}, {machine['cores']} cores, one "
+        f"thread for each pass, in processor time; others used the machine too: its load was {load:.1f} at the start "
+        f"and {os.getloadavg()[0]:.1f} at the end. Times are medians. Ratios are medians over the rounds with their "
+        "95 % interval; above 1, ours is faster. onnxruntime folds batch norms itself when it loads a file.\n\n" + rows
+    )
+    write_bytes(options.out, text.encode())
+    say(f"written: {options.out}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
