@@ -272,6 +272,12 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def quantize(session: nox.Session) -> None:
+    """A smaller file, if it loses little and is faster: -- RUN --limit 1.0, or -- MODEL.onnx --data D."""
+    run(session, "onnx", "onnx_impl", "quantize", *session.posargs)
+
+
+@nox.session(default=False)
 def export_torch(session: nox.Session) -> None:
     """A verified ONNX file by PyTorch's exporter: -- RUN, or -- ARCH --weights FILE."""
     run(session, "torch", "torch_impl", "export", *session.posargs)

@@ -200,7 +200,7 @@ def _text(text: str) -> str:
 
 
 def _object(text: str) -> str:
-    if not isinstance(json.loads(_text(text)), dict):
+    if not isinstance(json.loads(text), dict):
         raise ValueError("not a JSON object")
     return text
 

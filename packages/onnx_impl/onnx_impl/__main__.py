@@ -4,16 +4,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.options import path
+from deploy.options import name_or_path, path
 from deploy.shell import say
 from diptych import cli
 from diptych.cli import Command, option
+from diptych.errors import UsageError
 from diptych.stopping import between_steps
 
 PACKAGE_OPTIONS = (
     option("model", type=path, metavar="RUN", help="the folder of a run, or an ONNX file"),
     option("--out", type=path, metavar="FOLDER", help="default: the folder `package` beside the file"),
     option("--uint8", action="store_true", help="add the variant that takes uint8 images of any size"),
+    option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
+)
+QUANTIZE_OPTIONS = (
+    option("model", type=path, metavar="RUN", help="the folder of a run, or an ONNX file"),
+    option(
+        "--data", type=name_or_path, metavar="D", help="a data set; default: the one that the run or the file names"
+    ),
+    option("--to", choices=("int8", "float16"), default="int8", help="8-bit integers (default), or float16"),
+    option("--limit", type=float, default=1.0, metavar="POINTS", help="of top-1 that may be lost (1.0)"),
+    option("--images", type=int, default=256, metavar="N", help="training images that calibrate the ranges (256)"),
+    option(
+        "--reduce-range", action="store_true", default=None, help="7-bit weights; default: if this processor needs it"
+    ),
+    option("--force", action="store_true", help="also write a file that loses more or is slower"),
+    option("--out", type=path, metavar="FILE", help="default: model.int8.onnx or model.float16.onnx beside the file"),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
 
@@ -35,6 +51,7 @@ def main(argv: Sequence[str]) -> int | None:
             run_export,
         ),
         Command("package", "write a folder that a server takes as it is", PACKAGE_OPTIONS, run_package),
+        Command("quantize", "write a smaller file, if it loses little and is faster", QUANTIZE_OPTIONS, run_quantize),
     )
     return cli.run_command("onnx_impl", "Networks as ONNX models, with no framework.", commands, argv)
 
@@ -70,6 +87,15 @@ def run_package(model: Path, out: Path | None, uint8: bool, unfinished: bool) ->
 
     folder = package(model, out, uint8=uint8, unfinished=unfinished)
     say(f"{folder}: written; check it where it runs: python {folder / 'verify.py'}")
+
+
+@between_steps()
+def run_quantize(model: Path, images: int, **settings: Any) -> None:
+    from onnx_impl.quantization import quantize
+
+    if images < 1:
+        raise UsageError(f"--images {images}: give at least 1")
+    say(f"{quantize(model, images=images, notice=say, **settings)}: written")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from deploy.contract import CONTENT_HASH
-from deploy.inspection import Inspected, with_content_hash
+from deploy.inspection import Inspected
 from deploy.normalisation import normalisation
 from diptych.errors import ExportError
+from onnx_impl.rewritten import rewritten
 
 BITS = 22  # of Pillow's weights: PRECISION_BITS
 PREPARED = "preprocess.prepared"  # the value that was the model's input
@@ -72,7 +72,7 @@ def takes_images(inspected: Inspected) -> bytes:
     body.node.extend(nodes)
     body.initializer.extend(prefix.constants.values())
     body.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ("N", "H", "W", channels)))
-    return _written(model)
+    return rewritten(model)
 
 
 def resized(prefix: Prefix, image: str, size: tuple[int, int]) -> str:
@@ -112,11 +112,3 @@ def weights(prefix: Prefix, length: str, true: str, box: str, size: int) -> str:
 def rounded(prefix: Prefix, value: str) -> str:
     """Halves go up, as in Pillow; ONNX's `Round` takes them to the even number."""
     return prefix("Floor", prefix("Add", value, np.float64(0.5)))
-
-
-def _written(model: ModelProto) -> bytes:
-    """The bytes with a content hash. The weights' hash stays: it says whose weights these are."""
-    known = {entry.key: entry.value for entry in model.metadata_props if entry.key != CONTENT_HASH}
-    helper.set_model_props(model, {**known, CONTENT_HASH: "0" * 64})
-    onnx.checker.check_model(model, full_check=True)
-    return with_content_hash(model.SerializeToString(deterministic=True))

@@ -1,0 +1,220 @@
+"""Guarded compression: a smaller file is written only with its measured loss and speed, and refused if they are bad."""
+
+import bisect
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy import runtime
+from deploy.contract import Contract
+from deploy.errors import DeployError
+from deploy.inspection import inspect, read_model
+from deploy.intervals import paired
+from deploy.normalisation import normalised
+from diptych.errors import DataError, ExportError
+from diptych.files import write_bytes
+from diptych.stopping import until_stopped
+from onnx_impl.packaging import folded
+from onnx_impl.rewritten import rewritten
+from onnx_impl.smaller import Quantizer, halved, needs_reduced_range
+from onnx_impl.turns import Ratio, in_turns, ratio
+from trainspec.data import DataSet, Split
+from trainspec.judging import Recorded
+from trainspec.plan import draw_epoch
+from trainspec.runs import Run
+
+KINDS = ("int8", "float16")
+CALIBRATION = 256  # images
+JUDGED = 128  # validation images for the noise of each layer
+BATCH = 250
+NAMED = 8  # float layers that the metadata name
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A smaller model: the bytes of its file, what was measured, and why it should not be used, or nothing."""
+
+    content: bytes
+    facts: dict[str, Any]
+    problem: str
+
+
+def quantize(
+    model: Path,
+    data: str | None = None,
+    *,
+    to: str = "int8",
+    limit: float = 1.0,
+    images: int = CALIBRATION,
+    reduce_range: bool | None = None,
+    force: bool = False,
+    out: Path | None = None,
+    unfinished: bool = False,
+    notice: Callable[[str], None] = print,
+) -> Path:
+    """Write a smaller file of a run or of an ONNX file. Returns its path, by default `model.int8.onnx` beside it.
+
+    `data` takes the values of `--data`; by default it is the data set that the file names. `images` of its training
+    split calibrate the ranges. The layers that spoil most on the validation split stay in float32 until the loss is
+    within `limit` points there. The test split then judges once: the upper end of the paired interval of the loss must
+    be within `limit`, and INT8 must not be slower. `reduce_range` gives weights 7 bits; by default where this processor
+    needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
+
+    Raises `ExportError` for a file that fails or cannot be compressed, and `DataError` for data that do not fit.
+    """
+    try:
+        content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
+        found = inspect(content, model)
+    except DeployError as error:
+        raise ExportError(str(error)) from None
+    if found.contract.missing or found.contract.compression:
+        raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
+    split = _data(model, found.contract, data, unfinished)
+    reduced = needs_reduced_range() if reduce_range is None else reduce_range
+    made = compress(
+        content, found.contract, split, to=to, limit=limit, images=images, reduce_range=reduced, notice=notice
+    )
+    if made.problem and not force:
+        raise ExportError(f"{model}: {made.problem}; give --force to write it all the same")
+    path = out or (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
+    write_bytes(path, made.content)
+    return path
+
+
+def compress(
+    content: bytes,
+    contract: Contract,
+    data: DataSet,
+    *,
+    to: str,
+    limit: float,
+    images: int,
+    reduce_range: bool,
+    notice: Callable[[str], None],
+) -> Compressed:
+    """Compress the bytes of a float32 file and judge the result, as `quantize` says."""
+    judge = Judge(contract)
+    facts: dict[str, Any] = {"to": to, "limit": limit}
+    with tempfile.TemporaryDirectory() as name:
+        if to == "int8":
+            order = draw_epoch(0, 0, len(data.train)).order[:images]
+            calibration = judge.prepared(data.train.images[order])
+            quantizer = Quantizer(content, calibration, Path(name), reduce_range=reduce_range)
+            kept = _kept_in_float(quantizer, content, judge, data.validation, limit, notice)
+            smaller = quantizer.quantized(without=kept)
+            facts |= {"calibration_images": len(order), "reduce_range": reduce_range, "float_layers": len(kept)}
+            facts |= {"layers": len(quantizer.layers), **({"worst_in_float": kept[:NAMED]} if kept else {})}
+        else:
+            smaller = halved(content, Path(name))
+    written = rewritten(smaller, compression="{}")
+    loss, low, high, top1 = judge.loss(content, written, data.test)
+    facts |= {
+        "test_images": len(data.test),
+        "top1": round(top1, 3),
+        "points_lost": round(loss, 3),
+        "points_lost_interval": [round(low, 3), round(high, 3)],
+        "bytes": f"{len(written) / len(content):.3f} of the float32 file's",
+    }
+    problem = f"it may lose {high:.2f} points of top-1 (95 %), and --limit is {limit:g}" if high > limit else ""
+    if to == "int8":
+        speed = judge.speed(content, written, data.test)
+        facts["time"] = f"{speed} of the float32 file's, batch 1, one thread"
+        if speed.median > 1:
+            problem = problem or f"it takes {speed} of the float32 file's time"
+    else:
+        facts["time"] = "not measured: a CPU computes float16 in float32"
+    facts["verdict"] = f"not to be used: {problem}" if problem else "within the limit"
+    for key, value in facts.items():
+        notice(f"{key.replace('_', ' '):<22}{value}")
+    whole = rewritten(smaller, compression=json.dumps(facts))
+    inspect(whole, f"the {to} file")  # nobody else would notice that it breaks the contract
+    return Compressed(whole, facts, problem)
+
+
+def _kept_in_float(
+    quantizer: Quantizer, content: bytes, judge: "Judge", validation: Split, limit: float, notice: Callable[[str], None]
+) -> list[str]:
+    """The fewest of the noisiest layers that must stay in float32, for a loss within `limit` on the validation split.
+
+    A layer's noise is that of the logits if it alone is quantized. More layers in float32 are taken to lose less.
+    """
+    some = validation.take(np.arange(min(JUDGED, len(validation))))
+    expected = judge.logits(content, some.images)
+    noise = {}
+    for layer in until_stopped(quantizer.layers):
+        alone = judge.logits(quantizer.quantized(only=[layer]).SerializeToString(), some.images)
+        noise[layer] = decibels(expected, alone)
+    worst = sorted(noise, key=noise.__getitem__)
+    notice(f"{'signal to noise':<22}{', '.join(f'{name} {noise[name]:.0f} dB' for name in worst[:5])}, ...")
+
+    def within(count: int) -> bool:
+        smaller = quantizer.quantized(without=worst[:count]).SerializeToString()
+        loss = judge.loss(content, smaller, validation)[0]
+        notice(f"{'validation':<22}{count} of {len(worst)} layers in float32: loses {loss:.2f} points")
+        return loss <= limit
+
+    if within(0):
+        return []
+    return worst[: bisect.bisect_left(range(1, len(worst)), True, key=within) + 1]
+
+
+def decibels(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Signal to noise: `10 log10(sum expected**2 / sum (expected - found)**2)`."""
+    noise = float(np.square(expected - found).sum())
+    return 10 * float(np.log10(np.square(expected).sum() / noise)) if noise else float("inf")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Runs files of one contract on uint8 images `(N, H, W, C)`."""
+
+    contract: Contract
+
+    def prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return normalised(images, self.contract.mean, self.contract.std)
+
+    def logits(self, content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        session = runtime.load(content, "the file", provider=runtime.CPU)
+        starts = until_stopped(range(0, len(images), BATCH))
+        parts = [self.prepared(images[start : start + BATCH]) for start in starts]
+        return np.concatenate([runtime.infer(session, part, "the file") for part in parts])
+
+    def loss(self, one: bytes, other: bytes, split: Split) -> tuple[float, float, float, float]:
+        """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`."""
+        right = [self.logits(content, split.images).argmax(1) == split.labels for content in (one, other)]
+        lost, won = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+        low, high = paired(lost, won, len(split))
+        return 100 * (lost - won) / len(split), 100 * low, 100 * high, 100 * float(right[1].mean())
+
+    def speed(self, one: bytes, other: bytes, split: Split) -> Ratio:
+        """The time of `other` as a part of that of `one`."""
+        image = self.prepared(split.images[:1])
+        sessions = [runtime.load(content, "the file", provider=runtime.CPU, threads=1) for content in (one, other)]
+        times = in_turns({str(place): _passing(session, image) for place, session in enumerate(sessions)})
+        return ratio(times["1"], times["0"])
+
+
+def _passing(session: Any, image: NDArray[np.float32]) -> Callable[[], object]:
+    return lambda: session.run(None, {"image": image})
+
+
+def _data(model: Path, contract: Contract, data: str | None, unfinished: bool) -> DataSet:
+    """The data set of a file, with the validation split of its run where the file is beside one."""
+    recorded = Recorded.of_model(
+        model, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
+    )
+    folder = model if model.is_dir() else model.parent
+    seed = Run.open(folder).recipe.seed if (folder / "run.json").is_file() else 0
+    height, width = contract.image_size
+    if height != width:
+        raise DataError(f"{model}: takes images of {height}x{width}; data sets are read as squares")
+    found = recorded.load(data, height, seed)
+    if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):
+        raise DataError(f"{model}: {found.label} has other channels, or no validation or test images")
+    return found

@@ -1,0 +1,207 @@
+"""Smaller files: judged by their loss and their time, refused or in part in float32 if they are bad."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import onnx
+import pytest
+
+from deploy import Classifier
+from deploy.inspection import inspect
+from deploy.intervals import paired
+from deploy.package.manifest import read_manifest
+from deploy.package.verification import verify
+from diptych.errors import ExportError
+from netspec import functional as f, trace
+from onnx_impl import export_onnx, quantization
+from onnx_impl.measure import probe
+from onnx_impl.packaging import package
+from onnx_impl.presets import PRESETS
+from onnx_impl.quantization import Judge, decibels, quantize
+from onnx_impl.smaller import Quantizer
+from onnx_impl.turns import Ratio, in_turns, ratio
+from trainspec.data import open_data
+from trainspec.plan import draw_epoch
+
+FAST = Ratio(0.5, 0.4, 0.6)
+
+
+@pytest.fixture
+def model(tmp_path):
+    def network(x):
+        x = f.conv_bn(x, 8, 3, 2, name="conv1")
+        x = f.add(f.conv_bn(x, 8, 3, name="conv2"), x)
+        return f.linear(f.flatten(f.max_pool(x, 2, 2)), 10, name="fc")
+
+    graph = trace("small", (3, 16, 16), network)
+    metadata = {
+        "classes": json.dumps([str(number) for number in range(10)]),
+        "mean": json.dumps(PRESETS["cifar10"].mean),
+        "std": json.dumps(PRESETS["cifar10"].std),
+        "resize_rule": "shorter side to size, bilinear with antialiasing, centre crop",
+        "data": "UCI optical digits (embedded)",
+    }
+    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=metadata)
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """The speed of a small network on a busy machine says nothing."""
+    monkeypatch.setattr(Judge, "speed", lambda *arguments: FAST)
+
+
+def facts_in(path) -> dict:
+    return json.loads(inspect(path.read_bytes(), path).contract.compression)
+
+
+@pytest.mark.parametrize("to", ["int8", "float16"])
+def test_a_smaller_file(model, fast, to):
+    lines: list[str] = []
+    path = quantize(model, to=to, limit=9.0, images=40, notice=lines.append)
+    assert path == model.parent / f"model.{to}.onnx"
+    found = onnx.load(path)
+    onnx.checker.check_model(found, full_check=True)
+    names = [node.name for node in found.graph.node]
+    assert {"conv1", "conv2", "fc"} <= set(names)
+    types = {tensor.data_type for tensor in found.graph.initializer}
+    assert (onnx.TensorProto.INT8 if to == "int8" else onnx.TensorProto.FLOAT16) in types
+    assert "BatchNormalization" not in {node.op_type for node in found.graph.node}
+    assert {entry.domain for entry in found.opset_import} == {""}
+    facts = facts_in(path)
+    assert facts["to"] == to
+    assert facts["verdict"] == "within the limit"
+    low, high = facts["points_lost_interval"]
+    assert low <= facts["points_lost"] <= high <= 9
+    assert len(path.read_bytes()) < len(model.read_bytes())
+    data = open_data("digits", 16, notice=str)
+    logits = [Classifier(file).logits(data.test.images) for file in (model, path)]
+    assert (logits[0].argmax(1) == logits[1].argmax(1)).mean() > 0.9
+    assert decibels(*logits) > 20
+    assert any(line.startswith("verdict") for line in lines)
+
+
+def test_calibration_is_of_the_training_split(model, fast, monkeypatch):
+    given = []
+
+    class Recording(Quantizer):
+        def __init__(self, content, images, folder, **settings):
+            given.append(images)
+            super().__init__(content, images, folder, **settings)
+
+    monkeypatch.setattr(quantization, "Quantizer", Recording)
+    quantize(model, limit=9.0, images=24, notice=str)
+    data = open_data("digits", 16, notice=str)
+    order = draw_epoch(0, 0, len(data.train)).order[:24]
+    contract = inspect(model.read_bytes(), model).contract
+    assert np.array_equal(given[0], Judge(contract).prepared(data.train.images[order]))
+
+
+def test_what_loses_too_much_is_refused_unless_forced(model, fast, monkeypatch):
+    monkeypatch.setattr(Judge, "loss", lambda *arguments: (0.4, 0.1, 1.3, 80.0))
+    with pytest.raises(ExportError, match=r"may lose 1.30 points .*--limit is 1; give --force"):
+        quantize(model, images=24, notice=str)
+    assert not (model.parent / "model.int8.onnx").exists()
+    path = quantize(model, images=24, force=True, notice=str)
+    assert "not to be used: it may lose 1.30" in facts_in(path)["verdict"]
+    folder = package(path, uint8=True)
+    assert "not to be used" in read_manifest(folder).facts["compression"]["verdict"]
+    assert "not to be used" in (folder / "model_card.md").read_text()
+    assert len(list(verify(folder))) == 5
+    with pytest.raises(ExportError, match="give a float32 file"):
+        quantize(path, notice=str)
+
+
+def test_what_is_slower_is_refused(model, monkeypatch):
+    monkeypatch.setattr(Judge, "speed", lambda *arguments: Ratio(1.2, 1.1, 1.3))
+    with pytest.raises(ExportError, match=r"takes 1.20 \(1.10 to 1.30\) of the float32 file's time"):
+        quantize(model, limit=9.0, images=24, notice=str)
+
+
+def test_layers_in_float32_keep_their_weights(model, tmp_path):
+    content = model.read_bytes()
+    data = open_data("digits", 16, notice=str)
+    images = Judge(inspect(content, model).contract).prepared(data.train.images[:20])
+    quantizer = Quantizer(content, images, tmp_path, reduce_range=False)
+    assert quantizer.layers == ["conv1", "conv2", "fc"]
+    for settings, expected in (
+        ({}, set()),
+        ({"without": ["conv2"]}, {"conv2"}),
+        ({"only": ["fc"]}, {"conv1", "conv2"}),
+    ):
+        made = quantizer.quantized(**settings)
+        readers = {node.name: node.input[1] for node in made.graph.node if node.name in quantizer.layers}
+        floats = {tensor.name for tensor in made.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+        assert {name for name, weight in readers.items() if weight in floats} == expected
+    reduced = Quantizer(content, images, tmp_path, reduce_range=True).quantized()
+    for tensor in reduced.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
+            assert np.abs(onnx.numpy_helper.to_array(tensor).astype(int)).max() <= 64
+
+
+@dataclass
+class Spoiling:
+    """Ten layers: layer `n` alone adds a noise of `n`, and fewer than `needed` in float32 lose too much."""
+
+    needed: int
+    layers: list[str] = field(default_factory=lambda: [str(number) for number in range(10)])
+
+    def quantized(self, *, only=(), without=()):
+        self.alone, self.kept = only, without
+        return self
+
+    def SerializeToString(self):  # noqa: N802
+        return b"smaller"
+
+    def logits(self, content, images):
+        return np.full((4, 2), 100.0) + (int(self.alone[0]) if content else 0)
+
+    def loss(self, *arguments):
+        return (0.5 if len(self.kept) >= self.needed else 1.5, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("needed", [0, 1, 2, 5, 9, 10])
+def test_the_fewest_of_the_noisiest_layers_stay_in_float32(needed):
+    spoiling = Spoiling(needed)
+    validation = open_data("digits", 16, notice=str).validation
+    kept = quantization._kept_in_float(spoiling, b"", spoiling, validation, 1.0, str)
+    assert kept == [str(9 - place) for place in range(needed)]
+
+
+def test_the_interval_of_a_paired_loss():
+    """Against Agresti and Min's formula in exact fractions, and Wald's where there are many images."""
+    assert paired(0, 0, 150)[1] == pytest.approx(1.959964 / 152, rel=1e-6)
+    for lost, won, images in ((30, 20, 1000), (5, 0, 360)):
+        share = Fraction(lost - won, images + 2)
+        variance = (Fraction(lost + won + 1, images + 2) - share**2) / (images + 2)
+        reach = 1.959963984540054 * math.sqrt(variance)
+        assert paired(lost, won, images) == pytest.approx((float(share) - reach, float(share) + reach), rel=1e-12)
+    low, high = paired(3000, 2000, 10**6)
+    assert low < 0.001 < high
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt(5000 - 1) / 10**6, rel=1e-3)
+
+
+def test_noise_in_decibels():
+    signal = np.array([3.0, 4.0])
+    assert decibels(signal, 1.1 * signal) == pytest.approx(20)
+    assert decibels(signal, signal) == math.inf
+
+
+@pytest.mark.parametrize("rounds", [11, 31])
+def test_the_interval_of_a_ratio_covers_its_median(rounds):
+    """The true median lies within two order statistics with a probability that the binomial distribution gives."""
+    found = ratio(np.arange(1.0, rounds + 1), np.ones(rounds))
+    assert found.median == (rounds + 1) / 2
+    low, high = int(found.low), int(found.high)
+    inside = sum(math.comb(rounds, below) for below in range(low, high)) / 2**rounds
+    assert 0.95 <= inside < 1
+
+
+def test_passes_take_turns():
+    calls: list[str] = []
+    times = in_turns({name: lambda name=name: calls.append(name) or sum(range(200_000)) for name in "ab"}, rounds=3)
+    assert {name: seconds.shape for name, seconds in times.items()} == {"a": (3,), "b": (3,)}
+    assert min(seconds.min() for seconds in times.values()) > 0
