@@ -6,9 +6,10 @@ the same with the rows. Both are products with a matrix that depends on the imag
 two matrices from the shape of its input. The weights are multiples of 2**-22, as Pillow's, and the products are in
 float64, which is exact.
 
-So the pixels are Pillow's, but for one case: Pillow 13 begins with the rows if these shrink by more than twice as many
-pixels as the columns (pull request 9549). Of such tall images a pixel differs by 1 at most, since both orders round to
-within a half before the last step. ONNX's own `Resize` gives other pixels: it does not round between the two steps.
+So the pixels are Pillow's. From version 13 on, Pillow begins with the rows if these shrink by more than twice as many
+pixels as the columns (its pull request 9549), and so does the graph. Older versions begin with the columns of all
+images: of such tall ones a pixel differs by 1 at most, since both orders round to within a half before the last step.
+ONNX's own `Resize` gives other pixels: it does not round between the two steps.
 """
 
 from typing import Any
@@ -27,22 +28,23 @@ PREPARED = "preprocess.prepared"  # the value that was the model's input
 
 
 class Prefix:
-    """Adds nodes in front of a graph. Their names begin with `preprocess.`."""
+    """Adds nodes in front of a graph. Their names begin with `name`."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "preprocess") -> None:
+        self.name = name
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
     def __call__(self, op: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
         """Append a node and return the name of its value. An input that is no name is a constant."""
         names = [part if isinstance(part, str) else self.constant(part) for part in inputs]
-        output = output or f"preprocess.{op}{len(self.nodes)}"
+        output = output or f"{self.name}.{op}{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, names, [output], output, **attributes))
         return output
 
     def constant(self, value: Any) -> str:
         array = np.asarray(value, np.int64) if isinstance(value, int | list) else np.asarray(value)
-        name = f"preprocess.constant{len(self.constants)}"
+        name = f"{self.name}.constant{len(self.constants)}"
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
@@ -85,9 +87,23 @@ def resized(prefix: Prefix, image: str, size: tuple[int, int]) -> str:
     box_width = prefix("Min", width, prefix("Mul", height, np.float64(aspect)))
     rows = weights(prefix, lengths[0], height, box_height, size[0])
     columns = weights(prefix, lengths[1], width, box_width, size[1])
+    columns = prefix("Transpose", columns, perm=(1, 0))
     planes = prefix.double(prefix("Transpose", image, perm=(0, 3, 1, 2)))
-    across = rounded(prefix, prefix("MatMul", planes, prefix("Transpose", columns, perm=(1, 0))))
-    return prefix("Cast", rounded(prefix, prefix("MatMul", rows, across)), to=TensorProto.FLOAT)
+    shrink = [prefix("Sub", length, pixels) for length, pixels in zip(lengths, size, strict=True)]
+    tall = prefix("Greater", shrink[0], prefix("Mul", prefix("Max", shrink[1], 0), 2))
+    rows_first = _branch("rows_first", (rows, planes), (None, columns))
+    columns_first = _branch("columns_first", (planes, columns), (rows, None))
+    return prefix("Cast", prefix("If", tall, then_branch=rows_first, else_branch=columns_first), to=TensorProto.FLOAT)
+
+
+def _branch(name: str, *products: tuple[str | None, str | None]) -> onnx.GraphProto:
+    """A graph of two matrix products, each rounded; None stands for the result of the first one."""
+    inner = Prefix(f"preprocess.{name}")
+    result = ""
+    for one, other in products:
+        result = rounded(inner, inner("MatMul", one or result, other or result))
+    value = helper.make_tensor_value_info(result, TensorProto.DOUBLE, (None,) * 4)
+    return helper.make_graph(inner.nodes, name, [], [value], list(inner.constants.values()))
 
 
 def weights(prefix: Prefix, length: str, true: str, box: str, size: int) -> str:
