@@ -1,7 +1,6 @@
 """Packages: the tree that servers take, complete, checked wherever it runs, and damaged nowhere unnoticed."""
 
 import json
-import os
 import subprocess
 import sys
 import venv
@@ -191,15 +190,21 @@ def test_the_test_data_are_those_of_the_zoo(written):
     item.func(None)
 
 
+LIBRARIES = (  # the last three are onnxruntime's
+    "numpy", "numpy.libs", "PIL", "pillow.libs", "onnxruntime", "google", "flatbuffers", "packaging",
+)  # fmt: skip
+
+
 def alone(script: Path, *argv: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script with the libraries and without any package of ours."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    block = "import sys; sys.modules.update(dict.fromkeys(('onnx', 'netspec', 'trainspec', 'diptych', 'torch')))"
-    given = [str(script), *map(str, argv)]
-    code = f"{block}; import runpy; sys.argv = {given!r}; runpy.run_path(sys.argv[0], None, '__main__')"
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
+    """Run a script by a Python that sees the standard library, numpy, Pillow and onnxruntime, and nothing else."""
+    site, installed = cwd / "site", Path(np.__file__).parents[1]
+    site.mkdir(exist_ok=True)
+    for name in LIBRARIES:
+        if (installed / name).exists() and not (site / name).exists():
+            (site / name).symlink_to(installed / name)
+    code = f"import runpy, sys; sys.path.append({str(site)!r}); sys.argv = {[str(script), *map(str, argv)]!r}; "
+    command = [sys.executable, "-I", "-S", "-c", f"{code}runpy.run_path(sys.argv[0], None, '__main__')"]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_the_scripts_need_no_file_of_ours(written, tmp_path):
@@ -250,6 +255,19 @@ def test_what_cannot_be_packaged(written, tmp_path):
     with pytest.raises(ModelError, match="lack classes"):
         write_package(tmp_path / "bare.onnx")
     assert not (tmp_path / "package").exists()
+
+
+def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
+    graph = network()
+    for seed, name in enumerate(("model", "other")):
+        export_onnx(graph, probe(graph, seed), tmp_path / f"{name}.onnx", metadata=contract().properties())
+    recorded = {"status": "finished", "framework": "torch", "test_top1": 80.0, "test_images": 100}
+    (tmp_path / "run.json").write_text(json.dumps(recorded))
+    found = read_manifest(package(tmp_path / "model.onnx")).facts["accuracy"]
+    assert (found["top1"], found["images"]) == (80.0, 100)
+    low, high = found["interval"]
+    assert (low, high) == pytest.approx((71.11, 86.66), abs=0.01)  # Wilson's interval of 80 of 100
+    assert read_manifest(package(tmp_path / "other.onnx", tmp_path / "two")).facts["accuracy"] is None
 
 
 def test_packages_are_equal_bytes(written, tmp_path):

@@ -8,7 +8,8 @@ from typing import Any
 
 from deploy import __version__
 from deploy.contract import Contract
-from deploy.inspection import Inspected
+from deploy.errors import ModelError
+from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, wilson
 from deploy.package.golden import APPROXIMATE, EXACT
 from deploy.proto import model_class
@@ -31,7 +32,7 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
         "opset": opsets,
         **interface("float32", ["N", *inspected.input_shape], len(contract.classes)),
         "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
-        "accuracy": accuracy(run) if run else None,
+        "accuracy": accuracy(run, contract.weights_sha256) if run else None,
         "compression": json.loads(contract.compression) if contract.compression else None,
         "golden_limit": APPROXIMATE if contract.compression else EXACT,
         "versions": versions(),
@@ -46,13 +47,18 @@ def interface(kind: str, shape: list[Any], classes: int) -> dict[str, Any]:
     }
 
 
-def accuracy(run: Path) -> dict[str, Any] | None:
-    """Top-1 of a run on its test split in percent, with Wilson's interval; None if the run does not record it."""
+def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
+    """Top-1 of a run on its test split in percent, with Wilson's interval.
+
+    None if the run does not record it, or if its own model does not have the weights of this SHA-256.
+    """
     try:
+        if inspect(read_model(run, unfinished=True), run).contract.weights_sha256 != weights:
+            return None
         recorded = json.loads((run / "run.json").read_bytes())
         top1, images = float(recorded["test_top1"]), int(recorded["test_images"])
         low, high = wilson(round(top1 * images / 100), images)
-    except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+    except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError):
         return None
     interval = [round(100 * low, 3), round(100 * high, 3)]
     measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
