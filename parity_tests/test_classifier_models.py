@@ -2,11 +2,12 @@
 
 import os
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 
 import deploy
-from deploy import Classifier, ModelError
+from deploy import Classifier, ModelError, cgroups, runtime
 from deploy.isolation import try_model
 from onnx_impl import build
 from onnx_impl.measure import probe
@@ -47,15 +48,68 @@ def test_a_default_that_falls_back_is_named(folder, monkeypatch):
     )  # fmt: skip
     asked = []
 
-    def session(model, options, providers):
+    def session(model, options, providers, enable_fallback):
         asked.append(providers)
-        return start(model, options, providers=["CPUExecutionProvider"])
+        return start(model, options, providers=["CPUExecutionProvider"], enable_fallback=enable_fallback)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-    assert Classifier(folder / "run").provider == "CPUExecutionProvider"
+    fallen = Classifier(folder / "run").model
+    assert (fallen.provider, fallen.passed_over) == ("CPUExecutionProvider", "CUDAExecutionProvider")
     assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]
     with pytest.raises(ModelError, match="CUDAExecutionProvider does not run here"):
         Classifier(folder / "run", provider="cuda")
+
+
+class Placed:
+    """A session on a machine with CUDA, as far as it says who runs what."""
+
+    def __init__(self, providers: list[str], owners: list[str]) -> None:
+        self.get_providers = lambda: providers
+        self.get_provider_graph_assignment_info = lambda: [
+            SimpleNamespace(ep_name=owner, get_nodes=lambda: ["node"]) for owner in owners
+        ]
+
+
+def test_a_provider_that_takes_no_operator_does_not_run(folder, monkeypatch):
+    """CUDA starts and leaves every operator to the CPU."""
+    import onnxruntime
+
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    owners = []
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda model, options, providers, **_: Placed(providers, owners)
+    )
+    owners[:] = ["CPUExecutionProvider"] * 3
+    with pytest.raises(ModelError, match="CUDAExecutionProvider takes none of the operators; CPUExecutionProvider"):
+        runtime.start(b"", provider="cuda")
+    assert runtime.start(b"").get_providers() == ["CPUExecutionProvider"]
+    owners[:] = both
+    session = runtime.start(b"", provider="cuda")
+    assert runtime.provider_of(session) == "CUDAExecutionProvider"
+    assert runtime.operators_of(session) == dict.fromkeys(both, 1)
+    assert runtime.start(b"").get_providers() == both
+
+
+def test_cuda_takes_what_tensorrt_leaves(monkeypatch):
+    import onnxruntime
+
+    names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    assert runtime.choose_providers("tensorrt") == names
+    assert runtime.choose_providers("cuda") == runtime.choose_providers(None) == names[1:]
+    assert runtime.choose_providers("cpu") == names[2:]
+
+
+def test_threads_are_those_of_the_container(folder, tmp_path, monkeypatch):
+    (tmp_path / "sys/fs/cgroup/job").mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/job\n")
+    (tmp_path / "sys/fs/cgroup/job/cpu.max").write_text("50000 100000\n")
+    assert Classifier(folder / "run").model.threads == cgroups.usable_cores()
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    assert Classifier(folder / "run").model.running == "CPUExecutionProvider, 1 thread"
+    assert Classifier(folder / "run", threads=3).model.running == "CPUExecutionProvider, 3 threads"
 
 
 @pytest.mark.parametrize("name", ["none.onnx", "", ".", "x" * 300 + ".onnx", "a\0b", "/dev/null", "fifo", "folder"])

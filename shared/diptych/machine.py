@@ -1,6 +1,5 @@
 """The machine and the versions that a result was measured on. Nothing identifies the machine or its user."""
 
-import math
 import os
 import platform
 import resource
@@ -8,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from diptych import cgroups
+from deploy import cgroups
 
 
 def describe_machine() -> dict[str, str | int | float]:
@@ -23,8 +22,7 @@ def describe_machine() -> dict[str, str | int | float]:
 
 def cores() -> int:
     """How many cores this process may use, by its affinity and by the limits of its container."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(count, cgroups.cores())))
+    return cgroups.usable_cores()
 
 
 def processes(gib: float) -> int:

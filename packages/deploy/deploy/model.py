@@ -19,7 +19,10 @@ LARGEST_BATCH = 64
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """`input_shape` is `(C, H, W)`; `provider` is onnxruntime's name of the provider in use."""
+    """`input_shape` is `(C, H, W)`; `provider` is onnxruntime's name of the provider in use.
+
+    `running` says in words on what it runs. `passed_over` names the better provider that does not run here, if any.
+    """
 
     source: str
     contract: Contract
@@ -27,6 +30,20 @@ class LoadedModel:
     provider: str
     classes: int | None
     session: Any = field(repr=False)
+    passed_over: str = ""
+
+    @property
+    def threads(self) -> int:
+        """How many threads an operator uses on the CPU."""
+        return runtime.threads_of(self.session)
+
+    @property
+    def running(self) -> str:
+        """The provider and the threads; if some operators run elsewhere, how many the provider has."""
+        counts, threads = runtime.operators_of(self.session), self.threads
+        had, total = counts.get(self.provider, 0), sum(counts.values())
+        share = f" ({had} of {total} operators)" if had < total else ""
+        return f"{self.provider}{share}, {threads} thread{'s' * (threads != 1)}"
 
     @property
     def batch(self) -> int:
@@ -60,6 +77,7 @@ def load_model(
     """Load, check and start the ONNX file at `path`, or `model.onnx` in the folder of a run.
 
     `provider` must run (`CUDAExecutionProvider` or `cuda`); the default is CUDA if it runs, otherwise the CPU.
+    `threads` defaults to the cores that this process may use.
     `isolate`: first try a file without a content hash in a child process. `unfinished`: also accept the model of an
     unfinished run.
 
@@ -72,5 +90,8 @@ def load_model(
     if isolate and not inspected.hashed:
         try_model(content, inspected.input_shape, source)
     session = runtime.load(content, source, provider=provider, threads=threads)
-    running: str = session.get_providers()[0]
-    return LoadedModel(source, inspected.contract, inspected.input_shape, running, inspected.classes, session)
+    running = runtime.provider_of(session)
+    best = running if provider is not None else runtime.choose_providers(None)[0]
+    passed_over = "" if best == running else best
+    shape = inspected.input_shape
+    return LoadedModel(source, inspected.contract, shape, running, inspected.classes, session, passed_over)

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from deploy.cgroups import usable_cores
 from deploy.errors import ModelError, first_line
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _SUFFIX = "ExecutionProvider"
 _REMOTE = "AzureExecutionProvider"  # in every build, but runs nothing here
+_RECORD = "session.record_ep_graph_assignment_info"  # makes a session remember which provider has which operator
 MOST_THREADS = 1024  # more than any machine can use; a million crash the process
 _FATAL = 4  # one of onnxruntime's severities; what it logs on stderr, it also raises
 
@@ -41,37 +43,97 @@ def onnxruntime() -> Any:
 def choose_providers(wanted: str | None) -> list[str]:
     """The providers to start a session with: the wanted one, by default CUDA if it is built in, then the CPU.
 
-    A name may leave out `ExecutionProvider` and may be in any case (`cuda`). TensorRT and others run only on request.
-    Raises `ModelError` for a provider that this onnxruntime does not have.
+    A name may leave out `ExecutionProvider` and may be in any case (`cuda`). TensorRT and others run only on request;
+    CUDA takes what TensorRT leaves. Raises `ModelError` for a provider that this onnxruntime does not have.
     """
     available = [name for name in onnxruntime().get_available_providers() if name != _REMOTE]
     if wanted is None:
         return [name for name in (CUDA, CPU) if name in available]
     for name in available:
         if wanted.lower() in (name.lower(), name.removesuffix(_SUFFIX).lower()):
-            return [name, *([CPU] if name != CPU else [])]
+            behind = (CUDA, CPU) if name == TENSORRT else (CPU,)
+            return [name, *(other for other in behind if other in available and other != name)]
     raise ModelError(f"this onnxruntime has no provider '{wanted}'; it has {', '.join(available)}")
 
 
 def start(model: bytes | str, *, provider: str | None = None, threads: int | None = None) -> Any:
-    """An `onnxruntime.InferenceSession` of a model's bytes or file. `get_providers()[0]` is the provider in use.
+    """An `onnxruntime.InferenceSession` of a model's bytes or file. `provider_of` and `threads_of` say how it runs.
 
-    Raises `ModelError` if the wanted provider does not run or if `threads` is out of range. Raises whatever onnxruntime
-    raises for a model that it cannot load.
+    `threads` defaults to the cores that this process may use: onnxruntime would take those of the whole machine, also
+    inside a container. onnxruntime's own fallback to another provider is off.
+
+    Raises `ModelError` if the wanted provider does not run or takes no operator of the model, and if `threads` is out
+    of range. Raises whatever onnxruntime raises for a model that it cannot load.
     """
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
+    threads = usable_cores() if threads is None else threads
+    if not 1 <= threads <= MOST_THREADS:
         raise ModelError(f"{threads} threads: give 1 to {MOST_THREADS}")
-    module = onnxruntime()
     chosen = choose_providers(provider)
+    if provider is not None:
+        return _wanted(model, chosen, threads)
+    for place, first in enumerate(chosen):
+        try:
+            session = _session(model, chosen[place:], threads)
+        except Exception:
+            if first == chosen[-1]:
+                raise
+            continue
+        if provider_of(session) == first or session.get_providers() == chosen[-1:]:
+            break
+    return session
+
+
+def _wanted(model: bytes | str, chosen: list[str], threads: int) -> Any:
+    """A session that runs under the first of `chosen`. Raises `ModelError` if it does not."""
+    wanted = chosen[0]
+    try:
+        session = _session(model, chosen, threads)
+    except Exception as error:
+        if wanted == CPU:
+            raise
+        raise ModelError(f"the provider {wanted} cannot run it here ({first_line(error)})") from None
+    if wanted not in session.get_providers():
+        raise ModelError(f"the provider {wanted} does not run here (its libraries or its device are missing)")
+    if (running := provider_of(session)) != wanted:
+        raise ModelError(f"the provider {wanted} takes none of the operators; {running} would run them")
+    return session
+
+
+def _session(model: bytes | str, providers: list[str], threads: int) -> Any:
+    module = onnxruntime()
     options = module.SessionOptions()
     options.log_severity_level = _FATAL
-    if threads is not None:
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-    session = module.InferenceSession(model, options, providers=chosen)
-    running = session.get_providers()
-    if provider is not None and running[0] != chosen[0]:
-        raise ModelError(f"the provider {chosen[0]} does not run here (its libraries or its device are missing)")
-    return session
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    if len(providers) > 1:  # for the CPU alone it would only cost time
+        options.add_session_config_entry(_RECORD, "1")
+    return module.InferenceSession(model, options, providers=providers, enable_fallback=0)
+
+
+def threads_of(session: Any) -> int:
+    """How many threads an operator of this session uses on the CPU."""
+    return int(session.get_session_options().intra_op_num_threads)
+
+
+def operators_of(session: Any) -> dict[str, int]:
+    """How many operators of the optimized model each provider runs; empty if there is only one provider.
+
+    Also empty for an older onnxruntime, which does not tell.
+    """
+    try:
+        parts = session.get_provider_graph_assignment_info() if len(session.get_providers()) > 1 else []
+    except Exception:  # not recorded, or not known
+        return {}
+    counts: dict[str, int] = {}
+    for part in parts:
+        counts[part.ep_name] = counts.get(part.ep_name, 0) + len(part.get_nodes())
+    return counts
+
+
+def provider_of(session: Any) -> str:
+    """The provider in use: the first one of the session that has an operator, where onnxruntime tells it."""
+    providers: list[str] = session.get_providers()
+    counts = operators_of(session)
+    return next((name for name in providers if counts.get(name)), providers[0])
 
 
 def load(model: bytes, source: object, *, provider: str | None = None, threads: int | None = None) -> Any:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from diptych import cgroups, machine
+from deploy import cgroups
+from diptych import machine
 
 GIB = 2**30
 V2 = {

@@ -1,6 +1,7 @@
-"""The limits of a container or batch job, from Linux control groups, versions 1 and 2."""
+"""The limits of a container or batch job, from Linux control groups, versions 1 and 2. Standard library only."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def free_memory() -> float:
         ),
         default=math.inf,
     )
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, by its affinity and by the limits of its container; at least 1."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(count, cores())))
 
 
 def cores() -> float:
