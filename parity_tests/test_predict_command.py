@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from deploy import Classifier
+from deploy.progress import counted, line
 from onnx_impl import build
 from onnx_impl.measure import probe
 from tiny_classifier import contract, network, write_run
@@ -17,10 +19,12 @@ def folder(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("given"))
 
 
-def predict(folder, *argv, **environment):
+def predict(folder, *argv, stdin=b"", **environment):
     kept = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
     argv = [sys.executable, "-m", "deploy", "predict", *map(str, argv)]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, env=kept | environment)
+    done = subprocess.run(argv, cwd=folder, input=stdin, capture_output=True, check=False, env=kept | environment)
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    return done
 
 
 def test_after_a_prediction_an_empty_home_is_still_empty(folder, tmp_path):
@@ -39,7 +43,7 @@ def test_the_command_takes_runs_folders_and_webp(folder):
     done = predict(folder, "run", "images", "images/one.png", "--top", "2", "--threads", "1", "--provider", "cpu")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "run: CPUExecutionProvider"
+    assert lines[0] == "run: CPUExecutionProvider, 1 thread"
     assert lines[1].startswith("note: left out of the folders, since they are not images: 1")
     named = ["images/deep/er/two.webp", "images/one.png", "images/one.png"]
     assert [line for line in lines[2:] if not line.startswith("  ")] == named
@@ -65,3 +69,58 @@ def test_a_mistake_is_one_line_before_any_answer(folder, argv):
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("error: ")
+
+
+def test_an_image_on_standard_input(folder):
+    content = (folder / "images/one.png").read_bytes()
+    piped, named = (predict(folder, "run", *given, "--json", stdin=content) for given in (["-"], ["images/one.png"]))
+    piped, named = (json.loads(done.stdout)["images"][0] for done in (piped, named))
+    assert piped["image"] == "-"
+    assert piped["predictions"] == named["predictions"]
+    done = predict(folder, "run", "-", "-", stdin=content)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "twice" in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_image_that_breaks_off_does_not_stop_the_others(folder, tmp_path, as_json):
+    content = (folder / "images/one.png").read_bytes()
+    for name, cut in (("a", None), ("b", len(content) // 2), ("c", None)):
+        (tmp_path / f"{name}.png").write_bytes(content[:cut])
+    done = predict(folder, "run", tmp_path, *["--json"] * as_json)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path}/b.png: cannot be read as an image")
+    assert line.endswith("(1 of 3 images cannot be read)")
+    if as_json:
+        images = json.loads(done.stdout)["images"]
+        assert [sorted(image) for image in images] == [
+            ["image", "predictions"],
+            ["error", "image"],
+            ["image", "predictions"],
+        ]
+        assert images[0]["predictions"] == images[2]["predictions"]
+    else:
+        assert "  cannot be read" in done.stdout.splitlines()
+
+
+def test_a_stream_takes_a_batch_at_a_time(folder):
+    """So ten thousand images need no more memory than a hundred."""
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield folder / "images/one.png"
+
+    classifier = Classifier(folder / "run")
+    answers = classifier.stream(endless(), top=1)
+    first = [next(answers) for _ in range(150)]
+    assert all(answer == first[0] for answer in first)
+    assert len(taken) == 3 * classifier.model.batch
+
+
+def test_progress_by_hand():
+    assert line(120, 400, 2.0, "images") == "120 of 400 images, 60 a second, 5 s left"
+    assert line(1000, 100_000, 10.0, "images") == "1,000 of 100,000 images, 100 a second, 16 min left"
+    assert list(counted(iter("abc"), "letters", 3)) == ["a", "b", "c"]

@@ -1,12 +1,21 @@
-"""The command `predict`: takes images and folders of images, gives lines or JSON."""
+"""The command `predict`: takes images, folders of images and standard input, prints lines or JSON."""
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
-from deploy.inputs import find_images
+from deploy.errors import ImageError
+from deploy.inputs import ImageSource, find_images
+from deploy.model import LoadedModel
 from deploy.predict import Classifier, Prediction
+from deploy.progress import counted
+from deploy.shell import say
+
+STDIN = "-"  # in place of a path: an image on standard input
 
 
 def predict_files(
@@ -19,38 +28,97 @@ def predict_files(
     as_json: bool = False,
     unfinished: bool = False,
     tta: str = "none",
-) -> Iterator[str]:
-    """Yields the lines of the answer. All images are classified before the first line; batches bound the memory.
+) -> None:
+    """Print the answer for each image as soon as it is there. Batches bound the memory.
 
-    `model` is an ONNX file or the folder of a run, `images` are files and folders, `tta` is test-time
-    augmentation as in `Classifier`. Raises `DeployError`.
+    `model` is an ONNX file or the folder of a run, `images` are files, folders and `-`, `tta` is test-time augmentation
+    as in `Classifier`. An image that turns out to be unreadable has its error for an answer.
+
+    Raises `DeployError`: for what cannot be used at all before the first line, and for unreadable images at the end.
     """
     classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
-    paths, passed = find_images(images)
-    answers = classifier(paths, top)
+    names, passed = _find(images)
     notes = [f"left out of the folders, since they are not images: {passed}"] if passed else []
-    if unfinished:
-        notes.append(f"{model} may be of a training that did not reach its end")
-    if classifier.contract.weights == PROBE_WEIGHTS:
-        notes.append(f"{model} has {PROBE_WEIGHTS}: its answers mean nothing")
+    notes += notes_of(classifier.model, unfinished=unfinished)
+    answers = counted(classifier.attempts(map(_source, names), top), "images", len(names))
+    faults = []
+    pairs = zip(names, answers, strict=True)
+    lines = _json(classifier, notes, pairs) if as_json else _text(classifier, notes, pairs)
+    for text, answer in lines:
+        say(text, end="" if as_json else "\n")
+        if isinstance(answer, ImageError):
+            faults.append(answer)
     if as_json:
-        yield _json(classifier, [os.fspath(path) for path in paths], answers, notes)
-        return
-    yield f"{model}: {classifier.provider}"
-    yield from (f"note: {note}" for note in notes)
-    for path, answer in zip(paths, answers, strict=True):
-        yield os.fspath(path)
-        yield from (f"  {100 * prediction.probability:6.2f} %  {prediction.name}" for prediction in answer)
+        say()
+    if faults:
+        others = f" ({len(faults):,} of {len(names):,} images cannot be read)" if len(names) > 1 else ""
+        raise ImageError(f"{faults[0]}{others}")
 
 
-def _json(
-    classifier: Classifier, paths: Sequence[str], answers: Sequence[Sequence[Prediction]], notes: Sequence[str]
-) -> str:
-    images = [
-        {"image": path, "predictions": [{"name": each.name, "probability": each.probability} for each in answer]}
-        for path, answer in zip(paths, answers, strict=True)
-    ]
-    # ASCII only, so that a name with an escape or a lone surrogate is valid JSON too
-    return json.dumps(
-        {"model": classifier.model.source, "provider": classifier.provider, "notes": notes, "images": images}
-    )
+def notes_of(model: LoadedModel, *, unfinished: bool = False) -> list[str]:
+    """What a user should know about the answers of a model."""
+    notes = []
+    if model.passed_over:
+        notes.append(f"{model.passed_over} is built into this onnxruntime, but does not run here")
+    if unfinished:
+        notes.append(f"{model.source} may be of a training that did not reach its end")
+    if model.contract.weights == PROBE_WEIGHTS:
+        notes.append(f"{model.source} has {PROBE_WEIGHTS}: its answers mean nothing")
+    return notes
+
+
+def _find(images: Sequence[str | os.PathLike[str]]) -> tuple[list[str], int]:
+    """The names of all images in the order given, and how many files of the folders are not images."""
+    names: list[str] = []
+    passed = 0
+    for image in images:
+        if image != STDIN:
+            found, others = find_images([image])
+            names += map(os.fspath, found)
+            passed += others
+        elif STDIN in names:
+            raise ImageError("- is given twice; standard input is one image")
+        elif sys.stdin.isatty():
+            raise ImageError("- is an image on standard input, and that is a terminal; give it by < FILE or by a pipe")
+        else:
+            names.append(STDIN)
+    return names, passed
+
+
+def _source(name: str) -> ImageSource:
+    return sys.stdin.buffer if name == STDIN else Path(name)
+
+
+Answer = list[Prediction] | ImageError
+Lines = Iterator[tuple[str, Answer]]
+
+
+def _text(classifier: Classifier, notes: Sequence[str], answers: Iterator[tuple[str, Answer]]) -> Lines:
+    yield f"{classifier.model.source}: {classifier.running}", []
+    yield from ((f"note: {note}", []) for note in notes)
+    for name, answer in answers:
+        yield name, answer
+        if isinstance(answer, ImageError):
+            yield "  cannot be read", []
+            continue
+        yield from ((f"  {100 * prediction.probability:6.2f} %  {prediction.name}", []) for prediction in answer)
+
+
+def _json(classifier: Classifier, notes: Sequence[str], answers: Iterator[tuple[str, Answer]]) -> Lines:
+    """One JSON object in parts, so that not all answers are kept."""
+    model = classifier.model
+    head = {"model": model.source, "provider": model.provider, "threads": model.threads, "notes": notes}
+    yield f'{_dumped(head)[:-1]}, "images": [', []
+    for number, (name, answer) in enumerate(answers):
+        yield f"{', ' * bool(number)}{_dumped({'image': name, **_fields(answer)})}", answer
+    yield "]}", []
+
+
+def _fields(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, ImageError):
+        return {"error": str(answer)}
+    return {"predictions": [{"name": each.name, "probability": each.probability} for each in answer]}
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value)  # ASCII only, so that a name with an escape or a lone surrogate is valid JSON too

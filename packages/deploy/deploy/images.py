@@ -84,11 +84,17 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     with _opened(path) as file:
         try:
-            length = os.fstat(file.fileno()).st_size
-            head = file.read(HEAD)
-            _known(head, os.fspath(path))
-            _small_enough(length, os.fspath(path))
+            head = _checked_head(file, os.fspath(path))
             return head + file.read(MAX_BYTES - len(head))
+        except OSError as error:
+            raise _unreadable(os.fspath(path), error) from error
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise the `ImageError` that `read_file` would raise, without reading the whole file."""
+    with _opened(path) as file:
+        try:
+            _checked_head(file, os.fspath(path))
         except OSError as error:
             raise _unreadable(os.fspath(path), error) from error
 
@@ -174,6 +180,14 @@ def _opened(path: str | os.PathLike[str]) -> BinaryIO:
         raise ImageError(f"{name}: {missing}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(name, error) from error
+
+
+def _checked_head(file: BinaryIO, name: str) -> bytes:
+    length = os.fstat(file.fileno()).st_size
+    head = file.read(HEAD)
+    _known(head, name)
+    _small_enough(length, name)
+    return head
 
 
 def _known(head: bytes, name: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deploy.encoded import READ
 from deploy.errors import ImageError
-from deploy.images import file_format, read_image
+from deploy.images import check_file, file_format, read_image
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
@@ -57,7 +57,8 @@ def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], int]:
     """The given files and every image in the given folders, at any depth; and how many other files the folders hold.
 
-    Raises `ImageError` for a folder without an image.
+    Raises `ImageError` for a folder without an image, and for a given file that is missing or not an image. Only the
+    first bytes of each file are read.
     """
     found: list[Path] = []
     passed = 0
@@ -67,6 +68,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], in
         except OSError as error:  # a name that is too long
             raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
         if not is_folder:
+            check_file(path)
             found.append(path)
             continue
         files = sorted(Path(folder, name) for folder, _, names in os.walk(path, onerror=_refuse) for name in names)

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from deploy.inputs import ImageSource, check_batch, prepare
 from deploy.model import load_model
 from deploy.normalisation import normalised
 from deploy.views import mean_logits, views_of
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,14 @@ class Classifier:
     """An ONNX file with metadata that say how to prepare images and what the classes are called.
 
     `Classifier("model.onnx")(["cat.jpg"])` gives the most probable classes of each image. The path may be the folder of
-    a run. `provider` must run (`cuda`); the default is CUDA if it runs, otherwise the CPU. The attribute `provider`
-    names the one in use. `isolate` first tries a file without a content hash in a child process. `unfinished` also
-    accepts the model of an unfinished run. `tta` is a kind of test-time augmentation (`deploy.views`): the logits are
-    the mean over the views of each image.
+    a run. `provider` must run (`cuda`); the default is CUDA if it runs, otherwise the CPU. `threads` defaults to the
+    cores that this process may use, also in a container. The attributes `provider` and `running` say what is in use.
+    `isolate` first tries a file without a content hash in a child process. `unfinished` also accepts the model of an
+    unfinished run. `tta` is a kind of test-time augmentation (`deploy.views`): the logits are the mean over the views
+    of each image.
 
     `image_size` is `(height, width)`. Raises `ModelError` for a file that is not an ONNX model, is damaged, or lacks
-    the metadata, and `DeployError` for an unknown `tta`.
+    the metadata, and for a provider that does not run; `DeployError` for an unknown `tta`.
     """
 
     def __init__(
@@ -66,22 +71,46 @@ class Classifier:
         """The provider in use, by onnxruntime's name."""
         return self.model.provider
 
+    @property
+    def running(self) -> str:
+        """The provider and the threads in words, as `CPUExecutionProvider, 2 threads`."""
+        return self.model.running
+
     def __call__(self, images: ImageSource | Iterable[ImageSource], top: int = 5) -> list[list[Prediction]]:
         """The `top` most probable classes of each image, the likeliest first.
 
         An image is a path, a file's bytes, an open binary file, a PIL image, or a uint8 array `(h, w, 3)` of any size.
         Raises `ImageError` or `ModelError` for an image that cannot be used.
         """
-        _check_top(top)
-        channels = self.model.input_shape[0]
-        batches = _in_batches(_each(images), self.model.batch)
-        answers = []
-        for batch in batches:
-            prepared = [prepare(image, self.image_size, channels) for image in batch]
-            answers += self.predict(np.stack(prepared), top)
+        answers = list(self.stream(images, top))
         if not answers:
             raise ImageError("no images")
         return answers
+
+    def stream(self, images: ImageSource | Iterable[ImageSource], top: int = 5) -> Iterator[list[Prediction]]:
+        """The answers of `__call__`, one image after the other, in a memory that does not grow with their number.
+
+        `images` may be endless: a batch at a time is taken.
+        """
+        for answer in self.attempts(images, top):
+            if isinstance(answer, ImageError):
+                raise answer
+            yield answer
+
+    def attempts(
+        self, images: ImageSource | Iterable[ImageSource], top: int = 5
+    ) -> Iterator[list[Prediction] | ImageError]:
+        """Like `stream`, but an image that cannot be used has its error for an answer, and the next ones follow."""
+        _check_top(top)
+        for batch in batches(_each(images), self.model.batch):
+            prepared = [self._attempt(image) for image in batch]
+            usable = [image for image in prepared if not isinstance(image, ImageError)]
+            answers = iter(self.predict(np.stack(usable), top) if usable else ())
+            yield from (image if isinstance(image, ImageError) else next(answers) for image in prepared)
+
+    def prepare(self, image: ImageSource, name: str = "") -> NDArray[np.uint8]:
+        """An image as `logits` takes it: uint8 `(H, W, C)`, resized by the rule. Raises `ImageError`, with `name`."""
+        return prepare(image, self.image_size, self.model.input_shape[0], name)
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 logits `(N, classes)` of uint8 images `(N, H, W, C)` of the model's size.
@@ -104,6 +133,12 @@ class Classifier:
             [Prediction(self.classes[index], float(row[index])) for index in best]
             for row, best in zip(probabilities, order, strict=True)
         ]
+
+    def _attempt(self, image: ImageSource) -> NDArray[np.uint8] | ImageError:
+        try:
+            return self.prepare(image)
+        except ImageError as error:
+            return error
 
     def _forward(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.model.logits(self._prepared(images))
@@ -136,12 +171,8 @@ def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[ImageSource]:
             raise ImageError(f"a {type(images).__name__} is not a list of images") from None
 
 
-def _in_batches(images: Iterator[ImageSource], size: int) -> Iterator[Sequence[ImageSource]]:
-    batch: list[ImageSource] = []
-    for image in images:
-        batch.append(image)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+def batches(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
+    """The items in lists of `size`; the last one may be shorter."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
         yield batch

@@ -59,9 +59,9 @@ def _shown(character: str) -> str:
     return character
 
 
-def say(text: object = "") -> None:
-    """Print one line that may hold names from files. Raises `OutputError`."""
-    print(printable(text), flush=True)
+def say(text: object = "", end: str = "\n") -> None:
+    """Print one line, or with another `end` a part of one, that may hold names from files. Raises `OutputError`."""
+    print(printable(text), end=end, flush=True)
 
 
 def complain(text: object) -> None:
