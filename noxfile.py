@@ -36,7 +36,7 @@ KINDS = {
     "onnx": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]"],
     "torch": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]", TORCH, PARITY],
     "keras": [DEPLOY, SHARED, f"{ONNX}[cpu]", KERAS, PARITY, *(["tensorflow[and-cuda]"] if GPU else [])],
-    "deploy": [f"{DEPLOY}[{RUNTIME}]"],
+    "deploy": [f"{DEPLOY}[{RUNTIME},plot]"],
     "parity": [
         f"{DEPLOY}[cpu]",
         SHARED,
@@ -50,7 +50,6 @@ KINDS = {
         "pytest",
         "pytest-xdist",
         "ruff",
-        "scipy",
     ],
 }
 
@@ -212,7 +211,7 @@ def train_keras(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def train_all(session: nox.Session) -> None:
-    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --recipe original."""
+    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --out FOLDER."""
     failed = []
     for kind in ("torch", "keras"):  # a network that fails in one framework still runs in the other
         try:
@@ -260,21 +259,9 @@ def predict(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def package(session: nox.Session) -> None:
-    """A folder that a server takes as it is: -- RUN, or -- MODEL.onnx --uint8 --out FOLDER."""
-    run(session, "onnx", "onnx_impl", "package", *session.posargs)
-
-
-@nox.session(default=False)
-def verify(session: nox.Session) -> None:
-    """Checks a package on this machine: -- FOLDER."""
-    run(session, "deploy", "deploy", "verify", *session.posargs)
-
-
-@nox.session(default=False)
-def quantize(session: nox.Session) -> None:
-    """A smaller file, if it loses little and is faster: -- RUN --limit 1.0, or -- MODEL.onnx --data D."""
-    run(session, "onnx", "onnx_impl", "quantize", *session.posargs)
+def evaluate(session: nox.Session) -> None:
+    """Accuracy of an ONNX file over class folders or an archive: -- MODEL.onnx FOLDER --tta T --out FOLDER."""
+    run(session, "deploy", "deploy", "evaluate", *session.posargs)
 
 
 @nox.session(default=False)

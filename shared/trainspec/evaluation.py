@@ -1,7 +1,7 @@
 """Evaluate a network: its predictions on a split, independent of the framework."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.errors import DeployError, first_line
+from deploy.scores import Scores, score
 from deploy.shell import say
 from deploy.views import VIEWS, mean_logits, views_of
 from diptych.cli import option
@@ -34,32 +35,37 @@ MOST = 1 << 30  # bytes in a file of predictions: enough for 134 million images
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """`predictions` int64 `(N,)`; `top1` in percent; `loss` the mean cross-entropy in nats; `tta` as in `VIEWS`."""
+    """`predictions` int64 `(N,)`; `top1` in percent; `loss` the mean cross-entropy in nats; `tta` as in `VIEWS`.
+
+    `scores` has all figures of `deploy.scores`, with the names of the classes where they are known.
+    """
 
     predictions: NDArray[np.int64]
     top1: float
     loss: float
     tta: str = "none"
+    scores: Scores | None = None
 
     def __str__(self) -> str:
         views = "" if self.tta == "none" else f", {self.tta} views"
         return f"top-1 {self.top1:.2f} % of {len(self.predictions):,} images, loss {self.loss:.4f}{views}"
 
 
-def evaluate(forward: Forward, split: Split, constants: Constants, tta: str = "none") -> Evaluation:
+def evaluate(
+    forward: Forward, split: Split, constants: Constants, tta: str = "none", classes: Sequence[str] = ()
+) -> Evaluation:
     """Run all images of `split`, normalised by `constants`, through `forward`. Raises `DataError` if it is empty.
 
     `tta` is a kind of test-time augmentation (`deploy.views`): the logits of its views are averaged.
+    `classes` are the names for its `scores`; without them the classes are numbered.
     """
     if not len(split):
         raise DataError("a split without images cannot be evaluated")
     starts = range(0, len(split), BATCH)
     images = ahead(normalise(split.images[start : start + BATCH], *constants) for start in starts)
     logits = np.concatenate([mean_logits(forward, batch, tta) for batch in until_stopped(images)])
-    predictions = logits.argmax(1)
-    shifted = logits - logits.max(1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(split)), split.labels]
-    return Evaluation(predictions, 100 * float((predictions == split.labels).mean()), float(losses.mean()), tta)
+    scores = score([(logits, split.labels)], classes or [str(number) for number in range(logits.shape[1])])
+    return Evaluation(logits.argmax(1), scores.top1, scores.loss, tta, scores)
 
 
 @dataclass(frozen=True, eq=False)

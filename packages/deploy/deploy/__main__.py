@@ -43,6 +43,12 @@ def predict(model: Path, images: Sequence[Path | str], top: int, json: bool, **s
     predict_files(model, images, top=top, as_json=json, **settings)
 
 
+def evaluate(model: Path, folder: Path, json: bool, **settings: Any) -> None:
+    from deploy.evaluation import evaluate_command
+
+    evaluate_command(model, folder, as_json=json, **settings)
+
+
 COMMANDS = (
     Command(
         "predict",
@@ -63,6 +69,27 @@ COMMANDS = (
             UNFINISHED,
         ),
         predict,
+    ),
+    Command(
+        "evaluate",
+        "top-1, top-5, each class and the confusion matrix over class folders",
+        (
+            MODEL,
+            option(
+                "folder",
+                type=path,
+                metavar="FOLDER",
+                help="<class>/<image> or test/<class>/<image>, or a zip, tar or tar.gz of that",
+            ),
+            option("--json", action="store_true", help="answer with one line of JSON"),
+            option(
+                "--out", type=path, metavar="FOLDER", help="write scores.json, confusion.csv and confusion.png into it"
+            ),
+            *RUNTIME,
+            TTA,
+            UNFINISHED,
+        ),
+        evaluate,
     ),
 )
 

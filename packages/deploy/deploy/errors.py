@@ -18,6 +18,10 @@ class ImageError(DeployError):
     """A file or an array is not an image that can be used."""
 
 
+class ArchiveError(DeployError):
+    """A file is not an archive that can be read."""
+
+
 def first_line(error: Exception) -> str:
     """The first line of another library's error message, or the name of its class if it has no message."""
     lines = (line.strip() for line in _CODE.sub("", str(error)).splitlines())

@@ -60,12 +60,16 @@ def main(argv: Sequence[str]) -> int | None:
 def run_evaluate(
     model: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
 ) -> None:
+    from deploy.evaluation import lines
     from onnx_impl.evaluation import evaluate
     from trainspec.evaluation import predictions_file, report
 
     evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
     folder = model if model.is_dir() else model.parent
     report(evaluation, predictions or folder / predictions_file("onnx", tta), against)
+    if evaluation.scores is not None:
+        for line in lines(evaluation.scores):
+            say(line)
 
 
 @between_steps()

@@ -55,6 +55,6 @@ def evaluate(
         return loaded.logits(images.transpose(0, 3, 1, 2))
 
     try:
-        return evaluate_split(logits, found.test, (contract.mean, contract.std), tta)
+        return evaluate_split(logits, found.test, (contract.mean, contract.std), tta, contract.classes)
     except DeployError as error:
         raise DataError(str(error)) from None

@@ -1,0 +1,106 @@
+"""The command `evaluate`: how right a model is over class folders or an archive of them."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy.answers import notes_of
+from deploy.class_folders import ClassFolders, find_classes
+from deploy.errors import DeployError
+from deploy.picture import save_confusion
+from deploy.predict import Classifier, batches
+from deploy.progress import counted
+from deploy.scores import Scores, score
+from deploy.shell import say
+
+WIDEST = 12  # classes of a confusion matrix that is printed
+
+
+def evaluate_folder(classifier: Classifier, place: str | os.PathLike[str]) -> Scores:
+    """The scores of a classifier over class folders, or a zip, tar or tar.gz of them. A batch at a time is in memory.
+
+    Raises `DeployError` for folders that are not classes of the model, and for an image that cannot be read.
+    """
+    return _evaluate(classifier, find_classes(Path(place)))
+
+
+def _evaluate(classifier: Classifier, folders: ClassFolders) -> Scores:
+    numbers = folders.numbers(classifier.classes)
+
+    def answers() -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        contents = counted(folders.contents(), "images", len(numbers))
+        for batch in batches(contents, classifier.model.batch):
+            images = np.stack([classifier.prepare(content, f"{folders.place}/{path}") for path, content in batch])
+            yield classifier.logits(images), np.array([numbers[path] for path, _ in batch], np.int64)
+
+    return score(answers(), classifier.classes)
+
+
+def evaluate_command(
+    model: Path,
+    folder: Path,
+    *,
+    as_json: bool = False,
+    out: Path | None = None,
+    unfinished: bool = False,
+    **settings: Any,
+) -> None:
+    """Print the scores of `model` over `folder`, and write `scores.json`, `confusion.csv` and `.png` into `out`."""
+    classifier = Classifier(model, unfinished=unfinished, **settings)
+    folders = find_classes(folder)
+    scores = _evaluate(classifier, folders)
+    notes = notes_of(classifier.model, unfinished=unfinished)
+    head = {"model": str(model), "provider": classifier.provider, "threads": classifier.model.threads, "notes": notes}
+    facts = {**head, "data": str(folder), "split": folders.split, "tta": classifier.tta, **scores.fields()}
+    if out is not None:
+        notes += _write(out, facts, scores)
+    if as_json:
+        say(json.dumps(facts))
+        return
+    say(f"{model}: {classifier.running}")
+    for note in notes:
+        say(f"note: {note}")
+    for line in lines(scores):
+        say(line)
+
+
+def lines(scores: Scores) -> Iterator[str]:
+    """The figures as lines of text. Of many classes, the most frequent confusions stand in place of the matrix."""
+    for name, right, value in (("top-1", scores.right, scores.top1), ("top-5", scores.in_top5, scores.top5)):
+        low, high = scores.interval(right)
+        yield f"{name} {value:.2f} % of {scores.images:,} images (95 % interval {low:.2f} to {high:.2f})"
+    yield f"loss {scores.loss:.4f}"
+    width = max(map(len, scores.classes))
+    yield f"{'class':{width}}   images   recall  precision"
+    for each in scores.per_class:
+        yield f"{each.name:{width}}  {each.images:7,}  {_shown(each.recall)}    {_shown(each.precision)}"
+    if len(scores.classes) <= WIDEST:
+        yield "confusion (a row for each true class, a column for each answer, in the order above)"
+        for name, row in zip(scores.classes, scores.confusion.tolist(), strict=True):
+            yield f"{name:{width}}  {' '.join(f'{count:6,}' for count in row)}"
+        return
+    wrong = scores.confusion - np.diag(np.diag(scores.confusion))
+    yield "most frequent confusions (true class, answer, images)"
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:WIDEST]:
+        true, answer = divmod(int(place), len(scores.classes))
+        if wrong[true, answer]:
+            yield f"{scores.classes[true]:{width}}  {scores.classes[answer]:{width}}  {wrong[true, answer]:7,}"
+
+
+def _shown(percent: float | None) -> str:
+    return f"{'-':>8}" if percent is None else f"{percent:6.2f} %"
+
+
+def _write(out: Path, facts: dict[str, Any], scores: Scores) -> list[str]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "scores.json").write_text(json.dumps(facts) + "\n", encoding="ascii")
+        (out / "confusion.csv").write_text(scores.confusion_csv(), encoding="utf-8", errors="backslashreplace")
+        return save_confusion(out / "confusion.png", scores)
+    except OSError as error:
+        raise DeployError(f"{out}: cannot be written: {error.strerror or error}") from None
