@@ -265,6 +265,12 @@ def evaluate(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def benchmark(session: nox.Session) -> None:
+    """Latency and throughput of an ONNX file: -- MODEL.onnx --batch 1 32 --threads 1 2 --json FILE --beside FILE."""
+    run(session, "deploy", "deploy", "benchmark", *session.posargs)
+
+
+@nox.session(default=False)
 def export_torch(session: nox.Session) -> None:
     """A verified ONNX file by PyTorch's exporter: -- RUN, or -- ARCH --weights FILE."""
     run(session, "torch", "torch_impl", "export", *session.posargs)

@@ -49,6 +49,12 @@ def evaluate(model: Path, folder: Path, json: bool, **settings: Any) -> None:
     evaluate_command(model, folder, as_json=json, **settings)
 
 
+def benchmark(**values: Any) -> None:
+    from deploy.benchmark import benchmark_command
+
+    benchmark_command(**values)
+
+
 COMMANDS = (
     Command(
         "predict",
@@ -90,6 +96,21 @@ COMMANDS = (
             UNFINISHED,
         ),
         evaluate,
+    ),
+    Command(
+        "benchmark",
+        "latency percentiles and throughput by batch size, threads and provider",
+        (
+            MODEL,
+            option("--batch", nargs="+", type=int, default=(1, 8, 32), metavar="N", help="batch sizes (1 8 32)"),
+            option("--threads", nargs="+", type=int, metavar="N", help="numbers of threads; default: all cores"),
+            option("--provider", nargs="+", metavar="P", help="providers, each must run; default: as in predict"),
+            option("--seconds", type=float, default=2.0, metavar="S", help="for each combination (2)"),
+            option("--json", type=path, metavar="FILE", help="write the timings as JSON"),
+            option("--plot", type=path, metavar="FILE", help="draw them as PNG or SVG"),
+            option("--beside", nargs="+", type=path, metavar="FILE", help="timings of other runs or runtimes, as JSON"),
+        ),
+        benchmark,
     ),
 )
 

@@ -2,25 +2,25 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from deploy.scores import Scores
 from deploy.shell import printable
+from deploy.timings import Timing
 
 NAMED = 40  # classes whose names are written at the axes
 
 
 def save_confusion(path: Path, scores: Scores) -> list[str]:
     """Draw the confusion matrix, each row in percent of its class. Returns the notes for the user. Raises `OSError`."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if there is no home folder for its cache
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return [f"{path.name} is not drawn: matplotlib is not installed; install diptych-deploy[plot]"]
+    if (figure_class := _figure_class()) is None:
+        return [_missing(path)]
     counts = scores.confusion
     shares = 100 * counts / counts.sum(1, keepdims=True).clip(1)
     side = min(12.0, 4 + 0.3 * len(scores.classes))
-    figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
+    figure = figure_class(figsize=(side + 1, side), dpi=120, layout="constrained")
     axes = figure.subplots()
     figure.colorbar(axes.imshow(shares, cmap="Blues", vmin=0, vmax=100), label="% of the true class")
     low, high = scores.interval(scores.right)
@@ -31,7 +31,51 @@ def save_confusion(path: Path, scores: Scores) -> list[str]:
         names = [printable(name)[:30] for name in scores.classes]
         axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
         axes.set_yticks(range(len(names)), names, parse_math=False)
+    _save(figure, path)
+    return []
+
+
+def save_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
+    """Draw latency (median, up to the 95th percentile) and throughput over the batch size. Returns notes.
+
+    Raises `OSError` for a file that cannot be written, `ValueError` for a format that matplotlib does not know.
+    """
+    if (figure_class := _figure_class()) is None:
+        return [_missing(path)]
+    figure = figure_class(figsize=(12, 5), dpi=120, layout="constrained")
+    latency, throughput = figure.subplots(1, 2)
+    for key in dict.fromkeys((each.by, each.provider, each.threads) for each in timings):
+        own = sorted(
+            (each for each in timings if (each.by, each.provider, each.threads) == key), key=lambda each: each.batch
+        )
+        sizes, medians = [each.batch for each in own], [each.p50 for each in own]
+        label = printable(f"{key[0]}, {key[1]}, {key[2]} threads")
+        above = [each.p95 - each.p50 for each in own]
+        latency.errorbar(sizes, medians, [[0.0] * len(own), above], fmt="o-", capsize=3, label=label)
+        throughput.plot(sizes, [each.images_per_second for each in own], "o-", label=label)
+    for axes, name in ((latency, "milliseconds (median, up to the 95th percentile)"), (throughput, "images a second")):
+        axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel=name)
+        axes.grid(alpha=0.3)
+    latency.legend()
+    _save(figure, path)
+    return []
+
+
+def _figure_class() -> Any:
+    """matplotlib's Figure, None if it is not installed."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if there is no home folder for its cache
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    return Figure
+
+
+def _missing(path: Path) -> str:
+    return f"{path.name} is not drawn: matplotlib is not installed; install diptych-deploy[plot]"
+
+
+def _save(figure: Any, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about letters that are missing in its font
         figure.savefig(path)
-    return []

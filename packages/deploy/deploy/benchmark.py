@@ -1,0 +1,97 @@
+"""The command `benchmark`: latency and throughput of a model by batch size, threads and provider."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from deploy.errors import DeployError
+from deploy.model import LoadedModel, load_model
+from deploy.shell import say
+from deploy.timings import Timing, in_turns, read_timings, written
+
+BATCHES = (1, 8, 32)
+SECONDS = 2.0
+LARGEST_BATCH = 4096
+LONGEST = 3600.0
+
+
+def benchmark(
+    model: str | os.PathLike[str],
+    *,
+    batches: Sequence[int] = BATCHES,
+    threads: Sequence[int | None] = (None,),
+    providers: Sequence[str | None] = (None,),
+    seconds: float = SECONDS,
+) -> list[Timing]:
+    """Time the forward pass in every combination, `seconds` each, in turns. Inputs are random float32 images.
+
+    Raises `DeployError` for a model or a provider that does not run, and for numbers out of range.
+    """
+    if not batches or not all(1 <= batch <= LARGEST_BATCH for batch in batches):
+        raise DeployError(f"batches {', '.join(map(str, batches))}: each is 1 to {LARGEST_BATCH}")
+    if not 0 < seconds <= LONGEST:
+        raise DeployError(f"{seconds} seconds: give more than 0 and at most {LONGEST:.0f}")
+    places: list[tuple[LoadedModel, int]] = []
+    for provider in providers:
+        for count in threads:
+            loaded = load_model(model, provider=provider, threads=count)
+            places += [(loaded, batch) for batch in batches]
+    measured = in_turns([_pass(loaded, batch) for loaded, batch in places], seconds)
+    return [
+        Timing.of("onnxruntime", loaded.provider, loaded.threads, batch, first, times)
+        for (loaded, batch), (first, times) in zip(places, measured, strict=True)
+    ]
+
+
+def _pass(loaded: LoadedModel, batch: int) -> Callable[[], object]:
+    images = np.random.default_rng(0).normal(size=(batch, *loaded.input_shape)).astype(np.float32)
+    session = loaded.session
+    names, feeds = [session.get_outputs()[0].name], {session.get_inputs()[0].name: images}
+    return lambda: session.run(names, feeds)
+
+
+def benchmark_command(
+    model: Path,
+    *,
+    batch: Sequence[int] = BATCHES,
+    threads: Sequence[int] | None = None,
+    provider: Sequence[str] | None = None,
+    seconds: float = SECONDS,
+    json: Path | None = None,
+    plot: Path | None = None,
+    beside: Sequence[Path] | None = None,
+) -> None:
+    """Print a table of the timings, with those of the files `beside`; write them as JSON and draw them if asked."""
+    others = [timing for path in beside or () for timing in read_timings(path)]
+    own = benchmark(model, batches=batch, threads=threads or (None,), providers=provider or (None,), seconds=seconds)
+    for line in lines([*own, *others]):
+        say(line)
+    try:
+        if json is not None:
+            json.write_text(written(str(model), own) + "\n", encoding="ascii")
+        if plot is not None:
+            from deploy.picture import save_timings
+
+            for note in save_timings(plot, [*own, *others]):
+                say(f"note: {note}")
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{json or plot}: cannot be written: {error}") from None
+
+
+def lines(timings: Sequence[Timing]) -> list[str]:
+    """A table, times in milliseconds."""
+    head = ("runtime", "provider", "threads", "batch", "passes", "first", "p50", "p90", "p95", "p99", "images/s")
+    rows = [_cells(each) for each in timings]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) if place < 2 else text.rjust(width) for place, (text, width) in enumerate(cells))
+        for cells in ([*zip(row, widths, strict=True)] for row in (head, *rows))
+    ]
+
+
+def _cells(each: Timing) -> list[str]:
+    times = (each.first, each.p50, each.p90, each.p95, each.p99)
+    counts = map(str, (each.threads, each.batch, each.passes))
+    return [each.by, each.provider, *counts, *(f"{value:.2f}" for value in times), f"{each.images_per_second:,.1f}"]

@@ -1,0 +1,103 @@
+"""Times a forward pass: percentiles of its latency and its throughput, with the warm-up apart. NumPy only."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from deploy.errors import DeployError
+
+SCHEMA = 1
+PERCENTILES = (50, 90, 95, 99)
+MOST = 1 << 26  # bytes of a file of timings
+FEWEST = 5  # passes of a measurement
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A forward pass of `batch` images, `by` a runtime. Times are in milliseconds; `first` is the first pass."""
+
+    by: str
+    provider: str
+    threads: int
+    batch: int
+    passes: int
+    first: float
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+    @property
+    def images_per_second(self) -> float:
+        return 1000 * self.batch / self.mean
+
+    def fields(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "images_per_second": self.images_per_second}
+
+    @classmethod
+    def of(cls, by: str, provider: str, threads: int, batch: int, first: float, times: Sequence[float]) -> Self:
+        """From the seconds of the passes behind the warm-up, and those of the first pass."""
+        percentiles = (1000 * float(value) for value in np.percentile(times, PERCENTILES))
+        return cls(by, provider, threads, batch, len(times), 1000 * first, 1000 * float(np.mean(times)), *percentiles)
+
+
+def passes(run: Callable[[], object], seconds: float) -> list[float]:
+    """The seconds of each pass, for about `seconds` and at least a few passes."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < FEWEST or time.perf_counter() < end:
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+def in_turns(runs: Sequence[Callable[[], object]], seconds: float, rounds: int = 5) -> list[tuple[float, list[float]]]:
+    """For each of `runs`, the seconds of its first pass and of the passes behind the warm-up, `seconds` of them.
+
+    The runs take turns, so what disturbs the machine disturbs all of them.
+    """
+    firsts = []
+    for run in runs:
+        begin = time.perf_counter()
+        run()
+        firsts.append(time.perf_counter() - begin)
+        passes(run, seconds / 10)  # the warm-up
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(rounds):
+        for run, own in zip(runs, times, strict=True):
+            own += passes(run, seconds / rounds)
+    return list(zip(firsts, times, strict=True))
+
+
+def written(model: str, timings: Sequence[Timing]) -> str:
+    """Timings as JSON, as `read_timings` reads them."""
+    return json.dumps({"schema": SCHEMA, "model": model, "timings": [timing.fields() for timing in timings]})
+
+
+def read_timings(path: str | os.PathLike[str]) -> list[Timing]:
+    """The timings in a file of `benchmark --json` or of `python -m parity time`. Raises `DeployError`."""
+    names = Timing.__dataclass_fields__
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.read(MOST))
+        if found["schema"] != SCHEMA:
+            raise ValueError(f"schema {found['schema']!r}")
+        timings = [Timing(**{name: entry[name] for name in names}) for entry in found["timings"]]
+        for timing in timings:
+            if not (isinstance(timing.by, str) and isinstance(timing.provider, str)):
+                raise ValueError("a name that is not text")
+            if not all(float(getattr(timing, name)) > 0 for name in list(names)[2:]):
+                raise ValueError("a time that is not above 0")
+        return timings
+    except OSError as error:
+        raise DeployError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DeployError(f"{path}: not a file of timings ({str(error)[:100]})") from None

@@ -1,0 +1,68 @@
+"""`deploy benchmark`: percentiles by hand, a table with other timings beside, and what does not fit."""
+
+import json
+
+import pytest
+
+import deploy.__main__
+from deploy import DeployError
+from deploy.timings import Timing, in_turns, read_timings, written
+from tiny_classifier import write_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("given"))
+
+
+def test_percentiles_by_hand():
+    timing = Timing.of("torch", "cpu", 2, 8, 0.5, [number / 1000 for number in range(101)])
+    assert (timing.p50, timing.p90, timing.p95, timing.p99) == pytest.approx((50, 90, 95, 99))
+    assert (timing.passes, timing.first, timing.mean) == (101, 500, pytest.approx(50))
+    assert timing.images_per_second == pytest.approx(160)
+
+
+def test_runs_take_turns_behind_their_warm_up():
+    order = []
+    measured = in_turns([lambda: order.append(0), lambda: order.append(1)], 1e-6, rounds=2)
+    assert order == [0] * 6 + [1] * 6 + ([0] * 5 + [1] * 5) * 2
+    assert [len(times) for _, times in measured] == [10, 10]
+
+
+def test_the_command(folder, tmp_path, capsys):
+    other = Timing.of("torch", "cpu", 2, 8, 0.5, [0.001, 0.002])
+    (tmp_path / "other.json").write_text(written("m", [other]))
+    argv = ["benchmark", str(folder / "run"), "--batch", "1", "2", "--threads", "1", "2", "--seconds", "0.01"]
+    paths = ["--json", str(tmp_path / "own.json"), "--plot", str(tmp_path / "own.png")]
+    deploy.__main__.main([*argv, *paths, "--beside", str(tmp_path / "other.json")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 4 + 1
+    assert lines[-1].startswith("torch ")
+    found = read_timings(tmp_path / "own.json")
+    assert [(each.threads, each.batch) for each in found] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert all(each.provider == "CPUExecutionProvider" and each.passes >= 25 for each in found)
+    assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--batch", "0"], "each is 1 to"), (["--seconds", "nan"], "seconds"), (["--threads", "0"], "threads"),
+        (["--provider", "gpu"], "no provider 'gpu'"), (["--beside", "none.json"], "none.json: cannot be read"),
+        (["--seconds", "0.001", "--json", "/dev/null/x"], "cannot be written"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_one_line(folder, argv, message):
+    with pytest.raises(DeployError, match=message) as raised:
+        deploy.__main__.main(["benchmark", str(folder / "run"), *argv])
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("change", [{"batch": 0}, {"p50": "x"}, {"by": 3}, {"p99": None}])
+def test_a_file_that_is_not_of_timings(tmp_path, change):
+    good = json.loads(written("m", [Timing.of("torch", "cpu", 2, 8, 0.5, [0.001])]))
+    good["timings"][0] |= change
+    for text in (json.dumps(good), "[]", "{}", "", '{"schema": 2}'):
+        (tmp_path / "t.json").write_text(text)
+        with pytest.raises(DeployError, match="not a file of timings"):
+            read_timings(tmp_path / "t.json")
