@@ -50,6 +50,7 @@ KINDS = {
         "pytest",
         "pytest-xdist",
         "ruff",
+        "scipy",
     ],
 }
 
@@ -211,7 +212,7 @@ def train_keras(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def train_all(session: nox.Session) -> None:
-    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --out FOLDER."""
+    """A few steps of every network in both frameworks, to see the loss fall: -- PATTERN ... --recipe original."""
     failed = []
     for kind in ("torch", "keras"):  # a network that fails in one framework still runs in the other
         try:
@@ -268,6 +269,24 @@ def evaluate(session: nox.Session) -> None:
 def benchmark(session: nox.Session) -> None:
     """Latency and throughput of an ONNX file: -- MODEL.onnx --batch 1 32 --threads 1 2 --json FILE --beside FILE."""
     run(session, "deploy", "deploy", "benchmark", *session.posargs)
+
+
+@nox.session(default=False)
+def package(session: nox.Session) -> None:
+    """A folder that a server takes as it is: -- RUN, or -- MODEL.onnx --uint8 --out FOLDER."""
+    run(session, "onnx", "onnx_impl", "package", *session.posargs)
+
+
+@nox.session(default=False)
+def verify(session: nox.Session) -> None:
+    """Checks a package on this machine: -- FOLDER."""
+    run(session, "deploy", "deploy", "verify", *session.posargs)
+
+
+@nox.session(default=False)
+def quantize(session: nox.Session) -> None:
+    """A smaller file, if it loses little and is faster: -- RUN --limit 1.0, or -- MODEL.onnx --data D."""
+    run(session, "onnx", "onnx_impl", "quantize", *session.posargs)
 
 
 @nox.session(default=False)

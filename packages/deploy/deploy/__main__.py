@@ -55,6 +55,13 @@ def benchmark(**values: Any) -> None:
     benchmark_command(**values)
 
 
+def verify(folder: Path, provider: str | None) -> None:
+    from deploy.package.verification import verify as checks
+
+    for line in checks(folder, provider=provider):
+        shell.say(line)
+
+
 COMMANDS = (
     Command(
         "predict",
@@ -111,6 +118,15 @@ COMMANDS = (
             option("--beside", nargs="+", type=path, metavar="FILE", help="timings of other runs or runtimes, as JSON"),
         ),
         benchmark,
+    ),
+    Command(
+        "verify",
+        "check a package on this machine",
+        (
+            option("folder", type=path, metavar="FOLDER", help="the folder that `package` wrote"),
+            option("--provider", metavar="P", help="one that must run, as cuda or cpu"),
+        ),
+        verify,
     ),
 )
 

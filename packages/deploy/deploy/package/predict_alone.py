@@ -7,7 +7,6 @@ from deploy.answers import predict_files
 from deploy.errors import ModelError
 from deploy.options import Parser, path
 from deploy.package.manifest import MODEL, check_file, read_manifest
-from deploy.shell import say
 
 
 def main(folder: Path, argv: Sequence[str]) -> None:
@@ -21,7 +20,7 @@ def main(folder: Path, argv: Sequence[str]) -> None:
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")
     check_file(folder, MODEL, read_manifest(folder).files[MODEL])
-    lines = predict_files(
+    predict_files(
         folder / MODEL,
         options.images,
         top=options.top,
@@ -29,5 +28,3 @@ def main(folder: Path, argv: Sequence[str]) -> None:
         threads=options.threads,
         as_json=options.json,
     )
-    for line in lines:
-        say(line)
