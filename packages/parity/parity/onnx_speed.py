@@ -16,7 +16,6 @@ from netspec import Graph
 from netspec.options import path
 from netspec.probes import probe_images
 from netspec.registry import resolve
-from onnx_impl.turns import Ratio, in_turns, ratio
 
 NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_k12")
 BATCHES = (1, 32)
@@ -44,8 +43,10 @@ def files_of(graph: Graph) -> dict[str, bytes]:
     return {name: model.SerializeToString() for name, model in zip(FILES, made, strict=True)}
 
 
-def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> tuple[dict[str, float], list[Ratio]]:
+def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> tuple[dict[str, float], list[str]]:
     """Median milliseconds of a pass of each file on one thread, and best native / ours for both of our files."""
+    from onnx_impl.turns import in_turns, ratio
+
     images = probe_images(graph, batch)
 
     def passing(content: bytes) -> Callable[[], object]:
@@ -55,7 +56,7 @@ def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> t
     times = in_turns({name: passing(content) for name, content in files.items()}, rounds)
     medians = {name: 1e3 * float(np.median(seconds)) for name, seconds in times.items()}
     best = min(NATIVE, key=medians.__getitem__)
-    return medians, [ratio(times[best], times[ours]) for ours in OURS]
+    return medians, [str(ratio(times[best], times[ours])) for ours in OURS]
 
 
 def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> str:
@@ -67,7 +68,7 @@ def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> s
         files = files_of(graph)
         for batch in BATCHES:
             medians, ratios = measure(graph, batch, files, rounds)
-            rows.append((name, str(batch), *(f"{medians[file]:.3f}" for file in FILES), *map(str, ratios)))
+            rows.append((name, str(batch), *(f"{medians[file]:.3f}" for file in FILES), *ratios))
             notice(" | ".join(rows[-1]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
