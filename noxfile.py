@@ -30,6 +30,7 @@ PAGES = os.environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 # only CPU builds share one. Next to TensorFlow's GPU build, onnxruntime stays on the CPU too.
 DEPLOY, SHARED, ONNX = "./packages/deploy", "./shared", "./packages/onnx_impl"
 TORCH, KERAS, PARITY = "./packages/torch_impl", "./packages/keras_impl", "./packages/parity"
+TOOLS = "hypothesis", "mypy", "nox", "pytest", "pytest-xdist", "ruff", "scipy"
 KINDS = {
     "lint": ["ruff"],
     "zoo": [DEPLOY, SHARED],
@@ -37,21 +38,7 @@ KINDS = {
     "torch": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]", TORCH, PARITY],
     "keras": [DEPLOY, SHARED, f"{ONNX}[cpu]", KERAS, PARITY, *(["tensorflow[and-cuda]"] if GPU else [])],
     "deploy": [f"{DEPLOY}[{RUNTIME},plot]"],
-    "parity": [
-        f"{DEPLOY}[cpu]",
-        SHARED,
-        f"{ONNX}[cpu]",
-        TORCH,
-        KERAS,
-        PARITY,
-        "hypothesis",
-        "mypy",
-        "nox",
-        "pytest",
-        "pytest-xdist",
-        "ruff",
-        "scipy",
-    ],
+    "parity": [f"{DEPLOY}[cpu]", SHARED, f"{ONNX}[cpu]", TORCH, KERAS, PARITY, *TOOLS],
 }
 
 
