@@ -9,6 +9,11 @@ from netspec.ops.draws import Draw, Keep, Planned, Positions, Uniform
 from netspec.ops.pointwise import Scale
 
 
+def _need_survival(survival: float) -> None:
+    if not 0 < survival <= 1:
+        raise GraphError(f"survival probability {survival} is outside 0 < survival <= 1")
+
+
 @dataclass(frozen=True)
 class Dropout(NoisyOp):
     """Each value is kept with probability `1 - rate` and divided by it (Srivastava 2014).
@@ -38,8 +43,7 @@ class StochasticDepth(NoisyOp):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.survival <= 1:
-            raise GraphError(f"survival probability {self.survival} is outside 0 < survival <= 1")
+        _need_survival(self.survival)
 
     def draws(self, x: Shape) -> tuple[Draw, ...]:
         return (Draw((1,) * len(x), Keep(self.survival)),)
@@ -65,8 +69,7 @@ class ShakeDrop(NoisyOp):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.survival <= 1:
-            raise GraphError(f"survival probability {self.survival} is outside 0 < survival <= 1")
+        _need_survival(self.survival)
 
     def draws(self, x: Shape) -> tuple[Draw, ...]:
         one = (1,) * len(x)
