@@ -119,7 +119,7 @@ def test_whitening_is_that_of_torch_but_for_signs() -> None:
 
 
 def start_of(graph: Graph) -> Start:
-    """Smooth images, whose neighbouring pixels are alike and whose channels are not."""
+    """Smooth images: neighbouring pixels are alike, channels are not."""
     noise = np.random.default_rng(0).integers(0, 256, (30, 17, 17, 3))
     smooth = (noise[:, 1:, 1:] + 2 * noise[:, :-1, 1:] + 4 * noise[:, 1:, :-1]) // 7
     return Start(graph, 0, smooth.astype(np.uint8), ((0.5,) * 3, (0.25,) * 3))

@@ -70,7 +70,7 @@ def evaluate_command(
 
 
 def lines(scores: Scores) -> Iterator[str]:
-    """The figures as lines of text. Of many classes, the most frequent confusions stand in place of the matrix."""
+    """The figures as lines of text. With many classes, the most frequent confusions replace the matrix."""
     for name, right, value in (("top-1", scores.right, scores.top1), ("top-5", scores.in_top5, scores.top5)):
         low, high = scores.interval(right)
         yield f"{name} {value:.2f} % of {scores.images:,} images (95 % interval {low:.2f} to {high:.2f})"

@@ -10,7 +10,7 @@ from deploy.scores import Scores
 from deploy.shell import printable
 from deploy.timings import Timing
 
-NAMED = 40  # classes whose names are written at the axes
+NAMED = 40  # with at most this many classes, their names are written at the axes
 
 
 def save_confusion(path: Path, scores: Scores) -> list[str]:

@@ -51,8 +51,8 @@ def choose_providers(wanted: str | None) -> list[str]:
         return [name for name in (CUDA, CPU) if name in available]
     for name in available:
         if wanted.lower() in (name.lower(), name.removesuffix(_SUFFIX).lower()):
-            behind = (CUDA, CPU) if name == TENSORRT else (CPU,)
-            return [name, *(other for other in behind if other in available and other != name)]
+            next_ones = (CUDA, CPU) if name == TENSORRT else (CPU,)
+            return [name, *(other for other in next_ones if other in available and other != name)]
     raise ModelError(f"this onnxruntime has no provider '{wanted}'; it has {', '.join(available)}")
 
 

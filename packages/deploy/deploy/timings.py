@@ -43,7 +43,7 @@ class Timing:
 
     @classmethod
     def of(cls, by: str, provider: str, threads: int, batch: int, first: float, times: Sequence[float]) -> Self:
-        """From the seconds of the passes behind the warm-up, and those of the first pass."""
+        """From the seconds of the passes after the warm-up, and those of the first pass."""
         percentiles = (1000 * float(value) for value in np.percentile(times, PERCENTILES))
         return cls(by, provider, threads, batch, len(times), 1000 * first, 1000 * float(np.mean(times)), *percentiles)
 
@@ -60,7 +60,7 @@ def passes(run: Callable[[], object], seconds: float) -> list[float]:
 
 
 def in_turns(runs: Sequence[Callable[[], object]], seconds: float, rounds: int = 5) -> list[tuple[float, list[float]]]:
-    """For each of `runs`, the seconds of its first pass and of the passes behind the warm-up, `seconds` of them.
+    """For each of `runs`, the seconds of its first pass, and of the passes in the `seconds` after the warm-up.
 
     The runs take turns, so what disturbs the machine disturbs all of them.
     """

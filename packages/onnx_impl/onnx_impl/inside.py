@@ -28,7 +28,7 @@ PREPARED = "preprocess.prepared"  # the value that was the model's input
 
 
 class Prefix:
-    """Adds nodes in front of a graph. Their names begin with `name`."""
+    """Adds nodes before those of a graph. Their names begin with `name`."""
 
     def __init__(self, name: str = "preprocess") -> None:
         self.name = name
@@ -36,7 +36,7 @@ class Prefix:
         self.constants: dict[str, onnx.TensorProto] = {}
 
     def __call__(self, op: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
-        """Append a node and return the name of its value. An input that is no name is a constant."""
+        """Append a node and return the name of its value. An input that is not a name is a constant."""
         names = [part if isinstance(part, str) else self.constant(part) for part in inputs]
         output = output or f"{self.name}.{op}{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, names, [output], output, **attributes))
@@ -97,7 +97,7 @@ def resized(prefix: Prefix, image: str, size: tuple[int, int]) -> str:
 
 
 def _branch(name: str, *products: tuple[str | None, str | None]) -> onnx.GraphProto:
-    """A graph of two matrix products, each rounded; None stands for the result of the first one."""
+    """A graph of two matrix products, each rounded; None means the result of the first one."""
     inner = Prefix(f"preprocess.{name}")
     result = ""
     for one, other in products:

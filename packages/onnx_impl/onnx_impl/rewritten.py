@@ -12,7 +12,7 @@ STANDARD = ("", "ai.onnx")
 def rewritten(model: ModelProto, **metadata: str) -> bytes:
     """The bytes of `model` with its own metadata and further ones, after ONNX's checker.
 
-    The hash of the weights stays: it says whose weights these are. Notes at the tensors go, since a reader would
+    The hash of the weights stays: it says which weights these are. Notes at the tensors go, since a reader would
     compare the tensors with that hash. Opsets of other domains go: no node has them.
     """
     known = {entry.key: entry.value for entry in model.metadata_props if entry.key != CONTENT_HASH}

@@ -5,7 +5,7 @@ has no activation at either end. Shortcuts have no weights: they average where t
 zeros.
 
 `shakedrop` is the survival probability of ShakeDrop (1802.02375) in the last block; it falls linearly over the blocks,
-and 1 is no ShakeDrop. It comes after the last batch norm of each block. The paper uses 0.5.
+and 1 turns ShakeDrop off. It comes after the last batch norm of each block. The paper uses 0.5.
 """
 
 from netspec.architectures.preresnet_cifar import Branch, ConvLayer, basic, bottleneck

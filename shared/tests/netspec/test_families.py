@@ -67,7 +67,7 @@ def test_stochastic_depth_falls_linearly_to_its_last():
 @pytest.mark.parametrize("given", ["swish", "leaky", "mish", "gelu"])
 @pytest.mark.parametrize(("name", "option"), having("activation"))
 def test_activation_replaces_every_other(name, option, given):
-    """But none of squeeze and excitation, whose gates are no activations of the network."""
+    """But none of squeeze and excitation: their gates are not activations of the network."""
     default = find(name).options[option]
     graphs = architecture(name), architecture(name, activation=given)
     before, after = (

@@ -21,7 +21,7 @@ MEAN, STD = (0.48, 0.47, 0.45), (0.25, 0.24, 0.26)
 
 
 def blurred(count=40, size=12, seed=0):
-    """Images whose neighbouring pixels and channels are correlated, as those of photographs."""
+    """Images with correlated neighbouring pixels and channels, as photographs have."""
     noise = np.random.default_rng(seed).normal(size=(count, size + 2, size + 2, 3))
     noise += 2 * noise[..., :1]
     smooth = sum(noise[:, i : i + size, j : j + size] for i in range(3) for j in range(3))

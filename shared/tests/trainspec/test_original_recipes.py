@@ -15,7 +15,7 @@ ORIGINAL = {name.partition("/")[2]: file for name, file in shipped_recipes().ite
 
 
 def steps(*until: tuple[float, float]):
-    """The rate of an epoch: that of the first pair whose number of epochs is not reached."""
+    """The rate of an epoch: that of the first pair with a number of epochs that is not reached."""
     return lambda epoch: next(rate for end, rate in until if epoch < end)
 
 

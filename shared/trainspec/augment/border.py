@@ -14,7 +14,7 @@ Keras's `fill_mode`, says `mirror` for `reflect`, and `reflect` for `symmetric`.
 def places(size: int, pad: int, border: Border) -> NDArray[np.int32]:
     """For each of `size + 2 * pad` pixels along a padded axis, int32: the pixel of the image that it shows.
 
-    `size` itself stands for a pixel of zeros.
+    `size` itself means a pixel of zeros.
     """
     line = np.arange(size, dtype=np.int32)
     return np.pad(line, pad, constant_values=size) if border == "constant" else np.pad(line, pad, mode=border)

@@ -34,7 +34,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Operation:
-    """`apply` changes an image by a magnitude, whose greatest value is `most`, given the space and `(width, height)`.
+    """`apply` changes an image by a magnitude of at most `most`, given the space and `(width, height)`.
 
     A `signed` magnitude may be negative.
     """

@@ -15,7 +15,7 @@ from trainspec.stream import Stream
 class RandAugment(Operations):
     """`operations` of 14 random operations on the pixels, one after the other, at level `magnitude` of 30 (1909.13719).
 
-    As in torchvision, to whose `RandAugment` the magnitudes belong.
+    The magnitudes are those of torchvision's `RandAugment`.
     """
 
     kind = "rand_augment"

@@ -19,7 +19,7 @@ class RandomErasing(Transform):
 
     It covers from `least_area` to `most_area` of the image. Its width is from `least_ratio` to `1 / least_ratio` times
     its height. As in torchvision, the ratio is uniform on a logarithmic scale, the rectangle is smaller than the image
-    along both axes, and an image for which ten drawn sizes do not fit stays whole. There is no filling with noise.
+    along both axes, and an image for which ten drawn sizes do not fit stays whole. It cannot be filled with noise.
     """
 
     kind = "random_erasing"

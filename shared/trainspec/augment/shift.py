@@ -18,7 +18,7 @@ class Shift(Transform):
 
     This is the `width_shift_range` and `height_shift_range` of Keras's `ImageDataGenerator`, as origin 1 uses it in
     Keras 2.1.5: `scipy.ndimage.affine_transform` with `order=1`, which is bilinear (nearest until Keras pull request
-    8849 of December 2017). A pixel whose place lies beyond the centres of the outermost pixels shows the `border`.
+    8849 of December 2017). A pixel from beyond the centres of the outermost pixels shows the `border`.
     Keras's `fill_mode = "reflect"` is `symmetric` here: see `trainspec.augment.border`.
     """
 

@@ -15,7 +15,7 @@ from trainspec.stream import Stream
 class TrivialAugment(Operations):
     """One of 14 random operations on the pixels, at a random level from 0 to 30 (2103.10158, "wide").
 
-    As in torchvision, to whose `TrivialAugmentWide` the magnitudes belong.
+    The magnitudes are those of torchvision's `TrivialAugmentWide`.
     """
 
     kind = "trivial_augment"

@@ -72,7 +72,7 @@ def _words(header: str) -> str:
 
 
 def with_measured(text: str, sentences: Sequence[str]) -> str:
-    """A recipe's text whose header says `sentences` of accuracy. They are the last lines of the header."""
+    """A recipe's text with `sentences` on its accuracy in the header. They are the header's last lines."""
     old = header(text)
     lines = wrap(
         f"{FIRST}{' '.join(sentences)}",

@@ -86,7 +86,7 @@ def needed(entry: str) -> dict[str, str]:
 def _exists(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # a name of a module that is no package
+    except ModuleNotFoundError:  # a name of a module that is not a package
         return False
 
 
