@@ -132,10 +132,11 @@ class Trainer:
 
     def state(self) -> Weights:
         """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        averaged = self.weights(averaged=True) if self.average else {}
         return {
             **self.weights(),
             **dict(get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)),
-            **{f"average.{name}": value for name, value in self.weights(averaged=True).items() if self.average},
+            **{f"average.{name}": value for name, value in averaged.items()},
         }
 
     def restore(self, state: Weights) -> None:

@@ -117,10 +117,11 @@ class Trainer:
     def state(self) -> Weights:
         """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
         slots = get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)
+        averaged = self.weights(averaged=True) if self.average else {}
         return {
             **self.weights(),
             **{name: slot.detach().cpu().numpy().copy() for name, slot in slots},
-            **{f"average.{name}": value for name, value in self.weights(averaged=True).items() if self.average},
+            **{f"average.{name}": value for name, value in averaged.items()},
         }
 
     def restore(self, state: Weights) -> None:
