@@ -19,7 +19,7 @@ class Update:
     """The update of one variable.
 
     `decay` is None if the variable never decays. `number` counts the variable's updates from 1, in float64. `slots` is
-    its state by name; `keep(name, value)` sets one.
+    its state by name; `keep(name, value)` sets one, `add(name, value)` adds to one in place.
     """
 
     variable: Any
@@ -29,6 +29,7 @@ class Update:
     number: Tensor
     slots: Mapping[str, Any]
     keep: Callable[[str, Tensor], None]
+    add: Callable[[str, Tensor], None]
 
     @property
     def decayed(self) -> Tensor:
@@ -89,9 +90,13 @@ class Optimizer(keras.optimizers.Optimizer):
         def keep(name: str, value: Tensor) -> None:
             self.assign(slots[name], ops.where(active, value, slots[name]) if group.freezes else value)
 
-        update = Update(variable, gradient, rate, decay if group.decay else None, self.updates[place], slots, keep)
+        # Added and subtracted in place: a new value would take the memory of the variable once more.
+        def add(name: str, value: Tensor) -> None:
+            self.assign_add(slots[name], ops.where(active, value, 0.0) if group.freezes else value)
+
+        decay = decay if group.decay else None
+        update = Update(variable, gradient, rate, decay, self.updates[place], slots, keep, add)
         change = HANDLERS[self.recipe.kind](self.recipe, update)
-        # Subtracted in place: a new value would take the memory of the variable once more.
         self.assign_sub(variable, ops.where(active, change, 0.0) if group.freezes else change)
 
 
@@ -134,8 +139,9 @@ def heavy_ball(recipe: optimizers.SGD | optimizers.Muon, gradient: Tensor, updat
     """The direction of SGD with momentum."""
     if recipe.momentum == 0:
         return gradient
-    buffer = recipe.momentum * update.slots["momentum"] + gradient
-    update.keep("momentum", buffer)  # now: the old buffer is not needed any more, and may be large
+    buffer = update.slots["momentum"]
+    update.keep("momentum", recipe.momentum * buffer)
+    update.add("momentum", gradient)
     return gradient + recipe.momentum * buffer if recipe.nesterov else buffer
 
 
