@@ -44,11 +44,14 @@ project.environment = lambda session, kind: {python!r}  # this test's own, in pl
 
 @dataclass(frozen=True)
 class Ended:
-    """`status` of the process, all that it printed, whether the signal was sent, and seconds until it ended."""
+    """`status` of the process, all that it printed, what it had printed before the signal, and seconds until it ended.
+
+    `before` is None if no signal was sent.
+    """
 
     status: int
     text: str
-    sent: bool
+    before: str | None
     seconds: float
 
 
@@ -63,7 +66,7 @@ def nox(folder: Path, *command: str, how: str = "", after: float = 0.0, line: st
     process, terminal = pty.fork()
     if process == 0:
         os.execv(sys.executable, [sys.executable, "-m", "nox", "-f", str(noxfile), "-s", *command])
-    text, seen, sent = b"", None if line else begin, False
+    text, seen, before = b"", None if line else begin, None
     while True:
         ready, _, _ = select.select([terminal], [], [], 0.02)
         try:
@@ -75,12 +78,12 @@ def nox(folder: Path, *command: str, how: str = "", after: float = 0.0, line: st
         text += block or b""
         if seen is None and line.encode() in text:
             seen = time.monotonic()
-        if how and not sent and seen is not None and time.monotonic() - seen >= after:
+        if how and before is None and seen is not None and time.monotonic() - seen >= after:
             send(how, process, terminal)
-            sent = True
+            before = text.decode(errors="replace")
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     os.close(terminal)
-    return Ended(status, text.decode(errors="replace"), sent, time.monotonic() - begin)
+    return Ended(status, text.decode(errors="replace"), before, time.monotonic() - begin)
 
 
 def send(how: str, process: int, terminal: int) -> None:
@@ -95,9 +98,10 @@ def send(how: str, process: int, terminal: int) -> None:
 
 def check_kept(ended: Ended, out: Path) -> str:
     """What a run that was ended must have; returns how far it had come."""
-    assert ended.sent
-    assert ended.status != 0, ended.text
+    assert ended.before is not None
     assert "Traceback" not in ended.text
+    too_late = "done       " in ended.before  # nox may be leaving already, with the status of a training that ended
+    assert ended.status != 0 or too_late, ended.text[-2000:]
     folders = list(out.iterdir()) if out.exists() else []
     if not folders:
         return "before the first step"
@@ -200,7 +204,7 @@ def test_signals_at_random_moments(framework, network, length, how, tmp_path):
         while True:
             out = tmp_path / f"{number}.{attempt}"
             ended = nox(tmp_path, *train(framework, network, out, *length), how=how, after=share * whole.seconds)
-            if ended.sent:
+            if ended.before is not None:
                 break
             share, attempt = share / 2, attempt + 1  # the machine was faster this time
         found.append(check_kept(ended, out))
