@@ -38,7 +38,7 @@ REFUSED = {
     "transparent": (images(3, (12, 9, 4)), r"\(3, 12, 9, 4\)"),
     "another size": (images(3, (9, 12, 3)), r"\(3, 9, 12, 3\)"),
     "one image": (images()[0], r"images\[None\]"),
-    "no images": (images()[:0], "without images"),
+    "no images": (images()[:0], "the batch has no images"),
     "no pixels": (images(3, (0, 9, 3)), r"\(3, 0, 9, 3\)"),
     "a list": (images().tolist(), "list is not an array"),
     "nothing": (None, "NoneType is not an array"),
@@ -95,7 +95,7 @@ def test_images_of_pillow_are_converted_as_files_are(classifier):
     [
         ([], "no images"), (7, "int is not"), ([7], "int is not an image"), ([None], "NoneType is not an image"),
         ([np.zeros((4, 4, 3))], "float64"), ([np.zeros((3, 40, 30), np.uint8)], "channels come last"),
-        ([np.zeros((0, 0, 3), np.uint8)], "not an image's"), ([b""], "cannot be read as an image"),
+        ([np.zeros((0, 0, 3), np.uint8)], "is not an image; give"), ([b""], "cannot be read as an image"),
         (["none.png"], "none.png"), ([Image.new("I", (5, 5))], "more than 8 bits"),
         ([Image.new("F", (5, 5))], "more than 8 bits"), (["a\0b"], "cannot be read"),
     ],

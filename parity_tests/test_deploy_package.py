@@ -136,7 +136,7 @@ def test_a_byte_that_changes_is_noticed(written, file, place):
     changed[int(place * len(kept)) if place >= 0 else -1] ^= 1
     path.write_bytes(changed)
     try:
-        with pytest.raises(DeployError, match=r"was changed|not what the manifest") as caught:
+        with pytest.raises(DeployError, match=r"was changed|differs from the manifest") as caught:
             list(verify(written))
         assert file in str(caught.value)
         path.unlink()
@@ -148,7 +148,7 @@ def test_a_byte_that_changes_is_noticed(written, file, place):
 
 def test_a_file_that_is_not_of_the_package_is_named(written):
     (written / "notes.txt").write_text("mine")
-    assert "note: not of the package: notes.txt" in list(verify(written))
+    assert "note: not part of the package: notes.txt" in list(verify(written))
     (written / "notes.txt").unlink()
 
 
@@ -173,7 +173,7 @@ def test_a_machine_that_computes_something_else_is_noticed(written, which, tmp_p
     (copy / which).write_bytes(content)
     manifest = read_manifest(copy)
     (copy / "manifest.json").write_bytes(replace(manifest, files={**manifest.files, which: sha256(content)}).content())
-    with pytest.raises(PackageError, match="here|is not the image"):
+    with pytest.raises(PackageError, match="here"):
         list(verify(copy))
 
 

@@ -49,7 +49,7 @@ def test_the_model_of_an_unfinished_run_is_taken_when_asked(tmp_path, capsys):
         with pytest.raises(ModelError, match="not finished"):
             main(["predict", str(path), str(tmp_path / "image.png")])
         main(["predict", str(path), str(tmp_path / "image.png"), "--unfinished"])
-        assert "may be of a training that did not reach its end" in capsys.readouterr().out
+        assert "may come from an unfinished training" in capsys.readouterr().out
 
 
 def test_no_file_is_waited_for(tmp_path):

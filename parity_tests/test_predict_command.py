@@ -44,7 +44,7 @@ def test_the_command_takes_runs_folders_and_webp(folder):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "run: CPUExecutionProvider, 1 thread"
-    assert lines[1].startswith("note: left out of the folders, since they are not images: 1")
+    assert lines[1].startswith("note: files in the folders that are not images, left out: 1")
     named = ["images/deep/er/two.webp", "images/one.png", "images/one.png"]
     assert [line for line in lines[2:] if not line.startswith("  ")] == named
     assert len(lines) == 2 + 3 * 3

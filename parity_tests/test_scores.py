@@ -109,9 +109,9 @@ def test_what_does_not_fit_is_one_line(folder, classifier, tmp_path):
         classifier, put("unknown/klass 1/a.png", "unknown/x/a.png"), "no class 'klass 1' .2 of 2 .*did you mean class 1"
     )
     refuse(classifier, put("loose/a.png"), "a.png is not in a class folder")
-    refuse(classifier, put("split/train/class 1/a.png"), "no test/ in it, but train")
+    refuse(classifier, put("split/train/class 1/a.png"), "has train but no test")
     refuse(classifier, put("broken/class 1/a.png", content=content[:200]), "broken/class 1/a.png: cannot be read as an")
-    refuse(classifier, put("empty/class 1/a.txt", content=b"text"), "no images in it")
+    refuse(classifier, put("empty/class 1/a.txt", content=b"text"), "no images found")
     refuse(classifier, tmp_path / "none", "no such folder")
     refuse(classifier, put("broken.zip"), "damaged")
 

@@ -18,9 +18,9 @@ DESCRIPTION = (
 MODEL = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run")
 RUNTIME = (
     option(
-        "--provider", metavar="P", help="one that must run, as cuda or cpu; default: CUDA where it runs, then the CPU"
+        "--provider", metavar="P", help="provider that must run: cuda, cpu, ...; default: CUDA if it runs, else the CPU"
     ),
-    option("--threads", type=int, metavar="N", help="threads of one operator; default: the cores of this container"),
+    option("--threads", type=int, metavar="N", help="threads per operator; default: the cores of this container"),
 )
 TTA = option("--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views")
 UNFINISHED = option("--unfinished", action="store_true", help="also take a RUN that did not reach its end")
@@ -76,7 +76,7 @@ COMMANDS = (
                 help="JPEG, PNG or WebP files, folders of them at any depth, or - for one on standard input",
             ),
             option("--top", type=int, default=5, metavar="K", help="how many classes to name (5)"),
-            option("--json", action="store_true", help="answer with one line of JSON"),
+            option("--json", action="store_true", help="print one line of JSON"),
             *RUNTIME,
             TTA,
             UNFINISHED,
@@ -94,9 +94,9 @@ COMMANDS = (
                 metavar="FOLDER",
                 help="<class>/<image> or test/<class>/<image>, or a zip, tar or tar.gz of that",
             ),
-            option("--json", action="store_true", help="answer with one line of JSON"),
+            option("--json", action="store_true", help="print one line of JSON"),
             option(
-                "--out", type=path, metavar="FOLDER", help="write scores.json, confusion.csv and confusion.png into it"
+                "--out", type=path, metavar="FOLDER", help="folder for scores.json, confusion.csv and confusion.png"
             ),
             *RUNTIME,
             TTA,
@@ -111,10 +111,10 @@ COMMANDS = (
             MODEL,
             option("--batch", nargs="+", type=int, default=(1, 8, 32), metavar="N", help="batch sizes (1 8 32)"),
             option("--threads", nargs="+", type=int, metavar="N", help="numbers of threads; default: all cores"),
-            option("--provider", nargs="+", metavar="P", help="providers, each must run; default: as in predict"),
-            option("--seconds", type=float, default=2.0, metavar="S", help="for each combination (2)"),
+            option("--provider", nargs="+", metavar="P", help="providers that must run; default: the one of predict"),
+            option("--seconds", type=float, default=2.0, metavar="S", help="seconds for each combination (2)"),
             option("--json", type=path, metavar="FILE", help="write the timings as JSON"),
-            option("--plot", type=path, metavar="FILE", help="draw them as PNG or SVG"),
+            option("--plot", type=path, metavar="FILE", help="plot the timings as PNG or SVG"),
             option("--beside", nargs="+", type=path, metavar="FILE", help="timings of other runs or runtimes, as JSON"),
         ),
         benchmark,
@@ -124,7 +124,7 @@ COMMANDS = (
         "check a package on this machine",
         (
             option("folder", type=path, metavar="FOLDER", help="the folder that `package` wrote"),
-            option("--provider", metavar="P", help="one that must run, as cuda or cpu"),
+            option("--provider", metavar="P", help="provider that must run: cuda, cpu, ..."),
         ),
         verify,
     ),

@@ -38,7 +38,7 @@ def predict_files(
     """
     classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
     names, passed = _find(images)
-    notes = [f"left out of the folders, since they are not images: {passed}"] if passed else []
+    notes = [f"files in the folders that are not images, left out: {passed}"] if passed else []
     notes += notes_of(classifier.model, unfinished=unfinished)
     answers = counted(classifier.attempts(map(_source, names), top), "images", len(names))
     faults = []
@@ -61,7 +61,7 @@ def notes_of(model: LoadedModel, *, unfinished: bool = False) -> list[str]:
     if model.passed_over:
         notes.append(f"{model.passed_over} is built into this onnxruntime, but does not run here")
     if unfinished:
-        notes.append(f"{model.source} may be of a training that did not reach its end")
+        notes.append(f"{model.source} may come from an unfinished training")
     if model.contract.weights == PROBE_WEIGHTS:
         notes.append(f"{model.source} has {PROBE_WEIGHTS}: its answers mean nothing")
     return notes
@@ -77,9 +77,9 @@ def _find(images: Sequence[str | os.PathLike[str]]) -> tuple[list[str], int]:
             names += map(os.fspath, found)
             passed += others
         elif STDIN in names:
-            raise ImageError("- is given twice; standard input is one image")
+            raise ImageError("-: given twice, but standard input is one image")
         elif sys.stdin.isatty():
-            raise ImageError("- is an image on standard input, and that is a terminal; give it by < FILE or by a pipe")
+            raise ImageError("-: standard input is a terminal; pass an image with < FILE or through a pipe")
         else:
             names.append(STDIN)
     return names, passed

@@ -80,7 +80,7 @@ def read_archive(path: Path, wanted: Callable[[str], bool], most: int) -> Iterat
             if not member.is_folder and wanted(member.name):
                 if member.size > most:
                     raise ArchiveError(
-                        f"{path}: {printable(member.name)} has {member.size:,} bytes, more than {most:,}"
+                        f"{path}: {printable(member.name)} has {member.size:,} bytes; at most {most:,} are read"
                     )
                 yield member.name, member.read(most)
 
@@ -100,7 +100,7 @@ def _counted(members: Iterator[Member], path: Path) -> Iterator[Member]:
     try:
         for count, member in enumerate(members, 1):
             if count > MAX_MEMBERS:
-                raise ArchiveError(f"{path}: more than {MAX_MEMBERS:,} members; give it as a folder")
+                raise ArchiveError(f"{path}: more than {MAX_MEMBERS:,} members; unpack it and give the folder")
             _check_name(path, member.name)
             yield Member(member.name, member.is_folder, member.size, guarded(member.read))
     except (ArchiveError, GeneratorExit):
@@ -120,7 +120,7 @@ def _damaged(path: Path, error: Exception) -> ArchiveError:
     if isinstance(error, OSError | RuntimeError | NotImplementedError) and not isinstance(error, RecursionError):
         reason = (error.strerror if isinstance(error, OSError) else None) or reason
         return ArchiveError(f"{path}: cannot be read ({reason})")  # from zipfile: encrypted, or an unknown compression
-    return ArchiveError(f"{path}: a truncated or damaged archive ({reason}); fetch it again")
+    return ArchiveError(f"{path}: the archive is truncated or damaged ({reason}); fetch it again")
 
 
 class _RefusedError(Exception):
@@ -136,7 +136,9 @@ def _zip(file: BinaryIO, allowed: int) -> Iterator[Member]:
             kind = stat.S_IFMT(member.external_attr >> 16)
             _refuse_special(member.orig_filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), sparse=False)
             if allowed < 0 or member.file_size < 0:
-                raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
+                raise _RefusedError(
+                    f"it unpacks to more than {MAX_RATIO} times its size; unpack it and give the folder"
+                )
             yield Member(member.orig_filename, member.is_dir(), member.file_size, _zip_reader(archive, member))
 
 
@@ -152,7 +154,7 @@ def _check_directory(file: BinaryIO) -> None:
     """Refuse a zip with too long a list of members: `ZipFile` reads the whole list when it opens the file."""
     end: Any = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY:  # type: ignore[attr-defined]
-        raise _RefusedError("too many members; give it as a folder")
+        raise _RefusedError("too many members; unpack it and give the folder")
     file.seek(0)
 
 
@@ -168,7 +170,9 @@ def _tar(file: BinaryIO, allowed: int) -> Iterator[Member]:
             if member.size < 0:
                 raise tarfile.ReadError("a negative size")
             if content.allowed < member.offset_data + member.size:
-                raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
+                raise _RefusedError(
+                    f"it unpacks to more than {MAX_RATIO} times its size; unpack it and give the folder"
+                )
             yield Member(member.name, member.isdir(), member.size, _tar_reader(content, member))
         # For tarfile, a cut between two members or a damaged header is the end of the archive.
         content.seek(archive.offset)
@@ -201,7 +205,7 @@ class _Bounded:
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= MAX_HEADER:
-            raise _RefusedError("a header of more than 1 MiB")
+            raise _RefusedError("it has a header of more than 1 MiB")
         content: bytes = self.file.read(size)
         self._check(self.file.tell())
         return content
@@ -215,7 +219,7 @@ class _Bounded:
 
     def _check(self, position: int) -> None:
         if position > self.allowed:
-            raise _RefusedError(f"unpacked it is more than {MAX_RATIO} times as large; give it as a folder")
+            raise _RefusedError(f"it unpacks to more than {MAX_RATIO} times its size; unpack it and give the folder")
 
 
 def _refuse_special(name: str, plain: bool, *, sparse: bool) -> None:
@@ -228,10 +232,10 @@ def _refuse_special(name: str, plain: bool, *, sparse: bool) -> None:
 def _check_name(path: Path, name: str) -> None:
     """Raise `ArchiveError` unless `name` stays inside the archive's folder."""
     if len(name) > MAX_NAME:
-        raise ArchiveError(f"{path}: a name of {len(name):,} characters")
+        raise ArchiveError(f"{path}: a name has {len(name):,} characters; at most {MAX_NAME:,} are read")
     if "\0" in name:
-        raise ArchiveError(f"{path}: {name!r} has a NUL in it; rename it")
+        raise ArchiveError(f"{path}: {name!r} contains a NUL character; rename it")
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or name.startswith("\\"):
         raise ArchiveError(f"{path}: {name!r} is an absolute path; only paths inside the archive are accepted")
     if ".." in PureWindowsPath(name).parts:  # splits at both kinds of slash
-        raise ArchiveError(f"{path}: {name!r} leads out of the archive; only paths inside it are accepted")
+        raise ArchiveError(f"{path}: {name!r} points outside the archive; only paths inside it are accepted")

@@ -47,7 +47,9 @@ class ClassFolders:
             raise DeployError(f"{self.place}: the model has no class '{unknown[0]}'{more}{hint}; rename the folder")
         for name, numbers in folders.items():
             if len(numbers) > 1:
-                raise DeployError(f"{self.place}: the model has {len(numbers)} classes called '{name}'")
+                raise DeployError(
+                    f"{self.place}: the model has {len(numbers)} classes named '{name}', so this folder is ambiguous"
+                )
         return {path: folders[name][0] for path, name in self.classes.items()}
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
@@ -66,7 +68,7 @@ def find_classes(place: Path) -> ClassFolders:
     except OSError as error:
         raise DeployError(f"{error.filename or place}: cannot be read: {error.strerror or error}") from None
     if not paths:
-        raise DeployError(f"{place}: no images in it; expected <class>/<image>, or test/<class>/<image>")
+        raise DeployError(f"{place}: no images found; expected <class>/<image> or test/<class>/<image>")
     parts = {path: PurePosixPath(path).parts for path in paths}
     tops = {part[0] for part in parts.values()}
     if len(tops) == 1 and not tops & set(SPLITS) and all(len(part) > 2 for part in parts.values()):
@@ -75,13 +77,13 @@ def find_classes(place: Path) -> ClassFolders:
     split = ""
     if tops <= set(SPLITS):
         if "test" not in tops:
-            raise DeployError(f"{place}: no test/ in it, but {', '.join(sorted(tops))}; give the folder of one split")
+            raise DeployError(f"{place}: has {', '.join(sorted(tops))} but no test; give the folder of one split")
         split = "test"
         parts = {path: part[1:] for path, part in parts.items() if part[0] == split}
     wrong = next((path for path, part in parts.items() if len(part) != 2), None)
     if wrong is not None:
         raise DeployError(
-            f"{place}: {wrong} is not in a class folder; expected <class>/<image>, or test/<class>/<image>"
+            f"{place}: {wrong} is not in a class folder; expected <class>/<image> or test/<class>/<image>"
         )
     return ClassFolders(place, split, {path: part[0] for path, part in parts.items()})
 

@@ -93,27 +93,29 @@ class Contract:
             if key != "schema" and key not in _READERS:
                 continue
             if key in texts:
-                raise ModelError(f"{source}: its metadata have '{key}' twice")
+                raise ModelError(f"{source}: its metadata have the key '{key}' twice")
             texts[key] = text
         if (schema := texts.pop("schema", SCHEMA)) != SCHEMA:
             has = f"its metadata have schema {schema[:80]!r}"
             raise ModelError(f"{source}: {has}; this version of Diptych reads schema {SCHEMA}")
         contract = cls(**{key: _value(key, text, source) for key, text in texts.items()})
         if contract.mean and contract.std and len(contract.mean) != len(contract.std):
-            counts = f"{len(contract.mean)} means and {len(contract.std)} deviations"
-            raise ModelError(f"{source}: its metadata do not fit one another: {counts}")
+            counts = f"{len(contract.mean)} means and {len(contract.std)} standard deviations"
+            raise ModelError(f"{source}: its metadata contradict each other: {counts}")
         return contract
 
     def check_graph(self, channels: int, size: tuple[int, int], classes: int | None, source: object) -> None:
         """Raise `ModelError` if the metadata do not fit an input `(N, channels, *size)` and `classes` logits."""
         for key, count in (("mean", len(self.mean)), ("std", len(self.std))):
             if count and count != channels:
-                raise ModelError(f"{source}: its metadata have {count} values of {key} for {channels} channels")
+                raise ModelError(
+                    f"{source}: its metadata have {count} values of {key}, but its input has {channels} channels"
+                )
         if all(self.image_size) and self.image_size != size:
             said, true = ("x".join(map(str, pair)) for pair in (self.image_size, size))
-            raise ModelError(f"{source}: its metadata say images of {said}, and its input takes {true}")
+            raise ModelError(f"{source}: its metadata say images of {said}, but its input takes {true}")
         if self.classes and classes is not None and len(self.classes) != classes:
-            raise ModelError(f"{source}: its metadata name {len(self.classes)} classes for {classes} logits")
+            raise ModelError(f"{source}: its metadata name {len(self.classes)} classes, but it has {classes} logits")
 
 
 def _json(values: Sequence[Any]) -> str:
@@ -132,7 +134,7 @@ def _value(key: str, text: str, source: object) -> Any:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "lists inside lists without end"
+        return "lists nested too deeply"
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON ({error})"
     return str(error)
@@ -151,10 +153,10 @@ def _list(text: str, what: str) -> list[Any]:
 def _classes(text: str) -> tuple[str, ...]:
     names = _list(text, "names")
     if len(names) > MOST_CLASSES:
-        raise ValueError(f"{len(names):,} classes; {MOST_CLASSES:,} are the most")
+        raise ValueError(f"{len(names):,} classes; at most {MOST_CLASSES:,} are read")
     for place, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"class {place} has no name that is text")
+            raise ValueError(f"the name of class {place} is not text")
         if len(name) > LONGEST_NAME:
             raise ValueError(f"the name of class {place} has {len(name):,} characters")
     return tuple(names)
@@ -173,7 +175,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _deviations(text: str) -> tuple[float, ...]:
     values = _numbers(text)
     if min(values) < SMALLEST_DEVIATION:
-        raise ValueError(f"a deviation of {min(values)}; each is above 0")
+        raise ValueError(f"a standard deviation of {min(values)}; each must be above 0")
     return values
 
 
@@ -183,13 +185,13 @@ def _image_size(text: str) -> tuple[int, int]:
         raise ValueError(f"{text[:40]!r} is not HxW")
     height, width = int(match[1]), int(match[2])
     if max(height, width) > MOST_PIXELS:
-        raise ValueError(f"{text}; {MOST_PIXELS} pixels a side are the most")
+        raise ValueError(f"{text}; a side has at most {MOST_PIXELS} pixels")
     return height, width
 
 
 def _resize_rule(text: str) -> str:
     if text != RESIZE_RULE:
-        raise ValueError(f"another rule than this version knows: {text[:80]!r}")
+        raise ValueError(f"a rule that this version does not know: {text[:80]!r}")
     return text
 
 

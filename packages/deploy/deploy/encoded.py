@@ -79,7 +79,7 @@ def without_metadata(content: bytes) -> Encoded:
         case "WebP":
             return _webp(content)
         case name:
-            raise EncodingError(f"{name or 'not an image'}; JPEG, PNG and WebP are read")
+            raise EncodingError(f"{name or 'not an image'}; JPEG, PNG and WebP are supported")
 
 
 def webp_size(content: bytes) -> tuple[int, int]:
@@ -93,7 +93,7 @@ def webp_size(content: bytes) -> tuple[int, int]:
     if chunk == b"VP8L" and len(content) >= 25 and content[20] == 0x2F:
         (bits,) = struct.unpack_from("<I", content, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    raise EncodingError("a WebP without a header that says its size")
+    raise EncodingError("a WebP without a size in its header")
 
 
 def _jpeg(content: bytes) -> Encoded:
@@ -103,7 +103,7 @@ def _jpeg(content: bytes) -> Encoded:
     (MPO) comes after the end of the first image, where no decoder looks.
     """
     if content.count(b"\xff\xda") > MAX_SCANS:
-        raise EncodingError(f"a JPEG of more than {MAX_SCANS} scans")
+        raise EncodingError(f"a JPEG with more than {MAX_SCANS} scans")
     kept, exif, xmp = [b"\xff\xd8"], b"", b""
     position = 2
     for _ in range(MAX_PARTS):
@@ -128,7 +128,7 @@ def _jpeg(content: bytes) -> Encoded:
         elif marker == 0xE1 and data.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
             xmp = data
         position = end
-    raise EncodingError("a JPEG of too many segments")
+    raise EncodingError("a JPEG with too many segments")
 
 
 def _jpeg_needs(marker: int, data: bytes) -> bool:
@@ -164,7 +164,7 @@ def _png(content: bytes) -> Encoded:
         elif kind in (b"tEXt", b"zTXt") and content.startswith(_RAW_PROFILE, position + 8):
             exif = exif or _raw_profile(kind, content[position + 8 + len(_RAW_PROFILE) : end - 4])
         position = len(content) if kind == b"IEND" else end
-    raise EncodingError("a PNG of too many chunks")
+    raise EncodingError("a PNG with too many chunks")
 
 
 def _webp(content: bytes) -> Encoded:
@@ -182,7 +182,7 @@ def _webp(content: bytes) -> Encoded:
             case b"XMP ":
                 xmp = content[data]
         position += 8 + length + length % 2
-    raise EncodingError("a WebP of too many chunks")
+    raise EncodingError("a WebP with too many chunks")
 
 
 def _raw_profile(kind: bytes, text: bytes) -> bytes:

@@ -80,7 +80,7 @@ def lines(scores: Scores) -> Iterator[str]:
     for each in scores.per_class:
         yield f"{each.name:{width}}  {each.images:7,}  {_shown(each.recall)}    {_shown(each.precision)}"
     if len(scores.classes) <= WIDEST:
-        yield "confusion (a row for each true class, a column for each answer, in the order above)"
+        yield "confusion matrix (rows: true classes; columns: answers; in the order above)"
         for name, row in zip(scores.classes, scores.confusion.tolist(), strict=True):
             yield f"{name:{width}}  {' '.join(f'{count:6,}' for count in row)}"
         return

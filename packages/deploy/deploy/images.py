@@ -73,7 +73,7 @@ def read_image(
     except Exception as error:
         raise _unreadable(name, error) from error
     if not isinstance(content, bytes):
-        raise ImageError(f"{name}: open it in binary mode")
+        raise ImageError(f"{name}: opened as text; open it in binary mode")
     return _decoded(content, size, name)
 
 
@@ -193,13 +193,13 @@ def _checked_head(file: BinaryIO, name: str) -> bytes:
 def _known(head: bytes, name: str) -> None:
     found = format_of(head)
     if found not in READ:
-        reason = f"{found} is not read, convert it" if found else "not an image" if head else "an empty file"
-        raise ImageError(f"{name}: cannot be read as an image ({reason}); JPEG, PNG and WebP are known")
+        reason = f"{found} is not supported; convert it" if found else "not an image" if head else "an empty file"
+        raise ImageError(f"{name}: cannot be read as an image ({reason}); JPEG, PNG and WebP are supported")
 
 
 def _small_enough(length: int, name: str) -> None:
     if length > MAX_BYTES:
-        raise ImageError(f"{name}: {length / 2**20:,.0f} MiB; an image file has at most {MAX_BYTES >> 20} MiB")
+        raise ImageError(f"{name}: {length / 2**20:,.0f} MiB; image files of at most {MAX_BYTES >> 20} MiB are read")
 
 
 def _few_enough_pixels(size: tuple[int, int], weight: int, name: str) -> None:
@@ -208,7 +208,7 @@ def _few_enough_pixels(size: tuple[int, int], weight: int, name: str) -> None:
         raise ImageError(f"{name}: cannot be read as an image (it has no pixels); replace or remove it")
     if width * height * weight > MAX_PIXELS:
         raise ImageError(
-            f"{name}: {width:,} x {height:,} pixels are more than {MAX_PIXELS // weight >> 20} million; make it smaller"
+            f"{name}: {width:,} x {height:,} pixels, more than {MAX_PIXELS // weight >> 20} million; make it smaller"
         )
 
 

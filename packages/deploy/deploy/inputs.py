@@ -24,7 +24,9 @@ def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str
     same pixels. A model with one channel gets the luma of RGB. Raises `ImageError`.
     """
     if channels not in (1, 3):
-        raise ImageError(f"the model takes images of {channels} channels: give arrays (N, H, W, {channels}) to logits")
+        raise ImageError(
+            f"the model takes images with {channels} channels; pass arrays (N, H, W, {channels}) to logits()"
+        )
     if isinstance(source, np.ndarray):
         source = _from_array(source, name or "array")
     if isinstance(source, Image.Image):
@@ -48,9 +50,9 @@ def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np
             hint = "; for one image give images[None]"
         elif shape[1:] == (channels, *size):
             hint = "; channels come last: give images.transpose(0, 2, 3, 1)"
-        raise ImageError(f"an array of the shape {shape} is not a batch of images: the model takes {wanted}{hint}")
+        raise ImageError(f"an array of shape {shape} is not a batch of images: the model takes {wanted}{hint}")
     if not len(images):
-        raise ImageError("a batch without images")
+        raise ImageError("the batch has no images; give at least one")
     return images
 
 
@@ -74,7 +76,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], in
         files = sorted(Path(folder, name) for folder, _, names in os.walk(path, onerror=_refuse) for name in names)
         images = [file for file in files if _is_image(file)]
         if not images:
-            raise ImageError(f"{path}: no images in this folder; {', '.join(sorted(READ))} are known")
+            raise ImageError(f"{path}: no images in this folder; {', '.join(sorted(READ))} are supported")
         found += images
         passed += len(files) - len(images)
     return found, passed
@@ -94,7 +96,7 @@ def _refuse(error: OSError) -> None:
 
 def _check_bytes(array: NDArray[Any], wanted: str) -> None:
     if array.dtype != np.uint8:
-        hint = "; values of 0..1: give (images * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
+        hint = "; for values of 0..1 give (images * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
         raise ImageError(f"an array of {array.dtype} is not an image: the model takes {wanted}, values 0..255{hint}")
 
 
@@ -104,14 +106,16 @@ def _from_array(array: NDArray[Any], name: str) -> Image.Image:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         hint = "; channels come last" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
-        raise ImageError(f"{name}: the shape {array.shape} is not an image's: (H, W), (H, W, 3) or (H, W, 4){hint}")
+        raise ImageError(
+            f"{name}: an array of shape {array.shape} is not an image; give (H, W), (H, W, 3) or (H, W, 4){hint}"
+        )
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def _encoded(image: Image.Image, name: str) -> bytes:
     """The image as a PNG file, so that `read_image` handles modes, transparency and EXIF."""
     if image.mode.startswith(("I", "F")):
-        raise ImageError(f"{name}: an image of more than 8 bits a channel; convert it to 8 bits")
+        raise ImageError(f"{name}: an image with more than 8 bits a channel; convert it to 8 bits")
     try:
         exif = image.info.get("exif") or b""
         file = io.BytesIO()

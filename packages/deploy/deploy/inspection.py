@@ -66,7 +66,7 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
                 raise ModelError(f"{path}: a folder without a model.onnx; give an ONNX file or the folder of a run")
             mode = os.stat(place).st_mode
         if not stat.S_ISREG(mode):
-            raise ModelError(f"{path}: not a file")
+            raise ModelError(f"{path}: not an ordinary file; give an ONNX file or the folder of a run")
         if (size := os.stat(place).st_size) > LARGEST:
             raise ModelError(f"{path}: {size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB")
         with place.open("rb") as file:
@@ -79,7 +79,7 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, TypeError) as error:  # a NUL in the name, or not a name at all
-        raise ModelError(f"{path!r}: not the name of a file ({error})") from None
+        raise ModelError(f"{path!r}: not a valid file name ({error})") from None
 
 
 def with_content_hash(blank: bytes) -> bytes:
@@ -140,16 +140,14 @@ def _check_content(content: bytes, contract: Contract, source: object) -> bool:
         place = None
     if place is None or _content_hash(content, place) != contract.content_sha256:
         changed = "it was changed or damaged after it was written"
-        raise ModelError(f"{source}: its bytes do not have its own {CONTENT_HASH}: {changed}")
+        raise ModelError(f"{source}: its content does not match its own {CONTENT_HASH}: {changed}")
     return True
 
 
 def _check_parts(model: Any, source: object) -> None:
     for part in ("functions", "training_info"):
         if len(getattr(model, part)):
-            raise ModelError(
-                f"{source}: has {part.replace('_', ' ')}; a model is one graph of the standard's operators"
-            )
+            raise ModelError(f"{source}: has {part.replace('_', ' ')}; a model must be one graph of standard operators")
     for graph in _graphs(model.graph):
         if len(graph.sparse_initializer) or any(map(_is_sparse, _attributes(graph))):
             raise ModelError(f"{source}: has sparse weights, which are not supported")
@@ -157,7 +155,7 @@ def _check_parts(model: Any, source: object) -> None:
             domain = _shown(node.domain)
             if domain not in _STANDARD:
                 raise ModelError(
-                    f"{source}: needs the operator {domain}.{_shown(node.op_type)}, which is not ONNX's own"
+                    f"{source}: has the operator {domain}.{_shown(node.op_type)}, which is not in the ONNX standard"
                 )
 
 
@@ -171,7 +169,7 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
     ):
         names = ", ".join(_shown(value.name) for value in values[:5]) or "none"
         if len(values) != 1 or _shown(values[0].name) != name:
-            raise ModelError(f"{source}: has the {kind}s {names}; the contract is one {kind} '{name}' {contract}")
+            raise ModelError(f"{source}: has the {kind}s {names}; it must have one {kind} '{name}' {contract}")
         tensor = values[0].type.tensor_type
         if not values[0].type.HasField("tensor_type") or tensor.elem_type != FLOAT:
             raise ModelError(f"{source}: its {kind} '{name}' is not float32")
@@ -179,15 +177,15 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
             raise ModelError(f"{source}: its {kind} '{name}' has {len(tensor.shape.dim)} dimensions, not {contract}")
         if len(tensor.shape.dim) and tensor.shape.dim[0].HasField("dim_value"):
             fixed = f"has a fixed batch of {tensor.shape.dim[0].dim_value}"
-            raise ModelError(f"{source}: its {kind} '{name}' {fixed}; the contract is {contract} with any N")
+            raise ModelError(f"{source}: its {kind} '{name}' {fixed}; it must be {contract} with any N")
     sizes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim[1:]]
     if min(sizes) < 1 or max(sizes) > MOST_PIXELS:
         shown = "x".join(map(str, sizes))
-        raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each is 1 to {MOST_PIXELS}")
+        raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each must be 1 to {MOST_PIXELS}")
     last = graph.output[0].type.tensor_type.shape.dim[1:]
     classes = last[0].dim_value if last and last[0].HasField("dim_value") else None
     if classes is not None and classes < 1:
-        raise ModelError(f"{source}: has {classes} logits")
+        raise ModelError(f"{source}: has {classes} logits; it must have at least 1")
     channels, height, width = sizes
     return (channels, height, width), classes
 
@@ -196,14 +194,14 @@ def _check_tensors(graph: Any, contract: Contract, source: object) -> None:
     for tensor in _tensors(graph):
         name = _shown(tensor.name) or "a constant"
         if tensor.data_location or len(tensor.external_data):
-            raise ModelError(f"{source}: keeps '{name}' in another file; a model is one file")
+            raise ModelError(f"{source}: keeps '{name}' in another file; a model must be one file")
         if any(size < 0 for size in tensor.dims):
             raise ModelError(f"{source}: '{name}' has a negative size")
         if tensor.data_type in _FLOATS:
             _check_finite(tensor, name, source)
     weights = [tensor for tensor in graph.initializer if tensor.doc_string == WEIGHT.encode()]
     if weights and contract.weights_sha256 and _weights_hash(weights) != contract.weights_sha256:
-        raise ModelError(f"{source}: its weights are not those of its own {WEIGHTS_HASH}: changed or damaged")
+        raise ModelError(f"{source}: its weights do not match its own {WEIGHTS_HASH}: they were changed or damaged")
 
 
 def _weights_hash(weights: list[Any]) -> str:
@@ -226,7 +224,7 @@ def _check_finite(tensor: Any, name: str, source: object) -> None:
     if values is None:
         return
     if len(values) != size:
-        raise ModelError(f"{source}: '{name}' does not have the {size:,} values of its shape")
+        raise ModelError(f"{source}: '{name}' does not have {size:,} values, as its shape says")
     with np.errstate(all="ignore"):  # if all values are finite, so is their sum, unless it overflows
         suspect = size and not math.isfinite(float(values.sum(dtype=np.float64)))
     if suspect and (np.isnan(values).any() or (size > 1 and not np.isfinite(values).all())):

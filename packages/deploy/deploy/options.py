@@ -77,22 +77,24 @@ def path(text: str) -> Path:
     Raises `argparse.ArgumentTypeError` for a path that no file system accepts, before any work is done.
     """
     if not text or "\0" in text:
-        raise argparse.ArgumentTypeError("an empty path" if not text else "a path cannot hold a NUL character")
+        raise argparse.ArgumentTypeError("an empty path" if not text else "a path cannot contain a NUL character")
     found = Path(os.path.expanduser(text))  # not Path.expanduser, which raises if there is no home folder
     if str(found).startswith("~") and not os.path.lexists(found):
         home = found.parts[0]
         raise argparse.ArgumentTypeError(
-            f"there is no home folder {home}; write the whole path, or ./{home} for a name"
+            f"there is no home folder {home}; write the whole path, or ./{home} for a file of this name"
         )
     longest = longest_name(found)
     for part in found.parts:
         if len(os.fsencode(part)) > longest:
             shown = f"{part[:20]}..."
             raise argparse.ArgumentTypeError(
-                f"the name {shown} has {len(os.fsencode(part))} bytes of {longest} at most"
+                f"the name {shown} has {len(os.fsencode(part))} bytes; at most {longest} are possible"
             )
     if len(os.fsencode(found)) > LONGEST_PATH:
-        raise argparse.ArgumentTypeError(f"a path of {len(os.fsencode(found))} bytes; {LONGEST_PATH} at most")
+        raise argparse.ArgumentTypeError(
+            f"the path has {len(os.fsencode(found))} bytes; at most {LONGEST_PATH} are possible"
+        )
     return found
 
 

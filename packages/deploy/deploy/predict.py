@@ -84,7 +84,7 @@ class Classifier:
         """
         answers = list(self.stream(images, top))
         if not answers:
-            raise ImageError("no images")
+            raise ImageError("no images given")
         return answers
 
     def stream(self, images: ImageSource | Iterable[ImageSource], top: int = 5) -> Iterator[list[Prediction]]:

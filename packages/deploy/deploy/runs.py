@@ -56,5 +56,5 @@ def check_finished(folder: Path) -> None:
     if status != "finished":
         raise ModelError(
             f"{folder}: this run is not finished ({str(state_of(status, running))[:40]!r}); "
-            "give --unfinished (in Python unfinished=True) to use what it has"
+            "give --unfinished (in Python unfinished=True) to use it anyway"
         )

@@ -95,7 +95,7 @@ def _wanted(model: bytes | str, chosen: list[str], threads: int) -> Any:
     if wanted not in session.get_providers():
         raise ModelError(f"the provider {wanted} does not run here (its libraries or its device are missing)")
     if (running := provider_of(session)) != wanted:
-        raise ModelError(f"the provider {wanted} takes none of the operators; {running} would run them")
+        raise ModelError(f"the provider {wanted} supports none of its operators, so {running} would run them")
     return session
 
 
@@ -162,4 +162,4 @@ def logits_problem(logits: object, batch: int, classes: int | None = None) -> st
         wanted = f"({batch}, {'classes' if classes is None else classes})"
         return f"its output has the shape {logits.shape}, not {wanted}"
     wrong = ~np.isfinite(logits).all(1)
-    return f"it answers NaN or infinity for image {int(wrong.argmax()) + 1} of {batch}" if wrong.any() else ""
+    return f"its output is NaN or infinite for image {int(wrong.argmax()) + 1} of {batch}" if wrong.any() else ""

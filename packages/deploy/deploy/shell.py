@@ -98,14 +98,14 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
     except FileNotFoundError:
         if _has_folder():
             raise
-        status = _failed("the working folder does not exist any more; go to another one")
+        status = _failed("the working folder does not exist any more; change to another one")
     except RecursionError:
-        status = _failed("something given is nested too deeply to be read")
+        status = _failed("the input is nested too deeply to be read")
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         reason = next(iter(str(error).strip().splitlines()), "")[:200]
-        status = _failed(f"not enough memory{f' ({reason})' if reason else ''}; ask for less, as smaller batches")
+        status = _failed(f"not enough memory{f' ({reason})' if reason else ''}; use less, for example smaller batches")
     except KeyboardInterrupt as stop:
         complain(str(stop) or "interrupted")
         status = _flushed(SIGNALLED + getattr(stop, "number", signal.SIGINT))
@@ -194,7 +194,7 @@ def open_streams() -> None:
     sys.stderr = sys.__stderr__ = _stream(sys.stderr, 2, io.TextIOWrapper)  # type: ignore[misc]  # final, says its stub
     sys.stdout = sys.__stdout__ = _stream(sys.stdout, 1, _Output)  # type: ignore[misc]
     if 1 in closed:
-        raise OutputError("standard output is closed; let it go to a file, or to /dev/null")
+        raise OutputError("standard output is closed; redirect it to a file or to /dev/null")
 
 
 def _is_open(number: int) -> bool:

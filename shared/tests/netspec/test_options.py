@@ -97,9 +97,9 @@ def test_a_home_folder_where_the_shell_left_the_tilde(tmp_path, monkeypatch):
         ("", "an empty path"),
         ("a\0b", "NUL"),
         ("~nobody-of-this-name/runs", "no home folder ~nobody-of-this-name"),
-        ("x" * 256, "the name xxxxxxxxxxxxxxxxxxxx... has 256 bytes of 255 at most"),
-        ("é" * 128, "has 256 bytes of 255 at most"),
-        ("x/" * 2100, "a path of 4199 bytes"),
+        ("x" * 256, "the name xxxxxxxxxxxxxxxxxxxx... has 256 bytes; at most 255 are possible"),
+        ("é" * 128, "has 256 bytes; at most 255 are possible"),
+        ("x/" * 2100, "the path has 4199 bytes"),
     ],
 )
 def test_paths_that_no_file_system_takes(text, words):

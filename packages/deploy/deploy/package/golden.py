@@ -58,9 +58,9 @@ def check_pixels(folder: Path, contract: Contract, channels: int) -> None:
     pixels, given = read_tensor(folder / PIXELS), read_tensor(folder / INPUT)
     found = prepare(folder / IMAGE, contract.image_size, channels)
     if found.shape != pixels.shape or np.abs(found.astype(int) - pixels).max() > ROUNDING:
-        raise PackageError(f"{folder / IMAGE}: is resized to other pixels here; install Pillow {PILLOW} or newer")
+        raise PackageError(f"{folder / IMAGE}: becomes other pixels here; install Pillow {PILLOW} or newer")
     if not np.array_equal(normalised(views(pixels), contract.mean, contract.std), given):
-        raise PackageError(f"{folder / INPUT}: is not the image as it is normalised here")
+        raise PackageError(f"{folder / INPUT}: the image is normalised to other values here")
 
 
 def check_outputs(session: Any, folder: Path, limit: float) -> float:
@@ -73,8 +73,10 @@ def check_outputs(session: Any, folder: Path, limit: float) -> float:
 def compare(found: NDArray[Any], expected: NDArray[Any], limit: float, source: object) -> float:
     """As `check_outputs`, of logits that are already there."""
     if found.shape != expected.shape:
-        raise PackageError(f"{source}: the model answers {found.shape} here, and {expected.shape} is expected")
+        raise PackageError(f"{source}: the output here has shape {found.shape}, expected {expected.shape}")
     difference = float(np.abs(found - expected).max() / np.abs(expected).max())
     if not difference <= limit:
-        raise PackageError(f"{source}: the model answers something else here: {difference:.1e}, above {limit:.0e}")
+        raise PackageError(
+            f"{source}: the output here differs by {difference:.1e} from the expected one, limit {limit:.0e}"
+        )
     return difference

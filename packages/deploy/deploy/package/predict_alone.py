@@ -13,9 +13,9 @@ def main(folder: Path, argv: Sequence[str]) -> None:
     parser = Parser(prog="predict.py", description="The most probable classes of images.")
     parser.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="JPEG, PNG or WebP files, or folders")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (5)")
-    parser.add_argument("--json", action="store_true", help="answer with one line of JSON")
-    parser.add_argument("--provider", metavar="P", help="one that must run, as cuda or cpu")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of one operator")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument("--provider", metavar="P", help="provider that must run: cuda, cpu, ...")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads per operator")
     options = parser.parse_args(argv)
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")

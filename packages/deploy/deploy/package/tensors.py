@@ -34,5 +34,5 @@ def read_tensor(path: Path) -> NDArray[Any]:
     if dtype is None or min(tensor.dims, default=0) < 0:
         raise ModelError(f"{path}: not a tensor of float32 or uint8")
     if len(tensor.raw_data) != math.prod(tensor.dims) * dtype.itemsize:
-        raise ModelError(f"{path}: does not have the values of its shape")
+        raise ModelError(f"{path}: does not have as many values as its shape says")
     return np.frombuffer(tensor.raw_data, dtype).reshape(tuple(tensor.dims))

@@ -24,17 +24,17 @@ def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> It
     place = Path(folder)
     manifest = read_manifest(place)
     strangers = manifest.check_files(place)
-    yield f"files: {len(manifest.files)} have their SHA-256, and so has the manifest"
+    yield f"files: the SHA-256 of all {len(manifest.files)} files and of the manifest are right"
     if strangers:
-        yield f"note: not of the package: {', '.join(strangers[:5])}{', ...' * (len(strangers) > 5)}"
+        yield f"note: not part of the package: {', '.join(strangers[:5])}{', ...' * (len(strangers) > 5)}"
     inspected = _check_contract(place, manifest)
-    yield f"contract: {MODEL} is one file, and takes and says what the other files say"
+    yield f"contract: {MODEL} is one file; its input, output and metadata agree with the other files"
     contract, channels, limit = inspected.contract, inspected.input_shape[0], float(manifest.facts["golden_limit"])
     golden.check_pixels(place, contract, channels)
-    yield f"preprocessing: {golden.IMAGE} becomes the expected pixels and the expected input"
+    yield f"preprocessing: {golden.IMAGE} gives the expected pixels and the expected input"
     session = runtime.load(inspected.content, place / MODEL, provider=provider)
     difference = golden.check_outputs(session, place, limit)
-    yield f"outputs: as expected on {session.get_providers()[0]}, to {difference:.1e} of {limit:.0e} allowed"
+    yield f"outputs: as expected on {session.get_providers()[0]} (difference {difference:.1e}, limit {limit:.0e})"
     if UINT8 in manifest.facts:
         yield _check_uint8(place, channels, limit, provider)
 
@@ -45,7 +45,7 @@ def _check_contract(place: Path, manifest: Manifest) -> Inspected:
     found = facts_of(inspected, None)
     for key in FROM_FILE:
         if manifest.facts.get(key) != found[key]:
-            raise PackageError(f"{place / MODEL}: its {key} is not what the manifest says")
+            raise PackageError(f"{place / MODEL}: its {key} differs from the manifest")
     contract, channels = inspected.contract, inspected.input_shape[0]
     expected = {
         SERVED: content,
@@ -66,4 +66,4 @@ def _check_uint8(place: Path, channels: int, limit: float, provider: str | None)
     pixels = read_image(place / golden.IMAGE)[..., :channels]  # a grey image has three equal ones
     logits = runtime.infer(session, pixels[None], path)
     difference = golden.compare(logits, read_tensor(place / golden.OUTPUT)[:1], limit, path)
-    return f"{UINT8}: answers for the image itself as expected, to {difference:.1e} of {limit:.0e} allowed"
+    return f"{UINT8}: outputs for the image itself as expected (difference {difference:.1e}, limit {limit:.0e})"

@@ -10,7 +10,7 @@ from deploy.shell import say
 
 def main(folder: Path, argv: Sequence[str]) -> None:
     parser = Parser(prog="verify.py", description="Checks this folder, and that this machine computes what it should.")
-    parser.add_argument("--provider", metavar="P", help="one that must run, as cuda or cpu")
+    parser.add_argument("--provider", metavar="P", help="provider that must run: cuda, cpu, ...")
     options = parser.parse_args(argv)
     for line in verify(folder, provider=options.provider):
         say(line)
