@@ -50,12 +50,15 @@ def folder(tmp_path_factory):
 EARLY = {  # refused before any framework is imported: arguments -> what the line says
     "unknown network": (["resnet21"], "no architecture 'resnet21'; did you mean .*resnet20"),
     "too small": (["nin", "--image-size", "0"], "at least one class, channel and pixel"),
-    "too small for its pools": (["lenet5", "--image-size", "15"], "15x15.*the smallest that it takes is 16x16"),
+    "too small for its pools": (["lenet5", "--image-size", "15"], "15x15.*the smallest image size is 16x16"),
     "unknown option": (["vgg11", "--option", "dropuot=0.1"], "no option 'dropuot'; did you mean dropout"),
     "no pair": (["vgg11", "--option", "dropout"], "KEY=VALUE, not 'dropout'"),
     "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2.0 "),
     "value of another kind": (["vgg11", "--option", "dropout=high"], "dropout"),
-    "no finite value": (["mobilenet_v2", "--option", "width=nan"], "a finite number for width, as 1.0, not nan"),
+    "no finite value": (
+        ["mobilenet_v2", "--option", "width=nan"],
+        "option width must be a finite number .default 1.0., not nan",
+    ),
     "no width": (["mobilenet_v2", "--option", "width=0"], "0 channels are too few; choose a width above 0"),
     "unknown flag": (["lenet5", "--fast"], "--fast"),
     "no number": (["lenet5", "--num-classes", "ten"], "ten"),
@@ -66,7 +69,7 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "no JSON": (["text.json"], "text.json is not JSON"),
     "no text": (["binary.json"], "binary.json is not JSON: .*decode"),
     "too deep": (["deep.json"], "deep.json is not JSON: maximum recursion depth"),
-    "no number of pixels": (["endless.json"], "endless.json is no graph of schema 1: OverflowError"),
+    "no number of pixels": (["endless.json"], "endless.json is not a graph of schema 1: OverflowError"),
     "a folder": (["folder.json"], "folder.json cannot be read: Is a directory"),
     "no file": (["nowhere.json"], "no file nowhere.json"),
 }

@@ -165,7 +165,7 @@ def test_weights_trained_with_heads_load_without_them_and_not_the_other_way(buil
     assert builder.get_weights(builder.build(graph, weights=path)).keys() == graph.params.keys()
     builder.save_weights(builder.build(plain, weights=path), path)
     with pytest.raises(
-        WeightsError, match=r"'aux1\.fc\.weight' of headed is not in .*, nor is anything else of its aux"
+        WeightsError, match=r"'aux1\.fc\.weight' of headed is not in .*, and neither is the rest of its aux"
     ):
         builder.build(graph, weights=path)
 

@@ -156,7 +156,7 @@ def test_a_run_has_weights_and_a_form_of_its_own(runs, tmp_path):
     run = str(runs["torch"])
     for argv, message in (
         (["--weights", "w.safetensors"], "weights of its own"),
-        (["--num-classes", "3"], "cannot be chosen"),
+        (["--num-classes", "3"], "cannot be changed"),
     ):
         with pytest.raises(DiptychError, match=message):
             onnx_impl.__main__.main(["export", run, *argv])

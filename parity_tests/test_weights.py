@@ -97,7 +97,7 @@ def test_refused_weights_change_nothing(norms, tmp_path, builder):
     model, other, path = package.build(norms), architecture("lenet5"), tmp_path / "w.safetensors"
     before = package.get_weights(model)
     save_weights(other, initial_weights(other), path)
-    with pytest.raises(WeightsError, match="holds weights of lenet5, not of norms"):
+    with pytest.raises(WeightsError, match="has weights of lenet5, not of norms"):
         package.load_weights(model, path)
     with pytest.raises(WeightsError, match=r"stem\.conv1\.weight"):
         package.set_weights(model, {n: v for n, v in before.items() if n != "stem.conv1.weight"})

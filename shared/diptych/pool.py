@@ -143,5 +143,5 @@ def _outcome(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception 
 def describe_exit(status: int | None) -> str:
     """How a process ended, in words."""
     if status == -signal.SIGKILL:
-        return "killed, as for want of memory"
+        return "killed, perhaps because memory ran out"
     return signal.strsignal(-status) or "a signal" if status and status < 0 else f"status {status}"

@@ -58,5 +58,5 @@ def check_file(
     if not stat.S_ISREG(found.st_mode):
         raise error(f"{path} cannot be read: it is not an ordinary file")
     if most is not None and found.st_size > most:
-        raise error(f"{path} cannot be read: it has {found.st_size:,} bytes, of {most:,} at most")
+        raise error(f"{path} cannot be read: it has {found.st_size:,} bytes; at most {most:,} are read")
     return Path(path)

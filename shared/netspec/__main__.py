@@ -36,7 +36,7 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
     options = reader.parse_args(argv)
     filters = options.patterns or None, options.family, options.size, options.origin
     if options.out and not options.diagram:
-        reader.error("--out says where --diagram goes, and there is none")
+        reader.error("--out is the file of --diagram; give --diagram ARCH too")
     if options.json and options.diagram:
         reader.error("--json is for the list or --show; --diagram draws SVG")
     if form(options) and not (options.show or options.diagram):
@@ -52,7 +52,7 @@ def form(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def parser() -> Parser:
-    parser = Parser(prog="python -m netspec", description="Lists the networks there are, or shows one of them.")
+    parser = Parser(prog="python -m netspec", description="Lists networks, or shows one of them.")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="names by wildcard, as 'resnet*'; default: all")
     chosen = parser.add_argument_group("which of them", "A network is listed if it matches every filter.")
     chosen.add_argument("--family", metavar="NAME", help="families by wildcard, as 'resnet*'")
@@ -94,7 +94,7 @@ def selected(options: argparse.Namespace) -> list[Entry]:
         filters = {"--family": options.family, "--size": options.size, "--origin": options.origin}
         given = [f"{key} {value}" for key, value in filters.items() if value is not None]
         others = [entry.name for entry in entries if entry.name not in names and entry.family in families]
-        hint = f"; a network has to match every filter, and of the family there are {', '.join(others[:12])}"
+        hint = f"; a network must match every filter; the family has {', '.join(others[:12])}"
         raise UnknownNameError(
             f"no network matches {' '.join([*map(repr, options.patterns), *given])}"
             + (hint + ", ..." * (len(others) > 12) if options.family and others else "")

@@ -62,14 +62,16 @@ def spread(outputs: np.ndarray) -> float:
     least = limits()
     if len(outputs) < least.least_images:
         raise ParityError(
-            f"{len(outputs)} inputs are too few to judge a difference by; {least.least_images} are needed"
+            f"{len(outputs)} inputs are too few to judge a difference; at least {least.least_images} are needed"
         )
     outputs = np.asarray(outputs, np.float64)
     if not np.isfinite(outputs).all():
         return float("nan")
     width = float(outputs.std(0).mean())
     if width <= least.least_spread * float(np.abs(outputs).max(initial=0)):
-        raise ParityError(f"the outputs hardly depend on the input (spread {width:.1e}): nothing can be compared")
+        raise ParityError(
+            f"the outputs hardly depend on the input (their spread is {width:.1e}): nothing can be compared"
+        )
     return width
 
 
@@ -105,7 +107,7 @@ def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray])
         magnitude[name], apart[name] = largest_of(values), largest_of(values - others)
     largest = max(magnitude.values())
     if not largest > 0:
-        raise ParityError("every tensor is zero or not a number: nothing can be compared")
+        raise ParityError("every tensor is zero or NaN: nothing can be compared")
     floor = limits().float64_floor * largest
     return {name: apart[name] / max(magnitude[name], floor) for name in a}
 

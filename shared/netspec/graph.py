@@ -64,7 +64,9 @@ class Graph:
 
     def __post_init__(self) -> None:
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise GraphError(f"{self.name}: the image has the shape (C, H, W), not {self.input_shape}")
+            raise GraphError(
+                f"{self.name}: the input shape must be (C, H, W) with positive sizes, not {self.input_shape}"
+            )
         self._check_title()
         self._check_names()
         _ = self.shapes
@@ -81,15 +83,15 @@ class Graph:
         """Check that the name can be part of file and folder names and of lines of text."""
         name = self.name
         if not name.isprintable() or name[:1] in ("", ".", "~") or any(mark in name for mark in "/\\"):
-            raise GraphError(f"{name[:80]!r} cannot name a graph: files are named after it")
+            raise GraphError(f"{name[:80]!r} is not a name for a graph, since files are named after it")
         if len(name.encode()) > LONGEST_TITLE:
-            raise GraphError(f"{name[:40]}... cannot name a graph: it is longer than {LONGEST_TITLE} bytes")
+            raise GraphError(f"{name[:40]}... is not a name for a graph: it is longer than {LONGEST_TITLE} bytes")
 
     def _check_names(self) -> None:
         places: dict[str, int] = {}
         for place, node in enumerate(self.nodes):
             if not _NAME.fullmatch(node.name) or node.name == IMAGE or node.name.startswith(NOISE):
-                raise GraphError(f"{self.name}: '{node.name}' cannot name a node")
+                raise GraphError(f"{self.name}: '{node.name}' is not a valid name for a node")
             if node.name in places:
                 raise GraphError(f"{self.name}: two nodes are named '{node.name}'; give one of them name=...")
             places[node.name] = place
@@ -99,14 +101,14 @@ class Graph:
         if twice := next((draw for draw in draws if draws.count(draw) > 1), None):
             raise GraphError(f"{self.name}: two draws are named '{twice}'; give one of their nodes name=...")
         if not self.outputs:
-            raise GraphError(f"{self.name}: no outputs")
+            raise GraphError(f"{self.name}: the graph has no outputs")
         for output in self.outputs:
             if output not in places:
-                raise GraphError(f"{self.name}: output '{output}' is no node")
+                raise GraphError(f"{self.name}: output '{output}' is not a node")
         if self.loss_weights and len(self.loss_weights) != len(self.outputs):
             raise GraphError(f"{self.name}: {len(self.loss_weights)} loss weights for {len(self.outputs)} outputs")
         if len(self.heads) != len(self.outputs):
-            raise GraphError(f"{self.name}: two outputs make a head of one name, of {', '.join(self.heads)}")
+            raise GraphError(f"{self.name}: two outputs have the same head name; the heads are {', '.join(self.heads)}")
 
     def _check_inputs(self, node: Node, place: int, places: dict[str, int]) -> None:
         fewest, most = node.op.arity
@@ -116,7 +118,7 @@ class Graph:
             if source == IMAGE or (position and source in draw_names_of(node)[position - 1 : position]):
                 continue
             if source not in places:
-                raise GraphError(f"{self.name}: '{node.name}' reads '{source}', which is not there")
+                raise GraphError(f"{self.name}: '{node.name}' reads '{source}', which does not exist")
             if places[source] >= place:
                 raise GraphError(f"{self.name}: {self._cycle() or f'{node.name} reads {source}, which comes later'}")
 

@@ -29,7 +29,7 @@ FORM_OPTIONS = (  # which form of a network is meant
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the architecture, as dropout=0.2",
+        help="an option of the architecture, for example dropout=0.2",
     ),
 )
 EXPORT_OPTIONS = (  # of the three export commands
@@ -57,11 +57,11 @@ EXPORT_OPTIONS = (  # of the three export commands
     option(
         "--preset",
         metavar="P",
-        help="what the file says of its images, so that it can be asked: imagenet or cifar10",
+        help="how images are prepared, written into the file for predictions: imagenet or cifar10",
     ),
     option("--classes", type=path, metavar="FILE", help="names of the classes, one a line, UTF-8"),
     option("--mean", type=numbers, metavar="R,G,B", help="mean per channel on the 0..1 scale"),
-    option("--std", type=numbers, metavar="R,G,B", help="standard deviation per channel likewise"),
+    option("--std", type=numbers, metavar="R,G,B", help="standard deviation per channel on the 0..1 scale"),
 )
 
 

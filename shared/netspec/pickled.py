@@ -50,11 +50,11 @@ class Unpickler:
 
     def set_state(self, value: Any, state: Any) -> None:
         """Set the state of an object that `call` made."""
-        raise PickleError("a state for what has none")
+        raise PickleError("a state for an object that cannot have one")
 
     def stored(self, entry: Any) -> Any:
         """The value to use for an entry stored outside the pickle."""
-        raise PickleError("an entry that is stored elsewhere")
+        raise PickleError("an entry stored outside the pickle")
 
     def read(self, content: bytes) -> Any:
         """The value of a pickle. Raises `PickleError`, or what `pickletools` raises if the content is not a pickle."""
@@ -64,7 +64,7 @@ class Unpickler:
             if operation.name == "STOP":
                 return self._take()
             self._run(operation.name, argument)
-        raise PickleError("no end")
+        raise PickleError("it has no end")
 
     def _run(self, name: str, argument: Any) -> None:
         """Run one operation. Raises `PickleError` for an operation that plain data do not need."""
@@ -104,7 +104,7 @@ class Unpickler:
         while self.stack and self.stack[-1] is not _MARK:
             items.append(self.stack.pop())
         if not self.stack:
-            raise PickleError("no mark")
+            raise PickleError("a mark is missing")
         self.stack.pop()
         return items[::-1]
 
@@ -150,7 +150,7 @@ class Unpickler:
     def _update(self, items: list[Any]) -> None:
         keys, values = items[::2], items[1::2]
         if len(keys) != len(values) or not all(isinstance(key, bytes | str | int) for key in keys):
-            raise PickleError("a dictionary of other keys than text")
+            raise PickleError("a dictionary with keys that are not text or whole numbers")
         self._container(dict).update(zip(keys, values, strict=True))
 
     def _container(self, kind: type[T]) -> T:
@@ -172,7 +172,7 @@ class Unpickler:
     def _reduce(self) -> None:
         arguments, what = self._take(), self._take()
         if not isinstance(what, Named):
-            raise PickleError("a call of what is not a name")
+            raise PickleError("a call of something that is not a name")
         if not isinstance(arguments, tuple):
             raise PickleError("a call without arguments")
         self.stack.append(self.call(what.name, arguments))

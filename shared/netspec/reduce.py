@@ -29,7 +29,7 @@ def least_image(name: str, **options: Any) -> int:
         graph = network.on(size, size, distinct_blocks=True)
         for node in graph:
             if _idles(graph, node):
-                raise ShapeError(f"a part of the window of '{node.name}' only ever sees padding")
+                raise ShapeError(f"a part of the window of '{node.name}' sees only padding")
         return graph
 
     return smallest_image(build, max(find(name).input_shape[1:]))

@@ -116,7 +116,7 @@ def list_architectures(pattern: str = "*", family: str = "*") -> list[str]:
 def find(name: str) -> Entry:
     """The registered architecture. Raises `UnknownNameError` with the nearest names."""
     if not isinstance(name, str):
-        raise UnknownNameError(f"an architecture goes by its name, not by {name!r}")
+        raise UnknownNameError(f"an architecture is chosen by its name, not by {name!r}")
     try:
         return _all()[name]
     except KeyError:
@@ -183,7 +183,7 @@ def architecture(
     native = find(name).input_shape[1:]
     sizes = native if image_size is None else image_size if isinstance(image_size, tuple | list) else [image_size] * 2
     if len(sizes) != 2:
-        raise ShapeError(f"{name} takes images of a size or of (height, width), not {image_size!r}")
+        raise ShapeError(f"{name}: image_size is one number or (height, width), not {image_size!r}")
     height, width = (_whole(name, "pixels", size) for size in sizes)
     try:
         return network.on(height, width, distinct_blocks=distinct_blocks)
@@ -193,7 +193,7 @@ def architecture(
         except ShapeError:  # the size is not the cause
             raise ShapeError(f"{network.title}: {error}") from None
         refused = f"{network.title} cannot take images of {height}x{width}: {error}"
-        raise ShapeError(f"{refused}; the smallest that it takes is {smallest}x{smallest}") from None
+        raise ShapeError(f"{refused}; the smallest image size is {smallest}x{smallest}") from None
 
 
 def _whole(name: str, what: str, value: Any) -> int:
@@ -212,7 +212,7 @@ def _chosen(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     defaults = entry.options
     for option in given:
         if option not in defaults:
-            hint = nearest(option, defaults) if defaults else "; it has none"
+            hint = nearest(option, defaults) if defaults else "; it has no options"
             raise UnknownNameError(f"{entry.name} has no option '{option}'{hint}")
     values = {key: _value(entry.name, key, given[key], default) for key, default in defaults.items() if key in given}
     return {key: value for key, value in values.items() if value != defaults[key]}
@@ -223,11 +223,11 @@ def _value(name: str, option: str, value: Any, default: Any) -> Any:
     kind = type(default)
     accepted: Any = Real if kind is float else kind
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted):
-        raise UnknownNameError(f"{name} takes a {kind.__name__} for {option}, as {default}, not {value!r}")
+        raise UnknownNameError(f"{name}: option {option} must be a {kind.__name__} (default {default}), not {value!r}")
     if kind is str:
         return _SYNONYMS.get(value, value)
     if not abs(value) <= float_info.max:  # nan is refused too: it compares as false
-        raise UnknownNameError(f"{name} takes a finite number for {option}, as {default}, not {value}")
+        raise UnknownNameError(f"{name}: option {option} must be a finite number (default {default}), not {value}")
     return kind(value)
 
 
@@ -246,7 +246,7 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
 
     found = next(filter(works, range(largest, 0, -1)), None)
     if found is None:
-        raise ShapeError(f"no size up to {largest} works out")
+        raise ShapeError(f"no image size up to {largest} works")
     below = 0
     while found - below > 1:
         middle = (below + found) // 2
@@ -265,6 +265,6 @@ def resolve(model: str | Graph, **options: Any) -> Graph:
     if isinstance(model, Graph):
         given = [key for key, value in options.items() if value is not None]
         if given:
-            raise UnknownNameError(f"{model.name} is a finished graph: {', '.join(given)} cannot be chosen any more")
+            raise UnknownNameError(f"{model.name} is a finished graph: {', '.join(given)} cannot be changed")
         return model
     return architecture(model, **options)

@@ -31,14 +31,14 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
     except DiptychError as error:
         raise GraphError(f"{source}: {error}") from None
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise GraphError(f"{source} is no graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
+        raise GraphError(f"{source} is not a graph of schema {SCHEMA}: {type(error).__name__} {error}") from None
 
 
 def read_op(node: Mapping[str, Any]) -> Op:
     """The op of a JSON node, from its `name`, `op` and `attributes`. Raises `GraphError` for an unknown op."""
     kind = VOCABULARY.get(node["op"])
     if kind is None:
-        raise GraphError(f"'{node['name']}' is a '{node['op']}', which is no op of schema {SCHEMA}")
+        raise GraphError(f"'{node['name']}' is a '{node['op']}', which is not an op of schema {SCHEMA}")
     known = {entry.name for entry in fields(kind)}
     given = node["attributes"]
     if set(given) != known:

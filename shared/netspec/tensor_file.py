@@ -18,7 +18,7 @@ from netspec.torch_file import read_state_dict
 ZIP = b"PK\x03\x04"
 OTHERS = {  # the first bytes of other formats
     b"\x89HDF": "is an HDF5 file: load it in Keras, and save the weights with keras_impl.save_weights",
-    b"\x80\x02\x8a\x0a": "is in the format of PyTorch before 1.6: load it there and save its state_dict anew",
+    b"\x80\x02\x8a\x0a": "has the format of PyTorch before 1.6: load it in PyTorch and save its state_dict again",
 }
 
 

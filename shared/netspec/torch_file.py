@@ -57,14 +57,14 @@ def read_state_dict(path: str) -> dict[str, tuple[str, np.ndarray]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         top = next((name.removesuffix("data.pkl") for name in entries if name.rpartition("/")[2] == "data.pkl"), None)
         if top is None:
-            raise WeightsError(f"{path} is a zip archive, but not one of torch.save")
+            raise WeightsError(f"{path} is a zip archive that torch.save did not write")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
-            raise WeightsError(f"{path} is compressed, as torch.save never does")
+            raise WeightsError(f"{path} is compressed; torch.save does not compress, so pack it without compression")
         size = os.path.getsize(path)
         if sum(entry.file_size for entry in entries.values()) > size:
             raise WeightsError(f"{path} is damaged: its entries are larger than the file")
         if entries[f"{top}data.pkl"].file_size > LARGEST_PICKLE:
-            raise WeightsError(f"{path} lists more than the tensors of any network")
+            raise WeightsError(f"{path} lists more entries than a network has tensors")
         state = _state(unpickled(archive.read(f"{top}data.pkl")), path)
         big = f"{top}byteorder" in entries and archive.read(f"{top}byteorder") == b"big"
         if sum(math.prod(view.shape) for view in state.values()) > size:  # a number has at least one byte
@@ -76,15 +76,15 @@ def read_state_dict(path: str) -> dict[str, tuple[str, np.ndarray]]:
 def _state(value: Any, path: str) -> dict[str, View]:
     """The state dict in a file, directly or inside a checkpoint."""
     if isinstance(value, Named):
-        raise WeightsError(f"{path} holds a Python object ({value.name!r}), not a state dict: save model.state_dict()")
+        raise WeightsError(f"{path} is a Python object ({value.name!r}), not a state dict: save model.state_dict()")
     for key in STATES:
         if isinstance(value, dict) and isinstance(value.get(key), dict):
             value = value[key]
     if not isinstance(value, dict) or not value:
-        raise WeightsError(f"{path} holds no state dict, tensors by their names")
+        raise WeightsError(f"{path} is not a state dict (a dictionary of tensors by name): save model.state_dict()")
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, View):
-            raise WeightsError(f"{path} holds no state dict: {name!r} is not a tensor")
+            raise WeightsError(f"{path} is not a state dict: {name!r} is not a tensor")
     return value
 
 

@@ -52,7 +52,7 @@ def check_weights(graph: Graph, weights: Mapping[str, Any], source: str = "the w
     for name, param in graph.params.items():
         if tuple(weights[name].shape) != param.shape:
             raise WeightsError(
-                f"'{name}' has the shape {tuple(weights[name].shape)} in {source}, "
+                f"'{name}' has shape {tuple(weights[name].shape)} in {source}, "
                 f"but {graph.name} with {classes} classes and images of {graph.input_shape} needs {param.shape}"
             )
 
@@ -63,9 +63,9 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str) -> None:
     others = [name for name in weights if name not in graph.params]
     if missing:
         if others:
-            hint = f"; of its names {graph.name} lacks {len(others):,}, the first is {others[0]!r}"
+            hint = f"; it has {len(others):,} names that the network does not have, first {others[0]!r}"
         elif set(missing) == set(auxiliary(graph)):
-            hint = ", nor is anything else of its auxiliary heads"
+            hint = ", and neither is the rest of its auxiliary heads"
         else:
             hint = ""
         raise WeightsError(f"{missing[0]!r} of {graph.name} is not in {source}{hint}")
@@ -149,7 +149,7 @@ def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, no
     weights = _taken(with_classes(graph, classes), file, str(path), notice)
     drawn = {node for nodes in heads.values() for node in nodes}
     which = f"the head {next(iter(drawn))} is" if len(drawn) == 1 else f"the heads {', '.join(sorted(drawn))} are"
-    notice(f"{path} has weights for {classes} classes and not for {own}: {which} drawn anew")
+    notice(f"{path} has weights for {classes} classes, not for {own}: {which} drawn anew")
     return {name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params}
 
 
@@ -191,26 +191,28 @@ def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice) -> Weights
     others = [name for name in graph.params if dtypes[name] != "float32"]
     if others:
         rounded = ", and float64 is rounded" if "float64" in dtypes.values() else ""
-        notice(f"{path} has '{others[0]}' as {dtypes[others[0]]}: {len(others)} tensors become float32{rounded}")
+        notice(
+            f"{path} has '{others[0]}' as {dtypes[others[0]]}: {len(others)} tensors are converted to float32{rounded}"
+        )
     return {name: np.ascontiguousarray(tensors[name], np.float32) for name in graph.params}
 
 
 def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
     metadata, weights = file.metadata, file.tensors
     if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path} is of another version of Diptych: its format is {metadata.get('format')!r}")
+        raise WeightsError(f"{path} is a file of another version of Diptych: its format is {metadata.get('format')!r}")
     surplus = metadata.get("auxiliary", "").split()
     kept = {name: array for name, array in weights.items() if name in graph.params or name not in surplus}
     if metadata.get("digest") != graph.digest:
         other = metadata.get("architecture")
         if other != graph.name:
-            raise WeightsError(f"{path} holds weights of {other}, not of {graph.name}")
+            raise WeightsError(f"{path} has weights of {other}, not of {graph.name}")
         check_weights(graph, kept, path)  # names the tensor if classes or channels differ
-        raise WeightsError(f"{path} holds weights of another network named {other}")
+        raise WeightsError(f"{path} has weights of another network with the same name, {other}")
     check_weights(graph, kept, path)
     for name, dtype in file.dtypes.items():
         if dtype != "float32":
             raise WeightsError(f"{path} is damaged: {name!r} is {dtype}, not float32")
     if metadata.get("sha256") != weights_hash(weights):
-        raise WeightsError(f"{path} is damaged: its values do not have the hash that was written with them")
+        raise WeightsError(f"{path} is damaged: its values do not match the hash that was saved with them")
     return {name: kept[name] for name in graph.params}

@@ -76,5 +76,5 @@ class BlurPool(Op):
     def shape(self, *inputs: Shape) -> Shape:
         channels, height, width = need_map(self, inputs[0])
         if min(height, width) < 2:
-            raise ShapeError(f"a {height}x{width} map is too small for blur_pool, which reflects one cell")
+            raise ShapeError(f"a {height}x{width} map is too small for blur_pool, which pads by reflecting one cell")
         return (channels, *windows(self, inputs[0], (3, 3), self.stride, (1, 1, 1, 1)))

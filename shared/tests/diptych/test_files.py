@@ -125,14 +125,14 @@ def test_what_can_have_no_content_is_refused_before_it_is_written(tmp_path):
     assert "choose a shorter name" in refused(tmp_path / ("n" * 256))
     assert "choose a shorter name" in refused(tmp_path / "d" / ("n" * 256) / "file")
     assert "give the name of a file" in refused(tmp_path / "folder")
-    assert "a file has" in refused(tmp_path / "file" / "file")
+    assert "a file has this name" in refused(tmp_path / "file" / "file")
     assert "not an ordinary file" in refused(tmp_path / "fifo")
     assert "symbolic links" in refused(tmp_path / "loop")
     with socket.socket(socket.AF_UNIX):
         assert "not an ordinary file" in refused(Path("/dev/null"))
     (tmp_path / "d").rmdir()
     assert sorted(tmp_path.iterdir()) == before
-    with pytest.raises(StorageError, match="a file has that name"):
+    with pytest.raises(StorageError, match="a file has this name"):
         make_folder(tmp_path / "file")
 
 

@@ -29,7 +29,7 @@ def test_odd_sizes_one_channel_two_classes(name):
     try:
         graph = architecture(name, num_classes=2, in_channels=1, image_size=(101, 93))
     except ShapeError as error:  # TResNet's squares of 4x4 must tile the image
-        size = int(re.search(r"the smallest that it takes is (\d+)x", str(error))[1])
+        size = int(re.search(r"the smallest image size is (\d+)x", str(error))[1])
         graph = architecture(name, num_classes=2, in_channels=1, image_size=size)
     assert graph.shapes[graph.outputs[0]] == (2,)
 
@@ -114,7 +114,7 @@ def test_impossible_width(name, value):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])
 @pytest.mark.parametrize(("name", "option"), [*having("dropout", "stochastic_depth"), ("mobilenet_v2", "width")])
 def test_numbers_are_finite(name, option, value):
-    with pytest.raises(UnknownNameError, match=f"{name} takes a finite number for {option}"):
+    with pytest.raises(UnknownNameError, match=f"{name}: option {option} must be a finite number"):
         architecture(name, **{option: value})
 
 

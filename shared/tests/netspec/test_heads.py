@@ -72,7 +72,7 @@ def test_two_heads_of_one_name():
     for scopes in (("aux", "side"), ("a.aux", "b.aux")):
         assert list(trace("net", (3, 4, 4), network).heads) == ["logits", *scopes]
     scopes = ("logits",)
-    with pytest.raises(GraphError, match="two outputs make a head of one name"):
+    with pytest.raises(GraphError, match="two outputs have the same head name"):
         trace("net", (3, 4, 4), network)
 
 
@@ -92,7 +92,9 @@ def test_weights_of_heads_are_let_go_where_there_are_none(tmp_path):
     assert loaded.keys() == plain.params.keys()
     assert all((loaded[name] == weights[name]).all() for name in loaded)
     save_weights(plain, loaded, path)
-    with pytest.raises(WeightsError, match=r"'aux1\.conv\.weight' of .* is not in .*, nor is anything else of its aux"):
+    with pytest.raises(
+        WeightsError, match=r"'aux1\.conv\.weight' of .* is not in .*, and neither is the rest of its aux"
+    ):
         load_weights(graph, path)
 
 

@@ -54,7 +54,7 @@ def test_a_pattern_in_capitals():
 
 
 def test_filters_that_leave_nothing_say_what_each_would_have():
-    with pytest.raises(UnknownNameError, match=r"'resnet\*' --family senet; .* of the family there are .*seresnet50"):
+    with pytest.raises(UnknownNameError, match=r"'resnet\*' --family senet; .* the family has .*seresnet50"):
         netspec.__main__.main(["resnet*", "--family", "senet"])
     with pytest.raises(UnknownNameError, match=r"no network matches 'vgg\*' --size 33$"):
         netspec.__main__.main(["vgg*", "--size", "33"])

@@ -121,7 +121,7 @@ def test_no_size_at_all():
     def build(size: int) -> None:
         raise ShapeError("no")
 
-    with pytest.raises(ShapeError, match="no size up to 9 works out"):
+    with pytest.raises(ShapeError, match="no image size up to 9 works"):
         smallest_image(build, 9)
 
 
@@ -190,7 +190,7 @@ def test_numpy_numbers_are_numbers():
 
 @pytest.mark.parametrize("name", [None, 5, ["resnet20"]])
 def test_a_name_is_text(name):
-    with pytest.raises(UnknownNameError, match="goes by its name"):
+    with pytest.raises(UnknownNameError, match="is chosen by its name"):
         architecture(name)
 
 
@@ -203,7 +203,7 @@ def test_resolve_takes_graphs_names_and_files(tmp_path, small):
 
 
 def test_a_finished_graph_has_nothing_to_choose(small):
-    with pytest.raises(UnknownNameError, match="num_classes cannot be chosen"):
+    with pytest.raises(UnknownNameError, match="num_classes cannot be changed"):
         resolve(small, num_classes=3)
 
 

@@ -85,7 +85,7 @@ def test_any_flipped_byte_of_the_header(small, saved):
 
 
 def test_another_network(small, saved):
-    assert "holds weights of net, not of lenet5" in refusal(architecture("lenet5"), saved)
+    assert "has weights of net, not of lenet5" in refusal(architecture("lenet5"), saved)
 
 
 def test_wrong_shapes():
@@ -93,7 +93,7 @@ def test_wrong_shapes():
     big, little = (architecture("vgg11", image_size=size, num_classes=10) for size in (64, 32))
     assert big.digest == little.digest
     weights = {name: np.zeros(param.shape, np.float32) for name, param in little.params.items()}
-    with pytest.raises(WeightsError, match=r"'fc6.weight' has the shape \(4096, 512\).*\(4096, 2048\)"):
+    with pytest.raises(WeightsError, match=r"'fc6.weight' has shape \(4096, 512\).*\(4096, 2048\)"):
         netspec.weights.check_weights(big, weights)
 
 
@@ -104,15 +104,15 @@ def test_wrong_shapes_in_a_file(tmp_path):
 
     path = tmp_path / "w.safetensors"
     save_weights(network(4), probe_weights(network(4)), path)
-    assert "'fc.weight' has the shape (5, 48)" in refusal(network(8), path)
+    assert "'fc.weight' has shape (5, 48)" in refusal(network(8), path)
 
 
 def test_weights_for_other_classes_or_channels(tmp_path):
     path = tmp_path / "w.safetensors"
     mine = architecture("lenet5")
     save_weights(mine, probe_weights(mine), path)
-    assert "'fc3.weight' has the shape (10, 84)" in refusal(architecture("lenet5", num_classes=3), path)
-    assert "'conv1.weight' has the shape (6, 3, 5, 5)" in refusal(architecture("lenet5", in_channels=1), path)
+    assert "'fc3.weight' has shape (10, 84)" in refusal(architecture("lenet5", num_classes=3), path)
+    assert "'conv1.weight' has shape (6, 3, 5, 5)" in refusal(architecture("lenet5", in_channels=1), path)
 
 
 def test_another_network_of_the_same_name_and_shapes(small, saved):
@@ -121,7 +121,7 @@ def test_another_network_of_the_same_name_and_shapes(small, saved):
         for node in small
     )
     other = Graph("net", small.input_shape, nodes, small.outputs)
-    assert "holds weights of another network named net" in refusal(other, saved)
+    assert "has weights of another network with the same name, net" in refusal(other, saved)
 
 
 def test_foreign_safetensors(small, tmp_path):

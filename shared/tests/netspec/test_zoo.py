@@ -64,7 +64,7 @@ def test_sums_tell_parameters_from_running_statistics(capsys):
         (["--origin", "origin 9"], "no network matches --origin origin 9$"),
         (["--size", "big"], "--size"),
         (["resnet20", "nosuch*"], r"no network matches 'nosuch\*'; "),
-        (["--out", "a.svg"], "--out says where --diagram goes"),
+        (["--out", "a.svg"], "--out is the file of --diagram"),
         (["--diagram", "nin", "--json"], "--diagram draws SVG"),
         (["vgg*", "--show", "nin"], "--show and --diagram take one ARCH"),
         (["--show", "nin", "--size", "32"], "--show and --diagram take one ARCH"),

@@ -32,7 +32,7 @@ def test_weights_for_other_classes(write, tmp_path, capsys):
     path, weights = tmp_path / "w.safetensors", probe_weights(network(7))
     write(network(7), weights, path)
     task, asked = task_from(path)
-    assert f"{path} has weights for 7 classes and not for 10: the head fc3 is drawn anew" in capsys.readouterr().out
+    assert f"{path} has weights for 7 classes, not for 10: the head fc3 is drawn anew" in capsys.readouterr().out
     assert [note for note in asked.notes if "fc3 is drawn anew" in note]
     drawn = initial_weights(task.graph, task.recipe.seed, task.recipe.init)
     for name, values in task.weights.items():
@@ -41,5 +41,5 @@ def test_weights_for_other_classes(write, tmp_path, capsys):
 
 def test_weights_for_other_channels_and_classes(tmp_path):
     save_weights(network(7, channels=1), probe_weights(network(7, channels=1)), tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"'conv1\.weight' has the shape \(6, 1, 5, 5\)"):
+    with pytest.raises(WeightsError, match=r"'conv1\.weight' has shape \(6, 1, 5, 5\)"):
         task_from(tmp_path / "w.safetensors")

@@ -221,7 +221,7 @@ def test_the_networks_options_reach_it(tmp_path):
     assert graph("network.aux_heads=false").heads == {"logits": 1.0}
     with pytest.raises(UnknownNameError, match="no option 'aux_head'; did you mean aux_heads"):
         graph("network.aux_head=true")
-    with pytest.raises(UnknownNameError, match="takes a bool for aux_heads"):
+    with pytest.raises(UnknownNameError, match="option aux_heads must be a bool"):
         graph("network.aux_heads=yes")
 
 
