@@ -134,7 +134,7 @@ def test_a_training_is_ended_and_kept(framework, how, tmp_path):
     command = train(framework, "lenet5", out, "--epochs", "2000")
     ended = nox(tmp_path, *command, how=how, after=2, line="run        ")
     assert check_kept(ended, out) == "kept"
-    assert ended.text.count("interrupted: keeping what there is") == 1
+    assert ended.text.count("interrupted: saving the training so far") == 1
 
 
 def test_a_signal_to_nox_alone_before_anything_has_begun(tmp_path):

@@ -177,17 +177,17 @@ EVALUATIONS = COMMANDS | {"onnx": onnx_impl.__main__.main}
 @pytest.mark.parametrize("framework", EVALUATIONS)
 def test_every_evaluation_holds_data_to_the_run(runs, framework, tmp_path, capsys):
     source = runs["torch"] / "model.onnx" if framework == "onnx" else runs["torch"]
-    for classes, words in (("ab", "knows 10 classes, other has 2"), ("012345678x", "'x' where it has '9'")):
+    for classes, words in (("ab", "has 10 classes, but other has 2"), ("012345678x", "'x' where it has '9'")):
         other = write_folder(tmp_path / classes / "other", class_files(classes))
         with pytest.raises(DataError, match=words):
             EVALUATIONS[framework](["evaluate", str(source), "--data", str(other)])
     other = write_folder(tmp_path / "same" / "other", class_files("0123456789"))
     against = ["--against", str(runs["torch"] / "predictions-torch.npy")]
-    with pytest.raises(DataError, match="predictions of 360 images, and 10 are judged"):
+    with pytest.raises(DataError, match="predictions of 360 images, but 10 are evaluated"):
         EVALUATIONS[framework](["evaluate", str(source), "--data", str(other), *against])
     mine = ["--predictions", str(tmp_path / "mine.npy")]
     EVALUATIONS[framework](["evaluate", str(source), "--data", str(other), *mine])
-    assert "judged on other images" in capsys.readouterr().out
+    assert "which are not those that" in capsys.readouterr().out
 
 
 def test_what_cannot_be_used_leaves_nothing(tmp_path):

@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int | None:
         ),
         Command(
             "results",
-            "tables and a plot of what runs have measured",
+            "tables and a plot of the figures of runs",
             (
                 option("runs", nargs="*", type=path, metavar="RUN", help="runs, or folders of runs; default: runs"),
                 option(
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int | None:
         ),
         Command("keys", "all keys of a recipe, with defaults and limits, in Markdown", (), run_keys),
     )
-    return cli.run_command("trainspec", "Finished runs, and what recipes may say.", commands, argv)
+    return cli.run_command("trainspec", "Compares and lists runs, and prints the keys of recipes.", commands, argv)
 
 
 def run_agreement(runs: Sequence[Path]) -> None:

@@ -22,15 +22,19 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     run_a, graph_a, weights_a = read_run(one, unfinished=True)
     run_b, graph_b, weights_b = read_run(other, unfinished=True)
     if graph_a.digest != graph_b.digest:
-        raise DataError(f"{one} is a run of {graph_a.name}, {other} one of {graph_b.name}: nothing to compare")
+        raise DataError(
+            f"{one} is a run of {graph_a.name}, but {other} is one of {graph_b.name}: they cannot be compared"
+        )
     shapes_a, shapes_b = ({name: param.shape for name, param in graph.params.items()} for graph in (graph_a, graph_b))
     for name in shapes_a | shapes_b:
         shape_a, shape_b = (shapes.get(name, "absent") for shapes in (shapes_a, shapes_b))
         if shape_a != shape_b:
-            raise DataError(f"'{name}' is {shape_a} in {one} and {shape_b} in {other}: their weights do not compare")
+            raise DataError(
+                f"'{name}' is {shape_a} in {one} and {shape_b} in {other}: their weights cannot be compared"
+            )
     classes = [run.facts.get("classes") for run in (run_a, run_b)]
     if None not in classes and classes[0] != classes[1]:
-        raise DataError(f"{one} and {other} are runs on data of other classes: nothing to compare")
+        raise DataError(f"{one} and {other} are runs with different classes: they cannot be compared")
     pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
     yield f"batches      equal plan digests in {sum(a == b for a, b in pairs)} of {len(pairs)} epochs"
     losses = np.array(list(zip(*(run.facts.get("first_losses", []) for run in (run_a, run_b)), strict=False)), float)
@@ -41,7 +45,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     files = [folder / f"predictions-{run.facts['framework']}.npy" for folder, run in ((one, run_a), (other, run_b))]
     images = {run.facts.get("data_fingerprint") for run in (run_a, run_b)} - {None}
     if len(images) > 1:
-        yield "predictions  are of different test images"
+        yield "predictions  not compared: the runs have different test images"
     elif all(map(os.path.lexists, files)):
         predictions = [read_predictions(file) for file in files]
         yield f"predictions  agree on {agreement(*predictions):.3f} % of {len(predictions[0]):,} test images"

@@ -30,4 +30,4 @@ def batches_of(task: Task, trainer: Trainer) -> Batches:
 def host_notes(task: Task) -> tuple[str, ...]:
     """Notes for readers of the run about transforms that need the CPU."""
     kinds = ", ".join(transform.kind for transform in task.recipe.augmentation.host_only)
-    return (f"{kinds}: the images of each batch are made on the CPU, on a GPU too.",) if kinds else ()
+    return (f"{kinds}: the CPU makes the images of each batch, also if a GPU trains.",) if kinds else ()

@@ -93,7 +93,7 @@ EVALUATE_OPTIONS = (  # of the three evaluation commands
         "--against",
         type=path,
         metavar="FILE",
-        help="predictions of another evaluation; says on how many images both agree",
+        help="predictions of another evaluation; prints on how many images both agree",
     ),
 )
 RUN_OPTIONS = (option("run", type=path, metavar="RUN", help="the folder of a run"), *EVALUATE_OPTIONS)
@@ -107,7 +107,7 @@ def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) ->
     if outputs != (len(found.classes),) or graph.input_shape[0] != found.image_shape[2]:
         raise DataError(
             f"{folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
-            f"{found.label} has {found.image_shape[2]} and {len(found.classes)}; give --data D"
+            f"but {found.label} has {found.image_shape[2]} and {len(found.classes)}; give --data D"
         )
     return Judged(run, graph, weights, found.test, constants_of(run, found))
 
@@ -146,7 +146,9 @@ def read_against(file: Path | None, images: int) -> NDArray[np.int64] | None:
         return None
     other = read_predictions(file)
     if len(other) != images:
-        raise DataError(f"{file} has predictions of {len(other):,} images, and {images:,} are judged: others")
+        raise DataError(
+            f"{file} has predictions of {len(other):,} images, but {images:,} are evaluated: they are different images"
+        )
     return other
 
 

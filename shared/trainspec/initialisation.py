@@ -38,7 +38,7 @@ class Start:
         found = [name for name in self.graph.params if fnmatchcase(name, match)]
         if not found:
             first = next(iter(self.graph.params))
-            raise RecipeError(f"{key}: '{match}' matches no tensor of {self.graph.name}; its first one is {first}")
+            raise RecipeError(f"{key}: '{match}' matches no tensor of {self.graph.name}; the first one is {first}")
         return iter(found)
 
 
@@ -66,7 +66,7 @@ class TensorTable:
 
     def problem(self) -> str | None:
         given = [one for one in (self.value, self.deviation, self.rescale) if one is not None]
-        return None if len(given) == 1 else "match: give one of value, deviation and rescale with it"
+        return None if len(given) == 1 else "match: give exactly one of value, deviation and rescale with it"
 
     def changed(self, weights: Weights, start: Start) -> Weights:
         return {
@@ -82,9 +82,7 @@ class TensorTable:
         assert self.rescale is not None
         spread = float(np.std(tensor, ddof=1, dtype=np.float64)) if tensor.size > 1 else 0.0
         if not spread:
-            raise RecipeError(
-                f"initialisation.tensors: '{name}' has no deviation that could be rescaled; draw it first"
-            )
+            raise RecipeError(f"initialisation.tensors: '{name}' is constant, so it cannot be rescaled; draw it first")
         return (tensor * (self.rescale / spread)).astype(np.float32)
 
 
@@ -111,7 +109,7 @@ class Dirac:
                 found[name] = kernel
         if not found:
             raise RecipeError(
-                f"initialisation.dirac: no convolution of {start.graph.name} that '{self.match}' matches has a centre"
+                f"initialisation.dirac: no convolution of {start.graph.name} with a centre matches '{self.match}'"
             )
         return found
 

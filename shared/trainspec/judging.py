@@ -90,8 +90,8 @@ class Recorded:
                 return found
         if not self.label:
             raise DataError(f"{self.source}: names no data set; give --data D")
-        tried = f"not at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
-        raise DataError(f"{self.source}: the data that it was trained on ({self.label}) are {tried}; give --data D")
+        tried = f"not found at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
+        raise DataError(f"{self.source}: its training data ({self.label}) were {tried}; give --data D")
 
     def load(self, asked: str | None, image_size: int, seed: int) -> DataSet:
         """Load the data set to judge on: `asked`, a value of `--data`, or the recorded one.
@@ -102,14 +102,14 @@ class Recorded:
         data = found.load(image_size, seed)
         check_classes(self.classes, data, self.source)
         if self.fingerprint is None:
-            say(f"note       {self.source} does not record its images: not checked that those of {data.label} are they")
+            say(f"note       {self.source} has no fingerprint of its images: those of {data.label} were not checked")
         elif data.fingerprint != self.fingerprint:
             if asked is None:
                 raise DataError(
-                    f"{self.source}: the test images of {found.label} are not those of its training any more; "
-                    f"name them with --data to judge it on them all the same"
+                    f"{self.source}: the test images of {found.label} have changed since the training; "
+                    "give --data to evaluate on them anyway"
                 )
-            say(f"note       judged on other images than those that {self.source} recorded: those of {data.label}")
+            say(f"note       evaluated on the images of {data.label}, which are not those that {self.source} recorded")
         return data
 
 
@@ -133,7 +133,9 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
     if recorded is None or tuple(recorded) == data.classes:
         return
     if len(recorded) != len(data.classes):
-        raise DataError(f"{source} knows {len(recorded)} classes, {data.label} has {len(data.classes)}: other data")
+        raise DataError(
+            f"{source} has {len(recorded)} classes, but {data.label} has {len(data.classes)}; give --data D"
+        )
     known, found = next(pair for pair in zip(recorded, data.classes, strict=True) if pair[0] != pair[1])
     order = "in another order" if set(recorded) == set(data.classes) else "other ones"
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")
@@ -144,7 +146,7 @@ def check_finished(run: Run, *, unfinished: bool) -> None:
     if (state := run.state) != FINISHED:
         end = ENDS.get(state, f"has the status '{state}'; train again")
         if not unfinished:
-            raise DataError(f"{run.folder} {end}, or give --unfinished to take what it has")
+            raise DataError(f"{run.folder} {end}, or give --unfinished to use it anyway")
         say(f"note       {run.folder} {end.partition(';')[0]}: these are not the weights of a finished training")
 
 
@@ -168,7 +170,7 @@ def _check_graph(run: Run, graph: Graph) -> None:
     if graph.name != recorded:
         raise GraphError(f"{file} is the network {graph.name}, but run.json says {recorded}")
     if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
-        raise GraphError(f"{file} takes images of the shape {graph.input_shape}; data sets are read as squares")
+        raise GraphError(f"{file} takes images of shape {graph.input_shape}, but data sets are read as square images")
     size = run.recipe.data.image_size
     if size not in (None, graph.input_shape[1]):
         raise GraphError(f"{file} takes images of {graph.input_shape[1]} pixels, but recipe.toml says {size}")
@@ -189,5 +191,5 @@ def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[floa
     if not len(mean) == len(std) == data.image_shape[2] or min(std) <= 0:
         raise DataError(f"{run.folder}: not the folder of a run: mean or std in run.json do not fit the images")
     if (mean, std) != run.recipe.augmentation.constants(data):
-        say(f"note       normalised as {run.folder} recorded; the training images of {data.label} have another mean")
+        say(f"note       normalised as {run.folder} recorded; the training images of {data.label} have other values")
     return mean, std

@@ -34,17 +34,17 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
             "variance; take a batch of 2 or more, or larger images"
         )
     if batch % recipe.accumulate:
-        raise RecipeError(f"accumulate: the {batch} training images do not make {recipe.accumulate} equal parts")
+        raise RecipeError(f"accumulate: {batch} training images cannot be split into {recipe.accumulate} equal parts")
     steps = recipe.steps(images // batch)
     if steps >= STEPS:
         raise RecipeError(
             f"epochs = {recipe.epochs:g}: {steps:,} steps are more than can be counted; give fewer epochs"
         )
     if recipe.patchup and not any(isinstance(node.op, PatchUp) for node in graph):
-        raise RecipeError(f"patchup: {graph.name} has no place where images are mixed; leave the table out")
+        raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
     changes = {0.0, *(table.until for table in recipe.parameters if table.until is not None)}  # in epochs
     if all(group.at(0.0, epochs).frozen for group in settings(graph, recipe) for epochs in changes):
-        raise RecipeError(f"parameters: every parameter of {graph.name} is frozen from the beginning to the end")
+        raise RecipeError(f"parameters: every parameter of {graph.name} is frozen for the whole training")
     for key, number in numbers(to_table(recipe)):
         if number > FLOAT32:
             raise RecipeError(f"{key} = {number:g} is beyond what float32 holds; give a smaller one")
@@ -69,11 +69,13 @@ def check_folder(out: Path, *names: str) -> None:
     length = len(os.fsencode("-".join((*names, "framework", "20991231-235959-99"))))
     if length > longest:
         raise StorageError(
-            f"{out}: the run's folder would have a name of {length} bytes, of {longest} at most; "
+            f"{out}: the name of the run's folder would have {length} bytes, and {longest} are possible; "
             f"shorten the longest of {', '.join(name[:40] for name in names)}"
         )
     if (length := len(os.fsencode(out.absolute())) + length + LONGEST_FILE) > LONGEST_PATH:
-        raise StorageError(f"{out}: the run's files would have paths of {length} bytes, of {LONGEST_PATH} at most")
+        raise StorageError(
+            f"{out}: the paths of the run's files would have {length} bytes; {LONGEST_PATH} are possible, shorten --out"
+        )
 
 
 def _norms_over_one_value(graph: Graph) -> list[str]:

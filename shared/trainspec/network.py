@@ -49,7 +49,9 @@ class Network:
     @classmethod
     def _finished(cls, graph: Graph, file: str, notes: tuple[str, ...]) -> Self:
         if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
-            raise ShapeError(f"{file} takes images of the shape {graph.input_shape}; data sets are read as squares")
+            raise ShapeError(
+                f"{file} takes images of shape {graph.input_shape}, but data sets are read as square images"
+            )
         base = graph.name.partition("(")[0]  # without its options
         family = find(base).family if base in list_architectures() else ""
         slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"
@@ -72,10 +74,10 @@ class Network:
             return replace(recipe, data=replace(recipe.data, image_size=recipe.data.image_size or self.size)), ()
         forms = [key for key in given if key.startswith("network.") or key == "regularisation.dropout"]
         if forms:
-            raise UnknownNameError(f"{self.source} is a finished graph: {', '.join(forms)} cannot be chosen any more")
+            raise UnknownNameError(f"{self.source} is a finished graph: {', '.join(forms)} cannot be changed")
         asked = given.get("data.image_size", self.size)
         if asked != self.size:
-            raise ShapeError(f"{self.source} takes images of {self.size} pixels, not data.image_size = {asked}")
+            raise ShapeError(f"{self.source} takes images of {self.size} pixels, but data.image_size is {asked}")
         unused = [f"network.{key}" for key in recipe.network]
         unused += ["regularisation.dropout"] if recipe.regularisation.dropout is not None else []
         notes = (f"the graph is taken as it is: the recipe's {', '.join(unused)} is not used",) if unused else ()
@@ -100,11 +102,11 @@ class Network:
         channels, outputs = self.graph.input_shape[0], self.graph.shapes[self.graph.outputs[0]]
         if channels != data.image_shape[2]:
             raise ShapeError(
-                f"{self.source} takes images of {channels} channels; {data.label} has {data.image_shape[2]}"
+                f"{self.source} takes images with {channels} channels, but {data.label} has {data.image_shape[2]}"
             )
         if outputs != (len(data.classes),):
             raise ShapeError(
-                f"{self.source} has {outputs[0]} classes, {data.label} has {len(data.classes)}; give --data D"
+                f"{self.source} has {outputs[0]} classes, but {data.label} has {len(data.classes)}; give --data D"
             )
         return self.graph
 

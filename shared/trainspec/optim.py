@@ -77,7 +77,7 @@ def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
         if table not in used:
             raise RecipeError(
                 f"parameters: '{table.match}' matches no trainable parameter of {graph.name}; "
-                f"its first one is {next(iter(trainable))}"
+                f"the first one is {next(iter(trainable))}"
             )
     return tuple(Group(tuple(names), decay, tables) for (decay, tables), names in groups.items())
 

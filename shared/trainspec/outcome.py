@@ -83,7 +83,7 @@ def keep(training: "Training", framework: Framework) -> None:
             deployed.export(model, training.task.metadata(weights))
         say(f"kept       {run.folder}: {training.state.step} of {training.pace.total_steps} steps")
     except DiptychError as error:  # untrained weights may not pass the export's checks
-        say(f"kept       {run.folder}, but not all: {error}")
+        say(f"kept       {run.folder}, but not completely: {error}")
 
 
 def save(training: "Training", framework: Framework) -> tuple[Weights, Deployed]:

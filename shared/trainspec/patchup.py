@@ -46,7 +46,11 @@ class PatchUp:
 
     def problem(self) -> str | None:
         """What is wrong with the values; None if nothing is."""
-        return f"block: {self.block} is even; a patch has a centre" if self.block % 2 == 0 else None
+        return (
+            f"block: {self.block} is even; give an odd number, since a patch has a centre"
+            if self.block % 2 == 0
+            else None
+        )
 
     def seed_rate(self, height: int, width: int) -> tuple[float, int]:
         """The probability that a cell is a patch's centre, and the side of patches, at most that of the map."""

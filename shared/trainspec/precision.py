@@ -15,7 +15,7 @@ def resolve_precision(asked: str, *, on_gpu: bool) -> str:
     if asked == "auto":
         return "bf16" if on_gpu or cpu_has_bfloat16() else "fp32"
     if asked in ("tf32", "fp16") and not on_gpu:
-        raise RecipeError(f"--precision {asked}: needs a GPU; on a CPU there are fp64, fp32 and bf16")
+        raise RecipeError(f"--precision {asked}: needs a GPU; a CPU can use fp64, fp32 and bf16")
     return asked
 
 

@@ -124,7 +124,7 @@ class Step(WarmedUp):
         if not self.milestones:
             return "milestones: a step schedule needs at least one"
         if list(self.milestones) != sorted(set(self.milestones)):
-            return "milestones: must ascend"
+            return "milestones: must be in ascending order"
         if self.rates and len(self.rates) != len(self.milestones):
             return f"rates: needs one for each of the {len(self.milestones)} milestones"
         return None

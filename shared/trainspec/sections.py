@@ -85,7 +85,9 @@ class Reader:
         for key in own:
             owners = _kinds_with(kinds, key)
             if owners and kind not in owners:
-                raise RecipeError(f"{self.origin}: {name}.{key} is of {name}.kind {' or '.join(owners)}, not of {kind}")
+                raise RecipeError(
+                    f"{self.origin}: {name}.{key} belongs to {name}.kind {' or '.join(owners)}, not to {kind}"
+                )
         return self.read(kinds[kind], own, f"{name}.")
 
     def _hint(self, name: str, path: str) -> str:

@@ -49,7 +49,7 @@ class TrainState:
         loss = float(self.loss) / max(self.images, 1)
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is not finite any more at step {self.step} (epoch {self.epoch + 1}, rate {now.rate:.3g}); "
+                f"the loss became NaN or infinite by step {self.step} (epoch {self.epoch + 1}, rate {now.rate:.3g}); "
                 "try a lower rate: --set schedule.peak=..."
             )
         return loss

@@ -61,9 +61,9 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
         except KeyboardInterrupt:
             if not training.state.step:
                 run.discard()
-                training.watch.say("interrupted before the first step: there is nothing to keep")
+                training.watch.say("interrupted before the first step: nothing is kept")
                 raise
-            training.watch.say("interrupted: keeping what there is")
+            training.watch.say("interrupted: saving the training so far")
             keep(training, framework)
             raise
     return run

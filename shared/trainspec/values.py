@@ -69,7 +69,7 @@ def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
 def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
     present = [limit for limit in LIMITS if limit in limits]
     if isinstance(value, int) and abs(value) >= LARGEST:
-        raise RecipeError(f"{where} is not allowed; a whole number of {len(str(LARGEST))} digits at most")
+        raise RecipeError(f"{where} is not allowed; give a whole number of at most {len(str(LARGEST))} digits")
     if not math.isfinite(value) or not all(LIMITS[limit][0](value, limits[limit]) for limit in present):
         allowed = " and ".join(f"{LIMITS[limit][1]} {limits[limit]:g}" for limit in present)
         raise RecipeError(f"{where} = {value:g} is not allowed; must be {allowed or 'finite'}")

@@ -33,7 +33,7 @@ class Watch:
             ("network", f"{self.task.graph.name}, {self.task.graph.num_trainable:,} parameters"),
             ("device", device.label),
             ("precision", device.precision),
-            ("recipe", f"{self.task.recipe_name}, kept in {self.run.folder / 'recipe.toml'}"),
+            ("recipe", f"{self.task.recipe_name}, saved as {self.run.folder / 'recipe.toml'}"),
             ("augmented", f"{self.task.recipe.augmentation}"),
             ("run", f"{self.run.folder}"),
         ):

@@ -115,7 +115,7 @@ def broken(step):
     ("loss", "reason"),
     [
         (lambda step: 1 + step, "the loss did not fall: 3.0000 to 18.0000"),
-        (lambda step: float("nan"), "the loss is not finite any more at step 1"),
+        (lambda step: float("nan"), "the loss became NaN or infinite by step 1"),
         (broken, "RuntimeError: no room left"),
     ],
 )

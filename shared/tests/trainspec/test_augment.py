@@ -188,7 +188,9 @@ def test_where_batches_are_made(crop):
     plan = next(task.plan(0).batches(16))
     (made,) = batches_of(task, GpuTrainer())([plan])
     assert made.images.any() == crop.host_only
-    assert host_notes(task) == (("crop: the images of each batch are made on the CPU, on a GPU too.",) * crop.host_only)
+    assert host_notes(task) == (
+        ("crop: the CPU makes the images of each batch, also if a GPU trains.",) * crop.host_only
+    )
     expected = task.batch(plan)
     np.testing.assert_array_equal(made.targets, expected.targets)
     np.testing.assert_array_equal(made.noise["noise.flatten.dropout"], expected.noise["noise.flatten.dropout"])

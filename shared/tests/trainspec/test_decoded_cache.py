@@ -124,7 +124,7 @@ def test_a_user_without_a_home_folder(tmp_path, home):
     digits, note, again, kept, ours = done.stdout.splitlines()
     assert (digits, again, ours) == ("1293", "1293", "16")
     assert note.startswith("no GPU")
-    assert kept.startswith("the decoded images are not kept for the next run")
+    assert kept.startswith("the decoded images are not saved for the next run")
 
 
 def test_a_cache_on_a_full_disk_costs_one_notice(tmp_path, full_disk):

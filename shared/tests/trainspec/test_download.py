@@ -54,7 +54,7 @@ def test_a_cut_connection_is_taken_up_again(server, tmp_path):
 
 def test_after_too_many_cuts_the_next_call_goes_on(server, tmp_path):
     server.cuts = (1000, 1000, 1000)
-    with pytest.raises(DataError, match="run again to go on"):
+    with pytest.raises(DataError, match="run again to continue"):
         fetch(server.source(), tmp_path)
     assert (tmp_path / "file.tar.gz.part").stat().st_size == 3000
     assert fetch(server.source(), tmp_path).read_bytes() == CONTENT
@@ -113,7 +113,7 @@ def test_without_network(monkeypatch):
     assert notices == []
     assert find_data(None, notice=notices.append, on_gpu=True).name == "digits"
     assert len(notices) == 1
-    assert notices[0].startswith("CIFAR-10 cannot be had")
+    assert notices[0].startswith("CIFAR-10 is not available")
 
 
 @pytest.mark.parametrize("sized", [True, False])

@@ -25,7 +25,7 @@ def test_an_empty_class_in_a_folder(tmp_path, split):
     (path / f"{split}empty").mkdir()
     with pytest.raises(DataError) as error:
         load(path)
-    assert_one_line(error, f"{split}empty", "holds no JPEG or PNG")
+    assert_one_line(error, f"{split}empty", "has no JPEG, PNG or WebP")
 
 
 def test_an_empty_class_in_an_archive(tmp_path):
@@ -35,16 +35,16 @@ def test_an_empty_class_in_an_archive(tmp_path):
     path = write_tar(tmp_path / "a.tar", class_files() | {"empty": b""}, folder)
     with pytest.raises(DataError) as error:
         load(path)
-    assert_one_line(error, "empty", "holds no JPEG or PNG")
+    assert_one_line(error, "empty", "has no JPEG, PNG or WebP")
 
 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "no JPEG or PNG images inside"),
+        ({}, "no JPEG, PNG or WebP images found"),
         ({"0.png": encoded(0), "1.png": encoded(1)}, "not in a class folder"),
         ({"a/deep/er/0.png": encoded(0), "b/0.png": encoded(1)}, "not in a class folder"),
-        ({"a/0.gif": b"GIF89a", "a/0.png": encoded(0)}, "neither JPEG nor PNG"),
+        ({"a/0.gif": b"GIF89a", "a/0.png": encoded(0)}, "not JPEG, PNG or WebP"),
         (class_files("a"), "only one class"),
         ({f"train/{n}": c for n, c in class_files().items()}, "needs train/ and test/"),
         (split_files() | {"train/c/0.png": encoded(5)}, "different classes: test/ has no c"),

@@ -22,7 +22,7 @@ def test_what_is_left_out_is_said(tmp_path):
         assert len(data.train) == 16
         assert data.summary() == (
             "train 16 images of 2 classes, validation 2 of 2, test 2 of 2; left out: "
-            "4 hidden (.DS_Store, .git, a/.DS_Store, ...); 2 made by a system (__MACOSX, a/Thumbs.db); "
+            "4 hidden (.DS_Store, .git, a/.DS_Store, ...); 2 made by the operating system (__MACOSX, a/Thumbs.db); "
             "3 not an image (README.txt, a/LICENSE, labels.csv)"
         )
         assert load(path).summary() == data.summary()  # out of the cache
@@ -56,7 +56,7 @@ def test_images_of_other_formats_are_refused_by_name(tmp_path, kind, suffix):
     for path in (write_folder(tmp_path / "set", files), write_tar(tmp_path / "set.tar", files)):
         with pytest.raises(DataError) as error:
             load(path)
-        assert_one_line(error, str(path), name, "neither JPEG nor PNG nor WebP")
+        assert_one_line(error, str(path), name, "not JPEG, PNG or WebP")
 
 
 def test_files_that_are_refused_are_counted(tmp_path):
@@ -65,7 +65,7 @@ def test_files_that_are_refused_are_counted(tmp_path):
     for path in (write_folder(tmp_path / "set", files), write_zip(tmp_path / "set.zip", files)):
         with pytest.raises(DataError) as error:
             load(path)
-        assert_one_line(error, "a/0.gif", "neither JPEG nor PNG nor WebP", "; 2 more files cannot be used either")
+        assert_one_line(error, "a/0.gif", "not JPEG, PNG or WebP", "; 2 more files cannot be used")
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):
@@ -86,9 +86,13 @@ def test_what_cannot_be_read_among_the_images(tmp_path):
         ("fifo.png", os.mkfifo, "not an ordinary file"),
         ("link.png", lambda file: file.symlink_to("nothing"), "a link to a file that does not exist"),
         ("loop.png", lambda file: file.symlink_to(file), "symbolic links"),
-        ("empty.png", lambda file: file.write_bytes(b""), "no image's content"),
+        ("empty.png", lambda file: file.write_bytes(b""), "its content is not that of an image"),
         ("large.png", lambda file: (file.write_bytes(encoded(1)), os.truncate(file, 6 << 30)), "at most 128 MiB"),
-        ("zeros.jpg", lambda file: (file.write_bytes(b""), os.truncate(file, 6 << 30)), "no image's content"),
+        (
+            "zeros.jpg",
+            lambda file: (file.write_bytes(b""), os.truncate(file, 6 << 30)),
+            "its content is not that of an image",
+        ),
     ):
         file = path / "b" / name
         make(file)

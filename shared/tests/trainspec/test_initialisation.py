@@ -165,10 +165,10 @@ def test_a_change_alone(key):
     ("change", "words"),
     [
         (Whiten(), "initialisation.whiten: no convolution of net reads the image"),
-        (Dirac(), r"initialisation.dirac: no convolution of net that '\*' matches has a centre"),
-        (Dirac("conv*"), r"initialisation.dirac.match: 'conv\*' matches no tensor of net; its first one is fc.weight"),
+        (Dirac(), r"initialisation.dirac: no convolution of net with a centre matches '\*'"),
+        (Dirac("conv*"), r"initialisation.dirac.match: 'conv\*' matches no tensor of net; the first one is fc.weight"),
         (TensorTable("fc", value=0.0), "initialisation.tensors: 'fc' matches no tensor of net"),
-        (TensorTable("fc.bias", rescale=1.0), "initialisation.tensors: 'fc.bias' has no deviation"),
+        (TensorTable("fc.bias", rescale=1.0), "initialisation.tensors: 'fc.bias' is constant"),
     ],
 )
 def test_a_network_without_a_place_for_it(change, words):
@@ -202,7 +202,10 @@ def test_a_recipe_says_it(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[[initialisation.tensors]]\nmatch = '*'", r"tensors\[1\]\.match: give one of value, deviation and rescale"),
+        (
+            "[[initialisation.tensors]]\nmatch = '*'",
+            r"tensors\[1\]\.match: give exactly one of value, deviation and rescale",
+        ),
         ("[[initialisation.tensors]]\nvalue = 0", r"initialisation\.tensors\[1\]\.match is missing"),
         ("[initialisation.whiten]\neps = 1", r"did you mean initialisation\.whiten\.epsilon"),
         (

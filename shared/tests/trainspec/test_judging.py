@@ -93,9 +93,9 @@ def exchanged(root: Path) -> None:
 
 
 CHANGES = {  # of the data -> what is said at the recorded place, and to an explicit --data
-    other_images: ("are not those of its training any more", None),
-    exchanged: ("are not those of its training any more", None),
-    third_class: ("knows 2 classes, pets has 3", "knows 2 classes, pets has 3"),
+    other_images: ("have changed since the training", None),
+    exchanged: ("have changed since the training", None),
+    third_class: ("has 2 classes, but pets has 3", "has 2 classes, but pets has 3"),
     renamed: ("'b' where it has 'a'", "'b' where it has 'a'"),
 }
 
@@ -110,14 +110,14 @@ def test_other_data_at_the_old_place_are_an_error(work, change, capsys):
         with pytest.raises(DataError, match=explicit):
             judged(work, "pets")
         return
-    assert "judged on other images" not in capsys.readouterr().out
+    assert "which are not those that" not in capsys.readouterr().out
     judged(work, "pets")
-    assert "judged on other images" in capsys.readouterr().out
+    assert "which are not those that" in capsys.readouterr().out
 
 
 def test_data_that_are_gone(work):
     shutil.rmtree("pets")
-    with pytest.raises(DataError, match=r"the data that it was trained on \(pets\) are not at .*pets.*; give --data D"):
+    with pytest.raises(DataError, match=r"its training data \(pets\) were not found at .*pets.*; give --data D"):
         judged(work)
     one = write_folder(Path("one"), class_files("a"))
     with pytest.raises(DiptychError):
@@ -140,9 +140,9 @@ def test_an_older_run_is_judged_with_a_line(work, capsys):
         del facts[key]
     (work / "run.json").write_text(json.dumps(facts))
     judged(work)
-    assert "not checked that those of pets are they" in capsys.readouterr().out
+    assert "those of pets were not checked" in capsys.readouterr().out
     third_class(Path("pets"))
-    with pytest.raises(DataError, match="has 2 classes, pets has 3 and 3"):
+    with pytest.raises(DataError, match="has 2 classes, but pets has 3 and 3"):
         judged(work)
 
 
@@ -173,9 +173,9 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
         assert told == Path(source).is_dir()
     (tmp_path / "mine.json").write_text(architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "Mine"'))
     for given, words in (
-        ([], "has 10 classes, pets has 2; give --data D"),
-        (["--set", "network.width=2"], "is a finished graph: network.width cannot be chosen any more"),
-        (["--set", "data.image_size=40"], "takes images of 32 pixels, not data.image_size = 40"),
+        ([], "has 10 classes, but pets has 2; give --data D"),
+        (["--set", "network.width=2"], "is a finished graph: network.width cannot be changed"),
+        (["--set", "data.image_size=40"], "takes images of 32 pixels, but data.image_size is 40"),
         (["--recipe", "modern"], "Mine is not in the zoo, so there is no recipe; give --recipe FILE"),
     ):
         with pytest.raises(DiptychError) as error:
@@ -184,7 +184,7 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
     digits = task_of("mine.json", "--data", "digits", *SMALL)
     assert digits.architecture == "Mine"
     (tmp_path / "grey.json").write_text(architecture("lenet5", in_channels=1).to_json())
-    with pytest.raises(DiptychError, match="takes images of 1 channels; UCI optical digits"):
+    with pytest.raises(DiptychError, match="takes images with 1 channels, but UCI optical digits"):
         task_of("grey.json", "--data", "digits")
 
 

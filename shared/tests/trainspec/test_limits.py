@@ -145,9 +145,9 @@ def test_a_runs_folder_of_a_name_that_the_file_system_does_not_take(tmp_path):
     check_folder(tmp_path, "lenet5", "x" * 200)
     deep = tmp_path.joinpath(*["x" * 200] * 19, "x" * (100 - len(str(tmp_path))))
     check_folder(deep, "lenet5", "digits")
-    with pytest.raises(StorageError, match="paths of .* bytes, of 4095 at most"):
+    with pytest.raises(StorageError, match="would have .* bytes; 4095 are possible"):
         check_folder(deep / "x" / ("y" * 200), "lenet5", "digits")
-    with pytest.raises(StorageError, match="of 255 at most; shorten"):
+    with pytest.raises(StorageError, match="and 255 are possible; shorten"):
         check_folder(tmp_path / "not" / "yet", "lenet5", "x" * 250)
 
 

@@ -198,7 +198,7 @@ def test_what_is_refused():
         override(Recipe(), {"patchup.block": 6})
     with pytest.raises(RecipeError, match="accumulate: patchup mixes images of the whole batch"):
         override(Recipe(), {"patchup": True, "accumulate": 2})
-    with pytest.raises(RecipeError, match=r"patchup: lenet5.* has no place where images are mixed"):
+    with pytest.raises(RecipeError, match=r"patchup: lenet5.* has no PatchUp layer"):
         check_limits(architecture("lenet5"), recipe_of(SOFT), 100)
     with pytest.raises(UnknownNameError, match="has no option 'patchup'"):
         architecture("vgg11", patchup=True)

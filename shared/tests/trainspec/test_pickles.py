@@ -84,7 +84,7 @@ HOSTILE = {
     "content that is short": array_with(content=b"x"),
     "floats": pickle.dumps(np.zeros((3, 4)), 2),
     "fortran": pickle.dumps(np.asfortranarray(ROWS), 2),
-    "another state": b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R}b.",
+    "not numbers in C order": b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R}b.",
     "a state of a state": array_with()[:-1] + b"}b.",
     "a state for a list": b"]}b.",
     "a huge string": b"\x8e" + struct.pack("<Q", 2**62) + b"x.",

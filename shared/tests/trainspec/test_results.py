@@ -87,11 +87,11 @@ def test_runs_with_other_seeds_are_one_row(runs):
 def test_runs_that_do_not_count_say_why(runs):
     left_out = sorted(collect([runs]).left_out)
     assert len(left_out) == 4
-    for words in ("was interrupted", "was killed", "no usable device, peak_memory", "a newer run with this seed"):
+    for words in ("was interrupted", "was killed", "no usable device, peak_memory", "a newer run has the same seed"):
         assert sum(words in line for line in left_out) == 1, words
-    with pytest.raises(DataError, match="no run that has reached its end and counts"):
+    with pytest.raises(DataError, match="no finished run can be used"):
         collect([runs / "killed"])
-    with pytest.raises(DataError, match="no run and no folder of runs"):
+    with pytest.raises(DataError, match="neither a run nor a folder of runs"):
         collect([runs / "nothing"])
 
 

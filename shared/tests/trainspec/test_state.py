@@ -24,5 +24,5 @@ def test_there_and_back():
 def test_a_loss_that_is_no_number():
     state = TrainState()
     state.record(Step(float("inf"), 0), 4)
-    with pytest.raises(TrainingError, match=r"at step 1 \(epoch 1, rate 0.1\); try a lower rate"):
+    with pytest.raises(TrainingError, match=r"by step 1 \(epoch 1, rate 0.1\); try a lower rate"):
         state.mean_loss(StepSettings(0.1, ()))

@@ -147,7 +147,7 @@ def test_agreement_of_a_run_interrupted_in_its_first_epoch(tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
-    with pytest.raises(TrainingError, match="not finite"):
+    with pytest.raises(TrainingError, match="NaN or infinite"):
         run(task(), tmp_path, loss=lambda step: float("nan") if step > 7 else 1.0)
     (folder,) = tmp_path.iterdir()
     assert json.loads((folder / "run.json").read_text())["status"] == "failed"

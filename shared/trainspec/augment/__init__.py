@@ -106,7 +106,7 @@ class Augmentation:
         """The recipe's own constants on the 0..1 scale, for each channel of `data`; empty without any."""
         own, channels = getattr(self, name), len(data.mean)
         if own is not None and len(own) != channels:
-            given = f"augmentation.{name} has {len(own)} numbers, and {data.label} has {channels} channels"
+            given = f"augmentation.{name} has {len(own)} numbers, but {data.label} has {channels} channels"
             raise RecipeError(f"{given}; give one for each channel")
         return tuple(value / 255 for value in own or ())
 

@@ -65,7 +65,7 @@ def find_data(
         try:
             return _published(CIFAR10.name)
         except DiptychError as error:
-            notice(f"CIFAR-10 cannot be had ({error}): training on the {digits.LABEL} instead")
+            notice(f"CIFAR-10 is not available ({error}): training on the {digits.LABEL} instead")
             return _digits()
     if choice == digits.NAME:
         return _digits()

@@ -32,7 +32,7 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "diptych"
     except RuntimeError as error:
         raise StorageError(
-            "there is no home folder to keep downloads and decoded images in; set DIPTYCH_CACHE to a folder"
+            "there is no home folder for downloads and decoded images; set DIPTYCH_CACHE to a folder"
         ) from error
 
 
@@ -41,7 +41,7 @@ def cached(name: str, make: Callable[[], Arrays], is_right: Callable[[Arrays], b
     try:
         path = cache_folder() / "decoded" / f"{name}.npz"
     except StorageError as error:
-        notice(f"the decoded images are not kept for the next run: {error}")
+        notice(f"the decoded images are not saved for the next run: {error}")
         return make()
     with suppress(Exception):  # an entry that is missing or damaged in any way is made again
         arrays = _read(path)
@@ -53,7 +53,7 @@ def cached(name: str, make: Callable[[], Arrays], is_right: Callable[[Arrays], b
         with replacing(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
     except StorageError as error:
-        notice(f"the decoded images are not kept for the next run: {error}")
+        notice(f"the decoded images are not saved for the next run: {error}")
     return arrays
 
 

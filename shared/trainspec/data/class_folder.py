@@ -102,7 +102,7 @@ def _decode(path: Path, entries: list[Entry], image_size: int, label: str) -> Ar
     for number, (_, image) in enumerate(decode_all(contents, image_size)):
         rows.pop(names[number])[:] = image
     if rows:
-        raise DataError(f"{path}: {printable(min(rows))} went away while it was read; start again")
+        raise DataError(f"{path}: {printable(min(rows))} was removed while the data were read; start again")
     return arrays
 
 

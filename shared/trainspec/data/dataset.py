@@ -120,8 +120,8 @@ def hold_out_tenth(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int
     several = np.flatnonzero(np.bincount(labels)[labels] > 1)
     if not len(several):
         raise DataError(
-            f"too few training images: {max(len(labels) - 1, 0)}, once one is held out; every class has a single "
-            "image, add more"
+            f"too few training images: every class has a single image, and {max(len(labels) - 1, 0)} would remain "
+            "after one is held out; add more"
         )
     _, held = hold_out(labels[several], max(1, round(len(several) * HELD_OUT)), seed)
     held = several[held]

@@ -134,7 +134,7 @@ def _download(source: Source, part: Path, connect_seconds: float) -> None:
             if isinstance(reason, socket.gaierror):
                 reason = f"no network ({reason.strerror})"
             if attempt == ATTEMPTS or isinstance(error, urllib.error.URLError):
-                again = "; run again to go on from where it broke off" if part.exists() else ""
+                again = "; run again to continue the download" if part.exists() else ""
                 raise DataError(f"{source.url} cannot be downloaded: {reason}{again}") from error
 
 
@@ -152,7 +152,7 @@ def _receive(source: Source, part: Path, connect_seconds: float) -> None:
     with response, _progress() as progress:
         start = _start(response, offset)
         if start not in (0, offset):
-            raise http.client.HTTPException("the server sent another part than the one asked for")
+            raise http.client.HTTPException("the server sent another part of the file than was requested")
         offset = start  # 0 where the server does not support ranges and sends the whole file
         most = (MAX_BYTES if source.size is None else source.size) - offset
         missing = min(_length(response), most) if source.size is None else most

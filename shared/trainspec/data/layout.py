@@ -42,9 +42,7 @@ def read_layout(path: Path, listing: Listing) -> Layout:
 def _root(path: Path, names: list[PurePosixPath]) -> PurePosixPath:
     """The folder with the splits or the classes: the top of the set, or the only folder in it."""
     if not names:
-        raise DataError(
-            f"{path}: no JPEG or PNG images inside, nor WebP; expected <class>/<image> or train/<class>/<image>"
-        )
+        raise DataError(f"{path}: no JPEG, PNG or WebP images found; expected <class>/<image> or train/<class>/<image>")
     tops = {name.parts[0] for name in names}
     top = tops.pop()
     wrapped = not tops and top not in SPLIT_FOLDERS and all(len(name.parts) > 2 for name in names)
@@ -67,10 +65,12 @@ def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePos
     counts = Counter((place.split, place.class_name) for place in placed)
     splits = {split for split, _ in counts}
     if "" in splits and len(splits) > 1:
-        raise DataError(f"{path}: class folders both beside and inside train/; put all of them inside")
+        raise DataError(f"{path}: class folders both beside and inside train/; move all of them into train/")
     if "" not in splits and not {"train", "test"} <= splits:
         there = ", ".join(sorted(splits))
-        raise DataError(f"{path}: a split set needs train/ and test/, found {there}; name or add what is missing")
+        raise DataError(
+            f"{path}: a split set needs train/ and test/, but only {there} was found; rename or add the other one"
+        )
     for folder in sorted(folders):
         _refuse_empty_class(path, PurePosixPath(folder), root, counts)
     classes = sorted({class_name for _, class_name in counts})
@@ -102,7 +102,7 @@ def _refuse_names(path: Path, classes: list[str]) -> None:
         other = alike.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise DataError(
-                f"{path}: two class folders are called {printable(name)}, in two Unicode forms ({other!a}, {name!a}); "
+                f"{path}: two class folders are named {printable(name)}, in two Unicode forms ({other!a}, {name!a}); "
                 "rename or merge them"
             )
 
@@ -117,6 +117,5 @@ def _refuse_empty_class(
     is_class = len(parts) == (2 if split else 1)
     if is_class and not counts[split, parts[-1]]:
         raise DataError(
-            f"{path}: the class folder {printable(folder.as_posix())} holds no JPEG or PNG image, nor WebP; "
-            "fill or remove it"
+            f"{path}: the class folder {printable(folder.as_posix())} has no JPEG, PNG or WebP image; fill or remove it"
         )

@@ -25,7 +25,12 @@ NOT_READ = (
 )
 OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 NAMED = 3  # files that are named for each reason
-HIDDEN, SYSTEM, NO_IMAGE, LOOP = "hidden", "made by a system", "not an image", "a link to a folder around it"
+HIDDEN, SYSTEM, NO_IMAGE, LOOP = (
+    "hidden",
+    "made by the operating system",
+    "not an image",
+    "a link to a folder around it",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Listing:
         if self.faults:
             first, *others = self.faults
             files = "file" if len(others) == 1 else "files"
-            raise DataError(first + (f"; {len(others):,} more {files} cannot be used either" if others else ""))
+            raise DataError(first + (f"; {len(others):,} more {files} cannot be used" if others else ""))
 
 
 def list_folder(path: Path, entries: list[Entry]) -> Listing:
@@ -93,7 +98,7 @@ def list_archive(path: Path) -> Listing:
             elif member.is_folder:
                 listing.folders.append(name)
             elif name in seen:
-                raise DataError(f"{path}: two files of the name {printable(name)}; remove one")
+                raise DataError(f"{path}: two files are named {printable(name)}; remove one")
             else:
                 seen.add(name)
                 _add(listing, f"{path}: ", name, format_of(member.read(HEAD)))
@@ -161,10 +166,10 @@ def _add(listing: Listing, place: str, name: str, found: str) -> None:
         listing.images.append(name)
     elif found or suffix in NOT_READ:
         kind = f" ({found})" if found else ""
-        listing.faults.append(f"{place}{printable(name)} is neither JPEG nor PNG nor WebP{kind}; convert or remove it")
+        listing.faults.append(f"{place}{printable(name)} is not JPEG, PNG or WebP{kind}; convert or remove it")
     elif suffix in SUFFIXES:
         listing.faults.append(
-            f"{place}{printable(name)} cannot be read as an image (it has no image's content); remove it"
+            f"{place}{printable(name)} cannot be read as an image (its content is not that of an image); remove it"
         )
     else:
         listing.leave_out(name, NO_IMAGE)

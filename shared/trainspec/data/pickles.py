@@ -23,9 +23,9 @@ class Array:
     def rows(self, columns: int) -> NDArray[np.uint8]:
         """The array as uint8 `(N, columns)`. Raises `PickleError` where it has another type or shape."""
         if self.typestr not in ("u1", "|u1") or len(self.shape) != 2 or self.shape[1] != columns:
-            raise PickleError(f"an array {self.shape} of {self.typestr!r} where uint8 rows of {columns} belong")
+            raise PickleError(f"an array {self.shape} of {self.typestr!r} instead of uint8 rows of {columns}")
         if self.shape[0] < 1 or len(self.content) != self.shape[0] * columns:
-            raise PickleError("an array of another size than its shape")
+            raise PickleError("an array with a size that does not fit its shape")
         return np.frombuffer(self.content, np.uint8).reshape(self.shape)
 
 
@@ -69,4 +69,4 @@ class _Unpickler(Unpickler):
             ):
                 value.shape, value.typestr, value.content = shape, typestr, content
             case _:
-                raise PickleError("an array of another state than numbers in C order")
+                raise PickleError("an array that is not numbers in C order")

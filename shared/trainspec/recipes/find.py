@@ -149,7 +149,7 @@ def _own_file(which: str, names: Sequence[str]) -> Path:
     if path.suffix == ".toml" or path.name != which:
         raise RecipeError(f"{which}: no such recipe file")
     close = closest(which, COLLECTIONS, 1)
-    hint = f"did you mean {close[0]}?" if close else "a TOML file is needed otherwise"
+    hint = f"did you mean {close[0]}?" if close else "give one of them, or a TOML file"
     raise UnknownNameError(f"--recipe {which}: neither {' nor '.join(COLLECTIONS)}; {hint}")
 
 
@@ -159,17 +159,17 @@ def _beside(file: Traversable, name: Any) -> Path:
     if isinstance(name, str) and name and Path(name).name == name and (parent := path.parent / name).is_file():
         if parent.resolve().parent in (path.parent.resolve(), path.resolve().parent):
             return parent
-        raise RecipeError(f"{file}: extends {name!r}, which is a link out of its folder; only a file beside it will do")
-    raise RecipeError(f"{file}: extends {name!r}, which is no file beside it")
+        raise RecipeError(f"{file}: extends {name!r}, which is a link out of its folder; give a file beside the recipe")
+    raise RecipeError(f"{file}: extends {name!r}, which does not exist beside it; give a file beside the recipe")
 
 
 def _table(file: Traversable) -> dict[str, Any]:
     content = read_bytes(file, RecipeError, most=MOST) if isinstance(file, Path) else file.read_bytes()
     if (longest := max(map(len, content.splitlines()), default=0)) > LINE:
-        raise RecipeError(f"{file}: not a recipe (it has a line of {longest:,} bytes; {LINE:,} at most)")
+        raise RecipeError(f"{file}: not a recipe (it has a line of {longest:,} bytes; at most {LINE:,} are read)")
     try:
         return tomllib.loads(content.decode("utf-8"))
     except RecursionError:
-        raise RecipeError(f"{file}: not a TOML file that can be read (nested too deeply)") from None
+        raise RecipeError(f"{file}: cannot be read as TOML (nested too deeply)") from None
     except ValueError as error:  # from tomllib; also bytes that are not text, and numbers with thousands of digits
         raise RecipeError(f"{file}: not a TOML file ({error})") from error

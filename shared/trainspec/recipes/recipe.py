@@ -84,7 +84,7 @@ class Recipe:
     )
     init: Init = field(default="he_normal", metadata={"help": "how kernels and their biases are drawn"})
     precision: Precision = field(default="auto", metadata={"help": "arithmetic; auto: the fastest this machine has"})
-    evaluate_every: int = _limited(1, "epochs between two looks at the validation split", least=1)
+    evaluate_every: int = _limited(1, "epochs between two validations", least=1)
     seed: int = _limited(
         0,
         "seed of the initial weights, the batches and the validation split",
@@ -111,7 +111,7 @@ class Recipe:
     def problem(self) -> str | None:
         """What is wrong with the values taken together; None if nothing is."""
         if self.batch % self.accumulate:
-            return f"accumulate: {self.accumulate} parts of a batch of {self.batch} images would not be equal"
+            return f"accumulate: a batch of {self.batch} images cannot be split into {self.accumulate} equal parts"
         if self.patchup and self.accumulate > 1:
             return "accumulate: patchup mixes images of the whole batch, so it cannot be split; leave one of them out"
-        return "network.dropout: write regularisation.dropout" if "dropout" in self.network else None
+        return "network.dropout: write regularisation.dropout instead" if "dropout" in self.network else None

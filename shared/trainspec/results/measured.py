@@ -93,7 +93,7 @@ def read_runs(places: Iterable[Path]) -> Iterator[tuple[Path, Measured | str]]:
     for place in places:
         folders = [place] if (place / "run.json").exists() else sorted(file.parent for file in place.glob("*/run.json"))
         if not folders:
-            raise DataError(f"{place}: no run and no folder of runs; give folders that a training has made")
+            raise DataError(f"{place}: neither a run nor a folder of runs; give the folder of a training")
         for folder in folders:
             try:
                 yield folder, read_measured(folder)
@@ -110,7 +110,7 @@ def read_measured(folder: Path) -> Measured:
     if missing := ", ".join(key for key, kind in kinds.items() if not fits(run.facts, {key: kind})):
         raise DataError(f"{folder}: run.json has no usable {missing}; it may be of an older version")
     if run.facts["test_images"] < 1 or not 0 <= run.facts["test_top1"] <= 100:
-        raise DataError(f"{folder}: test_top1 or test_images in run.json cannot be")
+        raise DataError(f"{folder}: test_top1 or test_images in run.json is out of range")
     if not run.metrics or run.metrics[0].step < 1:
         raise DataError(f"{folder}: metrics.jsonl has no epoch")
     graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
