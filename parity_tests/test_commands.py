@@ -90,7 +90,11 @@ CASES = [
         for case in ("flipped byte", "an opset too old", "an opset too new")
         for module in EXPORTERS[1:]
     ],
-    ("torch_impl", ["export", "lenet5", "--opset", "14"], "PyTorch's exporter cannot write opset 14.*ask for 18"),
+    (
+        "torch_impl",
+        ["export", "lenet5", "--opset", "14"],
+        "PyTorch's exporter cannot write this network in opset 14.*ask for 18",
+    ),
     ("onnx_impl", ["explode"], "explode"),
     ("onnx_impl", [], "COMMAND"),
     ("netspec", ["resnet21"], "no network matches 'resnet21'; did you mean .*resnet20"),

@@ -63,10 +63,8 @@ REFUSED: dict[Callable[[keras.Model], Any], str] = {
     with_layers_replaced: "has a foreign or changed layer, 'stem.bn.relu'",
     quantized: "has a foreign or changed layer, 'fc'",
     adapted: "has a foreign or changed layer, 'fc'",
-    Own: "is a class of its own: pass the network inside it, 'network",
-    lambda model: keras.Sequential(
-        [keras.layers.Dense(3)]
-    ): "holds no graph: pass the model that keras_impl.build made",
+    Own: "is a subclassed model: pass the network inside it, 'network",
+    lambda model: keras.Sequential([keras.layers.Dense(3)]): "has no graph: pass the model made by keras_impl.build",
     lambda model: model.get_layer("stem"): "not a Conv2D",
     lambda model: None: "not a NoneType",
 }

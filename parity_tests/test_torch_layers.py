@@ -134,7 +134,7 @@ def test_a_layer_put_back_and_a_scope_from_another_network(model):
     assert torch.equal(model(IMAGES), expected)
     model.stage1 = torch_impl.build(GRAPH, weights=probe(GRAPH)).eval().stage1
     assert torch.equal(model(IMAGES), expected)
-    with pytest.raises(GraphError, match="'stage1' is a scope of layers and not a layer: Identity has no 'block0'"):
+    with pytest.raises(GraphError, match="'stage1' is a group of layers, not a layer: Identity has no 'block0'"):
         model.stage1 = nn.Identity()
     assert torch.equal(model(IMAGES), expected)
 

@@ -30,11 +30,11 @@ class Around(nn.Module):
 
 REFUSED = {  # what is not a network of ours, and what the sentence says
     "layers around": (lambda model: nn.Sequential(nn.BatchNorm2d(3), model), "layers around the network lenet5"),
-    "module around": (Around, "hand over its 'network'"),
+    "module around": (Around, "pass its 'network'"),
     "traced with layers around": (lambda model: torch.fx.symbolic_trace(Around(model)), "is not in the"),
-    "another module": (lambda model: nn.Linear(3, 5), "not a module of torch_impl.build"),
-    "no module": (lambda model: {"a": 1}, "not a module of torch_impl.build"),
-    "state dict": (lambda model: model.state_dict(), "not a module of torch_impl.build"),
+    "another module": (lambda model: nn.Linear(3, 5), "not a module made by torch_impl.build"),
+    "no module": (lambda model: {"a": 1}, "not a module made by torch_impl.build"),
+    "state dict": (lambda model: model.state_dict(), "not a module made by torch_impl.build"),
 }
 
 

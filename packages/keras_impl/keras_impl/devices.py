@@ -102,7 +102,9 @@ def set_threads(threads: int | None) -> int:
     except RuntimeError:  # TensorFlow already runs
         present = tf.config.threading.get_intra_op_parallelism_threads() or cores()
         if threads not in (None, present):
-            raise RecipeError(f"TensorFlow runs on {present} threads in this process, not on {threads}") from None
+            raise RecipeError(
+                f"TensorFlow already uses {present} threads in this process; start a new process for {threads}"
+            ) from None
         return present
     return wanted
 

@@ -66,7 +66,7 @@ def convert(network: keras.Model, opset: int = OPSET) -> ModelProto:
     """Convert a `deployed` model's inference pass with tf2onnx, with the contract's names. Raises `ExportError`."""
     if not on_tensorflow():
         raise ExportError(
-            f"Keras on {keras.backend.backend()} has no road to ONNX of its own; use KERAS_BACKEND=tensorflow"
+            f"Keras on {keras.backend.backend()} cannot export to ONNX itself; use KERAS_BACKEND=tensorflow"
         )
     import tensorflow as tf
     import tf2onnx

@@ -87,11 +87,11 @@ def network_of(model: keras.Model) -> keras.Model:
     Raises `GraphError` for a model with layers of the user's own.
     """
     if not isinstance(model, keras.Sequential | keras.Model):
-        raise GraphError(f"a model that keras_impl.build made is needed, not a {type(model).__name__}")
+        raise GraphError(f"expected a model made by keras_impl.build, not a {type(model).__name__}")
     inside = _operations(model)
     if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
         advice = next((f": pass the network inside it, '{part.name}'" for part in inside), "")
-        raise GraphError(f"'{model.name}' is a class of its own{advice}")
+        raise GraphError(f"'{model.name}' is a subclassed model{advice}")
     if len(inside) == 1 and isinstance(inside[0], keras.Model):
         return network_of(inside[0])
     if nested := [layer.name for layer in inside if isinstance(layer, keras.Model)]:
@@ -114,14 +114,14 @@ def spec_of(model: keras.Model) -> Graph:
     layers = {layer.name: layer for layer in _operations(network)}
     graph = next((layer.network for layer in layers.values() if isinstance(layer, Layer) and layer.network), None)
     if graph is None:
-        raise GraphError(f"'{network.name}' holds no graph: pass the model that keras_impl.build made")
+        raise GraphError(f"'{network.name}' has no graph: pass the model made by keras_impl.build")
     if len(layers) < len(graph.nodes):
         graph = without_heads(graph)
     ops = {node.name: node.op for node in graph}
     odd = [name for name, layer in layers.items() if name not in ops or not _is_of(layer, ops[name])]
     for name in [*odd, *(name for name in ops if name not in layers)][:1]:
         problem = "has a foreign or changed layer" if name in layers else "lacks the layer"
-        raise GraphError(f"'{network.name}' {problem}, '{name}': pass the model that keras_impl.build made")
+        raise GraphError(f"'{network.name}' {problem}, '{name}': pass the model made by keras_impl.build")
     return graph
 
 

@@ -23,7 +23,7 @@ QUANTIZE_OPTIONS = (
         "--data", type=name_or_path, metavar="D", help="a data set; default: the one that the run or the file names"
     ),
     option("--to", choices=("int8", "float16"), default="int8", help="8-bit integers (default), or float16"),
-    option("--limit", type=float, default=1.0, metavar="POINTS", help="of top-1 that may be lost (1.0)"),
+    option("--limit", type=float, default=1.0, metavar="POINTS", help="points of top-1 that may be lost (1.0)"),
     option("--images", type=int, default=256, metavar="N", help="training images that calibrate the ranges (256)"),
     option(
         "--reduce-range", action="store_true", default=None, help="7-bit weights; default: if this processor needs it"
@@ -90,7 +90,7 @@ def run_package(model: Path, out: Path | None, uint8: bool, unfinished: bool) ->
     from onnx_impl.packaging import package
 
     folder = package(model, out, uint8=uint8, unfinished=unfinished)
-    say(f"{folder}: written; check it where it runs: python {folder / 'verify.py'}")
+    say(f"{folder}: written; on the machine that will run it, check it with: python {folder / 'verify.py'}")
 
 
 @between_steps()

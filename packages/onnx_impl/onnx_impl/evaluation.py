@@ -43,13 +43,13 @@ def evaluate(
         )
     height, width = contract.image_size
     if height != width:
-        raise DataError(f"{path}: takes images of {height}x{width}; data sets are read as squares")
+        raise DataError(f"{path}: takes images of {height}x{width}, but data sets are read as square images")
     recorded = Recorded.of_model(
         path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
     found = recorded.load(data, height, 0)  # the seed only affects the validation split, not the test split
     if loaded.input_shape[0] != found.image_shape[2]:
-        raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, and {found.label} has {found.image_shape[2]}")
+        raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, but {found.label} has {found.image_shape[2]}")
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return loaded.logits(images.transpose(0, 3, 1, 2))

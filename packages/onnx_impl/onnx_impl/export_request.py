@@ -56,7 +56,7 @@ def request(
         if weights:
             raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
         if given := [f"--{key}" for key, value in description.items() if value is not None]:
-            raise UsageError(f"{network} says itself what its images are: leave {', '.join(given)} out")
+            raise UsageError(f"{network} already says how images are prepared: leave {', '.join(given)} out")
         return request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
     graph = resolve(network, **form)
     check_onnx_size(graph)
@@ -88,6 +88,6 @@ def request_of_run(
         shipped = inspect(read_model(folder, unfinished=unfinished), folder / "model.onnx").contract
     except DeployError as error:
         network = f"{folder / 'graph.json'} with --weights {folder / 'weights.safetensors'}"
-        raise DataError(f"{folder}: model.onnx cannot be used ({error}); or export {network}") from None
+        raise DataError(f"{folder}: model.onnx cannot be used ({error}); repair it, or export {network}") from None
     metadata = replace(shipped, content_sha256="").properties()
     return ExportRequest(graph, weights, metadata, out or folder / "proof" / f"{framework}.onnx")

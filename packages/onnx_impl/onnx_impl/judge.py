@@ -103,7 +103,9 @@ def _cells(
     """For every cell of a kernel, the values `(N, C, OH, OW)` under it, padding included."""
     unsupported = [key for key in ("auto_pad", "ceil_mode") if attributes.get(key) not in (None, 0, "NOTSET")]
     if unsupported:
-        raise NotImplementedError(f"{', '.join(unsupported)}: the builder writes explicit pads")
+        raise NotImplementedError(
+            f"{', '.join(unsupported)}: only explicit pads are supported, as the builder writes them"
+        )
     top, left, bottom, right = attributes.get("pads") or (0, 0, 0, 0)
     down, across = attributes.get("strides") or (1, 1)
     row_step, column_step = attributes.get("dilations") or (1, 1)

@@ -55,7 +55,7 @@ def describe(
     chosen = PRESETS[preset] if preset else Preset((), ())
     means, deviations = tuple(mean or chosen.mean), tuple(std or chosen.std)
     if not means or not deviations:
-        raise UsageError("a file that can be asked needs --mean and --std, or --preset, beside its classes")
+        raise UsageError("a file for predictions needs --mean and --std, or --preset, besides its classes")
     count = graph.shapes[graph.outputs[0]][0]
     names = read_names(classes) if classes else chosen.classes or tuple(f"class {place}" for place in range(count))
     contract = replace(contract, classes=names, mean=means, std=deviations, resize_rule=RESIZE_RULE)

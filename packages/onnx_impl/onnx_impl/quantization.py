@@ -81,7 +81,7 @@ def quantize(
         content, found.contract, split, to=to, limit=limit, images=images, reduce_range=reduced, notice=notice
     )
     if made.problem and not force:
-        raise ExportError(f"{model}: {made.problem}; give --force to write it all the same")
+        raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
     path = out or (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
     write_bytes(path, made.content)
     return path
@@ -121,12 +121,16 @@ def compress(
         "points_lost_interval": [round(low, 3), round(high, 3)],
         "bytes": f"{len(written) / len(content):.3f} of the float32 file's",
     }
-    problem = f"it may lose {high:.2f} points of top-1 (95 %), and --limit is {limit:g}" if high > limit else ""
+    problem = (
+        f"it may lose {high:.2f} points of top-1 (upper end of the 95 % interval), but --limit is {limit:g}"
+        if high > limit
+        else ""
+    )
     if to == "int8":
         speed = judge.speed(content, written, data.test)
         facts["time"] = f"{speed} of the float32 file's, batch 1, one thread"
         if speed.median > 1:
-            problem = problem or f"it takes {speed} of the float32 file's time"
+            problem = problem or f"it is slower: it takes {speed} of the float32 file's time"
     else:
         facts["time"] = "not measured: a CPU computes float16 in float32"
     facts["verdict"] = f"not to be used: {problem}" if problem else "within the limit"
@@ -213,8 +217,10 @@ def _data(model: Path, contract: Contract, data: str | None, unfinished: bool) -
     seed = Run.open(folder).recipe.seed if (folder / "run.json").is_file() else 0
     height, width = contract.image_size
     if height != width:
-        raise DataError(f"{model}: takes images of {height}x{width}; data sets are read as squares")
+        raise DataError(f"{model}: takes images of {height}x{width}, but data sets are read as square images")
     found = recorded.load(data, height, seed)
     if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):
-        raise DataError(f"{model}: {found.label} has other channels, or no validation or test images")
+        raise DataError(
+            f"{model}: {found.label} has other channels than the file, or no validation or test images; give --data D"
+        )
     return found

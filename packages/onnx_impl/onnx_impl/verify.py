@@ -63,7 +63,9 @@ def write_verified(
     except Exception as error:  # from protobuf for a message above 2 GiB, or from shape inference for an invalid graph
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     if found.input_shape != graph.input_shape:
-        raise ExportError(f"the ONNX file of {graph.name} takes {found.input_shape}, and the graph {graph.input_shape}")
+        raise ExportError(
+            f"the ONNX file of {graph.name} takes {found.input_shape}, but the graph takes {graph.input_shape}"
+        )
     with written_whole(Path(path)) as temporary:
         temporary.write_bytes(content)
         return verify(temporary, graph, forward)

@@ -83,7 +83,7 @@ def convert(network: nn.Module, opset: int = OPSET) -> ModelProto:
     proto = program.model_proto
     written = next(entry.version for entry in proto.opset_import if not entry.domain)
     if written != opset:  # ... and leaves the opset as it was
-        raise ExportError(f"PyTorch's exporter cannot write opset {opset} of this network: ask for {written}")
+        raise ExportError(f"PyTorch's exporter cannot write this network in opset {opset}: ask for {written}")
     return proto
 
 

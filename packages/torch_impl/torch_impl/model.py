@@ -202,7 +202,7 @@ def keep_places(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Mo
     missing = [key for key in below if not _holds(module, key, old)]
     if missing and type(old) is nn.Module:
         raise GraphError(
-            f"'{name}' is a scope of layers and not a layer: {type(module).__name__} has no '{missing[0]}'; "
+            f"'{name}' is a group of layers, not a layer: {type(module).__name__} has no '{missing[0]}'; "
             "replace its layers one by one"
         )
     if missing and (isinstance(module, nn.Sequential) or any(hasattr(module, key) for key in missing)):

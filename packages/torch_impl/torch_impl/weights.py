@@ -47,7 +47,7 @@ def spec_of(model: nn.Module) -> Graph:
     """
     inner = unwrapped(model)
     if not isinstance(inner, nn.Module | ExportedProgram):
-        raise GraphError(f"{inner!r:.60} is not a module of torch_impl.build")
+        raise GraphError(f"{inner!r:.60} is not a module made by torch_impl.build")
     if isinstance(spec := getattr(inner, "meta", {}).get("spec"), Graph):
         return spec
     encoding = constants_of(inner).get(SPEC)
@@ -60,8 +60,8 @@ def spec_of(model: nn.Module) -> Graph:
     kind = type(model).__name__
     for name, part in inner.named_modules() if isinstance(inner, nn.Module) else ():
         if "spec" in getattr(part, "meta", {}):
-            raise GraphError(f"{kind} has layers around the network {part.meta['spec'].name}: hand over its '{name}'")
-    raise GraphError(f"{kind} has no graph: it is not a module of torch_impl.build")
+            raise GraphError(f"{kind} has layers around the network {part.meta['spec'].name}: pass its '{name}'")
+    raise GraphError(f"{kind} has no graph: it is not a module made by torch_impl.build")
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
