@@ -175,7 +175,7 @@ def tricks(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def zoo(session: nox.Session) -> None:
-    """Lists the networks there are, or shows one: -- 'resnet*' --size 32 --show NAME --diagram NAME --json."""
+    """Lists networks, or shows one: -- 'resnet*' --size 32 --show NAME --diagram NAME --json."""
     run(session, "zoo", "netspec", *session.posargs)
 
 

@@ -125,7 +125,7 @@ def test_channels_swapped_in_a_weight_file(mixed, tmp_path):
 def test_the_report_says_who_is_alone(mixed, monkeypatch):
     """The ONNX builder is the judge between the frameworks."""
     torch_epsilon(monkeypatch)
-    assert "onnx sides with keras" in failures(mixed)["float64"]
+    assert "onnx agrees with keras" in failures(mixed)["float64"]
 
 
 def test_nan_is_caught(mixed):

@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="every network, in float32 at full size and in float64 as a reduced copy; an hour, and where it is "
-        "interrupted it goes on the next time",
+        help="every network, in float32 at full size and in float64 as a reduced copy; takes an hour, and an "
+        "interrupted run continues the next time",
     )
     parser.add_argument(
         "--results", metavar="FOLDER", type=path, default=Path("results"), help="where --all keeps its table"
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         nargs="+",
         type=path,
         metavar="FILE",
-        help="canonical weights in place of probe weights; a second file goes to Keras, to see where two files part",
+        help="canonical weights in place of probe weights; a second file is for Keras, to see where two files differ",
     )
     parser.add_argument(
         "--jobs",
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs}: at least 1")
     if options.all and (options.patterns or options.weights):
-        raise UsageError("--all is every network with probe weights: leave names and --weights out")
+        raise UsageError("--all compares every network with probe weights: leave names and --weights out")
 
     from parity.comparisons import default_comparisons, full_comparisons, named_comparisons
 

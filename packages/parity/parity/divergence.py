@@ -22,7 +22,7 @@ class Divergence:
     verdict: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.sides[0]} and {self.sides[1]} first part at '{self.node}' ({self.kind}), by {self.value:.1e}"
+        text = f"{self.sides[0]} and {self.sides[1]} first differ at '{self.node}' ({self.kind}), by {self.value:.1e}"
         return f"{text}; {self.verdict}" if self.verdict else text
 
 
@@ -59,6 +59,6 @@ def _verdict(values: Weights, pair: tuple[str, str]) -> str:
     for third in values.keys() - set(pair):
         agreeing = [name for name in pair if apart(values[name], values[third]) <= limits().float32_forward]
         if len(agreeing) == 1:
-            return f"{third} sides with {agreeing[0]}"
+            return f"{third} agrees with {agreeing[0]}"
         return f"{third} cannot tell them apart" if agreeing else f"{third} agrees with neither"
     return ""

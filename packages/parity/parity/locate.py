@@ -18,7 +18,7 @@ MEMORY = 2 * 2**30  # bytes of one side's values; more than one side is in memor
 def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> str:
     """The first node at which two of the frameworks and the ONNX builder differ, or a text that there is none."""
     if IMAGES * sum(math.prod(shape) for shape in graph.shapes.values()) * images.itemsize > MEMORY:
-        return f"at this size {graph.name} has too many values to find the node"
+        return f"{graph.name} has too many values at this size to search for the node"
     feeds = {"image": images[:IMAGES]}
     sides = {name: runner.values(feeds) for name, runner in runners.items()}
     sides["onnx"] = _onnx(graph, runners).values(feeds)
@@ -26,8 +26,8 @@ def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> st
     if found:
         return str(found)
     return (
-        f"no node of the builders parts by more than {limits().float32_forward:.0e} of its magnitude: a native export "
-        "differs where the pair names one, and otherwise rounding adds up"
+        f"no node of the builders differs by more than {limits().float32_forward:.0e} of its magnitude: if the pair "
+        "names a native export, the export differs; otherwise rounding errors add up"
     )
 
 
@@ -49,4 +49,4 @@ def by_tensors(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:
     values = tensor_differences(torch, keras)
     apart = [name for name in graph.params if name in values and not values[name] <= limits().float64]
     first = apart[-1 if kind == "gradients" else 0]
-    return f"all values agree; torch and keras first part in '{first}', at node '{first.rpartition('.')[0]}'"
+    return f"all values agree; torch and keras first differ in '{first}', at node '{first.rpartition('.')[0]}'"
