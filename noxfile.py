@@ -29,16 +29,17 @@ PAGES = os.environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 # The GPU builds of PyTorch and TensorFlow overwrite each other's cuDNN. So each framework has its own environment, and
 # only CPU builds share one. Next to TensorFlow's GPU build, onnxruntime stays on the CPU too.
 DEPLOY, SHARED, ONNX = "./packages/deploy", "./shared", "./packages/onnx_impl"
+TRAINING = f"{SHARED}[tensorboard]"
 TORCH, KERAS, PARITY = "./packages/torch_impl", "./packages/keras_impl", "./packages/parity"
 TOOLS = "hypothesis", "mypy", "nox", "pytest", "pytest-xdist", "ruff", "scipy"
 KINDS = {
     "lint": ["ruff"],
     "zoo": [DEPLOY, SHARED],
     "onnx": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]"],
-    "torch": [DEPLOY, SHARED, f"{ONNX}[{RUNTIME}]", TORCH, PARITY],
-    "keras": [DEPLOY, SHARED, f"{ONNX}[cpu]", KERAS, PARITY, *(["tensorflow[and-cuda]"] if GPU else [])],
+    "torch": [DEPLOY, TRAINING, f"{ONNX}[{RUNTIME}]", TORCH, PARITY],
+    "keras": [DEPLOY, TRAINING, f"{ONNX}[cpu]", KERAS, PARITY, *(["tensorflow[and-cuda]"] if GPU else [])],
     "deploy": [f"{DEPLOY}[{RUNTIME},plot]"],
-    "parity": [f"{DEPLOY}[cpu]", SHARED, f"{ONNX}[cpu]", TORCH, KERAS, PARITY, *TOOLS],
+    "parity": [f"{DEPLOY}[cpu]", TRAINING, f"{ONNX}[cpu]", TORCH, KERAS, PARITY, *TOOLS],
 }
 
 

@@ -30,6 +30,7 @@ from trainspec.patchup import Patching, places_of
 from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
 from trainspec.recipes.options import OWN
+from trainspec.runs.events import check_installed
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +176,8 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
     network = Network.read(source)
     network.check_recipe(options.recipe)
     options.check(network.name, network.family)
+    if options.tensorboard:
+        check_installed()
     if options.weights:
         check_file(options.weights, WeightsError)
 

@@ -136,7 +136,7 @@ TRAIN_OPTIONS = (
     option(
         "--tensorboard",
         action="store_true",
-        help="also write the figures for TensorBoard; to show them: pip install tensorboard, tensorboard --logdir runs",
+        help="also write the figures for TensorBoard, which shows them by: tensorboard --logdir runs",
     ),
     option(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
