@@ -60,7 +60,7 @@ BY_KIND = {  # of (seed, epoch, samples) (7, 3, 1000), for the defaults of each 
 
 @pytest.mark.parametrize("kind", VOCABULARY)
 def test_the_draws_of_a_transform_are_the_same_for_ever(kind):
-    assert draw_epoch(7, 3, 1000, [VOCABULARY[kind]()]).digest[:16] == BY_KIND[kind]
+    assert draw_epoch(7, 3, 1000, [VOCABULARY[kind]()]).digest[:16] == BY_KIND.get(kind)
 
 
 @pytest.mark.parametrize("transforms", DIGESTS, ids=str)
