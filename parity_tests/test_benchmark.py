@@ -5,6 +5,7 @@ import json
 import pytest
 
 import deploy.__main__
+import parity.__main__
 from deploy import DeployError
 from deploy.timings import Timing, in_turns, read_timings, written
 from tiny_classifier import write_run
@@ -42,6 +43,22 @@ def test_the_command(folder, tmp_path, capsys):
     assert [(each.threads, each.batch) for each in found] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert all(each.provider == "CPUExecutionProvider" and each.passes >= 25 for each in found)
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_frameworks_own_passes_beside(folder, tmp_path, capsys):
+    """Both in processes of their own, by the same function, into the same table."""
+    argv = ["time", "lenet5", "--batch", "1", "3", "--threads", "1", "--seconds", "0.01"]
+    parity.__main__.main([*argv, "--json", str(tmp_path / "own.json")])
+    found = read_timings(tmp_path / "own.json")
+    assert [(each.by, each.provider, each.threads, each.batch) for each in found] == [
+        (by, "CPU", 1, batch) for by in ("torch", "keras") for batch in (1, 3)
+    ]
+    assert all(each.passes >= 25 for each in found)
+    table = capsys.readouterr().out.splitlines()
+    benchmark = ["benchmark", str(folder / "run"), "--batch", "1", "--seconds", "0.01"]
+    deploy.__main__.main([*benchmark, "--beside", str(tmp_path / "own.json")])
+    beside = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in beside[2:]] == [line.split() for line in table[1:]]
 
 
 @pytest.mark.parametrize(

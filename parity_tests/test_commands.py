@@ -106,6 +106,9 @@ CASES = [
     ("netspec", ["--show", "lenet6"], "did you mean lenet5"),
     ("parity", ["resnet21"], "no network or op matches 'resnet21'"),
     ("parity", ["lenet*", "--weights", "lenet5.safetensors"], "for one network"),
+    ("parity", ["time", "lenet6"], "did you mean lenet5"),
+    ("parity", ["time", "lenet5", "--batch", "0"], "each is 1 to 4096"),
+    ("parity", ["time", "lenet5", "--threads", "0"], "give 1 to 1024"),
     ("parity", ["nin", "--weights", "lenet5.safetensors"], "weights of lenet5, not of nin"),
 ]
 

@@ -12,10 +12,10 @@ COMMANDS = {  # module -> its commands
     "trainspec": ["", "agreement"],
     "torch_impl": ["", "train", "evaluate", "export"],
     "keras_impl": ["train", "evaluate", "export"],
-    "onnx_impl": ["", "evaluate", "export"],
-    "parity": [""],
+    "onnx_impl": ["", "evaluate", "export", "package", "quantize"],
+    "parity": ["", "time"],
     "parity.train_all": [""],
-    "deploy": ["", "predict"],
+    "deploy": ["", "predict", "evaluate", "benchmark", "verify"],
 }
 MODULES = [(module, command) for module, commands in COMMANDS.items() for command in commands]
 STREAMS = {  # of the shell -> exit status, and what is said

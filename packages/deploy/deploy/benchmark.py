@@ -9,12 +9,10 @@ import numpy as np
 from deploy.errors import DeployError
 from deploy.model import LoadedModel, load_model
 from deploy.shell import say
-from deploy.timings import Timing, in_turns, read_timings, written
+from deploy.timings import Timing, check_settings, in_turns, read_timings, save_timings
 
 BATCHES = (1, 8, 32)
 SECONDS = 2.0
-LARGEST_BATCH = 4096
-LONGEST = 3600.0
 
 
 def benchmark(
@@ -29,10 +27,7 @@ def benchmark(
 
     Raises `DeployError` for a model or a provider that does not run, and for numbers out of range.
     """
-    if not batches or not all(1 <= batch <= LARGEST_BATCH for batch in batches):
-        raise DeployError(f"batches {', '.join(map(str, batches))}: each is 1 to {LARGEST_BATCH}")
-    if not 0 < seconds <= LONGEST:
-        raise DeployError(f"{seconds} seconds: give more than 0 and at most {LONGEST:.0f}")
+    check_settings(batches, threads, seconds)
     places: list[tuple[LoadedModel, int]] = []
     for provider in providers:
         for count in threads:
@@ -68,16 +63,20 @@ def benchmark_command(
     own = benchmark(model, batches=batch, threads=threads or (None,), providers=provider or (None,), seconds=seconds)
     for line in lines([*own, *others]):
         say(line)
-    try:
-        if json is not None:
-            json.write_text(written(str(model), own) + "\n", encoding="ascii")
-        if plot is not None:
-            from deploy.picture import save_timings
+    if json is not None:
+        save_timings(json, str(model), own)
+    if plot is not None:
+        _draw(plot, [*own, *others])
 
-            for note in save_timings(plot, [*own, *others]):
-                say(f"note: {note}")
+
+def _draw(path: Path, timings: Sequence[Timing]) -> None:
+    from deploy.picture import draw_timings
+
+    try:
+        for note in draw_timings(path, timings):
+            say(f"note: {note}")
     except (OSError, ValueError) as error:
-        raise DeployError(f"{json or plot}: cannot be written: {error}") from None
+        raise DeployError(f"{path}: cannot be written: {error}") from None
 
 
 def lines(timings: Sequence[Timing]) -> list[str]:

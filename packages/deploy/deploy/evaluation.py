@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deploy.answers import notes_of
 from deploy.class_folders import ClassFolders, find_classes
 from deploy.errors import DeployError
-from deploy.picture import save_confusion
+from deploy.picture import draw_confusion
 from deploy.predict import Classifier, batches
 from deploy.progress import counted
 from deploy.scores import Scores, score
@@ -101,6 +101,6 @@ def _write(out: Path, facts: dict[str, Any], scores: Scores) -> list[str]:
         out.mkdir(parents=True, exist_ok=True)
         (out / "scores.json").write_text(json.dumps(facts) + "\n", encoding="ascii")
         (out / "confusion.csv").write_text(scores.confusion_csv(), encoding="utf-8", errors="backslashreplace")
-        return save_confusion(out / "confusion.png", scores)
+        return draw_confusion(out / "confusion.png", scores)
     except OSError as error:
         raise DeployError(f"{out}: cannot be written: {error.strerror or error}") from None

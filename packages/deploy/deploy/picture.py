@@ -13,7 +13,7 @@ from deploy.timings import Timing
 NAMED = 40  # with at most this many classes, their names are written at the axes
 
 
-def save_confusion(path: Path, scores: Scores) -> list[str]:
+def draw_confusion(path: Path, scores: Scores) -> list[str]:
     """Draw the confusion matrix, each row in percent of its class. Returns the notes for the user. Raises `OSError`."""
     if (figure_class := _figure_class()) is None:
         return [_missing(path)]
@@ -35,7 +35,7 @@ def save_confusion(path: Path, scores: Scores) -> list[str]:
     return []
 
 
-def save_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
+def draw_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
     """Draw latency (median, up to the 95th percentile) and throughput over the batch size. Returns notes.
 
     Raises `OSError` for a file that cannot be written, `ValueError` for a format that matplotlib does not know.

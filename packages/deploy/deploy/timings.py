@@ -5,16 +5,20 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from deploy.errors import DeployError
+from deploy.runtime import MOST_THREADS
 
 SCHEMA = 1
 PERCENTILES = (50, 90, 95, 99)
 MOST = 1 << 26  # bytes of a file of timings
 FEWEST = 5  # passes of a measurement
+LARGEST_BATCH = 4096
+LONGEST = 3600.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,17 @@ class Timing:
         """From the seconds of the passes after the warm-up, and those of the first pass."""
         percentiles = (1000 * float(value) for value in np.percentile(times, PERCENTILES))
         return cls(by, provider, threads, batch, len(times), 1000 * first, 1000 * float(np.mean(times)), *percentiles)
+
+
+def check_settings(batches: Sequence[int], threads: Sequence[int | None], seconds: float) -> None:
+    """Raise `DeployError` for a number out of range. `None` is the default number of threads."""
+    if not batches or not all(1 <= batch <= LARGEST_BATCH for batch in batches):
+        raise DeployError(f"batches {', '.join(map(str, batches))}: each is 1 to {LARGEST_BATCH}")
+    for count in threads:
+        if count is not None and not 1 <= count <= MOST_THREADS:
+            raise DeployError(f"{count} threads: give 1 to {MOST_THREADS}")
+    if not 0 < seconds <= LONGEST:
+        raise DeployError(f"{seconds} seconds: give more than 0 and at most {LONGEST:.0f}")
 
 
 def passes(run: Callable[[], object], seconds: float) -> list[float]:
@@ -80,6 +95,14 @@ def in_turns(runs: Sequence[Callable[[], object]], seconds: float, rounds: int =
 def written(model: str, timings: Sequence[Timing]) -> str:
     """Timings as JSON, as `read_timings` reads them."""
     return json.dumps({"schema": SCHEMA, "model": model, "timings": [timing.fields() for timing in timings]})
+
+
+def save_timings(path: Path, model: str, timings: Sequence[Timing]) -> None:
+    """Write what `written` gives. Raises `DeployError`."""
+    try:
+        path.write_text(written(model, timings) + "\n", encoding="ascii")
+    except OSError as error:
+        raise DeployError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def read_timings(path: str | os.PathLike[str]) -> list[Timing]:

@@ -1,4 +1,7 @@
-"""`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs."""
+"""`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs.
+
+`python -m parity time` prints a table of timings (`parity.forward_times`).
+"""
 
 import argparse
 import os
@@ -11,11 +14,6 @@ from diptych.errors import UsageError
 from diptych.machine import processes
 from netspec.options import path
 
-# Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as all others. On a GPU,
-# parity switches TF32 off for the same reason.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep and leave the cores to TensorFlow
-
 GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks
 
 DESCRIPTION = """Compares the implementations of networks and ops.
@@ -25,10 +23,26 @@ smallest image that proves anything. Parameters are counted at full size.
 
 With a name it compares that network at full size: in float32 under all runtimes, and in float64. Above 2 GMACs the
 float64 part (outputs, gradients, a training step) uses a reduced copy, or with --weights a small image. Native exports
-of such a network need --native. The column `copy` is the image size of the copy."""
+of such a network need --native. The column `copy` is the image size of the copy.
+
+`python -m parity time RUN` times the frameworks' own forward passes; it has a --help of its own."""
 
 
 def main(argv: Sequence[str]) -> int:
+    if argv[:1] == ["time"]:
+        from parity.forward_times import main as time_main
+
+        time_main(argv[1:])
+        return 0
+    return compare(argv)
+
+
+def compare(argv: Sequence[str]) -> int:
+    """The command without a sub-command."""
+    # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as all others. On a
+    # GPU, parity switches TF32 off for the same reason.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads leave the cores to TensorFlow
     parser = Parser(
         prog="python -m parity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -12,10 +12,15 @@ PACKAGES = {  # distributions that decide the figures
 
 
 def load(name: str) -> Framework:
-    """The framework of this name."""
+    """The framework of this name, for a process beside others."""
     if name == "torch":
         # PyTorch's threads spin while they wait for each other. Next to another program, EfficientNet-B0 took 117 s;
         # with this setting it took 8 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return as_for_users(name)
+
+
+def as_for_users(name: str) -> Framework:
+    """The framework of this name, in the environment as it is."""
     framework: Framework = import_module(f"{name}_impl.commands").load()
     return framework
