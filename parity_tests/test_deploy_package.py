@@ -17,6 +17,7 @@ from onnx.backend.test.case.test_case import TestCase as BackendCase
 from onnx.backend.test.runner import Runner
 from onnxruntime.backend.backend import OnnxRuntimeBackend
 
+import deploy.package.writing
 from deploy.__main__ import main as deploy_main
 from deploy.errors import DeployError, ModelError
 from deploy.package import golden
@@ -26,6 +27,7 @@ from deploy.package.tensors import read_tensor, tensor_bytes
 from deploy.package.triton import labels
 from deploy.package.verification import verify
 from deploy.package.writing import write_package
+from deploy.timings import read_timings
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
 from onnx_impl.packaging import package
@@ -34,7 +36,7 @@ from tiny_classifier import NAMES, contract, network
 FILES = {
     "model.onnx", "1/model.onnx", "labels.txt", "config.pbtxt", "preprocess.json", "manifest.json", "model_card.md",
     "predict.py", "verify.py", "preprocessing/image.png", "preprocessing/pixels.pb", "test_data_set_0/input_0.pb",
-    "test_data_set_0/output_0.pb", "uint8/1/model.onnx", "uint8/config.pbtxt", "uint8/labels.txt",
+    "test_data_set_0/output_0.pb", "benchmark.json", "uint8/1/model.onnx", "uint8/config.pbtxt", "uint8/labels.txt",
 }  # fmt: skip
 TRITON = {  # the part of Triton's model_config.proto that a package uses: message -> field -> (number, type)
     "ModelInput": {"name": (1, "string"), "data_type": (2, "DataType"), "dims": (4, "*int64")},
@@ -270,7 +272,20 @@ def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
     assert read_manifest(package(tmp_path / "other.onnx", tmp_path / "two")).facts["accuracy"] is None
 
 
-def test_packages_are_equal_bytes(written, tmp_path):
+def test_packages_are_equal_bytes(written, tmp_path, monkeypatch):
+    """But for the timings."""
+    timings = read_timings(written / "benchmark.json")
+    monkeypatch.setattr(deploy.package.writing, "time_sessions", lambda *places, **settings: timings)
     again = package(written.parent / "model.onnx", tmp_path / "again", uint8=True)
     for file in FILES:
         assert (again / file).read_bytes() == (written / file).read_bytes(), file
+
+
+def test_the_card_shows_the_timings(written):
+    timings = read_timings(written / "benchmark.json")
+    assert [(each.by, each.batch) for each in timings] == [("onnxruntime", 1), ("onnxruntime", 8)]
+    rows = [line.strip("| ").split(" | ") for line in (written / "model_card.md").read_text().splitlines()]
+    for each in timings:
+        shown = (each.by, each.provider, each.threads, each.batch, f"{each.p50:.2f}", f"{each.p95:.2f}")
+        assert list(map(str, shown)) in [row[:6] for row in rows]
+    assert json.loads((written / "benchmark.json").read_text())["machine"]["cores"] >= 1

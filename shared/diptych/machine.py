@@ -8,16 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from deploy import cgroups
-
-
-def describe_machine() -> dict[str, str | int | float]:
-    """`cpu` (the model), `cores` that this process may use, `memory_gib`, `os`."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": cores(),
-        "memory_gib": _memory_gib(),
-        "os": f"{platform.system()} {platform.machine()}",
-    }
+from deploy.machine import describe_machine as describe_machine, memory_gib
 
 
 def cores() -> int:
@@ -71,15 +62,6 @@ def describe_versions(packages: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
 def _free_gib() -> float:
     """GiB that processes can still use, within the container's limits; all memory if the system does not say."""
     try:
@@ -87,12 +69,5 @@ def _free_gib() -> float:
     except OSError:
         lines = []
     available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    free = int(available[0]) / 2**20 if available else _memory_gib()
+    free = int(available[0]) / 2**20 if available else memory_gib()
     return min(free, cgroups.free_memory() / 2**30)
-
-
-def _memory_gib() -> float:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):
-        return 0.0  # not a POSIX system

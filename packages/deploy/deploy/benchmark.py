@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from deploy.errors import DeployError
-from deploy.model import LoadedModel, load_model
+from deploy.model import load_model
+from deploy.runtime import provider_of, threads_of
 from deploy.shell import say
-from deploy.timings import Timing, check_settings, in_turns, read_timings, save_timings
+from deploy.timings import ROUNDS, Timing, check_settings, in_turns, read_timings, save_timings
 
 BATCHES = (1, 8, 32)
 SECONDS = 2.0
@@ -28,21 +30,30 @@ def benchmark(
     Raises `DeployError` for a model or a provider that does not run, and for numbers out of range.
     """
     check_settings(batches, threads, seconds)
-    places: list[tuple[LoadedModel, int]] = []
+    places: list[tuple[Any, tuple[int, int, int], int]] = []
     for provider in providers:
         for count in threads:
             loaded = load_model(model, provider=provider, threads=count)
-            places += [(loaded, batch) for batch in batches]
-    measured = in_turns([_pass(loaded, batch) for loaded, batch in places], seconds)
+            places += [(loaded.session, loaded.input_shape, batch) for batch in batches]
+    return time_sessions(places, seconds)
+
+
+def time_sessions(
+    places: Sequence[tuple[Any, tuple[int, int, int], int]], seconds: float, rounds: int = ROUNDS
+) -> list[Timing]:
+    """Time sessions of onnxruntime, each with the shape `(C, H, W)` of its images and the size of its batch, in turns.
+
+    `seconds` are for each of them, in so many `rounds`.
+    """
+    measured = in_turns([_pass(*place) for place in places], seconds, rounds)
     return [
-        Timing.of("onnxruntime", loaded.provider, loaded.threads, batch, first, times)
-        for (loaded, batch), (first, times) in zip(places, measured, strict=True)
+        Timing.of("onnxruntime", provider_of(session), threads_of(session), batch, first, times)
+        for (session, _, batch), (first, times) in zip(places, measured, strict=True)
     ]
 
 
-def _pass(loaded: LoadedModel, batch: int) -> Callable[[], object]:
-    images = np.random.default_rng(0).normal(size=(batch, *loaded.input_shape)).astype(np.float32)
-    session = loaded.session
+def _pass(session: Any, shape: tuple[int, int, int], batch: int) -> Callable[[], object]:
+    images = np.random.default_rng(0).normal(size=(batch, *shape)).astype(np.float32)
     names, feeds = [session.get_outputs()[0].name], {session.get_inputs()[0].name: images}
     return lambda: session.run(names, feeds)
 

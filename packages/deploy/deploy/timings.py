@@ -11,12 +11,14 @@ from typing import Any, Self
 import numpy as np
 
 from deploy.errors import DeployError
+from deploy.machine import describe_machine
 from deploy.runtime import MOST_THREADS
 
 SCHEMA = 1
 PERCENTILES = (50, 90, 95, 99)
 MOST = 1 << 26  # bytes of a file of timings
-FEWEST = 5  # passes of a measurement
+FEWEST = 5  # passes of a turn
+ROUNDS = 5  # turns of a measurement
 LARGEST_BATCH = 4096
 LONGEST = 3600.0
 
@@ -74,7 +76,9 @@ def passes(run: Callable[[], object], seconds: float) -> list[float]:
     return times
 
 
-def in_turns(runs: Sequence[Callable[[], object]], seconds: float, rounds: int = 5) -> list[tuple[float, list[float]]]:
+def in_turns(
+    runs: Sequence[Callable[[], object]], seconds: float, rounds: int = ROUNDS
+) -> list[tuple[float, list[float]]]:
     """For each of `runs`, the seconds of its first pass, and of the passes in the `seconds` after the warm-up.
 
     The runs take turns, so what disturbs the machine disturbs all of them.
@@ -93,14 +97,15 @@ def in_turns(runs: Sequence[Callable[[], object]], seconds: float, rounds: int =
 
 
 def written(model: str, timings: Sequence[Timing]) -> str:
-    """Timings as JSON, as `read_timings` reads them."""
-    return json.dumps({"schema": SCHEMA, "model": model, "timings": [timing.fields() for timing in timings]})
+    """Timings as JSON with the machine that they were measured on. `read_timings` reads them."""
+    head = {"schema": SCHEMA, "model": model, "machine": describe_machine()}
+    return json.dumps(head | {"timings": [timing.fields() for timing in timings]}, indent=1) + "\n"
 
 
 def save_timings(path: Path, model: str, timings: Sequence[Timing]) -> None:
     """Write what `written` gives. Raises `DeployError`."""
     try:
-        path.write_text(written(model, timings) + "\n", encoding="ascii")
+        path.write_text(written(model, timings), encoding="ascii")
     except OSError as error:
         raise DeployError(f"{path}: cannot be written: {error.strerror or error}") from None
 

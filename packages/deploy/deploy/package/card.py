@@ -1,14 +1,16 @@
 """`model_card.md`: the manifest in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS, Contract
+from deploy.machine import describe_machine
+from deploy.timings import Timing
 
 NAMED = 20  # classes
 
 
-def card(facts: Mapping[str, Any], contract: Contract, extra: bool) -> bytes:
+def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing], extra: bool) -> bytes:
     """The card of a model with these facts; `extra`: it comes with the variant that takes uint8 images."""
     height, width = contract.image_size
     classes = ", ".join(contract.classes[:NAMED]) + (", ..." if len(contract.classes) > NAMED else "")
@@ -21,6 +23,10 @@ def card(facts: Mapping[str, Any], contract: Contract, extra: bool) -> bytes:
         "",
         _accuracy(facts["accuracy"]),
         *_compression(facts["compression"]),
+        "",
+        "## Speed",
+        "",
+        *_speed(timings),
         "",
         "## What it was trained on",
         "",
@@ -56,6 +62,22 @@ def _accuracy(accuracy: Mapping[str, Any] | None) -> str:
         f"Top-1 {accuracy['top1']:.2f} % of {accuracy['images']:,} images ({low:.2f} to {high:.2f} % at "
         f"{100 * accuracy['level']:.0f} %), on {accuracy['measured']}."
     )
+
+
+def _speed(timings: Sequence[Timing]) -> list[str]:
+    machine = describe_machine()
+    rows = [
+        (each.by, each.provider, each.threads, each.batch, f"{each.p50:.2f}", f"{each.p95:.2f}",
+         f"{each.images_per_second:,.0f}")
+        for each in timings
+    ]  # fmt: skip
+    head = ("runtime", "provider", "threads", "batch", "median, ms", "95th percentile, ms", "images/s")
+    table = (head, (":--", ":--", *["--:"] * (len(head) - 2)), *rows)
+    return [
+        f"On {machine['cpu']}, {machine['cores']} cores; `benchmark.json` has more. Measure it where it will run.",
+        "",
+        *(f"| {' | '.join(map(str, row))} |" for row in table),
+    ]
 
 
 def _compression(compression: Mapping[str, Any] | None) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy import runtime
+from deploy.benchmark import time_sessions
 from deploy.errors import ModelError
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.package import golden, triton
@@ -14,7 +15,10 @@ from deploy.package.card import card
 from deploy.package.facts import PREPROCESSING, facts_of, interface, preprocessing
 from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, PackageError, sha256
 from deploy.package.modules import script
+from deploy.timings import written
 
+BENCHMARK = "benchmark.json"
+TIMED_BATCHES, TIMED_SECONDS = (1, 8), 0.5
 SCRIPTS = {
     "predict.py": ("deploy.package.predict_alone", "The most probable classes of images: python predict.py IMAGE ..."),
     "verify.py": ("deploy.package.verify_alone", "Checks this folder on this machine: python verify.py"),
@@ -33,7 +37,7 @@ def write_package(
 
     `out` is a folder that does not exist yet; by default `package` beside the file. `content` is a file to ship in
     place of the one at `model`, and `uint8` the variant of it that takes images (`onnx_impl.inside`). The accuracy is
-    that of the run.
+    that of the run, the speed that on the CPU of this machine.
 
     Raises `ModelError` for a file that cannot be used, has no content hash or cannot classify, and `PackageError` if
     the folder exists or cannot be written.
@@ -67,6 +71,8 @@ def _files(inspected: Inspected, source: Path, run: Path, uint8: bytes | None) -
     labels = triton.labels(contract.classes, source)
     facts = facts_of(inspected, run)
     session = runtime.load(inspected.content, source, provider=runtime.CPU)
+    places = [(session, inspected.input_shape, batch) for batch in TIMED_BATCHES]
+    timings = time_sessions(places, TIMED_SECONDS, rounds=1)
     files = {
         MODEL: inspected.content,
         SERVED: inspected.content,
@@ -74,7 +80,8 @@ def _files(inspected: Inspected, source: Path, run: Path, uint8: bytes | None) -
         triton.CONFIG: triton.config(contract, channels),
         PREPROCESSING: preprocessing(contract, channels),
         **golden.make(session, contract, channels),
-        "model_card.md": card(facts, contract, uint8 is not None),
+        BENCHMARK: written(MODEL, timings).encode(),
+        "model_card.md": card(facts, contract, timings, uint8 is not None),
         **{name: script(*described) for name, described in SCRIPTS.items()},
     }
     if uint8 is not None:
