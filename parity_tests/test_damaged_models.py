@@ -7,8 +7,10 @@ import resource
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,19 +20,29 @@ from PIL import Image
 from deploy import Classifier, ModelError
 from deploy.contract import CONTENT_HASH, RESIZE_RULE, Contract
 from deploy.inspection import with_content_hash
+from deploy.model import load_model
+from deploy.package.writing import write_package
 from netspec import functional as f, trace
 from onnx_damage import BYTES, HOSTILE, METADATA, STRUCTURE, says, without
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
 from trainspec.data import digits
 
-FILES = 300
+FILES = 500
 MEMORY = 4 * 2**30  # bytes that a command may fill
 
 
 def network(x, width: int, norm: bool):
     x = f.conv_bn(x, width, 3, name="stem") if norm else f.relu(f.conv(x, width, 3, name="stem"))
     return f.linear(f.flatten(f.max_pool(x, 2)), 10, name="fc")
+
+
+@pytest.fixture(scope="module")
+def packed(bases, tmp_path_factory) -> Path:
+    """The package of a good file, small enough to damage its model often."""
+    folder = tmp_path_factory.mktemp("packed")
+    (folder / "m.onnx").write_bytes(bases[0])
+    return write_package(folder / "m.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +128,55 @@ def test_every_flipped_byte_is_refused(bases, tmp_path):
             Classifier(path, isolate=False)
 
 
+def in_turns(packed: Path, *names: str) -> Iterator[tuple[Path, bytes]]:
+    """Each of these files of a package, with the bytes that it has again behind the loop."""
+    for name in names:
+        kept = (packed / name).read_bytes()
+        try:
+            yield packed / name, kept
+        finally:
+            (packed / name).write_bytes(kept)
+
+
+@pytest.mark.parametrize("place", ["", "model.onnx"])
+def test_damage_in_a_package_is_seen_by_its_manifest(bases, packed, monkeypatch, place):
+    """The folder or the file, for every command, before onnxruntime or a child sees the model: 500 files."""
+    for started in ("runtime.load", "try_model"):
+        monkeypatch.setattr(f"deploy.model.{started}", lambda *given, **settings: pytest.fail("it was started"))
+    for model, _ in in_turns(packed, "model.onnx"):
+        for number, (name, seal, seed) in enumerate(cases(FILES)):
+            model.write_bytes(damaged(bases[seed % 2], name, seal, random.Random(number)))
+            with pytest.raises(ModelError, match=r"model\.onnx: was changed since the package was written"):
+                load_model(packed / place)
+    monkeypatch.undo()
+    assert Classifier(packed / place).contract.data
+
+
+def test_a_package_needs_no_child(packed, monkeypatch):
+    monkeypatch.setattr("deploy.model.try_model", lambda *given: pytest.fail("a child was started"))
+    for path in (packed, packed / "model.onnx"):
+        assert Classifier(path)(packed / "preprocessing" / "image.png")
+
+
+def test_a_manifest_that_was_changed_vouches_for_nothing(packed):
+    for file, kept in in_turns(packed, "manifest.json"):
+        for place in np.linspace(0, len(kept) - 1, 100).astype(int):
+            file.write_bytes(kept[:place] + bytes([kept[place] ^ 1]) + kept[place + 1 :])
+            with pytest.raises(ModelError, match=r"manifest\.json: (was changed|has schema)"):
+                Classifier(packed)
+        for content in (b"", b"{", kept[:-1], kept * 2):
+            file.write_bytes(content)
+            with pytest.raises(ModelError, match=r"manifest\.json: was changed"):
+                Classifier(packed)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"name": "a web application", "icons": []}'])
+def test_a_manifest_of_another_program_is_not_ours(bases, tmp_path, text):
+    (tmp_path / "model.onnx").write_bytes(bases[0])
+    (tmp_path / "manifest.json").write_text(text)
+    assert Classifier(tmp_path).contract.data
+
+
 def limited() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -137,9 +198,13 @@ def outcome(folder, case: tuple[str, str, int], argv: list[str]) -> tuple[str, s
 
 
 @pytest.mark.long
-def test_300_damaged_files_given_to_both_commands(bases, tmp_path):
+def test_damaged_files_given_to_all_commands(bases, tmp_path):
     """Each command in a process of its own with limits."""
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)).save(tmp_path / "image.png")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    for name in ("3", "7"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "folders" / name / "image.png")
     ends: list[tuple[str, str]] = []
 
     def try_one(number: int, case: tuple[str, str, int]) -> None:
@@ -147,13 +212,14 @@ def test_300_damaged_files_given_to_both_commands(bases, tmp_path):
         file = tmp_path / f"{number}.onnx"
         file.write_bytes(damaged(bases[number % 2], name, seal, random.Random(number)))
         predict = ["deploy", "predict", file.name, "image.png", "--json"]
-        evaluate = ["onnx_impl", "evaluate", file.name, "--predictions", f"{number}.npy"]
-        ends.extend(outcome(tmp_path, case, argv) for argv in (predict, evaluate))
+        evaluate = ["deploy", "evaluate", file.name, "folders", "--json"]
+        evaluate_onnx = ["onnx_impl", "evaluate", file.name, "--predictions", f"{number}.npy"]
+        ends.extend(outcome(tmp_path, case, argv) for argv in (predict, evaluate, evaluate_onnx))
 
     tried = cases(FILES)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(try_one, range(len(tried)), tried))
     counts = Counter(end for end, _ in ends)
     print(f"{len(tried)} files, {len({name for name, *_ in tried})} classes of damage: {dict(counts)}")
-    assert counts.total() == 2 * FILES
+    assert counts.total() == 3 * FILES
     assert not counts["wrong"], "\n".join(shown for end, shown in ends if end == "wrong")

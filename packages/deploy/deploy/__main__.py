@@ -15,7 +15,7 @@ DESCRIPTION = (
     "has a --help of its own."
 )
 
-MODEL = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run")
+MODEL = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run or a package")
 RUNTIME = (
     option(
         "--provider", metavar="P", help="provider that must run: cuda, cpu, ...; default: CUDA if it runs, else the CPU"

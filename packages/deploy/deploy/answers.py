@@ -31,8 +31,8 @@ def predict_files(
 ) -> None:
     """Print the answer for each image as soon as it is there. Batches bound the memory.
 
-    `model` is an ONNX file or the folder of a run, `images` are files, folders and `-`, `tta` is test-time augmentation
-    as in `Classifier`. An image that turns out to be unreadable has its error for an answer.
+    `model` is an ONNX file or the folder of a run or package, `images` are files, folders and `-`, `tta` is test-time
+    augmentation as in `Classifier`. An image that turns out to be unreadable has its error for an answer.
 
     Raises `DeployError`: for what cannot be used at all before the first line, and for unreadable images at the end.
     """

@@ -18,6 +18,7 @@ import numpy as np
 
 from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
 from deploy.errors import ModelError
+from deploy.package.manifest import check_content, expected_sha256
 from deploy.proto import model_class
 from deploy.runs import check_finished
 
@@ -51,9 +52,10 @@ class Inspected:
 
 
 def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> bytes:
-    """The bytes of a model's file, or of `model.onnx` in the folder of a run.
+    """The bytes of a model's file, or of `model.onnx` in the folder of a run or of a package.
 
-    Raises `ModelError` if the file cannot be used, and for the model of an unfinished run unless `unfinished`.
+    In a package, they have the SHA-256 of its manifest. Raises `ModelError` if the file cannot be used or was changed,
+    and for the model of an unfinished run unless `unfinished`.
     """
     try:
         place = Path(path)
@@ -63,17 +65,22 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
         if stat.S_ISDIR(mode):
             place = place / "model.onnx"
             if not place.is_file():
-                raise ModelError(f"{path}: a folder without a model.onnx; give an ONNX file or the folder of a run")
+                hint = "give an ONNX file, or the folder of a run or of a package"
+                raise ModelError(f"{path}: a folder without a model.onnx; {hint}")
             mode = os.stat(place).st_mode
         if not stat.S_ISREG(mode):
             raise ModelError(f"{path}: not an ordinary file; give an ONNX file or the folder of a run")
         if (size := os.stat(place).st_size) > LARGEST:
             raise ModelError(f"{path}: {size / 2**30:.1f} GiB; an ONNX file has at most 2 GiB")
+        expected = expected_sha256(place)
         with place.open("rb") as file:
             head = file.read(_HEAD)
-            if head and head[0] not in _TAGS:  # checked before a large file is read
+            if expected is None and head and head[0] not in _TAGS:  # checked before a large file is read
                 raise ModelError(f"{path}: not an ONNX model that runs (its first bytes are not those of one)")
-            return head + file.read(LARGEST)
+            content = head + file.read(LARGEST)
+        if expected is not None:
+            check_content(place, content, expected)
+        return content
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except OSError as error:

@@ -74,7 +74,7 @@ def load_model(
     isolate: bool = True,
     unfinished: bool = False,
 ) -> LoadedModel:
-    """Load, check and start the ONNX file at `path`, or `model.onnx` in the folder of a run.
+    """Load, check and start the ONNX file at `path`, or `model.onnx` in the folder of a run or of a package.
 
     `provider` must run (`CUDAExecutionProvider` or `cuda`); the default is CUDA if it runs, otherwise the CPU.
     `threads` defaults to the cores that this process may use.

@@ -32,8 +32,10 @@ class Classifier:
     """An ONNX file with metadata that say how to prepare images and what the classes are called.
 
     `Classifier("model.onnx")(["cat.jpg"])` gives the most probable classes of each image. The path may be the folder of
-    a run. `provider` must run (`cuda`); the default is CUDA if it runs, otherwise the CPU. `threads` defaults to the
-    cores that this process may use, also in a container. The attributes `provider` and `running` say what is in use.
+    a run, or of a package, whose model must be the one that its manifest names.
+
+    `provider` must run (`cuda`); the default is CUDA if it runs, otherwise the CPU. `threads` defaults to the cores
+    that this process may use, also in a container. The attributes `provider` and `running` say what is in use.
     `isolate` first tries a file without a content hash in a child process. `unfinished` also accepts the model of an
     unfinished run. `tta` is a kind of test-time augmentation (`deploy.views`): the logits are the mean over the views
     of each image.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deploy.errors import DeployError
+from deploy.errors import ModelError
 
 NAME, SCHEMA = "manifest.json", 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
@@ -21,7 +21,7 @@ _BLANK = "0" * 64
 _OWN = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
-class PackageError(DeployError):
+class PackageError(ModelError):
     """A folder is not a package, or was changed since it was written."""
 
 
@@ -61,8 +61,33 @@ def check_file(folder: Path, name: str, expected: str) -> None:
         content = (folder / name).read_bytes()
     except OSError as error:
         raise PackageError(f"{folder / name}: cannot be read: {error.strerror or error}") from None
+    check_content(folder / name, content, expected)
+
+
+def check_content(file: Path, content: bytes, expected: str) -> None:
+    """Raise `PackageError` unless the bytes of a package's file have the SHA-256 `expected`."""
     if sha256(content) != expected:
-        raise PackageError(f"{folder / name}: was changed since the package was written: package the model again")
+        raise PackageError(f"{file}: was changed since the package was written: package the model again")
+
+
+def expected_sha256(file: Path) -> str | None:
+    """What the manifest in the folder of a file says of it; None if it does not name it or there is no manifest.
+
+    Raises `PackageError` for a manifest that was changed.
+    """
+    if not (file.parent / NAME).is_file() or _is_foreign(file.parent / NAME):
+        return None
+    return read_manifest(file.parent).files.get(file.name)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is of another program, as the manifest of a web application: JSON without our keys."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(MOST))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not isinstance(found, dict) or not {"files", "sha256"} & found.keys()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -84,6 +109,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise PackageError(f"{path}: not the manifest of a package ({error})") from None
     if schema != SCHEMA:
         raise PackageError(f"{path}: has schema {schema}; this version reads schema {SCHEMA}")
+    if not isinstance(files, dict) or not all(isinstance(value, str) for value in files.values()):
+        raise PackageError(f"{path}: not the manifest of a package (`files` are not names with their SHA-256)")
     for name in files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise PackageError(f"{path}: names a file outside of the folder: {name}")

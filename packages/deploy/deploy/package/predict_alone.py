@@ -6,7 +6,7 @@ from pathlib import Path
 from deploy.answers import predict_files
 from deploy.errors import ModelError
 from deploy.options import Parser, path
-from deploy.package.manifest import MODEL, check_file, read_manifest
+from deploy.package.manifest import MODEL, read_manifest
 
 
 def main(folder: Path, argv: Sequence[str]) -> None:
@@ -19,7 +19,7 @@ def main(folder: Path, argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     if options.top < 1:
         raise ModelError(f"--top {options.top}: give at least 1")
-    check_file(folder, MODEL, read_manifest(folder).files[MODEL])
+    read_manifest(folder)  # there must be one; the model is compared with it when it is loaded
     predict_files(
         folder / MODEL,
         options.images,
