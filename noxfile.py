@@ -31,7 +31,7 @@ PAGES = os.environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 DEPLOY, SHARED, ONNX = "./packages/deploy", "./shared", "./packages/onnx_impl"
 TRAINING = f"{SHARED}[tensorboard]"
 TORCH, KERAS, PARITY = "./packages/torch_impl", "./packages/keras_impl", "./packages/parity"
-TOOLS = "hypothesis", "mypy", "nox", "pytest", "pytest-xdist", "ruff", "scipy"
+TOOLS = "hypothesis", "mypy", "nox", "pytest", "pytest-xdist", "ruff", "scipy", "selenium"
 KINDS = {
     "lint": ["ruff"],
     "zoo": [DEPLOY, SHARED],
@@ -261,7 +261,7 @@ def benchmark(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def package(session: nox.Session) -> None:
-    """A folder that a server takes as it is: -- RUN, or -- MODEL.onnx --uint8 --out FOLDER."""
+    """A folder that a server takes as it is: -- RUN, or -- MODEL.onnx --uint8 --web --out FOLDER."""
     run(session, "onnx", "onnx_impl", "package", *session.posargs)
 
 

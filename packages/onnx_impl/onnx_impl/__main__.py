@@ -15,6 +15,8 @@ PACKAGE_OPTIONS = (
     option("model", type=path, metavar="RUN", help="the folder of a run, or an ONNX file"),
     option("--out", type=path, metavar="FOLDER", help="default: the folder `package` beside the file"),
     option("--uint8", action="store_true", help="add the variant that takes uint8 images of any size"),
+    option("--web", action="store_true", help="add it and a page that runs it in a browser; takes a runtime from npm"),
+    option("--runtime", type=path, metavar="FOLDER", help="with --web: take the files of onnxruntime-web from here"),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
 QUANTIZE_OPTIONS = (
@@ -86,11 +88,16 @@ def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> No
 
 
 @between_steps()
-def run_package(model: Path, out: Path | None, uint8: bool, unfinished: bool) -> None:
+def run_package(model: Path, web: bool, runtime: Path | None, **settings: Any) -> None:
+    from deploy.package.onnxruntime_web import ADDRESS, SERVE
     from onnx_impl.packaging import package
 
-    folder = package(model, out, uint8=uint8, unfinished=unfinished)
+    if runtime is not None and not web:
+        raise UsageError("--runtime is for the page: give --web too")
+    folder = package(model, web=web, runtime=runtime, notice=say, **settings)
     say(f"{folder}: written; on the machine that will run it, check it with: python {folder / 'verify.py'}")
+    if web:
+        say(f"{folder / 'web'}: {SERVE} --directory {folder}, then open {ADDRESS}")
 
 
 @between_steps()

@@ -2,10 +2,12 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.errors import DeployError
 from deploy.inspection import inspect, read_model
+from deploy.package.page import page_files
 from deploy.package.writing import write_package
 from diptych.errors import ExportError
 from onnx_impl.export import export_onnx
@@ -18,18 +20,24 @@ def package(
     out: str | os.PathLike[str] | None = None,
     *,
     uint8: bool = False,
+    web: bool = False,
+    runtime: str | os.PathLike[str] | None = None,
     unfinished: bool = False,
+    notice: Callable[[str], object] = print,
 ) -> Path:
     """Write the package of a run, or of an ONNX file (`deploy.package.writing`). Returns its folder.
 
     Of a run, the batch norms are folded, and the file is verified against the unfolded network. A file is shipped as it
-    is. `uint8` adds the variant that takes images. Raises `ExportError` in one line for what cannot be packaged.
+    is. `uint8` adds the variant that takes images, and `web` also a page that runs it in a browser. The files of
+    onnxruntime-web come from npm, or from the folder `runtime`. `notice` gets a line about the page's trial. Raises
+    `ExportError` in one line for what cannot be packaged.
     """
     path = Path(model)
     try:
         content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)
-        images = takes_images(inspect(content, path)) if uint8 else None
-        return write_package(path, out, content=content, uint8=images, unfinished=unfinished)
+        images = takes_images(inspect(content, path)) if uint8 or web else None
+        page = page_files(runtime) if web else None
+        return write_package(path, out, content=content, uint8=images, page=page, unfinished=unfinished, notice=notice)
     except DeployError as error:
         raise ExportError(str(error)) from None
 

@@ -5,13 +5,17 @@ from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS, Contract
 from deploy.machine import describe_machine
+from deploy.package.onnxruntime_web import ADDRESS, SERVE
 from deploy.timings import Timing
 
 NAMED = 20  # classes
 
 
-def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing], extra: bool) -> bytes:
-    """The card of a model with these facts; `extra`: it comes with the variant that takes uint8 images."""
+def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing], extra: bool, page: bool) -> bytes:
+    """The card of a model with these facts.
+
+    `extra`: it comes with the variant that takes uint8 images. `page`: it comes with a page for browsers.
+    """
     height, width = contract.image_size
     classes = ", ".join(contract.classes[:NAMED]) + (", ..." if len(contract.classes) > NAMED else "")
     lines = [
@@ -43,6 +47,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "",
         "- `python predict.py IMAGE ...` names the classes of images.",
         "- `python verify.py` checks all files, and that this machine computes what it should.",
+        *([f"- `{SERVE}` in this folder: {ADDRESS} answers in a browser."] if page else []),
         "- Triton: mount the folder that holds this one as the model repository.",
         "- `model.onnx` has one input `image`, float32 `(N, C, H, W)`, and one output `logits` `(N, classes)`.",
         "",

@@ -11,7 +11,7 @@ from deploy.contract import Contract
 from deploy.errors import ModelError
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, wilson
-from deploy.package.golden import APPROXIMATE, EXACT
+from deploy.package import golden
 from deploy.proto import model_class
 
 PREPROCESSING = "preprocess.json"
@@ -34,7 +34,7 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
         "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
         "accuracy": accuracy(run, contract.weights_sha256) if run else None,
         "compression": json.loads(contract.compression) if contract.compression else None,
-        "golden_limit": APPROXIMATE if contract.compression else EXACT,
+        "golden_limit": golden.limit(contract),
         "versions": versions(),
     }
 

@@ -22,6 +22,11 @@ PILLOW = "11"
 EXACT, APPROXIMATE = 1e-3, 5e-2  # of the largest logit: float32 by any provider, and integers or float16
 
 
+def limit(contract: Contract) -> float:
+    """How far outputs may differ on another machine, as a part of the largest logit."""
+    return APPROXIMATE if contract.compression else EXACT
+
+
 def pattern(size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
     """A picture, uint8 `(h, w, C)`, oblong and larger than `size`: slopes, a checkerboard and a fine texture."""
     height, width = size[0] * 5 // 4 + 3, size[1] * 7 // 4 + 5

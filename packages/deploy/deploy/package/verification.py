@@ -10,6 +10,7 @@ from deploy.inspection import Inspected, inspect
 from deploy.package import golden, triton
 from deploy.package.facts import PREPROCESSING, facts_of, preprocessing
 from deploy.package.manifest import MODEL, SERVED, UINT8, Manifest, PackageError, read_manifest
+from deploy.package.onnxruntime_web import WEB, check_page
 from deploy.package.tensors import read_tensor
 
 FROM_FILE = ("architecture", "graph_digest", "weights_sha256", "opset", "ir_version", "inputs", "outputs", "data")
@@ -37,6 +38,8 @@ def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> It
     yield f"outputs: as expected on {session.get_providers()[0]} (difference {difference:.1e}, limit {limit:.0e})"
     if UINT8 in manifest.facts:
         yield _check_uint8(place, channels, limit, provider)
+    if WEB in manifest.facts:
+        yield check_page(manifest, place)
 
 
 def _check_contract(place: Path, manifest: Manifest) -> Inspected:

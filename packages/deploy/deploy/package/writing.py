@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import runtime
@@ -15,6 +15,8 @@ from deploy.package.card import card
 from deploy.package.facts import PREPROCESSING, facts_of, interface, preprocessing
 from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, PackageError, sha256
 from deploy.package.modules import script
+from deploy.package.onnxruntime_web import WEB, facts as page_facts
+from deploy.package.page import try_page
 from deploy.timings import written
 
 BENCHMARK = "benchmark.json"
@@ -31,16 +33,19 @@ def write_package(
     *,
     content: bytes | None = None,
     uint8: bytes | None = None,
+    page: Mapping[str, bytes] | None = None,
     unfinished: bool = False,
+    notice: Callable[[str], object] = print,
 ) -> Path:
     """Write the package of an ONNX file, or of the one in the folder of a run. Returns its folder.
 
     `out` is a folder that does not exist yet; by default `package` beside the file. `content` is a file to ship in
-    place of the one at `model`, and `uint8` the variant of it that takes images (`onnx_impl.inside`). The accuracy is
-    that of the run, the speed that on the CPU of this machine.
+    place of the one at `model`, and `uint8` the variant of it that takes images (`onnx_impl.inside`). `page` are the
+    files of the page that runs this variant in a browser (`page.page_files`); what its trial finds is a line for
+    `notice`. The accuracy is that of the run, the speed that on the CPU of this machine.
 
     Raises `ModelError` for a file that cannot be used, has no content hash or cannot classify, and `PackageError` if
-    the folder exists or cannot be written.
+    the folder exists or cannot be written, or if the model does not run in a browser.
     """
     source = Path(model)
     inspected = inspect(content or read_model(source, unfinished=unfinished), source)
@@ -48,7 +53,7 @@ def write_package(
     target = Path(out) if out is not None else beside / "package"
     if os.path.lexists(target):
         raise PackageError(f"{target}: exists; remove it, or give another --out")
-    files = _files(inspected, source, beside, uint8)
+    files = _files(inspected, source, beside, uint8, page)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".package-") as temporary:
@@ -56,13 +61,17 @@ def write_package(
             for name, text in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(text)
+            if page is not None:
+                notice(try_page(folder, inspected))
             shutil.move(folder, target)
     except OSError as error:
         raise PackageError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
 
 
-def _files(inspected: Inspected, source: Path, run: Path, uint8: bytes | None) -> Mapping[str, bytes]:
+def _files(
+    inspected: Inspected, source: Path, run: Path, uint8: bytes | None, page: Mapping[str, bytes] | None
+) -> Mapping[str, bytes]:
     contract, channels = inspected.contract, inspected.input_shape[0]
     if not inspected.hashed:
         raise ModelError(f"{source}: has no hash over its content; export it again")
@@ -81,7 +90,7 @@ def _files(inspected: Inspected, source: Path, run: Path, uint8: bytes | None) -
         PREPROCESSING: preprocessing(contract, channels),
         **golden.make(session, contract, channels),
         BENCHMARK: written(MODEL, timings).encode(),
-        "model_card.md": card(facts, contract, timings, uint8 is not None),
+        "model_card.md": card(facts, contract, timings, uint8 is not None, page is not None),
         **{name: script(*described) for name, described in SCRIPTS.items()},
     }
     if uint8 is not None:
@@ -91,5 +100,8 @@ def _files(inspected: Inspected, source: Path, run: Path, uint8: bytes | None) -
             f"{UINT8}/{triton.LABELS}": labels,
             f"{UINT8}/{triton.CONFIG}": triton.uint8_config(contract, channels),
         }
+    if page is not None:
+        facts[WEB] = page_facts()
+        files |= page
     manifest = Manifest(facts, {name: sha256(text) for name, text in files.items()})
     return files | {NAME: manifest.content()}
