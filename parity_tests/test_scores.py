@@ -122,8 +122,9 @@ def test_the_command_writes_table_csv_and_picture(folder, tmp_path, capsys):
     deploy.__main__.main([*argv, "--out", str(out), "--threads", "1"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(": CPUExecutionProvider, 1 thread")
-    assert lines[1].startswith("top-1 ")
-    assert "of 90 images (95 % interval" in lines[1]
+    assert lines[1] == "note: left out, since they are not JPEG, PNG or WebP images: 1"
+    assert lines[2].startswith("top-1 ")
+    assert "of 90 images (95 % interval" in lines[2]
     facts = json.loads((out / "scores.json").read_text())
     assert facts["images"] == np.sum(facts["confusion"]) == 90
     assert [row[1:] for row in csv.reader((out / "confusion.csv").read_text().splitlines())][1:] == [

@@ -1,13 +1,14 @@
 """Reads labelled images: a folder, or an archive, with a folder of images for each class.
 
-The paths are `<class>/<image>` or `test/<class>/<image>`, as in training, and that may be inside one more folder. In a
-set with splits, `test` is read. Hidden files and files that are not images are left out.
+The paths are `<class>/<image>` or `test/<class>/<image>`, and that may be inside one more folder. In a set with splits,
+`test` is read. Hidden files and files that are not images are left out. Training finds splits and classes by the same
+function, `place_images`.
 """
 
-import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from deploy.archives import is_archive, open_archive, read_archive
@@ -15,19 +16,32 @@ from deploy.encoded import HEAD, READ, format_of
 from deploy.errors import DeployError, ImageError
 from deploy.images import MAX_BYTES, file_format, read_file
 from deploy.options import nearest
+from deploy.shell import printable
+from deploy.walking import reason_of_part, walk
 
-SPLITS = ("train", "test", "val", "validation")
-DEEPEST = 4  # folders: one more than any set has, so links cannot lead in circles
-_SYSTEM = ("__MACOSX",)
+SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The split and class of an image. `split` is empty in a set without splits. `path` is its path inside the set."""
+
+    split: str
+    class_name: str
+    path: str
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The images of a set: `classes` by their path inside `place`. `split` is empty in a set without splits."""
+    """The images of a set: `classes` by their path inside `place`. `split` is empty in a set without splits.
+
+    `others` is how many files were left out, since they are not images.
+    """
 
     place: Path
     split: str
     classes: dict[str, str]
+    others: int = 0
 
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each image's class among a model's class names, by the image's path.
@@ -63,62 +77,76 @@ class ClassFolders:
 
 def find_classes(place: Path) -> ClassFolders:
     """The images below `place`, a folder or an archive. Their first bytes are read. Raises `DeployError`."""
+    others: list[str] = []  # files that are not images
     try:
-        paths = sorted(_in_archive(place) if is_archive(place) else _in_folder(place))
+        paths = sorted(_in_archive(place, others) if is_archive(place) else _in_folder(place, others))
     except OSError as error:
         raise DeployError(f"{error.filename or place}: cannot be read: {error.strerror or error}") from None
     if not paths:
         raise DeployError(f"{place}: no images found; expected <class>/<image> or test/<class>/<image>")
-    parts = {path: PurePosixPath(path).parts for path in paths}
-    tops = {part[0] for part in parts.values()}
-    if len(tops) == 1 and not tops & set(SPLITS) and all(len(part) > 2 for part in parts.values()):
-        parts = {path: part[1:] for path, part in parts.items()}
-        tops = {part[0] for part in parts.values()}
-    split = ""
-    if tops <= set(SPLITS):
-        if "test" not in tops:
-            raise DeployError(f"{place}: has {', '.join(sorted(tops))} but no test; give the folder of one split")
-        split = "test"
-        parts = {path: part[1:] for path, part in parts.items() if part[0] == split}
-    wrong = next((path for path, part in parts.items() if len(part) != 2), None)
-    if wrong is not None:
-        raise DeployError(
-            f"{place}: {wrong} is not in a class folder; expected <class>/<image> or test/<class>/<image>"
-        )
-    return ClassFolders(place, split, {path: part[0] for path, part in parts.items()})
+    if twice := next((one for one, other in pairwise(paths) if one == other), None):
+        raise DeployError(f"{place}: two files are named {printable(twice)}; remove one")
+    _, placed = place_images(place, paths)
+    splits = {each.split for each in placed}
+    split = "" if "" in splits else "test"
+    if split not in splits:
+        raise DeployError(f"{place}: has {', '.join(sorted(splits))} but no test; give the folder of one split")
+    classes = {each.path: each.class_name for each in placed if each.split == split}
+    return ClassFolders(place, split, classes, len(others))
 
 
-def _in_folder(place: Path) -> Iterator[str]:
+def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list[Placed]]:
+    """The folder with the splits or the classes, and where each image lies. `paths`, at least one, are inside `place`.
+
+    The folder is the top of the set, or the only folder in it. Raises `DeployError` for an image that is not in a class
+    folder, and for class folders beside splits.
+    """
+    names = [PurePosixPath(path) for path in paths]
+    tops = {name.parts[0] for name in names}
+    wrapped = len(tops) == 1 and not tops & SPLIT_FOLDERS.keys() and all(len(name.parts) > 2 for name in names)
+    root = PurePosixPath(*tops) if wrapped else PurePosixPath()
+    placed = [_placed(place, path, name.relative_to(root).parts) for path, name in zip(paths, names, strict=True)]
+    if len({bool(each.split) for each in placed}) > 1:
+        raise DeployError(f"{place}: class folders both beside and inside train/; move all of them into train/")
+    return root, placed
+
+
+def _placed(place: Path, path: str, parts: tuple[str, ...]) -> Placed:
+    if len(parts) == 3 and parts[0] in SPLIT_FOLDERS:
+        return Placed(SPLIT_FOLDERS[parts[0]], parts[1], path)
+    if len(parts) == 2 and parts[0] not in SPLIT_FOLDERS:
+        return Placed("", parts[0], path)
+    expected = "expected <class>/<image> or train/<class>/<image>"
+    raise DeployError(f"{place}: {printable(path)} is not in a class folder; {expected}")
+
+
+def _in_folder(place: Path, others: list[str]) -> Iterator[str]:
     if not place.is_dir():
         raise DeployError(f"{place}: {'not a folder or an archive' if place.exists() else 'no such folder'}")
-    for folder, folders, names in os.walk(place, onerror=_refuse, followlinks=True):
-        deep = len(Path(folder).relative_to(place).parts) >= DEEPEST
-        folders[:] = [] if deep else [name for name in folders if _is_kept(name)]
-        for name in filter(_is_kept, names):
-            try:
-                found = file_format(Path(folder, name))
-            except ImageError:
-                continue
-            if found in READ:
-                yield Path(folder, name).relative_to(place).as_posix()
+    for entry in walk(place):
+        if entry.is_folder or entry.reason:
+            continue
+        try:
+            found = file_format(place / entry.name)
+        except ImageError:
+            found = ""
+        if found in READ:
+            yield entry.name
+        else:
+            others.append(entry.name)
 
 
-def _in_archive(place: Path) -> Iterator[str]:
+def _in_archive(place: Path, others: list[str]) -> Iterator[str]:
     with open_archive(place) as members:
         for member in members:
             path = _path(member.name)
-            kept = not member.is_folder and all(map(_is_kept, PurePosixPath(path).parts))
-            if kept and format_of(member.read(HEAD)) in READ:
+            if member.is_folder or any(map(reason_of_part, PurePosixPath(path).parts)):
+                continue
+            if format_of(member.read(HEAD)) in READ:
                 yield path
+            else:
+                others.append(path)
 
 
 def _path(name: str) -> str:
     return PurePosixPath(name).as_posix()
-
-
-def _is_kept(name: str) -> bool:
-    return not name.startswith(".") and name not in _SYSTEM
-
-
-def _refuse(error: OSError) -> None:
-    raise error

@@ -55,6 +55,8 @@ def evaluate_command(
     folders = find_classes(folder)
     scores = _evaluate(classifier, folders)
     notes = notes_of(classifier.model, unfinished=unfinished)
+    if folders.others:
+        notes.append(f"left out, since they are not JPEG, PNG or WebP images: {folders.others:,}")
     head = {"model": str(model), "provider": classifier.provider, "threads": classifier.model.threads, "notes": notes}
     facts = {**head, "data": str(folder), "split": folders.split, "tta": classifier.tta, **scores.fields()}
     if out is not None:

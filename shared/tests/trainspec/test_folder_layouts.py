@@ -3,10 +3,16 @@
 import tarfile
 
 import pytest
-from samples import class_files, encoded, split_files, write_folder, write_tar
+from samples import class_files, encoded, split_files, write_folder, write_tar, write_zip
 from silent_loading import assert_one_line, load
 
+from deploy.class_folders import find_classes
+from deploy.errors import DeployError
+from deploy.walking import walk
 from diptych.errors import DataError
+from trainspec.data.archives import is_archive
+from trainspec.data.layout import read_layout
+from trainspec.data.listing import list_archive, list_folder
 
 
 @pytest.mark.parametrize("depth", [1, 3, 4, 5, 6, 40, 400])
@@ -56,3 +62,43 @@ def test_wrong_layouts(tmp_path, files, words):
     with pytest.raises(DataError) as error:
         load(write_folder(tmp_path / "set", files))
     assert_one_line(error, words)
+
+
+IMAGE = encoded(0)
+TREES = {  # where the images lie -> whether training and `deploy evaluate` take the set
+    "classes": ("a/0.png b/0.png b/1.jpg", True),
+    "splits": ("train/a/0.png train/b/0.png test/a/1.png test/b/1.png", True),
+    "a validation split": ("train/a/0 train/b/0 val/a/0 val/b/0 test/a/1 test/b/1", True),
+    "one more folder": ("set/a/0.png set/b/0.png", True),
+    "one more folder around splits": ("set/train/a/0 set/train/b/0 set/test/a/1 set/test/b/1", True),
+    "hidden and of systems": ("a/0 b/0 .git/c/0 a/.0 __MACOSX/a/0 @eaDir/b/0 b/Thumbs.db", True),
+    "classes that are not ASCII": ("á/0 ü/0", True),
+    "beside classes": ("a/0 b/0 0", False),
+    "too deep": ("a/0 b/c/d/e/f/g/0", False),
+    "too deep in one folder": ("a/b/c/d/e/f/0", False),
+    "a split beside classes": ("train/a/0 train/b/0 c/0", False),
+    "images of a split": ("train/0 test/1", False),
+    "no test split": ("train/a/0 train/b/0 val/a/0 val/b/0", False),
+    "no class": ("0 1", False),
+}
+
+
+@pytest.mark.parametrize("tree", TREES)
+@pytest.mark.parametrize("form", ["folder", "a.tar", "a.zip"])
+def test_training_and_deploy_find_the_same_images(tmp_path, tree, form):
+    paths, taken = TREES[tree]
+    write = {"folder": write_folder, "a.tar": write_tar, "a.zip": write_zip}[form]
+    path = write(tmp_path / form, dict.fromkeys(paths.split(), IMAGE))
+
+    def trained():
+        return read_layout(path, list_archive(path) if is_archive(path) else list_folder(path, list(walk(path))))
+
+    if not taken:
+        with pytest.raises(DataError):
+            trained()
+        with pytest.raises(DeployError):
+            find_classes(path)
+        return
+    layout, found = trained(), find_classes(path)
+    assert found.split in layout.splits
+    assert found.classes == {each.path: each.class_name for each in layout.splits[found.split]}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from deploy.errors import ImageError
 from deploy.images import MAX_BYTES, read_file
 from deploy.shell import printable
+from deploy.walking import Entry, walk
 from diptych.errors import DataError
 from diptych.stopping import until_stopped
 from trainspec.data.archives import is_archive, read_archive, stem
@@ -33,7 +34,7 @@ from trainspec.data.dataset import (
 )
 from trainspec.data.images import RESIZE_RULE, decode_all
 from trainspec.data.layout import SPLITS, Layout, read_layout
-from trainspec.data.listing import Entry, list_archive, list_folder, member_name, walk
+from trainspec.data.listing import list_archive, list_folder, member_name
 from trainspec.data.memory import require_memory
 
 LABELS = {"cifar10-jpeg": "CIFAR-10 (JPEG)"}  # lossy copies must not pass for the original pixels

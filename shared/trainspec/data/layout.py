@@ -5,21 +5,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from deploy.class_folders import SPLIT_FOLDERS, Placed, place_images
+from deploy.errors import DeployError
 from deploy.shell import printable
 from diptych.errors import DataError
 from trainspec.data.listing import Listing
 
-SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
 SPLITS = ("", *dict.fromkeys(SPLIT_FOLDERS.values()))  # "" in a set that is not split
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The split and class of an image. `path` is its path inside the set."""
-
-    split: str
-    class_name: str
-    path: str
 
 
 @dataclass(frozen=True)
@@ -32,40 +24,21 @@ class Layout:
 
 def read_layout(path: Path, listing: Listing) -> Layout:
     """The splits and classes of a listed set. Raises `DataError`, in one line, where the paths do not form them."""
-    root = _root(path, [PurePosixPath(name) for name in listing.images])
-    placed = [_place(path, name, root) for name in sorted(listing.images)]
+    if not listing.images:
+        raise DataError(f"{path}: no JPEG, PNG or WebP images found; expected <class>/<image> or train/<class>/<image>")
+    try:
+        root, placed = place_images(path, sorted(listing.images))
+    except DeployError as error:
+        raise DataError(str(error)) from None
     classes = _classes(path, placed, listing.folders, root)
     splits = {split: [place for place in placed if place.split == split] for split in SPLITS}
     return Layout(classes, {split: places for split, places in splits.items() if places})
-
-
-def _root(path: Path, names: list[PurePosixPath]) -> PurePosixPath:
-    """The folder with the splits or the classes: the top of the set, or the only folder in it."""
-    if not names:
-        raise DataError(f"{path}: no JPEG, PNG or WebP images found; expected <class>/<image> or train/<class>/<image>")
-    tops = {name.parts[0] for name in names}
-    top = tops.pop()
-    wrapped = not tops and top not in SPLIT_FOLDERS and all(len(name.parts) > 2 for name in names)
-    return PurePosixPath(top) if wrapped else PurePosixPath()
-
-
-def _place(path: Path, name: str, root: PurePosixPath) -> Placed:
-    parts = PurePosixPath(name).relative_to(root).parts
-    if len(parts) == 3 and parts[0] in SPLIT_FOLDERS:
-        return Placed(SPLIT_FOLDERS[parts[0]], parts[1], name)
-    if len(parts) == 2 and parts[0] not in SPLIT_FOLDERS:
-        return Placed("", parts[0], name)
-    raise DataError(
-        f"{path}: {printable(name)} is not in a class folder; expected <class>/<image> or train/<class>/<image>"
-    )
 
 
 def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePosixPath) -> list[str]:
     """The class names in alphabetical order. Raises `DataError` unless every split has images of every class."""
     counts = Counter((place.split, place.class_name) for place in placed)
     splits = {split for split, _ in counts}
-    if "" in splits and len(splits) > 1:
-        raise DataError(f"{path}: class folders both beside and inside train/; move all of them into train/")
     if "" not in splits and not {"train", "test"} <= splits:
         there = ", ".join(sorted(splits))
         raise DataError(

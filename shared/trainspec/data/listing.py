@@ -4,9 +4,7 @@ Images are recognised by content. It is an error if a file is an image in an uns
 of an image without the content. Other files, hidden files and files that operating systems make are left out.
 """
 
-import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +12,7 @@ from deploy.encoded import HEAD, READ, format_of
 from deploy.errors import ImageError
 from deploy.images import SUFFIXES, file_format
 from deploy.shell import printable
+from deploy.walking import Entry, reason_of_part
 from diptych.errors import DataError
 from diptych.stopping import until_stopped
 from trainspec.data.archives import open_archive
@@ -23,24 +22,8 @@ NOT_READ = (
     *(".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".svg", ".psd", ".qoi"),
 )
-OF_SYSTEMS = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 NAMED = 3  # files that are named for each reason
-HIDDEN, SYSTEM, NO_IMAGE, LOOP = (
-    "hidden",
-    "made by the operating system",
-    "not an image",
-    "a link to a folder around it",
-)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file or folder, by its path inside the set. `status`: `(size, mtime in ns)` of a file."""
-
-    name: str
-    is_folder: bool
-    status: tuple[int, int] = (0, 0)
-    reason: str = ""  # why it is left out, if its name already says so
+NO_IMAGE = "not an image"
 
 
 @dataclass
@@ -73,7 +56,7 @@ class Listing:
 
 
 def list_folder(path: Path, entries: list[Entry]) -> Listing:
-    """List a folder from its `entries` (see `walk`). Raises `DataError` for unusable files."""
+    """List a folder from its `entries` (`deploy.walking.walk`). Raises `DataError` for unusable files."""
     listing = Listing()
     for entry in until_stopped(entries):
         if entry.reason:
@@ -111,53 +94,12 @@ def member_name(name: str) -> str:
     return PurePosixPath(name).as_posix()
 
 
-def walk(path: Path) -> Iterator[Entry]:
-    """Everything below a folder, sorted within each folder. Links to folders are followed, but not in circles.
-
-    Hidden folders and system folders are listed but not entered. Raises `OSError` for a folder that cannot be read.
-    """
-    status = path.stat()
-    waiting = [("", frozenset([(status.st_dev, status.st_ino)]))]
-    while waiting:
-        folder, around = waiting.pop()
-        with os.scandir(path / folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-        deeper = []
-        for entry in found:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if reason := _reason_of_part(entry.name):
-                yield Entry(name, is_folder=False, reason=reason)
-            elif entry.is_dir():
-                status = entry.stat()
-                this = (status.st_dev, status.st_ino) if status.st_ino else (0, hash(name))
-                if this in around:
-                    yield Entry(name, is_folder=True, reason=LOOP)
-                    continue
-                yield Entry(name, is_folder=True)
-                deeper.append((name, around | {this}))
-            else:
-                yield Entry(name, is_folder=False, status=_size_and_time(entry))
-        waiting += reversed(deeper)
-
-
-def _size_and_time(entry: "os.DirEntry[str]") -> tuple[int, int]:
-    try:
-        status = entry.stat()
-    except OSError:  # a link to nothing, or a circle of links
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
-
-
 def _reason(name: PurePosixPath) -> tuple[str, str] | None:
     """`(path, reason)` of the outermost hidden or system part of `name`, which is left out whole; None without one."""
     for depth, part in enumerate(name.parts, 1):
-        if reason := _reason_of_part(part):
+        if reason := reason_of_part(part):
             return PurePosixPath(*name.parts[:depth]).as_posix(), reason
     return None
-
-
-def _reason_of_part(part: str) -> str:
-    return HIDDEN if part.startswith(".") else SYSTEM if part in OF_SYSTEMS else ""
 
 
 def _add(listing: Listing, place: str, name: str, found: str) -> None:

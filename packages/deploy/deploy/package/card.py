@@ -86,7 +86,8 @@ def _speed(timings: Sequence[Timing]) -> list[str]:
 
 
 def _compression(compression: Mapping[str, Any] | None) -> list[str]:
-    return ["", "Compressed:", "", *(f"- {key}: {value}" for key, value in compression.items())] if compression else []
+    facts = (f"- {key.replace('_', ' ')}: {value}" for key, value in (compression or {}).items())
+    return ["", "Compressed:", "", *facts] if compression else []
 
 
 def _numbers(values: tuple[float, ...]) -> str:

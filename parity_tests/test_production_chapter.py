@@ -1,0 +1,95 @@
+"""The README's chapter "From training to production": every command runs as it is written, by its session of nox."""
+
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from trainspec.data import digits
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CHAPTER = re.search(r"^##+ From training to production\n(.*?)^##+ ", README, re.DOTALL | re.MULTILINE)[1]
+LISTED = [line for block in re.findall(r"```sh\n(.*?)```", CHAPTER, re.DOTALL) for line in block.splitlines()]
+IN_WORDS = [" ".join(text.split()) for text in re.findall(r"`((?:nox -s|python)\s[^`]*)`", CHAPTER)]
+MADE = (  # by the commands, in the folder where they run or in that of the run
+    "RUN/package/uint8/1/model.onnx", "RUN/package/benchmark.json", "RUN/model.int8.onnx", "scores/scores.json",
+    "scores/confusion.csv", "scores/confusion.png", "own.json", "own.png",
+)  # fmt: skip
+
+
+def sessions() -> ModuleType:
+    """The noxfile, with this Python for every environment."""
+    spec = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.environment = lambda session, kind: sys.executable
+    return module
+
+
+def give_images(folder: Path) -> None:
+    """The test images of the digits, as the reader may have them: some photos, and an archive of class folders."""
+    data = digits.load_digits(32, 0)
+    (folder / "photos").mkdir()
+    with zipfile.ZipFile(folder / "digits.zip", "w") as archive:
+        for number, (image, label) in enumerate(zip(data.test.images, data.test.labels, strict=True)):
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, "PNG")
+            archive.writestr(f"{data.classes[label]}/{number}.png", file.getvalue())
+            if number < 5:
+                (folder / "photos" / f"{number}.png").write_bytes(file.getvalue())
+
+
+class Shell:
+    """Runs command lines in a folder. RUN is the run that is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.noxfile = folder, sessions()
+
+    def named(self, text: str) -> str:
+        runs = [str(path.relative_to(self.folder)) for path in self.folder.glob("runs/*")]
+        return text.replace("RUN", *runs) if "RUN" in text else text
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        words = self.named(line).split()
+        if words[0] == "python":
+            return self.start(sys.executable, *words[1:])
+        assert words[:2] + words[3:4] == ["nox", "-s", "--"], line
+        done = []
+        session = SimpleNamespace(posargs=words[4:], run=lambda *command, **_: done.append(self.start(*command)))
+        getattr(self.noxfile, words[2])(session)
+        return done[0]
+
+    def start(self, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_chapter_has_the_whole_way():
+    names = [line.split()[2] for line in LISTED]
+    assert names == ["train_torch", "package", "verify", "predict", "evaluate", "benchmark", "quantize"]
+    assert any(line.startswith("python RUN/package/verify.py") for line in IN_WORDS)
+
+
+@pytest.mark.long
+def test_every_command_runs_as_written(tmp_path):
+    give_images(tmp_path)
+    shell = Shell(tmp_path)
+    for line in (*LISTED, *IN_WORDS):
+        done = shell.run(line)
+        if done.returncode and line.startswith("nox -s quantize"):  # another machine may find INT8 slower
+            assert "give --force" in done.stderr
+            done = shell.run(f"{line} --force")
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        print(f"$ {line}\n{done.stdout[-300:]}")
+    missing = [name for name in MADE if not (tmp_path / shell.named(name)).is_file()]
+    assert not missing
