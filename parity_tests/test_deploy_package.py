@@ -11,7 +11,6 @@ from shutil import copytree
 import numpy as np
 import onnx
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from onnx import numpy_helper
 from onnx.backend.test.case.test_case import TestCase as BackendCase
 from onnx.backend.test.runner import Runner
@@ -38,25 +37,6 @@ FILES = {
     "predict.py", "verify.py", "preprocessing/image.png", "preprocessing/pixels.pb", "test_data_set_0/input_0.pb",
     "test_data_set_0/output_0.pb", "benchmark.json", "uint8/1/model.onnx", "uint8/config.pbtxt", "uint8/labels.txt",
 }  # fmt: skip
-TRITON = {  # the part of Triton's model_config.proto that a package uses: message -> field -> (number, type)
-    "ModelInput": {"name": (1, "string"), "data_type": (2, "DataType"), "dims": (4, "*int64")},
-    "ModelOutput": {
-        "name": (1, "string"),
-        "data_type": (2, "DataType"),
-        "dims": (3, "*int64"),
-        "label_filename": (4, "string"),
-    },
-    "ModelDynamicBatching": {},
-    "ModelConfig": {
-        "name": (1, "string"),
-        "max_batch_size": (4, "int32"),
-        "input": (5, "*ModelInput"),
-        "output": (6, "*ModelOutput"),
-        "dynamic_batching": (11, "ModelDynamicBatching"),
-        "backend": (17, "string"),
-    },
-}
-TYPES = {"TYPE_INVALID": 0, "TYPE_UINT8": 2, "TYPE_FP32": 11}
 
 
 @pytest.fixture(scope="module")
@@ -65,29 +45,6 @@ def written(tmp_path_factory) -> Path:
     graph = network()
     export_onnx(graph, probe(graph), folder / "model.onnx", metadata=contract().properties())
     return package(folder / "model.onnx", uint8=True)
-
-
-def triton_config(text: bytes):
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="subset.proto", package="inference", syntax="proto3")
-    types = file.enum_type.add(name="DataType")
-    for name, number in TYPES.items():
-        types.value.add(name=name, number=number)
-    for message, fields in TRITON.items():
-        entry = file.message_type.add(name=message)
-        for field, (number, kind) in fields.items():
-            label = kinds.LABEL_REPEATED if kind.startswith("*") else kinds.LABEL_OPTIONAL
-            kind = kind.removeprefix("*")
-            added = entry.field.add(name=field, number=number, label=label)
-            if kind[0].isupper():
-                added.type = kinds.TYPE_ENUM if kind == "DataType" else kinds.TYPE_MESSAGE
-                added.type_name = f".inference.{kind}"
-            else:
-                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    config = message_factory.GetMessageClass(pool.FindMessageTypeByName("inference.ModelConfig"))()
-    return text_format.Parse(text.decode(), config)
 
 
 def test_the_tree(written):
@@ -102,25 +59,6 @@ def test_the_tree(written):
     assert (written / "labels.txt").read_text().splitlines() == list(NAMES)
     assert json.loads((written / "preprocess.json").read_text())["width"] == 9
     assert "5 classes" in (written / "model_card.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("file", "kind", "dims", "batched"),
-    [("config.pbtxt", "TYPE_FP32", [3, 12, 9], True), ("uint8/config.pbtxt", "TYPE_UINT8", [-1, -1, 3], False)],
-)
-def test_triton_reads_its_configuration(written, file, kind, dims, batched):
-    config = triton_config((written / file).read_bytes())
-    (given,), (logits,) = config.input, config.output
-    assert (config.name, config.backend) == ("", "onnxruntime")
-    assert config.max_batch_size > 0
-    assert (given.name, given.data_type, list(given.dims)) == ("image", TYPES[kind], dims)
-    assert (logits.name, logits.data_type, list(logits.dims)) == ("logits", TYPES["TYPE_FP32"], [5])
-    assert logits.label_filename == "labels.txt"
-    assert config.HasField("dynamic_batching") is batched
-    for value in onnx.load(written / file.replace("config.pbtxt", "1/model.onnx")).graph.input:
-        batch, *rest = value.type.tensor_type.shape.dim
-        assert batch.dim_param == "N"
-        assert [dim.dim_value or -1 for dim in rest] == dims
 
 
 def test_it_verifies_where_it_is_and_elsewhere(written, capsys):
