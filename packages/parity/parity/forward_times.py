@@ -34,7 +34,7 @@ OPTIONS = (
     option("--framework", nargs="+", choices=tuple(PACKAGES), default=tuple(PACKAGES), help="default: both"),
     option("--batch", nargs="+", type=int, default=BATCHES, metavar="N", help="batch sizes (1 8 32)"),
     option("--threads", nargs="+", type=int, metavar="N", help="numbers of threads; default: all cores"),
-    option("--seconds", type=float, default=SECONDS, metavar="S", help="for each combination (2)"),
+    option("--seconds", type=float, default=SECONDS, metavar="S", help="seconds of each combination (2)"),
     option("--json", type=path, metavar="FILE", help="write the timings, for `deploy benchmark --beside FILE`"),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
