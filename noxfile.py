@@ -187,6 +187,12 @@ def parity(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def diff(session: nox.Session) -> None:
+    """Says where two networks differ: -- A B --out FILE.html --json; each ARCH:KEY=VALUE, a run or a file."""
+    run(session, "parity", "parity", "diff", *session.posargs)
+
+
+@nox.session(default=False)
 def train_torch(session: nox.Session) -> None:
     """Trains, evaluates and exports in PyTorch: -- ARCH --data D --recipe R --epochs N --budget 10m."""
     run(session, "torch", "torch_impl", "train", *session.posargs)

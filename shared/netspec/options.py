@@ -1,5 +1,6 @@
 """The command-line options that say which network is meant, the same in every command."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,10 +77,32 @@ def form_of(
     return {key: value for key, value in given.items() if value is not None} | dict(map(_pair, option))
 
 
-def _pair(text: str) -> tuple[str, Any]:
+_WORD = re.compile(r"([^:()]*)(?::(.*)|\((.*)\))?", re.DOTALL)
+
+
+def network_of(text: str) -> tuple[str, dict[str, Any]]:
+    """A network and its form in one word: `resnet20:num_classes=100,activation=mish`.
+
+    Returns the name and the arguments of `netspec.architecture`, which checks them. A graph's own name,
+    `resnet20(activation=mish)`, is read likewise. Raises `UsageError` for a word of another form.
+    """
+    match = _WORD.fullmatch(text)
+    if not match:
+        raise UsageError(f"a network is written NAME or NAME:KEY=VALUE,..., not '{text}'")
+    name, after, inside = match.groups()
+    form = dict(_pair(part.strip(), f"'{name}:'") for part in (after or inside or "").split(",") if part.strip())
+    if isinstance(size := form.get("image_size"), str):
+        try:
+            form["image_size"] = image_size(size)
+        except ValueError:
+            raise UsageError(f"{name} takes images of PX or HxW pixels, not '{size}'") from None
+    return name, form
+
+
+def _pair(text: str, where: str = "--option") -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--option takes KEY=VALUE, not '{text}'")
+        raise UsageError(f"{where} takes KEY=VALUE, not '{text}'")
     for read in (int, float):
         try:
             return key, read(value)

@@ -115,11 +115,11 @@ def assemble(
     inner = [node.name for node in graph if node.name not in outputs]
     body.value_info.extend(value(name, graph.shapes[name], kind) for name in inner)
     if not every_node:
-        _rename(body, graph.outputs[0], LOGITS)
+        rename(body, graph.outputs[0], LOGITS)
     return model
 
 
-def _rename(body: onnx.GraphProto, old: str, new: str) -> None:
+def rename(body: onnx.GraphProto, old: str, new: str) -> None:
     """Give a value another name everywhere."""
     for node in body.node:
         node.input[:] = [new if name == old else name for name in node.input]

@@ -1,6 +1,7 @@
 """`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs.
 
-`python -m parity time` prints a table of timings (`parity.forward_times`).
+`python -m parity check` is the same. `time` prints a table of timings (`parity.forward_times`), and `diff` compares two
+networks (`parity.diff`).
 """
 
 import argparse
@@ -12,7 +13,7 @@ from diptych import cli
 from diptych.cli import Parser
 from diptych.errors import UsageError
 from diptych.machine import processes
-from netspec.options import path
+from netspec.options import name_or_path, path
 
 GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks
 
@@ -25,24 +26,65 @@ With a name it compares that network at full size: in float32 under all runtimes
 float64 part (outputs, gradients, a training step) uses a reduced copy, or with --weights a small image. Native exports
 of such a network need --native. The column `copy` is the image size of the copy.
 
-`python -m parity time RUN` times the frameworks' own forward passes; it has a --help of its own."""
+`python -m parity check PATTERN` is the same. Sub-commands with a --help of their own:
+`python -m parity diff A B` says where two networks differ.
+`python -m parity time RUN` times the frameworks' own forward passes."""
+
+DIFF = """Says where two networks differ: in attributes, structure, weights and values, in this order.
+
+Each of A and B is an architecture with options (resnet20:num_classes=100,activation=mish), the folder of a run, a graph
+(.json), a weight file (.safetensors) or an ONNX file (.onnx). Both run on the same images: a run in its framework, an
+ONNX file in onnxruntime, everything else in PyTorch; in float64 unless one is an ONNX file. A side without weights has
+those of the other, and probe weights where there are none. The exit status is 0 if they are equal, 1 if not, and 2 if
+it cannot be said."""
 
 
 def main(argv: Sequence[str]) -> int:
-    if argv[:1] == ["time"]:
-        from parity.forward_times import main as time_main
-
-        time_main(argv[1:])
-        return 0
-    return compare(argv)
+    command = COMMANDS.get(argv[0]) if argv else None
+    return command(argv[1:]) if command else check(argv)
 
 
-def compare(argv: Sequence[str]) -> int:
-    """The command without a sub-command."""
-    # Before TensorFlow is imported: oneDNN's Winograd convolutions round several times as coarsely as all others. On a
-    # GPU, parity switches TF32 off for the same reason.
+def for_judging() -> None:
+    """Set the environment in which frameworks are compared, before they are imported.
+
+    oneDNN's Winograd convolutions, which TensorFlow uses, round several times as coarsely as all others. On a GPU,
+    parity switches TF32 off for the same reason.
+    """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads leave the cores to TensorFlow
+
+
+def diff(argv: Sequence[str]) -> int:
+    """The sub-command `diff`."""
+    for_judging()
+    parser = Parser(
+        prog="python -m parity diff", description=DIFF, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("a", type=name_or_path, metavar="A", help="what to compare: see above")
+    parser.add_argument("b", type=name_or_path, metavar="B", help="likewise")
+    parser.add_argument(
+        "--out", type=path, metavar="FILE.html", help="write a page with a diagram and a table of nodes"
+    )
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    parser.add_argument("--unfinished", action="store_true", help="also take a run that did not reach its end")
+    options = parser.parse_args(argv)
+
+    from parity.diff.command import run
+
+    return run(options.a, options.b, out=options.out, json=options.json, unfinished=options.unfinished)
+
+
+def time(argv: Sequence[str]) -> int:
+    """The sub-command `time`. Frameworks are timed as users run them."""
+    from parity.forward_times import main
+
+    main(argv)
+    return 0
+
+
+def check(argv: Sequence[str]) -> int:
+    """The command without a sub-command."""
+    for_judging()
     parser = Parser(
         prog="python -m parity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -95,6 +137,8 @@ def compare(argv: Sequence[str]) -> int:
     jobs = options.jobs or (processes(GIB) if small else 1)
     return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
+
+COMMANDS = {"check": check, "diff": diff, "time": time}
 
 if __name__ == "__main__":
     cli.run(main)

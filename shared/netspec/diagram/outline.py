@@ -6,11 +6,12 @@ the same structure. Blocks that differ only in numbers of channels share one ope
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from netspec.blocks import inside, outermost
-from netspec.graph import BlockCall, Graph, Node, Structure, structure
+from netspec.graph import BlockCall, Node, Structure, structure
 from netspec.labels import wording
 from netspec.ops import (
     Activation,
@@ -42,6 +43,36 @@ FEW = 6  # up to this many blocks that look alike are drawn one below the other;
 SHOWN = 4  # up to this many different numbers are listed; beyond, only the first and the last
 
 
+class Drawn(Protocol):
+    """What can be drawn: a graph, or two graphs as one. An edge to a node that comes later is left out."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def nodes(self) -> tuple[Node, ...]: ...
+    @property
+    def blocks(self) -> tuple[BlockCall, ...]: ...
+    @property
+    def shapes(self) -> Mapping[str, Shape]: ...
+    @property
+    def inputs(self) -> Mapping[str, Shape]: ...
+    def __iter__(self) -> Iterator[Node]: ...
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a drawing says of nodes beside what they are. By name; a node without a mark has the kind "" and level 0.
+
+    Blocks are equal only if their nodes have equal `kinds`. A box has the highest of its nodes' `levels`.
+    """
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, int] = field(default_factory=dict)
+
+
+UNMARKED = Marks()
+
+
 @dataclass(frozen=True)
 class Box:
     """A layer, or a closed block if `panel` is set. `inputs` name boxes, or nodes outside the drawing.
@@ -59,6 +90,14 @@ class Box:
     structure: Structure = field(default=(), repr=False)
     repeats: int = 1
     last: str = ""  # name of the last repeat
+    kinds: tuple[str, ...] = field(default=(), repr=False)  # of its nodes: their marks
+    level: int = 0
+
+    @property
+    def mark(self) -> str:
+        """The kind of all its nodes, or "part" if only some are marked."""
+        different = set(self.kinds)
+        return different.pop() if len(different) == 1 else "part" if different else ""
 
     @property
     def text(self) -> str:
@@ -83,6 +122,7 @@ class Panel:
                 same[0],
                 numbers=tuple(_listed(numbers) for numbers in zip(*(box.numbers for box in same), strict=True)),
                 shape=_listed([box.shape for box in same]),
+                level=max(box.level for box in same),
             )
             for same in zip(*self.drawn, strict=True)
         ]
@@ -99,13 +139,18 @@ def outside_of(boxes: Sequence[Box]) -> list[str]:
     return list(dict.fromkeys(source for box in boxes for source in box.inputs if source not in names))
 
 
-def outline(graph: Graph) -> tuple[list[Box], list[Panel]]:
+def outline(graph: Drawn, marks: Marks = UNMARKED) -> tuple[list[Box], list[Panel]]:
     """The network as boxes with repeats folded, and the panels of its blocks in order of first use."""
-    reader = _Reader(graph)
+    reader = _Reader(graph, marks)
     boxes = reader.boxes(graph.nodes, graph.blocks)
-    repeats = _fold(boxes, lambda one, other: one.structure == other.structure, least=2)
-    folded = _fold(repeats, lambda one, other: one.panel == other.panel, least=FEW + 1)
+    repeats = _fold(boxes, lambda one, other: _repeats(one) == _repeats(other), least=2)
+    folded = _fold(repeats, lambda one, other: (one.panel, one.level) == (other.panel, other.level), least=FEW + 1)
     return _in_order_of_use(folded, list(reader.panels.values()))
+
+
+def _repeats(box: Box) -> tuple[Structure, tuple[str, ...], int]:
+    """Equal for blocks that are drawn as one."""
+    return box.structure, box.kinds, box.level
 
 
 def _in_order_of_use(boxes: list[Box], panels: list[Panel]) -> tuple[list[Box], list[Panel]]:
@@ -133,8 +178,8 @@ def shape_of(shape: Shape) -> str:
 class _Reader:
     """Turns nodes into boxes, and collects the panels of their blocks."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Drawn, marks: Marks) -> None:
+        self.graph, self.marks = graph, marks
         self.readers = Counter(source for node in graph for source in node.inputs)
         self.panels: dict[object, Panel] = {}
 
@@ -145,7 +190,12 @@ class _Reader:
         members: dict[str, list[Node]] = {}
         for node in nodes:
             members.setdefault(homes[node.name], []).append(node)
-        return [self._box(home, group, owners.get(group[0].name), calls, homes) for home, group in members.items()]
+        boxes = [self._box(home, group, owners.get(group[0].name), calls, homes) for home, group in members.items()]
+        places = {box.name: place for place, box in enumerate(boxes)}
+        return [
+            replace(box, inputs=tuple(source for source in box.inputs if places.get(source, -1) < place))
+            for place, box in enumerate(boxes)
+        ]
 
     def _homes(self, nodes: Sequence[Node], owners: dict[str, BlockCall]) -> dict[str, str]:
         """The box that each node belongs to: its block, the layer before it, or its own box."""
@@ -170,14 +220,17 @@ class _Reader:
         sources = [homes.get(source, source) for node in nodes for source in node.inputs]
         inputs = tuple(source for source in dict.fromkeys(sources) if source != name)
         shape = shape_of(self.graph.shapes[nodes[-1].name])
+        kinds = tuple(self.marks.kinds.get(node.name, "") for node in nodes)
+        level = max(self.marks.levels.get(node.name, 0) for node in nodes)
         if call:
             panel = self._panel(call, self.boxes(nodes, inside(call, calls)))
-            words = call.function.replace("_", " ")
-            return Box(name, "block", words, shape, inputs, panel=panel, structure=structure(nodes, call.scope))
+            words, within = call.function.replace("_", " "), structure(nodes, call.scope)
+            return Box(name, "block", words, shape, inputs, panel=panel, structure=within, kinds=kinds, level=level)
         wordings = [wording(node.op) for node in nodes]
         kind = next((kind for kind, ops in KINDS.items() if isinstance(nodes[0].op, ops)), "other")
         numbers = tuple(str(number) for _, numbers in wordings for number in numbers)
-        return Box(name, kind, " · ".join(words for words, _ in wordings), shape, inputs, numbers)
+        words = " · ".join(words for words, _ in wordings)
+        return Box(name, kind, words, shape, inputs, numbers, kinds=kinds, level=level)
 
     def _panel(self, call: BlockCall, boxes: list[Box]) -> int:
         """The number of the panel that shows this call; adds a panel if there is none yet."""
@@ -185,7 +238,7 @@ class _Reader:
         places = {name: place for place, name in enumerate([*outside, *(box.name for box in boxes)])}
         key = (
             call.function,
-            tuple((box.words, box.panel, tuple(places[source] for source in box.inputs)) for box in boxes),
+            tuple((box.words, box.panel, box.kinds, tuple(places[source] for source in box.inputs)) for box in boxes),
         )
         panel = self.panels.setdefault(key, Panel(call.function.replace("_", " ")))
         panel.uses.append(call.scope)

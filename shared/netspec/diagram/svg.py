@@ -6,7 +6,7 @@ from itertools import groupby
 from xml.etree import ElementTree as Tree
 
 from netspec.blocks import stage_of
-from netspec.diagram.outline import TIMES, Box, Panel, outline, outside_of, shape_of
+from netspec.diagram.outline import TIMES, UNMARKED, Box, Drawn, Marks, Panel, outline, outside_of, shape_of
 from netspec.diagram.place import HEIGHT, Drawing, place, width_of
 from netspec.graph import Graph
 
@@ -28,9 +28,14 @@ text.small {{ font-size: {SMALL}px; fill: #556 }}
 
 def as_svg(graph: Graph) -> str:
     """A drawing of a network's blocks. The same graph gives the same text."""
-    boxes, panels = outline(graph)
+    return draw(graph, [f"{graph.num_trainable:,} trainable parameters · {graph.macs:,} multiply-adds for one image"])
+
+
+def draw(graph: Drawn, lines: Sequence[str], marks: Marks = UNMARKED) -> str:
+    """A drawing under the graph's name and `lines`. A marked box has the classes `mark-<kind>` and `level-<level>`."""
+    boxes, panels = outline(graph, marks)
     root = _page(graph.name)
-    right, bottom = _heading(root, graph, panels)
+    right, bottom = _heading(root, graph.name, list(lines), panels)
     top = bottom + MARGIN
     width, height = _column(_group(root, MARGIN, top), graph, boxes)
     bottom = top + height
@@ -64,19 +69,18 @@ def letter(panel: int) -> str:
     return (letter(before - 1) if before else "") + chr(ord("A") + place)
 
 
-def _heading(root: Tree.Element, graph: Graph, panels: Sequence[Panel]) -> tuple[float, float]:
-    """Write name, counts and, if needed, how to read varying numbers. Returns the right and lower edges."""
-    lines = [f"{graph.num_trainable:,} trainable parameters · {graph.macs:,} multiply-adds for one image"]
+def _heading(root: Tree.Element, name: str, lines: list[str], panels: Sequence[Panel]) -> tuple[float, float]:
+    """Write name, lines and, if needed, how to read varying numbers. Returns the right and lower edges."""
     numbers = " ".join(number for panel in panels for box in panel.boxes for number in box.numbers)
     if "|" in numbers or "..." in numbers:
         lines.append("Between bars: different numbers of channels in the order of use. ... stands for more of them.")
-    _text(root, graph.name, MARGIN, MARGIN + 12, css="title")
+    _text(root, name, MARGIN, MARGIN + 12, css="title")
     for i, line in enumerate(lines):
         _text(root, line, MARGIN, MARGIN + 32 + 15 * i, css="small")
     return MARGIN + max(width_of(line, SMALL) for line in lines), MARGIN + 32 + 15 * (len(lines) - 1)
 
 
-def _column(parent: Tree.Element, graph: Graph, boxes: list[Box]) -> tuple[float, float]:
+def _column(parent: Tree.Element, graph: Drawn, boxes: list[Box]) -> tuple[float, float]:
     """Draw the network from the image down, with stage names on the left. Returns width and height."""
     image = [Box(source, "input", source, shape_of(graph.inputs[source])) for source in outside_of(boxes)]
     drawing = place([*image, *boxes], lambda box: width_of(_caption(box)) + 14 + width_of(box.shape, SMALL))
@@ -131,8 +135,15 @@ def _panel(panel: Panel, place_of: int) -> tuple[Tree.Element, tuple[float, floa
     inner = _group(group, (width - drawing.width) / 2, HEAD)
     _draw(inner, drawing)
     for end in drawing.ends:
+        if _covered(drawing, end.x + end.width / 2, end.y + HEIGHT + TAIL + 8):  # only where two graphs are drawn
+            continue
         _text(inner, end.box.shape, end.x + end.width / 2, end.y + HEIGHT + TAIL + 13, css="small", anchor="middle")
     return group, (width, height)
+
+
+def _covered(drawing: Drawing, x: float, y: float) -> bool:
+    """Whether a box is at this point."""
+    return any(at.x <= x <= at.x + at.width and at.y <= y <= at.y + HEIGHT for at in drawing.rectangles)
 
 
 def _uses(panel: Panel) -> str:
@@ -183,12 +194,17 @@ def _draw(parent: Tree.Element, drawing: Drawing, *, shapes: bool = False) -> No
         box, middle = at.box, at.y + HEIGHT / 2 + 4
         fill = FILLS[box.kind] if box.panel is None else BLOCKS[box.panel % len(BLOCKS)]
         corner = HEIGHT / 2 if box.kind in ("input", "join") else 3
-        _add(parent, "rect", x=at.x, y=at.y, width=at.width, height=HEIGHT, rx=corner, fill=fill, css="box")
+        _add(parent, "rect", x=at.x, y=at.y, width=at.width, height=HEIGHT, rx=corner, fill=fill, css=_classes(box))
         if shapes:
             _text(parent, _caption(box), at.x + 9, middle)
             _text(parent, box.shape, at.x + at.width - 9, middle, css="small", anchor="end")
         else:
             _text(parent, _caption(box), at.x + at.width / 2, middle, anchor="middle")
+
+
+def _classes(box: Box) -> str:
+    names = ["box", f"mark-{box.mark}" if box.mark else "", f"level-{box.level}" if box.level else ""]
+    return " ".join(filter(None, names))
 
 
 def _group(parent: Tree.Element, x: float, y: float) -> Tree.Element:

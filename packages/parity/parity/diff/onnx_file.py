@@ -1,0 +1,185 @@
+"""Reads an ONNX file as one side of a comparison: its graph where the file is ours, and its tensors."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from deploy import runtime
+from deploy.contract import Contract
+from deploy.errors import ModelError
+from deploy.inspection import inspect, read_model
+from deploy.isolation import try_model
+from diptych.errors import ShapeError
+from netspec import Graph, inference
+from netspec.fold import fold_batch_norm
+from netspec.graph import LOGITS
+from netspec.init import Weights
+from netspec.ops import AvgPool, Conv, MaxPool, Shape
+from onnx_impl.emit import Emit
+from onnx_impl.model import rename
+from onnx_impl.ops import HANDLERS
+from parity.diff.recovery import recovered
+
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+WINDOWS = {"Conv": Conv, "MaxPool": MaxPool, "AveragePool": AvgPool}
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxFile:
+    """An ONNX file: `graph` is the network that its nodes are, None if its nodes are not those of the ONNX builder.
+
+    `tensors` are the float initializers by name: if there is a graph, exactly its parameters.
+    """
+
+    source: str
+    model: ModelProto = field(repr=False)
+    contract: Contract
+    input_shape: Shape
+    classes: int | None
+    graph: Graph | None
+    tensors: Weights = field(repr=False)
+
+    @cached_property
+    def batch(self) -> int | None:
+        """The number of images that the file takes at a time; None for any number."""
+        dim = _image(self.model).type.tensor_type.shape.dim[0]
+        return dim.dim_value if dim.HasField("dim_value") else None
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """float32 `(N, classes)` of float32 images `(N, C, H, W)`. Raises `ModelError` if onnxruntime fails."""
+        session = runtime.load(self.model.SerializeToString(), self.source, provider=runtime.CPU)
+        parts = [images] if self.batch is None else np.split(images, range(self.batch, len(images), self.batch))
+        return np.concatenate([runtime.infer(session, part, self.source) for part in parts])
+
+    def values(self, images: np.ndarray) -> Weights:
+        """The value of every node of the graph, as the file computes it."""
+        assert self.graph is not None
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        names = {(LOGITS if node.name == self.graph.outputs[0] else node.name): node.name for node in self.graph}
+        del model.graph.output[:]
+        model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
+        session = runtime.load(model.SerializeToString(), self.source, provider=runtime.CPU)
+        return dict(zip(names.values(), session.run(list(names), {"image": images}), strict=True))
+
+
+def read_onnx(path: Path, *, unfinished: bool = False, others: Iterable[Graph] = ()) -> OnnxFile:
+    """Read a file of ours, or of another program with one image as input. `others` are graphs that it may be of.
+
+    A file of ours has its network's name and digest in its metadata. The graph is that of `graph.json` beside the file,
+    one of `others` or the registry's, with the pads of the file, since these are not part of the digest. Raises
+    `ModelError` for a file that is damaged or does not run.
+    """
+    source, content = str(path), read_model(path, unfinished=unfinished)
+    model = _parsed(content, source)
+    if any(entry.key == "graph_digest" for entry in model.metadata_props):
+        found = inspect(content, source)  # our own contract, with its hashes
+        contract, shape, classes, hashed = found.contract, found.input_shape, found.classes, found.hashed
+    else:
+        contract, hashed = Contract(), False
+        shape, classes = _input_shape(model, source), None
+    if not hashed:
+        try_model(content, shape, source)
+    tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type in FLOATS}
+    graph = _graph(model, contract, tensors, path, shape, others)
+    if graph is not None:
+        tensors = {name: tensors[name] for name in graph.params}
+    return OnnxFile(source, model, contract, shape, classes, graph, tensors)
+
+
+def _parsed(content: bytes, source: str) -> ModelProto:
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's
+        raise ModelError(f"{source}: not an ONNX model that runs ({' '.join(str(error).split())})") from None
+    if not model.graph.node:
+        raise ModelError(f"{source}: not an ONNX model that runs (it has no graph)")
+    return model
+
+
+def _image(model: ModelProto) -> Any:
+    """The input of a model that is not an initializer."""
+    given = {tensor.name for tensor in model.graph.initializer}
+    return next((value for value in model.graph.input if value.name not in given), None)
+
+
+def _input_shape(model: ModelProto, source: str) -> Shape:
+    image = _image(model)
+    sizes = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]] if image is not None else []
+    if len(sizes) != 3 or min(sizes) < 1 or image.type.tensor_type.elem_type != TensorProto.FLOAT:
+        raise ModelError(f"{source}: its first input is not an image, float32 (N, C, H, W) of known sizes")
+    return tuple(sizes)
+
+
+def _graph(
+    model: ModelProto, contract: Contract, tensors: Weights, path: Path, shape: Shape, others: Iterable[Graph]
+) -> Graph | None:
+    """The graph whose nodes, as the ONNX builder writes them, are those of the model."""
+    shapes = {name: array.shape for name, array in tensors.items()}
+    others = list(others)
+    for form in (inference, _folded):
+        graph = recovered(
+            contract.architecture,
+            contract.graph_digest,
+            shapes,
+            near=path,
+            image=shape,
+            others=others,
+            forms=(form,),
+        )
+        if graph is not None and _emitted(found := _with_pads(graph, model), model) == _plain(model.graph.node):
+            return found
+    return None
+
+
+def _folded(graph: Graph) -> Graph:
+    graph = inference(graph)
+    return fold_batch_norm(graph, {name: np.zeros(param.shape, np.float32) for name, param in graph.params.items()})[0]
+
+
+def _with_pads(graph: Graph, model: ModelProto) -> Graph:
+    """The graph with the pads that the model's windows have."""
+    written = {node.output[0]: node for node in model.graph.node if node.op_type in WINDOWS}
+    nodes = []
+    for node in graph:
+        op, found = node.op, written.get(LOGITS if node.name == graph.outputs[0] else node.name)
+        if isinstance(op, Conv | MaxPool | AvgPool) and found is not None and isinstance(op, WINDOWS[found.op_type]):
+            pads = next((tuple(part.ints) for part in found.attribute if part.name == "pads"), ())
+            if len(pads) == 4 and not (isinstance(op, AvgPool) and any(op.overhang)):
+                top, left, bottom, right = pads
+                op = replace(op, padding=(top, bottom, left, right))
+        nodes.append(replace(node, op=op))
+    try:
+        return replace(graph, nodes=tuple(nodes))
+    except ShapeError:  # the file runs, so these are not its nodes
+        return graph
+
+
+def _emitted(graph: Graph, model: ModelProto) -> list[bytes]:
+    """The nodes that the ONNX builder writes for the graph, at the model's opset."""
+    opset = next((entry.version for entry in model.opset_import if not entry.domain), 0)
+    nodes: list[NodeProto] = []
+    for node in graph:
+        emit = Emit(graph, node, np.dtype(np.float32), opset)
+        HANDLERS[node.op.kind](node.op, emit)
+        nodes += emit.nodes
+    body = onnx.GraphProto(node=nodes)
+    rename(body, graph.outputs[0], LOGITS)
+    return _plain(body.node)
+
+
+def _plain(nodes: Iterable[NodeProto]) -> list[bytes]:
+    """What the nodes compute, without comments."""
+    copies = []
+    for node in nodes:
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.ClearField("doc_string")
+        copies.append(copy.SerializeToString(deterministic=True))
+    return copies

@@ -1,0 +1,60 @@
+"""Every node of both as a row: op, shape, and how far weights and values are apart."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netspec import Graph
+from netspec.labels import label, size_of
+from parity.diff.findings import Findings
+from parity.diff.union import Union, kinds_of, level_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """A node. `ops` and `shapes` have one text, or those of A and B if they differ.
+
+    `weights` and `error` are relative differences, None where there was nothing to compare. `kind` is that of the
+    diagram.
+    """
+
+    name: str
+    ops: tuple[str, ...]
+    shapes: tuple[str, ...]
+    weights: float | None
+    error: float | None
+    kind: str
+    level: int
+
+
+def rows(findings: Findings, both: Union) -> Iterator[Row]:
+    """The rows, in the order of the diagram."""
+    kinds = kinds_of(findings)
+    errors = {part.node: part.value for part in findings.values.nodes}
+    weights: dict[str, float] = {}
+    for name, value in findings.weights.differing:
+        owner = name.rpartition(".")[0]
+        weights[owner] = max(weights.get(owner, 0.0), value)
+    graphs = [side.graph for side in (findings.a, findings.b) if side.graph is not None]
+    owned = {name.rpartition(".")[0] for graph in graphs for name in graph.params} if findings.weights.common else set()
+    for node in both:
+        error = errors.get(node.name)
+        same = 0.0 if node.name in owned and not kinds.get(node.name, "").startswith("only") else None
+        yield Row(
+            node.name,
+            _texts(graphs, node.name, ops=True),
+            _texts(graphs, node.name, ops=False),
+            weights.get(node.name, same),
+            error,
+            kinds.get(node.name, ""),
+            0 if error is None else level_of(error, findings.values.limit),
+        )
+
+
+def _texts(graphs: list[Graph], name: str, *, ops: bool) -> tuple[str, ...]:
+    """The op or the shape of a node in each graph that has it, equal ones once."""
+    found = []
+    for graph in graphs:
+        if name in graph.shapes:
+            op = next(node.op for node in graph if node.name == name) if ops else None
+            found.append(label(op) if op is not None else size_of(graph.shapes[name]))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,144 @@
+"""Finds out what the two things to compare are: an architecture, a graph, a run, a weight file or an ONNX file."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.contract import Contract
+from diptych.errors import DataError, WeightsError
+from netspec import Graph, inference, list_architectures, load_weights
+from netspec.init import Weights
+from netspec.ops import Shape
+from netspec.options import network_of
+from netspec.registry import architecture, nearest, resolve
+from netspec.tensor_file import read_header
+from netspec.weights import FORMAT
+from parity.diff.onnx_file import OnnxFile, read_onnx
+from parity.diff.recovery import recovered
+from trainspec.judging import read_run
+
+FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras", "onnx": "onnxruntime"}
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of the two. `kind` is a word for it, `framework` what runs it: torch, keras or onnx.
+
+    `graph` is None for an ONNX file whose nodes are not ours; `weights` is None where there are none, and has the
+    tensors under their own names where there is no graph.
+    """
+
+    given: str
+    kind: str
+    framework: str
+    graph: Graph | None
+    weights: Weights | None = field(repr=False, default=None)
+    file: OnnxFile | None = field(repr=False, default=None)
+
+    @property
+    def contract(self) -> Contract:
+        """The metadata of an ONNX file; empty for all others."""
+        return self.file.contract if self.file else Contract()
+
+    @property
+    def input_shape(self) -> Shape:
+        """`(C, H, W)`."""
+        if self.graph is not None:
+            return self.graph.input_shape
+        assert self.file is not None
+        return self.file.input_shape
+
+    @property
+    def classes(self) -> int | None:
+        """The number of logits; None if an ONNX file does not say it."""
+        if self.graph is not None:
+            return self.graph.shapes[self.graph.outputs[0]][0]
+        return self.file.classes if self.file else None
+
+    @property
+    def name(self) -> str:
+        """The network's name; empty if it is not known."""
+        return self.graph.name if self.graph else self.contract.architecture
+
+    @property
+    def words(self) -> str:
+        """What it is, in a line."""
+        where = f" in {FRAMEWORKS[self.framework]}" if self.kind == "run" else ""
+        weights = "" if self.weights else ", without weights"
+        return f"{self.given} ({self.kind}{where}{f' of {self.name}' if self.name != self.given else ''}{weights})"
+
+
+def read_sides(a: str, b: str, *, unfinished: bool = False) -> tuple[Side, Side]:
+    """Both, as graphs of one form: where one holds only the inference graph, so does the other.
+
+    A file of weights or an ONNX file may be of the other's graph. Raises a `DiptychError` or `DeployError` of one line
+    for what is none of the five, or cannot be read.
+    """
+    texts, found = [a, b], dict[int, Side]()
+    for place in sorted((0, 1), key=lambda place: _is_file(texts[place])):
+        graphs = [side.graph for side in found.values() if side.graph is not None]
+        found[place] = read_side(texts[place], unfinished=unfinished, others=graphs)
+    sides = found[0], found[1]
+    if any(side.file is not None for side in sides):
+        return _deployed(sides[0]), _deployed(sides[1])
+    return sides
+
+
+def _is_file(text: str) -> bool:
+    return Path(text).suffix in (".safetensors", ".onnx")
+
+
+def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] = ()) -> Side:
+    """One of the two. `others` are graphs that a file may be of, beside those of the registry. Raises as above."""
+    path = Path(given)
+    if path.suffix == ".json":
+        return Side(given, "graph", "torch", resolve(given))
+    name = given.partition(":")[0].partition("(")[0]
+    if name in list_architectures():
+        name, form = network_of(given)
+        return Side(given, "architecture", "torch", architecture(name, **form))
+    if path.is_dir():
+        run, graph, weights = read_run(path, unfinished=unfinished)
+        return Side(given, "run", str(run.facts["framework"]), graph, weights)
+    if path.suffix == ".safetensors":
+        graph, weights = _weight_file(path, others)
+        return Side(given, "weight file", "torch", graph, weights)
+    if path.suffix == ".onnx":
+        file = read_onnx(path, unfinished=unfinished, others=others)
+        kind = "ONNX file" if file.graph else "native ONNX file"
+        return Side(given, kind, "onnx", file.graph, file.tensors, file)
+    if not path.exists():
+        raise DataError(f"{given} is no file or folder, and no architecture{nearest(name, list_architectures())}")
+    raise DataError(f"{given}: not a graph (.json), a run, a weight file (.safetensors) or an ONNX file (.onnx)")
+
+
+def _weight_file(path: Path, others: Iterable[Graph]) -> tuple[Graph, Weights]:
+    metadata, shapes = _stated(path)
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path} does not say of which network it is: it is not a weight file of Diptych")
+    title, digest = metadata.get("architecture", ""), metadata.get("digest", "")
+    graph = recovered(title, digest, shapes, near=path, others=others)
+    if graph is None:
+        raise WeightsError(f"{path} holds weights of {title}, which is not known: put its graph.json into this folder")
+    return graph, load_weights(graph, path)
+
+
+def _stated(path: Path) -> tuple[Mapping[str, str], dict[str, Shape]]:
+    """The metadata of a safetensors file, and the shapes of its tensors."""
+    try:
+        header: dict[str, Any] = read_header(path)[0]
+        metadata = header.pop("__metadata__", {})
+        return metadata, {name: tuple(entry["shape"]) for name, entry in header.items()}
+    except Exception as error:  # damaged in any way
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a safetensors file"
+        raise WeightsError(f"cannot read weights from {path}: {reason}") from None
+
+
+def _deployed(side: Side) -> Side:
+    """The side with its inference graph."""
+    if side.graph is None or side.file is not None:
+        return side
+    graph = inference(side.graph)
+    weights = None if side.weights is None else {name: side.weights[name] for name in graph.params}
+    return Side(side.given, side.kind, side.framework, graph, weights)
