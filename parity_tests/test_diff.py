@@ -12,13 +12,18 @@ import keras_impl.__main__
 import torch_impl.__main__
 from deploy.errors import DeployError
 from diptych.errors import DiptychError
-from netspec import architecture, save_weights
+from family_networks import ONE_OF_A_FAMILY, is_light
+from netspec import architecture, inference, initial_weights, save_weights
 from netspec.compare import limits
-from onnx_impl import export_onnx
+from netspec.fold import fold_batch_norm
+from netspec.reduce import reduced
+from onnx_impl import build, export_onnx
 from onnx_impl.measure import probe
+from onnx_impl.rewritten import rewritten
 from parity.__main__ import main
 from parity.diff import as_json, diff, lines
 from parity.diff.findings import DIFFERENT, EQUAL, UNKNOWN
+from parity.diff.onnx_file import read_onnx
 from parity.diff.page import page
 
 TRAIN = "train lenet5 --data digits --epochs 1 --out"
@@ -139,6 +144,8 @@ def test_two_frameworks(runs):
     assert not findings.structure.differs
     first = next(name for name, _ in findings.weights.differing)
     assert findings.values.first.node == first.rpartition(".")[0]
+    assert findings.values.alone.first is None
+    assert "with the weights of A in both, all nodes agree" in said(findings)
 
 
 def test_a_run_and_its_own_file(runs):
@@ -161,6 +168,21 @@ def test_native_exports(runs):
     assert findings.status == UNKNOWN
     assert "no tensor has one name" in said(findings)
     assert diff(str(torch), str(keras)).status == DIFFERENT
+
+
+@pytest.mark.parametrize("name", ONE_OF_A_FAMILY.values())
+@pytest.mark.parametrize("fold", [False, True])
+def test_the_graph_of_a_file_of_every_family(name, fold, tmp_path):
+    """Read back from the metadata and the nodes: by the registry, or for a reduced copy by the graph beside it."""
+    graph = architecture(name, num_classes=7)
+    if not is_light(graph):
+        graph = reduced(name)
+        (tmp_path / "graph.json").write_text(graph.to_json())
+    weights = initial_weights(graph)
+    (tmp_path / "m.onnx").write_bytes(rewritten(build(graph, weights=weights, fold_batch_norm=fold)))
+    graph = inference(graph)
+    expected = fold_batch_norm(graph, weights)[0] if fold else graph
+    assert read_onnx(tmp_path / "m.onnx").graph == expected
 
 
 def test_a_folded_file_computes_the_same(files):
@@ -234,5 +256,6 @@ def test_the_page_has_every_node_and_number(files):
 
 
 def test_json_has_no_infinity(files):
-    findings = diff(NETWORK, f"{NETWORK}:num_classes=7")
+    findings = diff("lenet5", "lenet5:num_classes=7")
+    assert "not comparable" in page(findings)
     assert json.loads(as_json(findings))["values"]["first"]["value"] is None

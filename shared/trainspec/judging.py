@@ -5,7 +5,7 @@ images. Data with other classes are always refused. Other images are refused unl
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -141,24 +141,26 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")
 
 
-def check_finished(run: Run, *, unfinished: bool) -> None:
-    """Raise `DataError` for a run that is not finished. With `unfinished`, print a note instead."""
+def check_finished(run: Run, *, unfinished: bool, notice: Callable[[str], None] = say) -> None:
+    """Raise `DataError` for a run that is not finished. With `unfinished`, call `notice` with a note instead."""
     if (state := run.state) != FINISHED:
         end = ENDS.get(state, f"has the status '{state}'; train again")
         if not unfinished:
             raise DataError(f"{run.folder} {end}, or give --unfinished to use it anyway")
-        say(f"note       {run.folder} {end.partition(';')[0]}: these are not the weights of a finished training")
+        notice(f"note       {run.folder} {end.partition(';')[0]}: these are not the weights of a finished training")
 
 
-def read_run(folder: Path, *, unfinished: bool = False) -> tuple[Run, Graph, Weights]:
+def read_run(
+    folder: Path, *, unfinished: bool = False, notice: Callable[[str], None] = say
+) -> tuple[Run, Graph, Weights]:
     """Read a run's network and its trained weights.
 
     Raises `DataError`, `GraphError` or `WeightsError` where files are missing, damaged or do not fit one another. Also
     raises for a run that is not finished, because its weights are not what the recipe makes. With `unfinished`, such a
-    run is read and a note is printed.
+    run is read, and `notice` is called with a note.
     """
     run = Run.open(folder)
-    check_finished(run, unfinished=unfinished)
+    check_finished(run, unfinished=unfinished, notice=notice)
     graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
     _check_graph(run, graph)
     return run, graph, load_weights(graph, check_file(folder / "weights.safetensors", WeightsError))

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Tree
 
 from netspec.blocks import stage_of
 from netspec.diagram.outline import TIMES, UNMARKED, Box, Drawn, Marks, Panel, outline, outside_of, shape_of
-from netspec.diagram.place import HEIGHT, Drawing, place, width_of
+from netspec.diagram.place import HEIGHT, Drawing, Rectangle, place, width_of
 from netspec.graph import Graph
 
 MARGIN, HEAD, INSET, TAIL = 24.0, 46.0, 14.0, 18.0  # of the page; of a panel: its title, border and final arrow
@@ -77,7 +77,7 @@ def _heading(root: Tree.Element, name: str, lines: list[str], panels: Sequence[P
     _text(root, name, MARGIN, MARGIN + 12, css="title")
     for i, line in enumerate(lines):
         _text(root, line, MARGIN, MARGIN + 32 + 15 * i, css="small")
-    return MARGIN + max(width_of(line, SMALL) for line in lines), MARGIN + 32 + 15 * (len(lines) - 1)
+    return MARGIN + max((width_of(line, SMALL) for line in lines), default=0.0), MARGIN + 32 + 15 * (len(lines) - 1)
 
 
 def _column(parent: Tree.Element, graph: Drawn, boxes: list[Box]) -> tuple[float, float]:
@@ -135,15 +135,19 @@ def _panel(panel: Panel, place_of: int) -> tuple[Tree.Element, tuple[float, floa
     inner = _group(group, (width - drawing.width) / 2, HEAD)
     _draw(inner, drawing)
     for end in drawing.ends:
-        if _covered(drawing, end.x + end.width / 2, end.y + HEIGHT + TAIL + 8):  # only where two graphs are drawn
+        if _covered(drawing, end):  # only where two graphs are drawn
             continue
         _text(inner, end.box.shape, end.x + end.width / 2, end.y + HEIGHT + TAIL + 13, css="small", anchor="middle")
     return group, (width, height)
 
 
-def _covered(drawing: Drawing, x: float, y: float) -> bool:
-    """Whether a box is at this point."""
-    return any(at.x <= x <= at.x + at.width and at.y <= y <= at.y + HEIGHT for at in drawing.rectangles)
+def _covered(drawing: Drawing, end: Rectangle) -> bool:
+    """Whether a box is where the shape below an end would be written."""
+    middle, half, y = end.x + end.width / 2, width_of(end.box.shape, SMALL) / 2, end.y + HEIGHT + TAIL + 8
+    return any(
+        at.x <= middle + half and middle - half <= at.x + at.width and at.y <= y <= at.y + HEIGHT
+        for at in drawing.rectangles
+    )
 
 
 def _uses(panel: Panel) -> str:

@@ -1,12 +1,13 @@
 """Pictures of networks: every one well-formed, with nothing in the way of anything, and repeats folded."""
 
+from dataclasses import replace
 from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 
 from netspec import architecture, block, functional as f, list_architectures, resolve
-from netspec.diagram import as_svg
+from netspec.diagram import Marks, as_svg, draw
 from netspec.diagram.arrange import arrange
 from netspec.diagram.outline import Box, outline, outside_of
 from netspec.diagram.place import HEIGHT, PAD, place, width_of
@@ -133,3 +134,36 @@ def test_a_file_without_blocks_is_drawn(tmp_path):
     assert blocks(graph) == []
     keep_apart(with_inputs(outline(graph)[0]))
     assert ElementTree.fromstring(as_svg(graph)) is not None
+
+
+def test_marks_are_classes_of_boxes_and_part_what_is_not_alike():
+    graph = architecture("resnet50")
+    assert draw(graph, []).count('class="box"') == as_svg(graph).count('class="box"')
+    marks = Marks({"stage3.block2.conv1": "changed"}, {"stage3.block2.conv1": 3, "stage3.block3.conv1": 2})
+    boxes, panels = outline(graph, marks)
+    repeats = [(box.name, box.repeats, box.mark, box.level) for box in boxes if box.name.startswith("stage3")]
+    assert repeats == [
+        ("stage3.block0", 1, "", 0),
+        ("stage3.block1", 1, "", 0),
+        ("stage3.block2", 1, "part", 3),
+        ("stage3.block3", 1, "", 2),
+        ("stage3.block4", 2, "", 0),
+    ]
+    assert [panel.uses for panel in panels if panel.boxes[0].kinds[0] == "changed"] == [["stage3.block2"]]
+    picture = draw(graph, ["a line"], marks)
+    assert 'class="box mark-part level-3"' in picture
+    assert "a line" in picture
+
+
+def test_an_edge_to_a_node_that_comes_later_is_left_out():
+    graph = architecture("lenet5")
+    first, *others = graph.nodes
+
+    class Circle:
+        name, blocks, shapes, inputs = graph.name, (), graph.shapes, graph.inputs
+        nodes = (replace(first, inputs=(*first.inputs, others[-1].name)), *others)
+
+        def __iter__(self):
+            return iter(self.nodes)
+
+    assert [box.inputs for box in outline(Circle())[0]] == [box.inputs for box in outline(graph)[0]]

@@ -10,8 +10,9 @@ import trainspec.__main__
 from deploy.errors import DeployError
 from deploy.options import closest, nearest, path
 from diptych.cli import Parser, add_options
-from diptych.errors import DiptychError, UnknownNameError
-from netspec import list_architectures
+from diptych.errors import DiptychError, UnknownNameError, UsageError
+from netspec import architecture, list_architectures
+from netspec.options import network_of
 from netspec.registry import find
 from trainspec.evaluation import RUN_OPTIONS
 from trainspec.task import TASK_OPTIONS
@@ -133,3 +134,37 @@ def test_every_option_that_is_a_file_or_folder_expands_the_home_folder(tmp_path,
                 assert str(action.type("~/x")) == str(tmp_path / "x"), f"{parser.prog} {action.dest}"
                 found += 1
     assert found > 12
+
+
+@pytest.mark.parametrize(
+    ("word", "form"),
+    [
+        ("resnet20", {}),
+        ("resnet20:", {}),
+        ("resnet20:num_classes=100", {"num_classes": 100}),
+        ("resnet20:num_classes=100,activation=mish", {"num_classes": 100, "activation": "mish"}),
+        ("resnet20:image_size=48x64, in_channels=1", {"image_size": (48, 64), "in_channels": 1}),
+        ("resnet20:image_size=48", {"image_size": 48}),
+        ("resnet20(activation=mish)", {"activation": "mish"}),
+    ],
+)
+def test_a_network_in_one_word(word, form):
+    assert network_of(word) == ("resnet20", form)
+    graph = architecture("resnet20", **form)
+    assert (
+        architecture("resnet20", **network_of(graph.name)[1]).digest
+        == architecture("resnet20", **{key: value for key, value in form.items() if key == "activation"}).digest
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("resnet20:mish", "takes KEY=VALUE, not 'mish'"),
+        ("resnet20:image_size=large", "images of PX or HxW pixels, not 'large'"),
+        ("resnet20(activation=mish", "NAME:KEY=VALUE"),
+    ],
+)
+def test_a_word_that_is_no_network(word, reason):
+    with pytest.raises(UsageError, match=reason):
+        network_of(word)

@@ -80,13 +80,13 @@ def read_onnx(path: Path, *, unfinished: bool = False, others: Iterable[Graph] =
     model = _parsed(content, source)
     if any(entry.key == "graph_digest" for entry in model.metadata_props):
         found = inspect(content, source)  # our own contract, with its hashes
-        contract, shape, classes, hashed = found.contract, found.input_shape, found.classes, found.hashed
+        contract, classes, hashed = found.contract, found.classes, found.hashed
     else:
-        contract, hashed = Contract(), False
-        shape, classes = _input_shape(model, source), None
+        contract, classes, hashed = Contract(), None, False
+    shape = _input_shape(model, source)
     if not hashed:
         try_model(content, shape, source)
-    tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type in FLOATS}
+    tensors = {t.name: numpy_helper.to_array(t).copy() for t in model.graph.initializer if t.data_type in FLOATS}
     graph = _graph(model, contract, tensors, path, shape, others)
     if graph is not None:
         tensors = {name: tensors[name] for name in graph.params}
@@ -109,12 +109,13 @@ def _image(model: ModelProto) -> Any:
     return next((value for value in model.graph.input if value.name not in given), None)
 
 
-def _input_shape(model: ModelProto, source: str) -> Shape:
+def _input_shape(model: ModelProto, source: str) -> tuple[int, int, int]:
     image = _image(model)
     sizes = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]] if image is not None else []
     if len(sizes) != 3 or min(sizes) < 1 or image.type.tensor_type.elem_type != TensorProto.FLOAT:
         raise ModelError(f"{source}: its first input is not an image, float32 (N, C, H, W) of known sizes")
-    return tuple(sizes)
+    channels, height, width = sizes
+    return channels, height, width
 
 
 def _graph(

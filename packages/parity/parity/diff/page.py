@@ -50,7 +50,7 @@ def write_page(findings: Findings, path: Path) -> None:
 
 
 def _error(value: float | None) -> str:
-    return "" if value is None else number(value) if math.isfinite(value) else "infinite"
+    return "" if value is None else number(value) if math.isfinite(value) else "not comparable"
 
 
 def _legend(findings: Findings, listed: list[Row]) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Every node of both as a row: op, shape, and how far weights and values are apart."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from parity.diff.union import Union, kinds_of, level_of
 class Row:
     """A node. `ops` and `shapes` have one text, or those of A and B if they differ.
 
-    `weights` and `error` are relative differences, None where there was nothing to compare. `kind` is that of the
-    diagram.
+    `weights` and `error` are relative differences: None where there was nothing to compare, infinite for other shapes.
+    `kind` is that of the diagram.
     """
 
     name: str
@@ -34,6 +35,7 @@ def rows(findings: Findings, both: Union) -> Iterator[Row]:
     for name, value in findings.weights.differing:
         owner = name.rpartition(".")[0]
         weights[owner] = max(weights.get(owner, 0.0), value)
+    weights |= {name.rpartition(".")[0]: math.inf for name, _, _ in findings.weights.reshaped}
     graphs = [side.graph for side in (findings.a, findings.b) if side.graph is not None]
     owned = {name.rpartition(".")[0] for graph in graphs for name in graph.params} if findings.weights.common else set()
     for node in both:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.contract import Contract
+from deploy.shell import complain
 from diptych.errors import DataError, WeightsError
 from netspec import Graph, inference, list_architectures, load_weights
 from netspec.init import Weights
@@ -99,7 +100,7 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         name, form = network_of(given)
         return Side(given, "architecture", "torch", architecture(name, **form))
     if path.is_dir():
-        run, graph, weights = read_run(path, unfinished=unfinished)
+        run, graph, weights = read_run(path, unfinished=unfinished, notice=complain)
         return Side(given, "run", str(run.facts["framework"]), graph, weights)
     if path.suffix == ".safetensors":
         graph, weights = _weight_file(path, others)

@@ -15,7 +15,7 @@ DECADES = (1e-12, 1e-6, 1e-3, 1e-1)  # a node's level counts those that its erro
 
 @dataclass(frozen=True)
 class Union:
-    """The nodes of A in their order, and those that only B has, each behind the node before it in B."""
+    """The nodes of A in their order, and those that only B has, each ahead of the next node of B that both have."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -32,16 +32,17 @@ def union(a: Graph, b: Graph) -> Union:
     a, b = with_blocks(a), with_blocks(b)
     there = {node.name: node for node in b}
     nodes = {node.name: _joined(node, there.get(node.name)) for node in a}
-    behind: dict[str, list[Node]] = {}
-    before = ""
+    order: list[Node] = []
+    ahead: dict[str, list[Node]] = {}
+    waiting: list[Node] = []
     for node in b:
         if node.name in nodes:
-            before = node.name
+            ahead[node.name], waiting = waiting, []
         else:
-            behind.setdefault(before, []).append(node)
-    order = list(behind.get("", ()))
+            waiting.append(node)
     for name, node in nodes.items():
-        order += [node, *behind.get(name, ())]
+        order += [*ahead.get(name, ()), node]
+    order += waiting
     places = {node.name: place for place, node in enumerate(order)}
     name = a.name if a.name == b.name else f"{a.name} and {b.name}"
     shapes = {**b.shapes, **a.shapes}

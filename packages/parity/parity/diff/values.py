@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,20 +26,24 @@ SEED = 1  # of the images, as in `parity.check`
 class ValueFindings:
     """How far apart the values are. `nodes` has a divergence for each node that both have, in the order of A.
 
+    The logits are of `images` images, the values of nodes of `kept` of them: none if they would take too much memory.
     `limit` is what nodes are held to, relative to a node's largest magnitude. `first` is the first node beyond it.
     `logits` is the difference of the logits, held to `limit` too: relative to their spread between images in float32,
     to their magnitude in float64. It is None if they cannot be compared; `reason` then says why. `weights` says in
-    words whose weights were used, `precision` is float64 or float32.
+    words whose weights were used, `precision` is float64 or float32. `alone` has the findings with the weights of A in
+    both, where something beside the weights could make a difference.
     """
 
     precision: str = ""
     images: int = 0
+    kept: int = 0
     weights: str = ""
     limit: float = 0.0
     nodes: tuple[Divergence, ...] = ()
     first: Divergence | None = None
     logits: float | None = None
     reason: str = ""
+    alone: "ValueFindings | None" = None
 
     @property
     def differs(self) -> bool:
@@ -48,8 +52,9 @@ class ValueFindings:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """What a side computes: every node's value for the first images, and the logits for all."""
+    """What a side computes: every node's value for the first `kept` images, and the logits for all."""
 
+    kept: int
     values: Values
     logits: np.ndarray
 
@@ -65,21 +70,32 @@ def compare_values(a: Side, b: Side) -> ValueFindings:
     if weights is None:
         return ValueFindings(reason=words)
     float32 = any(side.file is not None for side in (a, b))
-    count = limits().least_images if float32 else IMAGES
-    graph = a.graph or b.graph
-    images = _images(a.input_shape, count)
+    images = _images(a.input_shape, limits().least_images if float32 else IMAGES)
     kept = min(_kept(side.graph) for side in (a, b))
+    one, other = (_run(side, weights[name], images, kept, float32) for name, side in (("A", a), ("B", b)))
+    found = _judged(a.graph, one, other, float32, words)
+    if found.first is None or not _has_other_causes(a, b):
+        return found
+    again = _run(b, weights["A"], images, kept, float32)
+    return replace(found, alone=_judged(a.graph, one, again, float32, "the weights of A"))
+
+
+def _has_other_causes(a: Side, b: Side) -> bool:
+    """Whether the weights differ, and fit both sides, and something else differs too: the framework or the graph."""
+    if a.weights is None or b.weights is None or a.graph is None or b.graph is None or b.file is not None:
+        return False
+    if a.graph.params != b.graph.params or all(np.array_equal(a.weights[name], b.weights[name]) for name in a.weights):
+        return False
+    return a.framework != b.framework or a.graph != b.graph
+
+
+def _judged(graph: Graph | None, a: Pass, b: Pass, float32: bool, words: str) -> ValueFindings:
+    """What two passes have shown. `graph` is that of A."""
     precision, limit = ("float32", limits().float32_forward) if float32 else ("float64", limits().float64)
-    passes = {}
-    for name, side in (("A", a), ("B", b)):
-        passes[name] = _run(side, weights[name], precision, images, kept)
-        release()
-    nodes: tuple[Divergence, ...] = ()
-    if kept and a.graph is not None and graph is not None:
-        nodes = tuple(divergences(a.graph, {name: side.values for name, side in passes.items()}))
-    logits, reason = _logits(passes["A"].logits, passes["B"].logits, float32=float32)
+    nodes = tuple(divergences(graph, {"A": a.values, "B": b.values})) if graph is not None else ()
     first = next((found for found in nodes if not found.value <= limit), None)
-    return ValueFindings(precision, count, words, limit, nodes, first, logits, reason)
+    logits, reason = _logits(a.logits, b.logits, float32=float32)
+    return ValueFindings(precision, len(a.logits), a.kept, words, limit, nodes, first, logits, reason)
 
 
 def choose_weights(a: Side, b: Side) -> tuple[dict[str, Weights] | None, str]:
@@ -98,8 +114,8 @@ def choose_weights(a: Side, b: Side) -> tuple[dict[str, Weights] | None, str]:
         if name in given and given[name].shape == param.shape
     }
     every = len(lacks.graph.params)
-    if not fitting and every and has.weights is not None:
-        return None, f"no weight of {one} fits {other}"
+    if has.weights is not None and len(fitting) < every and (has.graph is None or not fitting):
+        return None, f"only {len(fitting)} of the {every} tensors of {other} are in {one}"
     if len(fitting) < every:
         whose += f" in both; of the {every} tensors of {other}, {len(fitting)} are those of {one}"
         whose += "" if has.weights is None else " and the rest probe weights"
@@ -127,13 +143,17 @@ def _kept(graph: Graph | None) -> int:
     return min(IMAGES, MEMORY // bytes_of_one)
 
 
-def _run(side: Side, weights: Mapping[str, np.ndarray], precision: str, images: np.ndarray, kept: int) -> Pass:
+def _run(side: Side, weights: Mapping[str, np.ndarray], images: np.ndarray, kept: int, float32: bool) -> Pass:
+    """Run a side: the values of `kept` images, which wait in a file, and the logits of all."""
     if side.file is not None:
-        return Pass(side.file.values(images[:kept]) if kept else {}, side.file.logits(images))
-    runner = runner_of(side, weights, precision)
+        return Pass(kept, side.file.values(images[:kept]) if kept else {}, side.file.logits(images))
+    runner = runner_of(side, weights, "float32" if float32 else "float64")
     values: Values = Spool(runner.values({"image": images[:kept]}).items()) if kept else {}
     whole = kept == len(images)
-    return Pass(values, values[_graph(side).outputs[0]] if whole else runner.forward({"image": images}))
+    logits = values[_graph(side).outputs[0]] if whole else runner.forward({"image": images})
+    del runner
+    release()
+    return Pass(kept, values, logits)
 
 
 def runner_of(side: Side, weights: Mapping[str, np.ndarray], precision: str) -> Runner:

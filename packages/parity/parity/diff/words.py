@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from parity.diff.findings import Findings
 from parity.diff.sides import FRAMEWORKS
 from parity.diff.structure import Change, Changed, Surplus
+from parity.diff.values import ValueFindings
 
 SHOWN = 16  # differences of one kind that are told one by one
 
@@ -60,8 +61,8 @@ def structure(findings: Findings) -> Iterator[str]:
     sentences = [*map(changed, found.changed), *map(surplus, found.surplus)]
     yield from sentences[:SHOWN]
     if len(sentences) > SHOWN:
-        rest = [*found.changed, *found.surplus][SHOWN:]
-        yield f"and more, at {sum(len(part.nodes) for part in rest)} nodes"
+        nodes = [part.nodes for part in (*found.changed, *found.surplus)]
+        yield f"and more, at {sum(map(len, nodes[SHOWN:]))} nodes"
 
 
 def changed(part: Changed) -> str:
@@ -100,11 +101,9 @@ def weights(findings: Findings) -> Iterator[str]:
     if found.differing:
         first, by = found.differing[0]
         worst, most = found.largest
-        count = f"{len(found.differing)} of {found.common} tensors differ"
-        one = f"{first}, by {number(by)}"
-        yield (
-            f"{count}: {one}" if len(found.differing) == 1 else f"{count}, first {one}, most {worst}, by {number(most)}"
-        )
+        several = f", first {first}, by {number(by)}, most {worst}, by {number(most)}"
+        one = f": {first}, by {number(by)}"
+        yield f"{len(found.differing)} of {found.common} tensors differ{one if len(found.differing) == 1 else several}"
     elif found.common:
         yield "equal" if not found.differs else f"the {found.common} tensors that both have are equal"
 
@@ -124,16 +123,31 @@ def values(findings: Findings) -> Iterator[str]:
     if found.first:
         yield _parting(findings)
     elif found.nodes:
-        worst = number(max(part.value for part in found.nodes))
-        yield f"all {len(found.nodes)} nodes agree to {worst} of their magnitude (limit {found.limit:.0e})"
-    else:
+        yield f"all {len(found.nodes)} nodes agree to {_largest(found)} of their magnitude (limit {found.limit:.0e})"
+    elif found.kept:
         yield "no node can be compared by its name"
+    elif a.graph is not None and b.graph is not None:
+        yield "no node is compared: their values would take too much memory"
     if found.logits is None:
         yield f"the logits cannot be compared: {found.reason}"
     else:
         unit = "spread" if found.precision == "float32" else "magnitude"
         agree = "agree to" if found.logits <= found.limit else "differ by"
         yield f"the logits {agree} {number(found.logits)} of their {unit} (limit {found.limit:.0e})"
+    if found.alone:
+        yield from _with_one_set_of_weights(found.alone)
+
+
+def _with_one_set_of_weights(found: ValueFindings) -> Iterator[str]:
+    """Whether the weights alone make the difference."""
+    if found.first is None:
+        yield f"with the weights of A in both, all nodes agree to {_largest(found)}: only the weights differ"
+    else:
+        yield f"with the weights of A in both, they first part at '{found.first.node}', by {number(found.first.value)}"
+
+
+def _largest(found: ValueFindings) -> str:
+    return number(max(part.value for part in found.nodes))
 
 
 def _parting(findings: Findings) -> str:
