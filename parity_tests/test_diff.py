@@ -3,7 +3,9 @@
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from diptych.errors import DiptychError
 from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec import architecture, inference, initial_weights, save_weights
 from netspec.compare import limits
+from netspec.diagram import draw
 from netspec.fold import fold_batch_norm
 from netspec.reduce import reduced
 from onnx_impl import build, export_onnx
@@ -25,6 +28,7 @@ from parity.diff import as_json, diff, lines
 from parity.diff.findings import DIFFERENT, EQUAL, UNKNOWN
 from parity.diff.onnx_file import read_onnx
 from parity.diff.page import page
+from parity.diff.union import union
 
 TRAIN = "train lenet5 --data digits --epochs 1 --out"
 NETWORK = "resnet20"
@@ -253,6 +257,14 @@ def test_the_page_has_every_node_and_number(files):
     for sentence in said(findings).splitlines()[2:-1]:
         assert sentence[12:].replace("'", "&#39;") in text
     assert len(text) < 3_000_000
+
+
+@pytest.mark.parametrize(("a", "b"), list(pairwise(ONE_OF_A_FAMILY.values())))
+def test_any_two_are_drawn_as_one(a, b):
+    one, other = architecture(a), architecture(b)
+    both = union(one, other)
+    assert {node.name for node in both} == {node.name for node in (*one, *other)}
+    assert ElementTree.fromstring(draw(both, [])).tag.endswith("svg")
 
 
 def test_json_has_no_infinity(files):

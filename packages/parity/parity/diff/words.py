@@ -61,8 +61,8 @@ def structure(findings: Findings) -> Iterator[str]:
     sentences = [*map(changed, found.changed), *map(surplus, found.surplus)]
     yield from sentences[:SHOWN]
     if len(sentences) > SHOWN:
-        nodes = [part.nodes for part in (*found.changed, *found.surplus)]
-        yield f"and more, at {sum(map(len, nodes[SHOWN:]))} nodes"
+        counts = [*(len(part.nodes) for part in found.changed), *(len(part.nodes) for part in found.surplus)]
+        yield f"and more, at {sum(counts[SHOWN:])} nodes"
 
 
 def changed(part: Changed) -> str:
