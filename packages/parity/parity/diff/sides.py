@@ -110,7 +110,8 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         kind = "ONNX file" if file.graph else "native ONNX file"
         return Side(given, kind, "onnx", file.graph, file.tensors, file)
     if not path.exists():
-        raise DataError(f"{given} is no file or folder, and no architecture{nearest(name, list_architectures())}")
+        hint = "" if "/" in given else nearest(name, list_architectures())
+        raise DataError(f"{given} is no file or folder, and no architecture{hint}")
     raise DataError(f"{given}: not a graph (.json), a run, a weight file (.safetensors) or an ONNX file (.onnx)")
 
 

@@ -117,8 +117,8 @@ def choose_weights(a: Side, b: Side) -> tuple[dict[str, Weights] | None, str]:
     if has.weights is not None and len(fitting) < every and (has.graph is None or not fitting):
         return None, f"only {len(fitting)} of the {every} tensors of {other} are in {one}"
     if len(fitting) < every:
-        whose += f" in both; of the {every} tensors of {other}, {len(fitting)} are those of {one}"
-        whose += "" if has.weights is None else " and the rest probe weights"
+        whose += f"; {len(fitting)} of the {every} tensors of {other} are those of {one}"
+        whose += ", the rest probe weights" if has.weights is not None else ""
         fitting = {**probe(lacks.graph), **fitting}
     return {one: given, other: fitting}, whose
 
