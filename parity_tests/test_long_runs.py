@@ -148,7 +148,7 @@ def test_rows_are_kept_one_by_one(tmp_path, monkeypatch):
     """Not after the last network of those that reduce to the same graph."""
     monkeypatch.setattr(report, "_compare", lambda comparison, weights, done: row(comparison))
     comparisons = named_comparisons([OPS[0], OPS[1]])
-    rows = report._compare_group(comparisons, (), Log(tmp_path))
+    rows = report._compare_group(comparisons, (), tmp_path)
     first = next(rows)
     assert list(Log(tmp_path).rows.values()) == [first]
 

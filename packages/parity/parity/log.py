@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,11 @@ class Log:
         self.folder = folder
         self.versions = describe_versions(PACKAGES)
         self.ledger = Ledger(folder / "parity.jsonl", Row.read)
-        self.rows = self.ledger.rows()
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The rows of earlier runs, by fingerprint; read when they are first needed."""
+        return self.ledger.rows()
 
     def find(self, comparison: Comparison) -> Row | None:
         """The row of an earlier run, if everything that it depends on is unchanged and nothing failed."""

@@ -53,7 +53,8 @@ def _rows(comparisons: Sequence[Comparison], weights: Sequence[str], log: Log | 
             yield row
         else:
             groups.setdefault(id(comparison.in_float64), []).append(comparison)
-    yield from _compared(groups.values(), partial(_compare_group, weights=tuple(weights), log=log), jobs)
+    keep = log.folder if log else None
+    yield from _compared(groups.values(), partial(_compare_group, weights=tuple(weights), keep=keep), jobs)
 
 
 def _compared(
@@ -78,8 +79,9 @@ def _listed(compare: Callable[[list[Comparison]], Iterable[Row]], group: list[Co
     return list(compare(group))
 
 
-def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], log: Log | None) -> Iterator[Row]:
-    """Rows of networks that reduce to the same graph. Each row is stored as soon as it is made."""
+def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], keep: Path | None) -> Iterator[Row]:
+    """Rows of networks that reduce to the same graph. Each row is stored in `keep` as soon as it is made."""
+    log = Log(keep) if keep else None
     done: Done = {}
     for comparison in comparisons:
         row = _compare(comparison, weights, done)
