@@ -7,11 +7,12 @@ import pytest
 
 from netspec import Graph, functional as f, trace
 from netspec.compare import tensor_difference
-from training_sides import RECIPE, steps_of, task_of, trainer_of
+from training_sides import RECIPE, task_of, trainer_of
 from trainspec.averages import EMA, Lookahead
 from trainspec.batches import batches_of
 from trainspec.optimizers import SGD
 from trainspec.schedules import Constant
+from trainspec.training import steps_of
 
 FRAMEWORKS = pytest.mark.parametrize("framework", ["torch", "keras"])
 PLAIN = replace(RECIPE, batch=8, schedule=Constant(0.05), optimizer=SGD(momentum=0.0, weight_decay=0.0))

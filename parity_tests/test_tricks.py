@@ -9,11 +9,12 @@ import pytest
 
 from netspec.init import Weights
 from parity.memory import release
-from training_sides import state_difference, steps_of, task_of, trainer_of
+from training_sides import state_difference, task_of, trainer_of
 from trainspec.recipes import Recipe
 from trainspec.schedules import Constant, Place
 from trainspec.task import Task
 from trainspec.trainer import Trainer
+from trainspec.training import steps_of
 from tricks import BASE, COMBINATIONS, STEPS, TRICKS, Trick
 
 pytestmark = pytest.mark.xdist_group("tricks")  # one process, which builds each trainer once

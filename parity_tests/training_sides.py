@@ -15,13 +15,11 @@ from trainspec.batches import batches_of
 from trainspec.data import DataSet
 from trainspec.data.dataset import Split
 from trainspec.optim import step_settings
-from trainspec.pace import Pace
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import Place
-from trainspec.state import TrainState
 from trainspec.task import Task, first_weights
-from trainspec.trainer import Framework, Step, Trainer
-from trainspec.training import steps_of_epoch
+from trainspec.trainer import Framework, Trainer
+from trainspec.training import steps_of
 
 BATCH = 4
 RECIPE = override(
@@ -57,19 +55,10 @@ def task_of(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> Task
     return Task(graph.name, graph, first_weights(graph, recipe, data), data, "noise", recipe)
 
 
-def steps_of(task: Task, trainer: Trainer) -> Iterator[Step]:
-    """The whole training, step by step."""
-    state, pace, batches = TrainState(), Pace(task), batches_of(task, trainer)
-    while state.step < pace.total_steps:
-        for step, _ in steps_of_epoch(task, trainer, batches, state, pace):
-            yield step
-        state.end_epoch(0.0)
-
-
 def trainer_of(name: str, task: Task) -> Trainer:
-    """The shipped one, in float64."""
+    """The shipped one, in the recipe's precision."""
     one = framework(name)
-    device = one.choose_device("fp64", 1 if name == "torch" else None)
+    device = one.choose_device(task.recipe.precision, 1 if name == "torch" else None)
     return one.trainer(task.graph, task.weights, task.recipe, device)
 
 

@@ -85,6 +85,15 @@ def steps_of_epoch(
             yield step, now
 
 
+def steps_of(task: Task, trainer: Trainer) -> Iterator[tuple[Step, StepSettings, TrainState]]:
+    """Train the whole schedule and do nothing else. Yields each step, with its settings and the position behind it."""
+    state, pace, batches = TrainState(), Pace(task), batches_of(task, trainer)
+    while state.step < pace.total_steps:
+        for step, now in steps_of_epoch(task, trainer, batches, state, pace):
+            yield step, now, state
+        state.end_epoch(0.0)
+
+
 class Training:
     """A task in training. `state` is its position, `pace` its length, `watch` shows it to people."""
 

@@ -14,14 +14,11 @@ from netspec.weights import weights_hash
 from parity.dependencies import digest_of_code
 from parity.train_all.cases import STEPS, Case
 from parity.train_all.rows import Row
-from trainspec.batches import batches_of
 from trainspec.data import digits
-from trainspec.pace import Pace
 from trainspec.recipes import to_toml
-from trainspec.state import TrainState
 from trainspec.task import Task, first_weights
 from trainspec.trainer import Framework, Trainer
-from trainspec.training import steps_of_epoch
+from trainspec.training import steps_of
 
 JUDGED = 5  # the mean losses of this many first and last steps are compared
 JUDGEMENT = f"""`loss`: the mean of the first {JUDGED} steps and of the last {JUDGED}; it has to fall.
@@ -29,30 +26,27 @@ JUDGEMENT = f"""`loss`: the mean of the first {JUDGED} steps and of the last {JU
 
 
 class FewSteps:
-    """The steps of a task: their losses, when each step ended, and the digests of what the task begins with and of each
-    epoch's plan."""
+    """The steps of a task: their losses, and when each step ended."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.losses: list[float] = []
         self.times: list[float] = []
-        self.digests = [weights_hash(task.weights)]
 
     def run(self, trainer: Trainer) -> None:
         """Train through the whole schedule. Raises `TrainingError` if a loss is not finite."""
-        state, pace, batches = TrainState(), Pace(self.task), batches_of(self.task, trainer)
-        while state.step < pace.total_steps:
-            self.digests.append(self.task.plan(state.epoch).digest)
-            for step, now in steps_of_epoch(self.task, trainer, batches, state, pace):
-                self.losses.append(float(step.loss))
-                self.times.append(time.monotonic())
-                state.mean_loss(now)
-            state.end_epoch(0.0)
+        for step, now, state in steps_of(self.task, trainer):
+            self.losses.append(float(step.loss))
+            self.times.append(time.monotonic())
+            state.mean_loss(now)
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits, equal where a training began with the same weights and planned the same batches."""
-        return hashlib.sha256("".join(self.digests).encode()).hexdigest()[:16]
+        """16 hexadecimal digits, equal where trainings begin with the same weights and plan the same batches."""
+        task = self.task
+        epochs = -(-task.recipe.steps(task.steps_per_epoch) // task.steps_per_epoch)
+        digests = [weights_hash(task.weights), *(task.plan(epoch).digest for epoch in range(epochs))]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
     @property
     def images_per_second(self) -> float | None:
