@@ -1,12 +1,17 @@
-"""The position of a training."""
+"""The position of a training, and the names in a trainer's state."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from numpy.typing import NDArray
+
+from netspec.init import Weights
 from trainspec.optim import StepSettings
 from trainspec.trainer import Step, TrainingError
+
+AVERAGE = "average"
 
 
 @dataclass
@@ -67,3 +72,13 @@ class TrainState:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The state from the values of `to_json`."""
         return cls(**values)
+
+
+def joined(weights: Weights, slots: Iterable[tuple[str, NDArray[Any]]], averaged: Weights) -> Weights:
+    """A trainer's state: the weights and statistics, the optimizer's `<slot>.<parameter>`, `average.<tensor>`."""
+    return {**weights, **dict(slots), **{f"{AVERAGE}.{name}": tensor for name, tensor in averaged.items()}}
+
+
+def average_in(state: Weights, names: Iterable[str]) -> Weights:
+    """The average of these tensors in a trainer's state."""
+    return {name: state[f"{AVERAGE}.{name}"] for name in names}

@@ -27,6 +27,7 @@ from trainspec.optim import StepSettings, settings, slot_names
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
+from trainspec.state import average_in, joined
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -132,19 +133,16 @@ class Trainer:
 
     def state(self) -> Weights:
         """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        slots = get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)
         averaged = self.weights(averaged=True) if self.average else {}
-        return {
-            **self.weights(),
-            **dict(get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)),
-            **{f"average.{name}": value for name, value in averaged.items()},
-        }
+        return joined(self.weights(), slots, averaged)
 
     def restore(self, state: Weights) -> None:
         """Continue from a state."""
         set_weights(self.model, {name: state[name] for name in self.graph.params})
         set_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model, state)
         if self.average:
-            set_weights(self.average.model, {name: state[f"average.{name}"] for name in self.graph.params})
+            set_weights(self.average.model, average_in(state, self.graph.params))
 
 
 def loss_of(
