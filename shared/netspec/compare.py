@@ -23,12 +23,15 @@ class Limits:
 
     `float32_forward` is relative to the spread. `float64` is relative to a tensor's magnitude, or to `float64_floor`
     times the largest magnitude if that is more. `epoch_losses` is in nats, for each step of an epoch in float64.
+    `bfloat16_loss` is relative to the loss of a batch, `bfloat16_gradients` to the norm of all its gradients.
     """
 
     float32_forward: float
     float64: float
     float64_floor: float
     epoch_losses: float
+    bfloat16_loss: float
+    bfloat16_gradients: float
     least_spread: float
     least_images: int
 

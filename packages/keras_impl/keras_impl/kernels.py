@@ -65,6 +65,18 @@ def conv(
     return ops.conv(x, kernel, tuple(stride), mode, "channels_last", tuple(dilation))
 
 
+def add_bias(x: Tensor, bias: Tensor) -> Tensor:
+    """Add `bias` along the last axis.
+
+    On a CPU, TensorFlow's gradient of a bias adds up in the dtype of `x`. In bfloat16, 65,000 values of one sign come
+    to 4% of their sum, and 128 to 98%. The gradient of a broadcast is exact to one rounding, as PyTorch's.
+    """
+    low = keras.backend.standardize_dtype(x.dtype) in ("bfloat16", "float16")
+    if low and on_tensorflow() and not _exporting.get() and not _has_gpu():
+        return ops.add(bias, x)  # Keras makes a bias of the second operand only
+    return ops.add(x, bias)
+
+
 def _explicit_conv(
     x: Tensor, kernel: Tensor, stride: Sequence[int], padding: Padding, dilation: Sequence[int]
 ) -> Tensor:

@@ -96,7 +96,20 @@ class Conv2D(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         y = kernels.conv(x, self.kernel, self.stride, self.padding, self.dilation, self.groups)
-        return y if self.bias is None else ops.add(y, self.bias)
+        return y if self.bias is None else kernels.add_bias(y, self.bias)
+
+
+@registered
+class Dense(keras.layers.Dense):
+    """Keras's own dense layer, with an exact gradient of the bias in every precision."""
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        y = ops.matmul(inputs, self.kernel)
+        return y if self.bias is None else kernels.add_bias(y, self.bias)
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
+        """As Keras's own, which refuses every subclass."""
+        super().quantize(mode, type_check=False, config=config)
 
 
 @registered
@@ -178,7 +191,10 @@ class AveragePooling2D(Layer):
 
 @registered
 class GlobalAveragePooling2D(Layer):
-    """Mean over the map, row by row. TensorFlow's own adds pixel by pixel: slower and seven times less exact."""
+    """Mean over the map, row by row. TensorFlow's own adds pixel by pixel: slower and seven times less exact.
+
+    The sums of halves are kept in float32, so that a mean is rounded once, as in PyTorch.
+    """
 
     def __init__(self, shape: Shape, keepdims: bool, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -186,8 +202,9 @@ class GlobalAveragePooling2D(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         _, height, width, _ = x.shape
-        rows = ops.sum(x, 2, keepdims=self.keepdims) / width
-        return ops.sum(rows, 1, keepdims=self.keepdims) / height
+        wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        rows = ops.sum(wide, 2, keepdims=self.keepdims) / width
+        return ops.cast(ops.sum(rows, 1, keepdims=self.keepdims) / height, x.dtype)
 
 
 @registered

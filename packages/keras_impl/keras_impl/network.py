@@ -11,13 +11,14 @@ from typing import Any
 import keras
 
 from diptych.errors import GraphError
-from keras_impl.layers import Layer, registered
+from keras_impl.layers import Dense, Layer, registered
 from netspec import Graph, without_heads
 from netspec.graph import LOGITS
 from netspec.ops import Op
 
 FRAMES = 50_000
-KERAS_OWN = (keras.layers.Dense, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate)  # that handlers use
+# What handlers use. Earlier files of a model have Keras's own dense layer.
+KERAS_OWN = (Dense, keras.layers.Dense, keras.layers.Add, keras.layers.Multiply, keras.layers.Concatenate)
 
 
 @registered

@@ -42,7 +42,7 @@ def conv(op: ops.Conv, x: Shape, **layer: Any) -> keras.layers.Layer:
 
 @builds(ops.Linear)
 def linear(op: ops.Linear, x: Shape, **layer: Any) -> keras.layers.Layer:
-    return keras.layers.Dense(op.out_features, use_bias=op.bias, kernel_initializer="zeros", **layer)
+    return layers.Dense(op.out_features, use_bias=op.bias, kernel_initializer="zeros", **layer)
 
 
 @builds(ops.BatchNorm)
