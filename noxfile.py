@@ -193,6 +193,12 @@ def diff(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def compare(session: nox.Session) -> None:
+    """A page about runs side by side: -- ARCH and options of train, -- --runs A B, or -- --all RUNS."""
+    run(session, "parity", "parity", "compare", *session.posargs)
+
+
+@nox.session(default=False)
 def train_torch(session: nox.Session) -> None:
     """Trains, evaluates and exports in PyTorch: -- ARCH --data D --recipe R --epochs N --budget 10m."""
     run(session, "torch", "torch_impl", "train", *session.posargs)

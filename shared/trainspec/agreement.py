@@ -2,14 +2,37 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diptych.errors import DataError
+from netspec import Graph
 from netspec.init import Weights
 from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run
+from trainspec.runs import Run
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How closely two runs agree. Losses are in nats.
+
+    `plans` are the epochs that both have, and `equal_plans` those with equal plan digests. `loss_difference` is the
+    largest of the first `losses` steps, None if there are none. `tensor` is the one that differs most, by
+    `weight_difference`; `drift` is the norm of the difference of each tensor, relative to the norm of the first one.
+    """
+
+    equal_plans: int
+    plans: int
+    losses: int
+    loss_difference: float | None
+    tensor: str
+    weight_difference: float
+    drift: dict[str, float]
 
 
 def compare_runs(one: Path, other: Path) -> Iterator[str]:
@@ -19,36 +42,53 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
 
     One network at two image sizes, or with and without auxiliary heads, counts as two if its weights differ in shape.
     """
-    run_a, graph_a, weights_a = read_run(one, unfinished=True)
-    run_b, graph_b, weights_b = read_run(other, unfinished=True)
-    if graph_a.digest != graph_b.digest:
-        raise DataError(
-            f"{one} is a run of {graph_a.name}, but {other} is one of {graph_b.name}: they cannot be compared"
-        )
-    shapes_a, shapes_b = ({name: param.shape for name, param in graph.params.items()} for graph in (graph_a, graph_b))
-    for name in shapes_a | shapes_b:
-        shape_a, shape_b = (shapes.get(name, "absent") for shapes in (shapes_a, shapes_b))
-        if shape_a != shape_b:
-            raise DataError(
-                f"'{name}' is {shape_a} in {one} and {shape_b} in {other}: their weights cannot be compared"
-            )
-    classes = [run.facts.get("classes") for run in (run_a, run_b)]
-    if None not in classes and classes[0] != classes[1]:
-        raise DataError(f"{one} and {other} are runs with different classes: they cannot be compared")
-    pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
-    yield f"batches      equal plan digests in {sum(a == b for a, b in pairs)} of {len(pairs)} epochs"
-    losses = np.array(list(zip(*(run.facts.get("first_losses", []) for run in (run_a, run_b)), strict=False)), float)
-    if len(losses):  # empty if a run was interrupted in its first step
-        yield f"losses       differ by {np.abs(losses[:, 0] - losses[:, 1]).max():.1e} in the first {len(losses)} steps"
-    name, difference = largest_difference(weights_a, weights_b)
-    yield f"weights      differ by {difference:.1e} at most, in '{name}'" if difference else "weights      are equal"
-    files = [folder / f"predictions-{run.facts['framework']}.npy" for folder, run in ((one, run_a), (other, run_b))]
-    images = {run.facts.get("data_fingerprint") for run in (run_a, run_b)} - {None}
+    sides = read_run(one, unfinished=True), read_run(other, unfinished=True)
+    found = agreement_of(*sides)
+    yield f"batches      equal plan digests in {found.equal_plans} of {found.plans} epochs"
+    if found.loss_difference is not None:  # it is None if a run was interrupted in its first step
+        yield f"losses       differ by {found.loss_difference:.1e} in the first {found.losses} steps"
+    difference = found.weight_difference
+    yield (
+        f"weights      differ by {difference:.1e} at most, in '{found.tensor}'"
+        if difference
+        else ("weights      are equal")
+    )
+    runs = [run for run, _, _ in sides]
+    files = [run.folder / f"predictions-{run.facts['framework']}.npy" for run in runs]
+    images = {run.facts.get("data_fingerprint") for run in runs} - {None}
     if len(images) > 1:
         yield "predictions  not compared: the runs have different test images"
     elif all(map(os.path.lexists, files)):
         predictions = [read_predictions(file) for file in files]
         yield f"predictions  agree on {agreement(*predictions):.3f} % of {len(predictions[0]):,} test images"
+
+
+def agreement_of(one: tuple[Run, Graph, Weights], other: tuple[Run, Graph, Weights]) -> Agreement:
+    """Compare two runs that `read_run` has read. Raises `DataError` for different networks."""
+    (run_a, graph_a, weights_a), (run_b, graph_b, weights_b) = one, other
+    a, b = run_a.folder, run_b.folder
+    if graph_a.digest != graph_b.digest:
+        raise DataError(f"{a} is a run of {graph_a.name}, but {b} is one of {graph_b.name}: they cannot be compared")
+    shapes_a, shapes_b = ({name: param.shape for name, param in graph.params.items()} for graph in (graph_a, graph_b))
+    for name in shapes_a | shapes_b:
+        shape_a, shape_b = (shapes.get(name, "absent") for shapes in (shapes_a, shapes_b))
+        if shape_a != shape_b:
+            raise DataError(f"'{name}' is {shape_a} in {a} and {shape_b} in {b}: their weights cannot be compared")
+    classes = [run.facts.get("classes") for run in (run_a, run_b)]
+    if None not in classes and classes[0] != classes[1]:
+        raise DataError(f"{a} and {b} are runs with different classes: they cannot be compared")
+    pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
+    losses = np.array(list(zip(*(run.facts.get("first_losses", []) for run in (run_a, run_b)), strict=False)), float)
+    apart = float(np.abs(losses[:, 0] - losses[:, 1]).max()) if len(losses) else None
+    drift = {name: _relative(weights_a[name], weights_b[name]) for name in weights_a}
+    equal = sum(a == b for a, b in pairs)
+    return Agreement(equal, len(pairs), len(losses), apart, *largest_difference(weights_a, weights_b), drift)
+
+
+def _relative(one: NDArray[Any], other: NDArray[Any]) -> float:
+    norm = float(np.linalg.norm(one.astype(np.float64)))
+    apart = float(np.linalg.norm(one.astype(np.float64) - other))
+    return apart / norm if norm else apart
 
 
 def largest_difference(one: Weights, other: Weights) -> tuple[str, float]:

@@ -1,7 +1,7 @@
 """`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs.
 
-`python -m parity check` is the same. `time` prints a table of timings (`parity.forward_times`), and `diff` compares two
-networks (`parity.diff`).
+`python -m parity check` is the same. `time` prints a table of timings (`parity.forward_times`), `diff` compares two
+networks (`parity.diff`), and `compare` writes a page about runs (`parity.compare`).
 """
 
 import argparse
@@ -27,6 +27,7 @@ float64 part (outputs, gradients, a training step) uses a reduced copy, or with 
 of such a network need --native. The column `copy` is the image size of the copy.
 
 `python -m parity check PATTERN` is the same. Sub-commands with a --help of their own:
+`python -m parity compare ARCH` trains in both frameworks and writes a page about the two runs.
 `python -m parity diff A B` says where two networks differ.
 `python -m parity time RUN` times the frameworks' own forward passes."""
 
@@ -37,6 +38,12 @@ Each of A and B is an architecture with options (resnet20:num_classes=100,activa
 ONNX file in onnxruntime, everything else in PyTorch; in float64 unless one is an ONNX file. A side without weights has
 those of the other, and probe weights where there are none. The exit status is 0 if they are equal, 1 if not, and 2 if
 it cannot be said."""
+
+COMPARE = """Writes a page that shows runs side by side: comparisons/NAME/index.html, and its figures in index.json.
+
+ARCH [options]: trains the network in PyTorch and in Keras first, with the options of `train`, each framework in a
+process of its own. --runs compares runs that exist, of any framework, the first with each other one. --all writes a
+table of all networks with runs under a folder; it links the pages that exist."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,6 +79,38 @@ def diff(argv: Sequence[str]) -> int:
     from parity.diff.command import run
 
     return run(options.a, options.b, out=options.out, json=options.json, unfinished=options.unfinished)
+
+
+def compare(argv: Sequence[str]) -> int:
+    """The sub-command `compare`. Frameworks are trained as users run them."""
+    parser = Parser(
+        prog="python -m parity compare",
+        usage="%(prog)s ARCH [train options] | --runs A B [C ...] | --all RUNS",
+        description=COMPARE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--runs", nargs="+", type=path, metavar="RUN", help="two or more runs of one data set")
+    parser.add_argument("--all", type=path, metavar="RUNS", help="a folder of runs: a table of all networks")
+    parser.add_argument("--unfinished", action="store_true", help="also take runs that did not reach their end")
+    parser.add_argument(
+        "--pages", type=path, default=Path("comparisons"), metavar="FOLDER", help="where pages are written"
+    )
+    options, arguments = parser.parse_known_args(argv)
+    if sum(map(bool, (options.runs, options.all, arguments))) != 1:
+        raise UsageError("give one of ARCH with options of train, --runs A B, and --all RUNS (see --help)")
+    if options.unfinished and not options.runs:
+        raise UsageError("--unfinished goes with --runs")
+
+    from parity.compare.command import compare_all, compare_runs, compare_training
+
+    if options.all:
+        compare_all(options.all, options.pages)
+    elif options.runs:
+        compare_runs(options.runs, options.pages, unfinished=options.unfinished)
+    else:
+        compare_training(arguments, options.pages)
+    return 0
 
 
 def time(argv: Sequence[str]) -> int:
@@ -138,7 +177,7 @@ def check(argv: Sequence[str]) -> int:
     return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 
-COMMANDS = {"check": check, "diff": diff, "time": time}
+COMMANDS = {"check": check, "compare": compare, "diff": diff, "time": time}
 
 if __name__ == "__main__":
     cli.run(main)

@@ -27,6 +27,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=shown,
     )
+    environment.filters["code"] = lambda text: Markup("\n").join(map(shown, text.splitlines()))
     return environment.get_template(template).render(**values)
 
 

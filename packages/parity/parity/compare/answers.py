@@ -1,0 +1,71 @@
+"""What each run's `model.onnx` answers on the test images, and where the answers differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy.errors import DeployError
+from deploy.model import load_model
+from deploy.scores import Scores
+from diptych.errors import DataError
+from parity.compare.selection import Side
+from parity.compare.significance import Difference, difference
+from trainspec.data import Split
+from trainspec.evaluation import evaluate
+from trainspec.judging import Recorded, constants_of
+
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The test `split` and, for each run, the predicted class of every image and the scores."""
+
+    split: Split = field(repr=False)
+    classes: tuple[str, ...]
+    predictions: tuple[NDArray[np.int64], ...]
+    scores: tuple[Scores, ...]
+
+    @property
+    def apart(self) -> NDArray[np.int64]:
+        """The images on which not all runs give one answer."""
+        first, *others = self.predictions
+        return np.flatnonzero(np.any([first != other for other in others], axis=0))
+
+    def difference(self, one: int, other: int) -> Difference:
+        """The test of two of the runs, by their places."""
+        a, b, labels = self.predictions[one], self.predictions[other], self.split.labels
+        lost, won = int(((a == labels) & (b != labels)).sum()), int(((a != labels) & (b == labels)).sum())
+        return difference(lost, won, int((a != b).sum()), len(labels))
+
+
+def answers(sides: Sequence[Side], *, unfinished: bool = False) -> Answers:
+    """Run every `model.onnx` on the test split of the first run's data, in onnxruntime.
+
+    Raises `DataError` where the data or a model cannot be used.
+    """
+    first = sides[0]
+    data = Recorded.of(first.run).load(None, first.graph.input_shape[1], first.run.recipe.seed)
+    found = []
+    for side in sides:
+        try:
+            model = load_model(side.folder / MODEL, unfinished=unfinished)
+            evaluation = evaluate(
+                lambda images, model=model: model.logits(images.transpose(0, 3, 1, 2)),  # type: ignore[misc]
+                data.test,
+                constants_of(side.run, data),
+                classes=data.classes,
+            )
+        except DeployError as error:
+            raise DataError(str(error)) from None
+        found.append(evaluation)
+    scores = tuple(one.scores for one in found if one.scores is not None)
+    return Answers(data.test, data.classes, tuple(one.predictions for one in found), scores)
+
+
+def sources(sides: Sequence[Side]) -> list[Path]:
+    """The file of each run that answered."""
+    return [side.folder / MODEL for side in sides]

@@ -1,0 +1,59 @@
+"""What `python -m parity compare` does: trains if asked, compares runs, and writes pages."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from deploy.shell import say
+from diptych.files import write_bytes
+from parity.compare.comparison import compare
+from parity.compare.figures import Cell, Figure
+from parity.compare.overview import overview, write_overview
+from parity.compare.page import write
+from parity.compare.selection import name_of
+from parity.compare.training import TRAINED, Trained, train
+from parity.compare.verdict import sentences
+
+COMMANDS = "commands.json"  # beside a page: the trainings that were made for it
+TIMES = (
+    ("startup_seconds", "start-up, s", "not measured: the runs were not trained for this page"),
+    ("total_seconds", "the whole command, s", "not measured: the runs were not trained for this page"),
+)
+
+
+def compare_training(arguments: Sequence[str], pages: Path) -> Path:
+    """Train with `arguments` in every framework, then compare the runs. Returns the page's path."""
+    trained = [train(framework, arguments) for framework in TRAINED]
+    runs = [one.run for one in trained]
+    folder = pages / name_of(runs)
+    table = [asdict(one) | {"run": one.run.name} for one in trained]
+    write_bytes(folder / COMMANDS, (json.dumps(table, indent=1) + "\n").encode("utf-8", "replace"))
+    return compare_runs(runs, pages, trained=trained)
+
+
+def compare_runs(
+    runs: Sequence[Path], pages: Path, *, unfinished: bool = False, trained: Sequence[Trained] = ()
+) -> Path:
+    """Compare runs and write the page into a folder of `pages`. Returns the page's path."""
+    comparison = compare(runs, unfinished=unfinished)
+    page = write(comparison, pages / name_of(runs), [_times(len(runs), trained, *time) for time in TIMES])
+    for sentence in sentences(comparison):
+        say(sentence)
+    say(f"page        {page}")
+    return page
+
+
+def compare_all(root: Path, pages: Path) -> Path:
+    """Write a table of all networks with runs under `root`. Returns the page's path."""
+    found = overview(root, pages)
+    page = write_overview(found, pages)
+    for reason in found.left_out:
+        say(f"left out    {reason}")
+    say(f"page        {page}: {len(found.rows)} networks, {sum(len(row.cells) for row in found.rows)} runs")
+    return page
+
+
+def _times(runs: int, trained: Sequence[Trained], name: str, title: str, absent: str) -> Figure:
+    cells = [Cell(getattr(one, name), COMMANDS) for one in trained] or [Cell(None, reason=absent)] * runs
+    return Figure(name, title, ",.1f", tuple(cells))

@@ -1,0 +1,72 @@
+"""A comparison of runs: all of its parts. A part that cannot be computed is the reason why, in a line."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from diptych.errors import DiptychError
+from parity.compare.answers import Answers, answers
+from parity.compare.latency import Latency, latencies
+from parity.compare.selection import Side, read_sides
+from parity.compare.significance import Difference
+from trainspec.agreement import Agreement, agreement_of
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A part that was not computed. `reason` is a line."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """The first run beside another one."""
+
+    a: Side
+    b: Side
+    agreement: Agreement | Absent
+    difference: Difference | Absent
+
+    @property
+    def title(self) -> str:
+        return f"{self.b.title} against {self.a.title}"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The runs, what they answer, each of them beside the first, and how fast their files are."""
+
+    sides: tuple[Side, ...]
+    answers: Answers | Absent
+    pairs: tuple[Pair, ...]
+    latencies: list[Latency] | Absent
+
+
+def compare(folders: Sequence[Path], *, unfinished: bool = False) -> Comparison:
+    """Compare the runs in `folders`, the first with each other one.
+
+    Raises `DataError` for folders that are not runs of one data set, and for a run that is not finished, unless
+    `unfinished`. What cannot be computed from them is left out, with the reason.
+    """
+    sides = read_sides(folders, unfinished=unfinished)
+    found = attempt(lambda: answers(sides, unfinished=unfinished))
+    timed = attempt(lambda: latencies(sides, unfinished=unfinished))
+    pairs = []
+    for place, other in enumerate(sides[1:], 1):
+        agreement = attempt(lambda other=other: agreement_of(sides[0].read, other.read))  # type: ignore[misc]
+        pairs.append(
+            Pair(sides[0], other, agreement, found if isinstance(found, Absent) else found.difference(0, place))
+        )
+    return Comparison(sides, found, tuple(pairs), timed)
+
+
+def attempt(compute: Callable[[], Part]) -> Part | Absent:
+    """What `compute` returns, or why it cannot."""
+    try:
+        return compute()
+    except DiptychError as error:
+        return Absent(" ".join(str(error).split()))

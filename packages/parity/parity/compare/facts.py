@@ -1,0 +1,87 @@
+"""A comparison for programs: every figure of its page, as JSON."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from parity.compare.comparison import Absent, Comparison, Pair
+from parity.compare.figures import Figure
+from parity.compare.selection import Side
+from parity.compare.verdict import sentences, tone
+
+SCHEMA = 1
+KEPT = ("command", "architecture", "data_label", "recipe", "device", "precision", "threads", "started", "status")
+
+
+def facts(comparison: Comparison, figures: Sequence[Figure], folders: Sequence[str], missing: Sequence[str]) -> Any:
+    """All figures. `folders` are the paths of the runs from the page, `missing` sentences on what was not computed."""
+    answers, timed = comparison.answers, comparison.latencies
+    apart = () if isinstance(answers, Absent) else answers.apart
+    return {
+        "schema": SCHEMA,
+        "verdict": sentences(comparison),
+        "tone": tone(comparison),
+        "runs": [_run(side, folder) for side, folder in zip(comparison.sides, folders, strict=True)],
+        "figures": {figure.name: _figure(figure) for figure in figures},
+        "pairs": [_pair(pair) for pair in comparison.pairs],
+        "scores": asdict(answers) if isinstance(answers, Absent) else [one.fields() for one in answers.scores],
+        "disagreements": None if isinstance(answers, Absent) else len(apart),
+        "disagreeing_images": [
+            {
+                "image": int(number),
+                "truth": answers.classes[answers.split.labels[number]],
+                "answers": [answers.classes[predictions[number]] for predictions in answers.predictions],
+            }
+            for number in apart
+            if not isinstance(answers, Absent)
+        ],
+        "latency": asdict(timed)
+        if isinstance(timed, Absent)
+        else [{"batch": row.batch, "timings": [timing.fields() for timing in row.timings]} for row in timed],
+        "missing": list(missing),
+    }
+
+
+def as_json(table: Any) -> str:
+    """`facts` as text. A number that is not finite is null."""
+    return json.dumps(_finite(table), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _run(side: Side, folder: str) -> dict[str, Any]:
+    kept = {key: side.facts.get(key) for key in KEPT}
+    return {
+        "letter": side.letter,
+        "framework": side.facts["framework"],
+        "folder": folder,
+        "digest": side.graph.digest,
+        **kept,
+        "machine": side.facts.get("machine"),
+        "versions": side.facts.get("versions"),
+        "epochs": [asdict(epoch) for epoch in side.run.metrics],
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    cells = figure.cells
+    return {
+        "title": figure.title,
+        "values": [cell.value for cell in cells],
+        "sources": [cell.source for cell in cells],
+        "reasons": [cell.reason for cell in cells],
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    test = asdict(pair.difference)
+    extra = {} if isinstance(pair.difference, Absent) else {"significant": pair.difference.significant}
+    return {"a": pair.a.letter, "b": pair.b.letter, "agreement": asdict(pair.agreement), "accuracy": test | extra}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,143 @@
+"""A table of many networks: a row for each network and data set, with the newest run of each framework.
+
+All figures come from the files of the runs; nothing is evaluated again.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.intervals import wilson
+from diptych.errors import DataError
+from diptych.files import write_bytes
+from parity import pages
+from parity.compare.figures import link
+from parity.compare.selection import framework_of, name_of
+from trainspec.results.measured import Measured, read_runs
+
+PAGE, TABLE = "index.html", "index.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The figures of one run. Accuracies are in percent, `low` and `high` the 95 % interval over the test images.
+
+    `source` is the path of the run's `run.json` from the page.
+    """
+
+    framework: str
+    run: str
+    top1: float
+    low: float
+    high: float
+    images_per_second: float
+    train_seconds: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network on a data set. `cells` are by framework, and None where there is no run.
+
+    `difference` is the highest accuracy less the lowest one, in points. `loss_difference` is the largest of the first
+    losses of any run from the first run. `page` is the path of the page that compares them, empty if there is none.
+    """
+
+    network: str
+    data: str
+    recipe: str
+    parameters: int
+    macs: int
+    cells: dict[str, Cell] = field(default_factory=dict)
+    difference: float | None = None
+    equal_plans: int | None = None
+    plans: int | None = None
+    loss_difference: float | None = None
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`frameworks` are the columns, and `left_out` says which runs do not count, and why."""
+
+    frameworks: tuple[str, ...]
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...]
+
+
+def overview(root: Path, folder: Path) -> Overview:
+    """All runs under `root`, for a page in `folder`. Raises `DataError` if there is no finished run."""
+    places = sorted({file.parent for file in root.rglob("run.json")})
+    if not places:
+        raise DataError(f"{root}: there is no run; give a folder that runs are in")
+    found = list(read_runs(places))
+    measured = [one for _, one in found if isinstance(one, Measured)]
+    left_out = tuple(one for _, one in found if isinstance(one, str))
+    if not measured:
+        raise DataError(f"{root}: no finished run can be used ({left_out[0]})")
+    groups: dict[Any, dict[str, Measured]] = {}
+    for one in sorted(measured, key=lambda one: one.facts["started"]):  # the newest of a framework replaces the others
+        groups.setdefault(_key(one), {})[one.facts["framework"]] = one
+    names = sorted({name for group in groups.values() for name in group}, reverse=True)  # torch, keras, as elsewhere
+    rows = [_row([group[name] for name in names if name in group], folder) for group in groups.values()]
+    rows.sort(key=lambda row: (row.network, row.data, row.recipe))
+    return Overview(tuple(map(framework_of, names)), tuple(rows), left_out)
+
+
+def _key(one: Measured) -> Any:
+    return one.graph.name, one.graph.digest, one.facts.get("data_fingerprint", one.facts["data_label"]), one.recipe
+
+
+def _row(runs: Sequence[Measured], folder: Path) -> Row:
+    first, *others = runs
+    cells = {framework_of(one.facts["framework"]): _cell(one, folder) for one in runs}
+    row = Row(
+        first.graph.name, first.facts["data_label"], first.recipe, first.graph.num_trainable, first.graph.macs, cells
+    )
+    if not others:
+        return row
+    top1 = [one.facts["test_top1"] for one in runs]
+    plans = [pair for one in others for pair in _pairs(first, one, "plan_digests")]
+    losses = [abs(a - b) for one in others for a, b in _pairs(first, one, "first_losses")]
+    page = folder / name_of([one.run.folder for one in runs]) / PAGE
+    return Row(
+        **{key: getattr(row, key) for key in ("network", "data", "recipe", "parameters", "macs", "cells")},
+        difference=float(np.ptp(top1)),
+        equal_plans=sum(a == b for a, b in plans),
+        plans=len(plans),
+        loss_difference=max(losses, default=None),
+        page=link(folder, page) if page.is_file() else "",
+    )
+
+
+def _pairs(one: Measured, other: Measured, key: str) -> Iterable[tuple[Any, Any]]:
+    return zip(one.facts.get(key, []), other.facts.get(key, []), strict=False)
+
+
+def _cell(one: Measured, folder: Path) -> Cell:
+    facts = one.facts
+    images = facts["test_images"]
+    low, high = wilson(round(facts["test_top1"] / 100 * images), images)
+    return Cell(
+        framework_of(facts["framework"]),
+        one.run.folder.name,
+        facts["test_top1"],
+        100 * low,
+        100 * high,
+        facts["images_per_second"],
+        facts["train_seconds"],
+        link(folder, one.run.folder / "run.json"),
+    )
+
+
+def write_overview(found: Overview, folder: Path) -> Path:
+    """Write the page and its figures as JSON into `folder`. Returns the page's path. Raises `StorageError`."""
+    table = {"schema": 1, **asdict(found)}
+    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    write_bytes(folder / TABLE, text.encode("utf-8", "replace"))
+    pages.write(folder / PAGE, pages.render("compare_all.html", found=found))
+    return folder / PAGE

@@ -1,0 +1,88 @@
+"""A comparison as a page, and its figures as JSON beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from diptych.files import write_bytes
+from parity import pages
+from parity.compare import plots
+from parity.compare.answers import MODEL
+from parity.compare.block import excerpt, handlers
+from parity.compare.classes import confusions, per_class
+from parity.compare.comparison import Absent, Comparison
+from parity.compare.facts import as_json, facts
+from parity.compare.figures import Figure, figures, link
+from parity.compare.pictures import MOST, pictures
+from parity.compare.verdict import sentences, tone
+from trainspec.results.commands import shown_command
+
+
+def write(comparison: Comparison, folder: Path, measured: Sequence[Figure] = ()) -> Path:
+    """Write `index.html` and `index.json` into `folder`, and return the page's path. Raises `StorageError`.
+
+    `measured` are figures that are not in the runs' files.
+    """
+    rows = [*figures(comparison.sides, folder), *measured]
+    missing = list(_missing(comparison, rows))
+    folders = [link(folder, side.folder) for side in comparison.sides]
+    write_bytes(folder / "index.json", as_json(facts(comparison, rows, folders, missing)).encode("utf-8", "replace"))
+    pages.write(folder / "index.html", page(comparison, rows, folders, missing))
+    return folder / "index.html"
+
+
+def page(comparison: Comparison, rows: Sequence[Figure], folders: Sequence[str], missing: Sequence[str]) -> str:
+    """The HTML of the page: one file, without scripts."""
+    answers, timed, sides = comparison.answers, comparison.latencies, comparison.sides
+    known = None if isinstance(answers, Absent) else answers
+    part = excerpt(sides[0].graph)
+    return pages.render(
+        "compare.html",
+        sides=list(zip(sides, folders, strict=True)),
+        title=_title(comparison),
+        verdict=sentences(comparison),
+        tone=tone(comparison),
+        command=shown_command,
+        rows=[row for row in rows if any(cell.value is not None for cell in row.cells)],
+        curves=[(title, Markup(text)) for title, text in plots.curves(comparison)],
+        pairs=comparison.pairs,
+        drift=Markup(plots.drift(comparison)),
+        absent=lambda part: isinstance(part, Absent),
+        latencies=None if isinstance(timed, Absent) else timed,
+        model=[f"{folder}/{MODEL}" for folder in folders],
+        answers=known,
+        classes=per_class(known) if known else [],
+        confusions=confusions(known) if known else [],
+        pictures=pictures(known) if known else [],
+        most=MOST,
+        part=part,
+        diagram=Markup(part.diagram),
+        handlers=handlers(part.kinds),
+        missing=missing,
+    )
+
+
+def _title(comparison: Comparison) -> str:
+    sides = comparison.sides
+    networks = list(dict.fromkeys(side.graph.name for side in sides))
+    frameworks = list(dict.fromkeys(side.framework for side in sides))
+    return f"{' against '.join(networks)}: {' and '.join(frameworks)}"
+
+
+def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
+    """Sentences on what was not computed, each with its reason."""
+    for row in rows:
+        for reason in dict.fromkeys(cell.reason for cell in row.cells if cell.value is None):
+            letters = [
+                side.letter for side, cell in zip(comparison.sides, row.cells, strict=True) if cell.reason == reason
+            ]
+            of = "" if len(letters) == len(comparison.sides) else f" of {', '.join(letters)}"
+            yield f"{row.title}{of}: {reason}"
+    for part, what in ((comparison.answers, "answers on the test images"), (comparison.latencies, "latency")):
+        if isinstance(part, Absent):
+            yield f"{what}: {part.reason}"
+    for pair in comparison.pairs:
+        if isinstance(pair.agreement, Absent):
+            yield f"weights of {pair.title}: {pair.agreement.reason}"

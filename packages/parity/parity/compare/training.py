@@ -1,0 +1,61 @@
+"""Trains a network in every framework by the commands that users type, each in a process of its own."""
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.shell import Stopped, say
+from diptych.errors import DataError
+
+TRAINED = ("torch", "keras")
+ENDED = re.compile(r"done\s+(.+): [\d,]+ images/s")  # the last line of a training
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: its run, and what a run cannot say of itself.
+
+    `startup_seconds` are from the start of the command to the first file of the run, which is written when the network
+    is built; `total_seconds` are those of the whole command.
+    """
+
+    run: Path
+    command: str
+    startup_seconds: float
+    total_seconds: float
+
+
+def train(framework: str, arguments: Sequence[str]) -> Trained:
+    """Train with `python -m FRAMEWORK_impl train ARGUMENTS`, and print what it prints.
+
+    Raises `DataError` if it does not end with a finished run; the command has then said why.
+    """
+    command = ["-m", f"{framework}_impl", "train", *arguments]
+    shown = shlex.join(["python", *command])
+    say(f"$ {shown}")
+    begun, clock = time.time(), time.monotonic()
+    run = None
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                say(line.rstrip("\n"))
+                if ended := ENDED.match(line):
+                    run = Path(ended[1])
+            status = process.wait()
+        except KeyboardInterrupt as stop:  # the training keeps what it has
+            with suppress(ProcessLookupError):
+                process.send_signal(stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+            process.wait()
+            raise
+    if status or run is None:
+        raise DataError(f"nothing to compare: '{shown}' ended with exit status {status}")
+    startup = (run / "graph.json").stat().st_mtime - begun
+    return Trained(run, shown, round(startup, 2), round(time.monotonic() - clock, 2))

@@ -1,0 +1,58 @@
+"""The verdict in two sentences: whether the runs were given the same, and whether their accuracies differ."""
+
+from collections.abc import Iterable, Sequence
+
+from parity.compare.comparison import Absent, Comparison, Pair
+
+EQUAL, DIFFERENT, OPEN = "equal", "different", "open"
+
+
+def sentences(comparison: Comparison) -> tuple[str, str]:
+    """Two sentences for the top of the page."""
+    return _same(comparison.pairs), _accuracies(comparison)
+
+
+def tone(comparison: Comparison) -> str:
+    """`different` if an accuracy differs by more than chance explains; else `equal` after the same batches, or `open`."""
+    tests = [pair.difference for pair in comparison.pairs]
+    if any(not isinstance(test, Absent) and test.significant for test in tests):
+        return DIFFERENT
+    return EQUAL if all(map(_one_plan, comparison.pairs)) and not any(isinstance(t, Absent) for t in tests) else OPEN
+
+
+def _one_plan(pair: Pair) -> bool:
+    found = pair.agreement
+    return not isinstance(found, Absent) and found.plans > 0 and found.equal_plans == found.plans
+
+
+def _same(pairs: Sequence[Pair]) -> str:
+    agreements = [pair.agreement for pair in pairs]
+    if reason := next((found.reason for found in agreements if isinstance(found, Absent)), ""):
+        return f"The weights are not compared: {reason}."
+    found = [one for one in agreements if not isinstance(one, Absent)]
+    who = "Both runs train" if len(pairs) == 1 else "All runs train"
+    equal, plans = sum(one.equal_plans for one in found), sum(one.plans for one in found)
+    batches = "the same batches in every epoch" if equal == plans else f"the same batches in {equal} of {plans} epochs"
+    losses = [one.loss_difference for one in found if one.loss_difference is not None]
+    apart = f"; their first losses differ by {max(losses):.1e} at most" if losses else ""
+    drift = max(one.weight_difference for one in found)
+    return f"{who} one network on {batches}{apart}, their weights by {drift:.1e} at the end."
+
+
+def _accuracies(comparison: Comparison) -> str:
+    sides, tests = comparison.sides, [pair.difference for pair in comparison.pairs]
+    measured = [(side.title, side.facts.get("test_top1")) for side in sides]
+    named = _listed(f"{title} {top1:.2f} %" if top1 is not None else f"{title} not tested" for title, top1 in measured)
+    done = [test for test in tests if not isinstance(test, Absent)]
+    if len(done) < len(tests):
+        reason = next(test.reason for test in tests if isinstance(test, Absent))
+        return f"Top-1: {named}; whether that is chance cannot be said, since {reason}."
+    if len(done) == 1:
+        return f"Top-1: {named}; {done[0].words}"
+    differ = sum(test.significant for test in done)
+    return f"Top-1: {named}; {differ} of {len(done)} differ from {sides[0].title} by more than chance explains."
+
+
+def _listed(parts: Iterable[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
