@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from deploy.intervals import LEVEL
 from parity.compare.comparison import Absent, Comparison, Pair
 from parity.compare.figures import Figure
 from parity.compare.selection import Side
@@ -21,6 +22,7 @@ def facts(comparison: Comparison, figures: Sequence[Figure], folders: Sequence[s
     apart = () if isinstance(answers, Absent) else answers.apart
     return {
         "schema": SCHEMA,
+        "level": round(100 * LEVEL),
         "verdict": sentences(comparison),
         "tone": tone(comparison),
         "runs": [_run(side, folder) for side, folder in zip(comparison.sides, folders, strict=True)],

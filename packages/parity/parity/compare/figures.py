@@ -53,8 +53,9 @@ def fact(key: str, over: float = 1) -> Callable[[Side], Value]:
 
     def read(side: Side) -> Value:
         value = side.facts.get(key)
-        number = isinstance(value, int | float) and math.isfinite(value)
-        return value if not number or over == 1 else value / over
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        return value if over == 1 else value / over
 
     return read
 
@@ -71,6 +72,7 @@ def bound(place: int) -> Callable[[Side], Value]:
     return read
 
 
+CERTIFICATE = "proof/certificate.json"
 CPU = "the run used no GPU"
 QUANTITIES = (
     Quantity("parameters", "parameters, trainable", ",d", "graph.json", lambda side: side.graph.num_trainable),
@@ -93,6 +95,14 @@ QUANTITIES = (
         ".1e",
         "run.json",
         lambda side: (side.facts.get("exports") or {}).get("model.onnx"),
+    ),
+    Quantity(
+        "certificate",
+        "parity of the network",
+        "",
+        CERTIFICATE,
+        lambda side: "certificate" if (side.folder / CERTIFICATE).is_file() else None,
+        "the run has no certificate; `nox -s parity -- RUN` writes it",
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.intervals import wilson
+from deploy.intervals import LEVEL, wilson
 from diptych.errors import DataError
 from diptych.files import write_bytes
 from parity import pages
@@ -19,6 +19,7 @@ from parity.compare.figures import link
 from parity.compare.selection import framework_of, name_of
 from trainspec.results.measured import Measured, read_runs
 
+SCHEMA = 1
 PAGE, TABLE = "index.html", "index.json"
 
 
@@ -136,7 +137,7 @@ def _cell(one: Measured, folder: Path) -> Cell:
 
 def write_overview(found: Overview, folder: Path) -> Path:
     """Write the page and its figures as JSON into `folder`. Returns the page's path. Raises `StorageError`."""
-    table = {"schema": 1, **asdict(found)}
+    table = {"schema": SCHEMA, "level": round(100 * LEVEL), **asdict(found)}
     text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
     write_bytes(folder / TABLE, text.encode("utf-8", "replace"))
     pages.write(folder / PAGE, pages.render("compare_all.html", found=found))

@@ -86,3 +86,4 @@ def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
     for pair in comparison.pairs:
         if isinstance(pair.agreement, Absent):
             yield f"weights of {pair.title}: {pair.agreement.reason}"
+    yield "drift of the weights in float64: the runs are compared as they were trained; `nox -s lockstep` measures it"

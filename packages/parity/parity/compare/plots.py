@@ -13,7 +13,7 @@ from trainspec.runs.metrics import EpochMetrics
 
 INK, RULE = "#010203", "#040506"  # stand for the page's colours, which depend on light and dark
 COLOURS = ("#2f7ed8", "#e0762b", "#2c9c69", "#b04fc4", "#c0392b", "#8a6d3b", "#d6459a", "#6b7a8f")
-SIZE = (5.4, 3.4)  # inches
+SIZE = (4.6, 3.5)  # inches
 
 
 def plot(draw: Callable[[Any], None], name: str) -> str:
@@ -22,7 +22,7 @@ def plot(draw: Callable[[Any], None], name: str) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    settings = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+    settings: Any = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     settings |= {"axes.edgecolor": INK, "grid.color": RULE, "svg.hashsalt": name, "svg.fonttype": "none"}
     file = io.StringIO()
     with warnings.catch_warnings(), rc_context(settings):
@@ -32,6 +32,8 @@ def plot(draw: Callable[[Any], None], name: str) -> str:
         axes.grid(linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes)
+        if len(axes.get_legend_handles_labels()[0]) > 1:
+            figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _for_page(file.getvalue(), name)
 
@@ -63,7 +65,10 @@ def curves(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def drift(comparison: Comparison) -> str:
-    """How far each tensor is from that of the first run, in the order of the network; empty without weights to compare."""
+    """How far each tensor is from that of the first run, in the order of the network.
+
+    Empty if there is nothing to draw: no weights can be compared, or all are equal.
+    """
     pairs = [(place, pair) for place, pair in enumerate(comparison.pairs, 1) if not isinstance(pair.agreement, Absent)]
     if not any(any(pair.agreement.drift.values()) for _, pair in pairs if not isinstance(pair.agreement, Absent)):
         return ""
@@ -75,7 +80,6 @@ def drift(comparison: Comparison) -> str:
             axes.plot(range(1, len(values) + 1), values, ".", color=COLOURS[place], label=pair.b.title)
         axes.set_yscale("log")
         axes.set_xlabel("tensor, in the order of the network")
-        axes.legend(frameon=False)
 
     return plot(draw, "drift")
 
@@ -125,4 +129,3 @@ def _epochs(axes: Any) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.5), max(high, 1.5))
-    axes.legend(frameon=False, fontsize=8)

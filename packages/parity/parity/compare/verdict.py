@@ -13,7 +13,10 @@ def sentences(comparison: Comparison) -> tuple[str, str]:
 
 
 def tone(comparison: Comparison) -> str:
-    """`different` if an accuracy differs by more than chance explains; else `equal` after the same batches, or `open`."""
+    """`different` if an accuracy differs by more than chance explains.
+
+    Else `equal` if all runs were trained on the same batches, or `open`.
+    """
     tests = [pair.difference for pair in comparison.pairs]
     if any(not isinstance(test, Absent) and test.significant for test in tests):
         return DIFFERENT
