@@ -199,6 +199,12 @@ def compare(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def lockstep(session: nox.Session) -> None:
+    """Trains both frameworks side by side and judges every step: -- ARCH --data D --steps N --every K."""
+    run(session, "parity", "parity", "lockstep", *session.posargs)
+
+
+@nox.session(default=False)
 def train_torch(session: nox.Session) -> None:
     """Trains, evaluates and exports in PyTorch: -- ARCH --data D --recipe R --epochs N --budget 10m."""
     run(session, "torch", "torch_impl", "train", *session.posargs)

@@ -36,7 +36,7 @@ class Pool(Generic[Item, Result]):
         self.function = function
         self._threads = ThreadPoolExecutor(jobs)
         self._idle: SimpleQueue[Worker] = SimpleQueue()
-        self._workers = [Worker(max(1, cores() // jobs) if jobs > 1 else None) for _ in range(jobs)]
+        self._workers = [Worker(max(1, cores() // jobs) if jobs > 1 else None, GROWN) for _ in range(jobs)]
         for worker in self._workers:
             self._idle.put(worker)
 
@@ -69,10 +69,13 @@ class Pool(Generic[Item, Result]):
 
 
 class Worker:
-    """One process, started by its first call. `threads` is how many its libraries may use; None means all."""
+    """One process, started by its first call. `threads` is how many its libraries may use; None means all.
 
-    def __init__(self, threads: int | None) -> None:
-        self.threads = threads
+    A process that uses `most` bytes of memory is replaced at the next call. With None it is kept, with what it holds.
+    """
+
+    def __init__(self, threads: int | None, most: int | None = None) -> None:
+        self.threads, self.most = threads, most
         self._process: SpawnProcess | None = None
 
     def call(self, function: Callable[[Any], Any], item: Any) -> Any:
@@ -88,7 +91,7 @@ class Worker:
             status = describe_exit(process.exitcode)
             self._process = None
             raise ProcessEndedError(f"the process ended ({status})") from None
-        if memory >= GROWN:
+        if self.most is not None and memory >= self.most:
             self.stop()
         if error is not None:
             raise error

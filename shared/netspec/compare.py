@@ -24,6 +24,8 @@ class Limits:
     `float32_forward` is relative to the spread. `float64` is relative to a tensor's magnitude, or to `float64_floor`
     times the largest magnitude if that is more. `epoch_losses` is in nats, for each step of an epoch in float64.
     `bfloat16_loss` is relative to the loss of a batch, `bfloat16_gradients` to the norm of all its gradients.
+    `rounding_multiple`: a step may be this many times as far from its float64 step as the rounding of its inputs moves
+    that one.
     """
 
     float32_forward: float
@@ -34,6 +36,7 @@ class Limits:
     bfloat16_gradients: float
     least_spread: float
     least_images: int
+    rounding_multiple: float
 
 
 @cache

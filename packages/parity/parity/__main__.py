@@ -1,7 +1,8 @@
 """`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs.
 
 `python -m parity check` is the same. `time` prints a table of timings (`parity.forward_times`), `diff` compares two
-networks (`parity.diff`), and `compare` writes a page about runs (`parity.compare`).
+networks (`parity.diff`), `lockstep` two trainings (`parity.lockstep`), and `compare` writes a page about runs
+(`parity.compare`).
 """
 
 import argparse
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diptych import cli
-from diptych.cli import Parser
+from diptych.cli import Parser, add_options
 from diptych.errors import UsageError
 from diptych.machine import processes
 from netspec.options import name_or_path, path
@@ -29,6 +30,7 @@ of such a network need --native. The column `copy` is the image size of the copy
 `python -m parity check PATTERN` is the same. Sub-commands with a --help of their own:
 `python -m parity compare ARCH` trains in both frameworks and writes a page about the two runs.
 `python -m parity diff A B` says where two networks differ.
+`python -m parity lockstep ARCH` says whether both frameworks train it by the same formulas.
 `python -m parity time RUN` times the frameworks' own forward passes."""
 
 DIFF = """Says where two networks differ: in attributes, structure, weights and values, in this order.
@@ -44,6 +46,13 @@ COMPARE = """Writes a page that shows runs side by side: comparisons/NAME/index.
 ARCH [options]: trains the network in PyTorch and in Keras first, with the options of `train`, each framework in a
 process of its own. --runs compares runs that exist, of any framework, the first with each other one. --all writes a
 table of all networks with runs under a folder; it links the pages that exist."""
+
+LOCKSTEP = """Trains a network in PyTorch and in Keras side by side, on the same batches, and judges every step.
+
+From one common state both take the step in float64: these must agree, and each update must be NumPy's, or a formula is
+wrong and its stage is named (forward, gradient, statistics, update). Each step in the precision asked for is measured
+against its own framework's float64 step, beside what the rounding of weights and inputs does to that step. The exit
+status is 0 if no formula differs and rounding explains every step, 1 if not, and 2 if it cannot be said."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -113,6 +122,28 @@ def compare(argv: Sequence[str]) -> int:
     return 0
 
 
+def lockstep(argv: Sequence[str]) -> int:
+    """The sub-command `lockstep`."""
+    for_judging()
+    from trainspec.recipes import TrainOptions
+    from trainspec.task import TASK_OPTIONS
+
+    parser = Parser(
+        prog="python -m parity lockstep", description=LOCKSTEP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser, TASK_OPTIONS)
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="steps to train (20)")
+    parser.add_argument("--every", type=int, default=1, metavar="K", help="judge only every K-th step (1)")
+    parser.set_defaults(out=Path("lockstep"))
+    given = vars(parser.parse_args(argv))
+    network, steps, every = (given.pop(name) for name in ("network", "steps", "every"))
+    options = TrainOptions.read(**given)
+
+    from parity.lockstep.command import run
+
+    return run(network, options, steps, every)
+
+
 def time(argv: Sequence[str]) -> int:
     """The sub-command `time`. Frameworks are timed as users run them."""
     from parity.forward_times import main
@@ -177,7 +208,7 @@ def check(argv: Sequence[str]) -> int:
     return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
 
 
-COMMANDS = {"check": check, "compare": compare, "diff": diff, "time": time}
+COMMANDS = {"check": check, "compare": compare, "diff": diff, "lockstep": lockstep, "time": time}
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,0 +1,69 @@
+"""What `lockstep` has measured, step by step."""
+
+from dataclasses import dataclass, field
+
+from netspec.compare import largest_of, tensor_differences
+from netspec.init import Weights
+from parity.lockstep.judge import Finding, Verdict
+from parity.lockstep.side import Error, Taken
+from trainspec.task import Task
+
+
+@dataclass(frozen=True)
+class JudgedStep:
+    """One judged step. `drift` is between both trainings before it, by the part of the state.
+
+    `shares` has, for each framework and stage, the tensor whose error is the largest share of what rounding explains.
+    """
+
+    step: int
+    losses: dict[str, float]
+    differences: dict[str, float]
+    shares: dict[str, dict[str, tuple[str, Error]]]
+    drift: dict[str, float]
+    findings: tuple[Finding, ...]
+
+
+@dataclass
+class Record:
+    """All of a session: what was trained, and every judged step. `unjudged` are parameters below the floor."""
+
+    task: Task = field(repr=False)
+    steps: int
+    every: int
+    judged: list[JudgedStep] = field(default_factory=list)
+    unjudged: set[str] = field(default_factory=set)
+    drift: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for one in self.judged for finding in one.findings)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 if no step has a finding, 1 if one has."""
+        return int(bool(self.findings))
+
+
+def judged_step(step: int, verdict: Verdict, taken: dict[str, Taken], drift: dict[str, float]) -> JudgedStep:
+    """A step as the record keeps it."""
+    shares = {
+        name: {
+            stage: max(errors.items(), key=lambda item: item[1].share) for stage, errors in one.errors.items() if errors
+        }
+        for name, one in taken.items()
+    }
+    losses = {name: one.loss for name, one in taken.items()}
+    return JudgedStep(step, losses, verdict.differences, shares, drift, verdict.findings)
+
+
+def drift_of(one: Weights, other: Weights, task: Task) -> dict[str, float]:
+    """The largest difference of the weights and of the statistics of two trainings, relative to a tensor's values."""
+    found = {}
+    for part, trainable in (("weights", True), ("statistics", False)):
+        names = [name for name, param in task.graph.params.items() if param.trainable is trainable]
+        sides = [{name: side[name] for name in names} for side in (one, other)]
+        if any(largest_of(array) > 0 for array in sides[0].values()):
+            found[part] = max(tensor_differences(*sides).values())
+    return found

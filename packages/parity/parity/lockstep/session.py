@@ -1,0 +1,52 @@
+"""Leads both trainings through their steps, and judges them."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from diptych.machine import cores
+from diptych.stopping import check
+from parity.lockstep import process
+from parity.lockstep.fault import Fault
+from parity.lockstep.judge import judge_step
+from parity.lockstep.record import JudgedStep, Record, drift_of, judged_step
+from parity.lockstep.side import Setup, settings_at
+from trainspec.task import Task
+
+SIDES = ("torch", "keras")
+
+
+def lockstep(
+    task: Task,
+    steps: int,
+    *,
+    every: int = 1,
+    faults: Sequence[Fault] = (),
+    show: Callable[[int, JudgedStep | None], None] = lambda step, judged: None,
+) -> Record:
+    """Train `steps` steps in both frameworks, and judge the first and every `every`-th after it.
+
+    The common state of a judged step is that of PyTorch's training. `faults` are planted into the frameworks' own
+    processes. `show` is called after every step. Raises what a framework raises, and `Stopped` after a signal.
+    """
+    begin, record = time.monotonic(), Record(task, steps, every)
+    threads = task.threads or max(1, cores() // len(SIDES))
+    planted = {fault.framework: fault for fault in faults}
+    with process.Pair({name: Setup(name, task, threads, planted.get(name)) for name in SIDES}) as pair:
+        nothing = dict.fromkeys(SIDES)
+        for step in range(steps):
+            check()
+            judged = None
+            if step % every == 0:
+                states = pair.call(process.state, nothing)
+                common = states[SIDES[0]]
+                taken = pair.call(process.judge, {SIDES[0]: None, SIDES[1]: common})
+                verdict = judge_step(step + 1, task, settings_at(task, step), common, taken)
+                judged = judged_step(step + 1, verdict, taken, drift_of(*states.values(), task))
+                record.judged.append(judged)
+                record.unjudged |= set(taken[SIDES[0]].unjudged)
+            else:
+                pair.call(process.advance, nothing)
+            show(step + 1, judged)
+        record.drift = drift_of(*pair.call(process.state, nothing).values(), task)
+    record.seconds = time.monotonic() - begin
+    return record

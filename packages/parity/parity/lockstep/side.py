@@ -1,0 +1,193 @@
+"""One framework in lockstep: the training in the precision that was asked for, and the same step in float64."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.compare import limits
+from netspec.init import Weights
+from parity.lockstep.fault import Fault
+from parity.lockstep.stages import UNITS, Disturbance, Stages, apart, belongs, below_floor, magnitudes
+from parity.train_all.frameworks import load
+from trainspec.optim import StepSettings, step_settings
+from trainspec.plan import Batch, BatchPlan
+from trainspec.schedules import Place
+from trainspec.task import Task
+from trainspec.trainer import Trainer
+
+EXACT = "fp64"
+SHOWN = 16  # images whose logits are compared
+DRAWS = 8  # larger disturbances of a step that one disturbance does not explain
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a side is made from."""
+
+    framework: str
+    task: Task
+    threads: int
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far a tensor of the step is from its float64 step: `value`, and how much rounding explains at most."""
+
+    value: float
+    explained: float
+    magnitude: float
+
+    @property
+    def share(self) -> float:
+        """Above 1, rounding does not explain it."""
+        return self.value / self.explained if self.explained else float(self.value > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A step that was judged.
+
+    `exact` is the float64 step from the common state. `errors`, by stage and tensor, are those of the own step.
+    `unjudged` names the parameters whose gradient is below the floor.
+    """
+
+    exact: Stages
+    errors: dict[str, dict[str, Error]]
+    unjudged: tuple[str, ...]
+    loss: float
+
+
+class Side:
+    """Made in its own process. Each step is either trained only (`advance`) or judged too (`judge`)."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.framework, self.task, self.threads, self.fault = (
+            load(setup.framework),
+            setup.task,
+            setup.threads,
+            setup.fault,
+        )
+        self.step, self.plans = 0, plans(setup.task)
+        self.statistics = {name for name, param in self.task.graph.params.items() if not param.trainable}
+        self.unit = 0.0
+        self._make(None)
+
+    def _make(self, state: Weights | None) -> None:
+        """Make both trainers, with all that is compiled for them."""
+        self.exact, self.trained = self._trainer(EXACT), self._trainer(self.task.recipe.precision)
+        if state is not None:
+            self.trained.restore(state)
+
+    def _trainer(self, precision: str) -> Trainer:
+        device = self.framework.choose_device(precision, self.threads)
+        self.unit = UNITS[device.precision]
+        recipe = replace(self.task.recipe, precision=precision)
+        return self.framework.trainer(self.task.graph, self.task.weights, recipe, device)
+
+    def state(self) -> Weights:
+        """The state of the training before the next step."""
+        return self.trained.state()
+
+    def _next(self) -> tuple[Batch, StepSettings]:
+        """The batch of the next step, made by NumPy, and its settings."""
+        if self.fault and self.fault.step == self.step + 1:
+            state = self.trained.state()
+            self.fault.plant()
+            self._make(state)
+        now = settings_at(self.task, self.step)
+        self.step += 1
+        return self.task.batch(next(self.plans)), now
+
+    def advance(self) -> float:
+        """Train one step. Returns its loss."""
+        batch, now = self._next()
+        return float(self.trained.step(self.trained.place(batch), now).loss)
+
+    def judge(self, common: Weights | None) -> Taken:
+        """Train one step and measure it. `common` is the common state; None if it is this side's own."""
+        batch, now = self._next()
+        own = self.trained.state()
+        exact = self._exactly(own if common is None else common, batch, now)
+        reference = exact if common is None else self._exactly(own, batch, now)
+        logits = self.trained.logits(batch.images[:SHOWN])
+        placed = self.trained.place(batch)
+        step = self.trained.step(placed, now)
+        after = self._stages(placed, step.loss, logits, {}, self.trained.state())
+        unjudged = below_floor(exact.gradient)
+        errors = self._errors(after, reference, own, batch, now, unjudged)
+        return Taken(exact, errors, unjudged, float(step.loss))
+
+    def _exactly(self, state: Weights, batch: Batch, now: StepSettings) -> Stages:
+        """The step in float64, stage by stage."""
+        self.exact.restore(state)
+        logits = self.exact.logits(batch.images[:SHOWN])
+        placed = self.exact.place(batch)
+        step, gradients = self.exact.backward(placed)
+        canonical = dict(self.exact.canonical(gradients))
+        self.exact.update(gradients, now)
+        return self._stages(placed, step.loss, logits, canonical, self.exact.state())
+
+    def _stages(self, placed: Batch, loss: Any, logits: NDArray[Any], gradient: Weights, after: Weights) -> Stages:
+        targets = np.asarray(placed.targets, np.float64)
+        return Stages(
+            {"targets": targets, "loss": np.float64(loss)[None], "logits": logits},
+            gradient,
+            {name: array for name, array in after.items() if name in self.statistics},
+            {name: array for name, array in after.items() if name not in self.statistics},
+        )
+
+    def _errors(
+        self, after: Stages, exact: Stages, state: Weights, batch: Batch, now: StepSettings, unjudged: tuple[str, ...]
+    ) -> dict[str, dict[str, Error]]:
+        """The error of every tensor beside what rounding explains.
+
+        Rounding explains a multiple of what one disturbance by half a last bit does. Where that is too little, it
+        explains what disturbances of the multiple's size do: they also cross the kinks of ReLU that lie so near.
+        """
+        multiple = limits().rounding_multiple
+        values, sizes = apart(after, exact), magnitudes(exact)
+
+        def effect(draw: int, size: float) -> dict[str, dict[str, float]]:
+            disturbance = Disturbance(self.task.recipe.seed, self.step, draw, size)
+            return apart(self._exactly(disturbance.state(state), disturbance.batch(batch), now), exact)
+
+        once = effect(0, self.unit)
+        errors = {
+            stage: {
+                name: Error(
+                    value, multiple * max(once[stage][name], self.unit * sizes[stage][name]), sizes[stage][name]
+                )
+                for name, value in found.items()
+                if not belongs(name, unjudged)
+            }
+            for stage, found in values.items()
+        }
+        for draw in range(1, DRAWS + 1):
+            if all(error.share <= 1 for found in errors.values() for error in found.values()):
+                break
+            more = effect(draw, multiple * self.unit)
+            errors = {
+                stage: {
+                    name: replace(error, explained=max(error.explained, more[stage][name]))
+                    for name, error in found.items()
+                }
+                for stage, found in errors.items()
+            }
+        return errors
+
+
+def plans(task: Task) -> Iterator[BatchPlan]:
+    """The plans of all batches of a training, epoch by epoch, without an end."""
+    for epoch in count():
+        yield from task.plan(epoch).batches(task.batch_size, drop_last=True)
+
+
+def settings_at(task: Task, step: int) -> StepSettings:
+    """The settings of step `step` (from 0) of the recipe's own schedule."""
+    place = Place(step, task.recipe.steps(task.steps_per_epoch), task.steps_per_epoch)
+    return step_settings(task.recipe, task.groups, place)

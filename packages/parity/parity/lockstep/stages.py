@@ -1,0 +1,82 @@
+"""The stages of one step as arrays by canonical name, and how far two steps are apart at each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.compare import largest_of, limits
+from netspec.init import Weights
+from trainspec.plan import Batch
+from trainspec.stream import Stream
+
+STAGES = ("forward", "gradient", "statistics", "update")
+UNITS = {"fp64": 2.0**-53, "fp32": 2.0**-24, "tf32": 2.0**-11, "bf16": 2.0**-8, "fp16": 2.0**-11}  # half a last bit
+ROUNDING = 127  # the purpose of the words in `disturbed`, beside those of `trainspec.stream`
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """`forward`: targets, loss, and logits in evaluation mode. `update`: trainable weights, slots and average after it.
+
+    `gradient` is empty where the step was made as a whole.
+    """
+
+    forward: Weights
+    gradient: Weights
+    statistics: Weights
+    update: Weights
+
+
+def apart(one: Stages, other: Stages) -> dict[str, dict[str, float]]:
+    """`max|a-b|` of every tensor that both have, by stage."""
+    found: dict[str, dict[str, float]] = {}
+    for stage in STAGES:
+        a, b = getattr(one, stage), getattr(other, stage)
+        found[stage] = {name: largest_of(np.asarray(a[name], np.float64) - b[name]) for name in a if name in b}
+    return found
+
+
+def magnitudes(step: Stages) -> dict[str, dict[str, float]]:
+    """The largest value of every tensor, by stage."""
+    return {stage: {name: largest_of(array) for name, array in getattr(step, stage).items()} for stage in STAGES}
+
+
+def below_floor(gradients: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
+    """Parameters whose gradient is below the floor of `tolerances.toml`: nothing but rounding, as of a bias in front of
+    a norm."""
+    largest = {name: largest_of(gradient) for name, gradient in gradients.items()}
+    floor = limits().float64_floor * max(largest.values(), default=0.0)
+    return tuple(name for name, value in largest.items() if value < floor)
+
+
+def belongs(tensor: str, parameters: tuple[str, ...]) -> bool:
+    """Whether a tensor of a state is one of these parameters, or a slot or the average of one."""
+    return tensor in parameters or tensor.partition(".")[2] in parameters
+
+
+class Disturbance:
+    """Moves every value by at most `size` of itself: the value could have been any of these before it was rounded."""
+
+    def __init__(self, seed: int, step: int, draw: int, size: float) -> None:
+        self.stream, self.size = Stream(seed, step << 8 | draw, ROUNDING), size
+
+    def state(self, state: Weights) -> Weights:
+        """A state, in float64."""
+        values = self._moved([state[name] for name in state])
+        return dict(zip(state, values, strict=True))
+
+    def batch(self, batch: Batch) -> Batch:
+        """A batch made by NumPy: its images and targets, in float64."""
+        images, targets = self._moved([batch.images, batch.targets])
+        return replace(batch, images=images, targets=targets)
+
+    def _moved(self, arrays: list[NDArray[Any]]) -> list[NDArray[np.float64]]:
+        words = self.stream.words(sum(array.size for array in arrays))
+        shares = words.astype(np.float64) * 2.0**-63 - 1.0
+        parts = np.split(shares, np.cumsum([array.size for array in arrays])[:-1])
+        return [
+            array * (1.0 + self.size * part.reshape(array.shape)) for array, part in zip(arrays, parts, strict=True)
+        ]
