@@ -1,7 +1,9 @@
 """The environments of the noxfile: made once, by one process at a time, and anew where they cannot be trusted."""
 
 import importlib.util
+import re
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -168,3 +170,19 @@ def test_what_installs_holds_the_lock_longer_than_nox(checkout):
         with pytest.raises(SystemExit, match="could not be installed"):
             noxfile.install(session, lock, sys.executable, "-c", "raise SystemExit(1)", attempts=2)
     assert [line.partition(":")[0] for line in session.lines] == ["attempt 1 of 2 failed", "attempt 2 of 2 failed"]
+
+
+def test_tests_of_a_group_share_a_process(tmp_path):
+    """With the pinned versions. pytest-xdist 3.8 under pytest 9.2 forgets its groups, and says nothing."""
+    (tmp_path / "test_groups.py").write_text(
+        "import pytest\n"
+        "GROUPED = [pytest.param(n, marks=pytest.mark.xdist_group(f'group {n // 5}')) for n in range(10)]\n"
+        "@pytest.mark.parametrize('n', GROUPED)\n"
+        "def test_one(n): pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-v", "test_groups.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    placed = re.findall(r"\[(gw\d)\].*test_one\[(\d)\]", done.stdout)
+    assert len(placed) == 10
+    processes = [{process for process, number in placed if int(number) // 5 == group} for group in (0, 1)]
+    assert [len(found) for found in processes] == [1, 1]
