@@ -1,8 +1,9 @@
 """Ten training steps of every trick in float64, by the shipped trainers: the same weights, slots and averages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,32 +18,46 @@ from trainspec.trainer import Trainer
 from trainspec.training import steps_of
 from tricks import BASE, COMBINATIONS, STEPS, TRICKS, Trick
 
-pytestmark = pytest.mark.xdist_group("tricks")  # one process, which builds each trainer once
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _memory() -> Iterator[None]:
     yield
     built.cache_clear()
+    trained_without.cache_clear()
     release()
 
 
+def base_of(trick: Trick) -> Trick:
+    """The trick's network, trained without the trick."""
+    return Trick(options=trick.options, network=trick.network)
+
+
+def trainer_recipe(recipe: Recipe) -> Recipe:
+    """The base recipe with what a trainer is made of. A trainer serves all recipes of which this is the same."""
+    parts = {key: getattr(recipe, key) for key in ("optimizer", "average", "accumulate", "parameters")}
+    return replace(BASE, **parts)
+
+
 @cache
-def built(framework: str, trick: Trick, recipe: Recipe) -> tuple[Trainer, Weights]:
-    """A trainer and its first state. It serves all recipes with the same optimizer, parts and average."""
-    trainer = trainer_of(framework, task_of(trick.graph, recipe))
+def built(framework: str, base: Trick, recipe: Recipe) -> tuple[Trainer, Weights]:
+    """A trainer and its first state."""
+    trainer = trainer_of(framework, task_of(base.graph, recipe))
     return trainer, trainer.state()
 
 
 def trained(framework: str, trick: Trick, task: Task) -> Weights:
     """The state after ten steps."""
-    recipe = task.recipe
-    parts = {key: getattr(recipe, key) for key in ("optimizer", "average", "accumulate", "parameters")}
-    trainer, first = built(framework, Trick(options=trick.options, network=trick.network), replace(BASE, **parts))
-    average = {f"average.{name}": tensor for name, tensor in task.weights.items() if recipe.average}
+    trainer, first = built(framework, base_of(trick), trainer_recipe(task.recipe))
+    average = {f"average.{name}": tensor for name, tensor in task.weights.items() if task.recipe.average}
     trainer.restore(first | task.weights | average)
     assert len(list(steps_of(task, trainer))) == STEPS
     return trainer.state()
+
+
+@cache
+def trained_without(base: Trick, seed: int) -> Weights:
+    """The state without any trick."""
+    return trained("torch", base, task_of(base.graph, replace(BASE, seed=seed)))
 
 
 def check(trick: Trick, seed: int = 0) -> None:
@@ -55,26 +70,33 @@ def check(trick: Trick, seed: int = 0) -> None:
     rates = {task.recipe.schedule.rate(Place(step, STEPS, task.steps_per_epoch)) for step in range(STEPS)}
     assert len(rates) > 1 or isinstance(task.recipe.schedule, Constant)
     if task.recipe != replace(BASE, seed=seed):
-        base = Trick(options=trick.options, network=trick.network)
-        without = trained("torch", base, task_of(base.graph, replace(BASE, seed=seed)))
+        without = trained_without(base_of(trick), seed)
         result = {key: sides[0].get(f"average.{key}", sides[0][key]) for key in task.weights}
         assert any(not np.array_equal(without[key], result[key]) for key in task.weights), "it changes nothing"
 
 
-@pytest.mark.parametrize("name", TRICKS)
+def in_groups(tricks: Mapping[str, Trick]) -> Iterator[Any]:
+    """The names. Those with the same trainer go to the same process, which builds each trainer once."""
+    trainers: dict[tuple[Trick, Recipe], int] = {}
+    for name, trick in tricks.items():
+        group = trainers.setdefault((base_of(trick), trainer_recipe(trick.recipe)), len(trainers))
+        yield pytest.param(name, marks=pytest.mark.xdist_group(f"tricks {group}"))
+
+
+@pytest.mark.parametrize("name", list(in_groups(TRICKS)))
 def test_ten_steps(name: str) -> None:
     check(TRICKS[name])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("name", COMBINATIONS)
+@pytest.mark.parametrize("name", list(in_groups(COMBINATIONS)))
 def test_combinations(name: str, seed: int) -> None:
     check(COMBINATIONS[name], seed)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("name", TRICKS)
+@pytest.mark.parametrize("name", list(in_groups(TRICKS)))
 def test_other_seeds(name: str, seed: int) -> None:
     check(TRICKS[name], seed)
