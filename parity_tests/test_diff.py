@@ -22,11 +22,11 @@ from netspec.fold import fold_batch_norm
 from netspec.reduce import reduced
 from onnx_impl import build, export_onnx
 from onnx_impl.measure import probe
+from onnx_impl.reading import read_onnx
 from onnx_impl.rewritten import rewritten
 from parity.__main__ import main
 from parity.diff import as_json, diff, lines
 from parity.diff.findings import DIFFERENT, EQUAL, UNKNOWN
-from parity.diff.onnx_file import read_onnx
 from parity.diff.page import page
 from parity.diff.union import union
 

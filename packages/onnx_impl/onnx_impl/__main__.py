@@ -16,7 +16,7 @@ PACKAGE_OPTIONS = (
     option("--out", type=path, metavar="FOLDER", help="default: the folder `package` beside the file"),
     option("--uint8", action="store_true", help="add the variant that takes uint8 images of any size"),
     option("--web", action="store_true", help="add it and a page that runs it in a browser; takes a runtime from npm"),
-    option("--runtime", type=path, metavar="FOLDER", help="with --web: take the files of onnxruntime-web from here"),
+    option("--runtime", type=path, metavar="FOLDER", help="take the files of onnxruntime-web for --web from here"),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
 QUANTIZE_OPTIONS = (

@@ -15,7 +15,7 @@ from netspec.blocks import inside, outermost
 from netspec.diagram import draw
 from netspec.graph import BlockCall
 from netspec.ops import Shape, snake_case
-from parity.diff.recovery import with_blocks
+from netspec.recovery import with_blocks
 from parity.diff.sides import FRAMEWORKS
 
 FEWEST = 5  # nodes that are shown of a network without blocks

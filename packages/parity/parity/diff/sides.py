@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from deploy.contract import Contract
 from deploy.shell import complain
@@ -12,14 +14,31 @@ from netspec import Graph, inference, list_architectures, load_weights
 from netspec.init import Weights
 from netspec.ops import Shape
 from netspec.options import network_of
+from netspec.recovery import recovered
 from netspec.registry import architecture, nearest, resolve
 from netspec.tensor_file import read_header
 from netspec.weights import FORMAT
-from parity.diff.onnx_file import OnnxFile, read_onnx
-from parity.diff.recovery import recovered
 from trainspec.judging import read_run
 
 FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras", "onnx": "onnxruntime"}
+
+
+class OnnxFile(Protocol):
+    """What a comparison needs of an ONNX file: `onnx_impl.reading.OnnxFile`."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    @property
+    def input_shape(self) -> Shape:
+        """`(C, H, W)`."""
+
+    @property
+    def classes(self) -> int | None: ...
+
+    def logits(self, images: np.ndarray) -> np.ndarray: ...
+
+    def values(self, images: np.ndarray) -> Weights: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +125,8 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         graph, weights = _weight_file(path, others)
         return Side(given, "weight file", "torch", graph, weights)
     if path.suffix == ".onnx":
+        from onnx_impl.reading import read_onnx
+
         file = read_onnx(path, unfinished=unfinished, others=others)
         kind = "ONNX file" if file.graph else "native ONNX file"
         return Side(given, kind, "onnx", file.graph, file.tensors, file)

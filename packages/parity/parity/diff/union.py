@@ -7,8 +7,8 @@ from netspec import Graph, Node
 from netspec.diagram import Marks
 from netspec.graph import BlockCall
 from netspec.ops import Shape
+from netspec.recovery import with_blocks
 from parity.diff.findings import Findings
-from parity.diff.recovery import with_blocks
 
 DECADES = (1e-12, 1e-6, 1e-3, 1e-1)  # a node's level counts those that its error reaches, at least 1 beyond the limit
 

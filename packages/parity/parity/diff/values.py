@@ -11,7 +11,6 @@ from netspec import Graph
 from netspec.compare import forward_difference, limits
 from netspec.init import Weights
 from netspec.probes import probe_images
-from onnx_impl.measure import probe
 from parity.diff.sides import Side
 from parity.divergence import Divergence, Values, apart, divergences
 from parity.locate import IMAGES, MEMORY
@@ -100,6 +99,8 @@ def _judged(graph: Graph | None, a: Pass, b: Pass, float32: bool, words: str) ->
 
 def choose_weights(a: Side, b: Side) -> tuple[dict[str, Weights] | None, str]:
     """The weights that each side runs with, and whose they are in words; None if no choice would prove anything."""
+    from onnx_impl.measure import probe
+
     if a.weights is not None and b.weights is not None:
         return {"A": a.weights, "B": b.weights}, "each with its own weights"
     (one, has), (other, lacks) = (("A", a), ("B", b)) if a.weights is not None else (("B", b), ("A", a))

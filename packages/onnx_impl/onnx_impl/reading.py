@@ -21,10 +21,10 @@ from netspec.fold import fold_batch_norm
 from netspec.graph import LOGITS
 from netspec.init import Weights
 from netspec.ops import AvgPool, Conv, MaxPool, Shape
+from netspec.recovery import recovered
 from onnx_impl.emit import Emit
 from onnx_impl.model import rename
 from onnx_impl.ops import HANDLERS
-from parity.diff.recovery import recovered
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 WINDOWS = {"Conv": Conv, "MaxPool": MaxPool, "AveragePool": AvgPool}
