@@ -195,7 +195,9 @@ def diff(session: nox.Session) -> None:
 @nox.session(default=False)
 def compare(session: nox.Session) -> None:
     """A page about runs side by side: -- ARCH and options of train, -- --runs A B, or -- --all RUNS."""
-    run(session, "parity", "parity", "compare", *session.posargs)
+    trains = GPU and not {"--runs", "--all"} & set(session.posargs)
+    pythons = ["--python", environment(session, "torch"), environment(session, "keras")] if trains else []
+    run(session, "parity", "parity", "compare", *session.posargs, *pythons)
 
 
 @nox.session(default=False)

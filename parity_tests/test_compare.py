@@ -12,11 +12,13 @@ import pytest
 
 import keras_impl.__main__
 import torch_impl.__main__
+from browser import shown
 from diptych.errors import DataError, UsageError
 from netspec import architecture
 from netspec.compare import limits
 from parity.__main__ import main
 from parity.compare.block import excerpt, handlers
+from parity.compare.overview import Overview, Row, write_overview
 from parity.compare.plots import COLOURS
 from parity.compare.selection import name_of
 from parity.compare.significance import difference, fewest, mcnemar
@@ -26,7 +28,10 @@ COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w]|\.\d)")
 LARGEST = 3 << 20  # bytes of a page
 SKIPPED = ("svg", "style", "script", "pre", "title")  # pictures, and source that is quoted
-VOID = ("meta", "img", "br", "link")
+CUT = """return [...document.querySelectorAll("p, dd, pre, h1, li, svg")]
+    .filter((part) => !part.closest(".scroll, .wide") && part.getBoundingClientRect().right > innerWidth)
+    .map((part) => part.outerHTML.slice(0, 80))"""
+NAMES = "return [...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)"
 
 
 class Text(HTMLParser):
@@ -230,3 +235,34 @@ def test_an_excerpt_has_the_handlers_of_its_ops(name):
 def test_the_name_of_a_page_is_a_folder():
     assert name_of([Path("runs/a"), Path("runs/b")]) == "a+b"
     assert len(name_of([Path(f"runs/{'x' * 90}{place}") for place in range(4)])) < 100
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_in_a_browser(page, width, dark):
+    """Nothing sticks out of the page, its colours follow the system's, and the console stays empty."""
+    with shown(page.parent) as browser:
+        driver = browser.driver
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        driver.get(page.as_uri())
+        assert driver.execute_script("return document.documentElement.scrollWidth") == width
+        assert driver.execute_script(CUT) == []
+        background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(20, 23, 28)" if dark else "rgb(255, 255, 255)")
+        assert driver.get_log("browser") == []
+
+
+def test_the_table_sorts_by_a_click(tmp_path):
+    rows = tuple(Row(name, "digits", "a recipe", size, size) for name, size in (("b", 30), ("a", 200), ("c", 4)))
+    write_overview(Overview(("PyTorch", "Keras"), rows, ()), tmp_path)
+    with shown(tmp_path) as browser:
+        browser.driver.get((tmp_path / "index.html").as_uri())
+        for place, orders in ((0, ("abc", "cba")), (3, ("cba", "abc"))):
+            for order in orders:
+                browser.driver.execute_script("document.querySelectorAll('thead th')[arguments[0]].click()", place)
+                names = browser.driver.execute_script(NAMES)
+                assert "".join(names) == order
+        assert browser.driver.get_log("browser") == []

@@ -105,6 +105,13 @@ def compare(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--pages", type=path, default=Path("comparisons"), metavar="FOLDER", help="where pages are written"
     )
+    parser.add_argument(
+        "--python",
+        type=path,
+        nargs=2,
+        metavar=("TORCH", "KERAS"),
+        help="the Pythons that train, where each framework has an environment of its own; default: this one",
+    )
     options, arguments = parser.parse_known_args(argv)
     if sum(map(bool, (options.runs, options.all, arguments))) != 1:
         raise UsageError("give one of ARCH with options of train, --runs A B, and --all RUNS (see --help)")
@@ -118,7 +125,7 @@ def compare(argv: Sequence[str]) -> int:
     elif options.runs:
         compare_runs(options.runs, options.pages, unfinished=options.unfinished)
     else:
-        compare_training(arguments, options.pages)
+        compare_training(arguments, options.pages, options.python or ())
     return 0
 
 

@@ -1,6 +1,7 @@
 """What `python -m parity compare` does: trains if asked, compares runs, and writes pages."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,9 +23,13 @@ TIMES = (
 )
 
 
-def compare_training(arguments: Sequence[str], pages: Path) -> Path:
-    """Train with `arguments` in every framework, then compare the runs. Returns the page's path."""
-    trained = [train(framework, arguments) for framework in TRAINED]
+def compare_training(arguments: Sequence[str], pages: Path, pythons: Sequence[Path] = ()) -> Path:
+    """Train with `arguments` in every framework, then compare the runs. Returns the page's path.
+
+    `pythons` are the Pythons of the frameworks; the default is this one.
+    """
+    pythons = pythons or [Path(sys.executable)] * len(TRAINED)
+    trained = [train(framework, arguments, python) for framework, python in zip(TRAINED, pythons, strict=True)]
     runs = [one.run for one in trained]
     folder = pages / name_of(runs)
     table = [asdict(one) | {"run": one.run.name} for one in trained]

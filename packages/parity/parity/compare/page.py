@@ -73,13 +73,14 @@ def _title(comparison: Comparison) -> str:
 
 def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
     """Sentences on what was not computed, each with its reason."""
+    reasons: dict[str, list[str]] = {}
     for row in rows:
         for reason in dict.fromkeys(cell.reason for cell in row.cells if cell.value is None):
-            letters = [
-                side.letter for side, cell in zip(comparison.sides, row.cells, strict=True) if cell.reason == reason
-            ]
+            pairs = zip(comparison.sides, row.cells, strict=True)
+            letters = [side.letter for side, cell in pairs if cell.reason == reason]
             of = "" if len(letters) == len(comparison.sides) else f" of {', '.join(letters)}"
-            yield f"{row.title}{of}: {reason}"
+            reasons.setdefault(reason, []).append(f"{row.title}{of}")
+    yield from (f"{'; '.join(titles)}: {reason}" for reason, titles in reasons.items())
     for part, what in ((comparison.answers, "answers on the test images"), (comparison.latencies, "latency")):
         if isinstance(part, Absent):
             yield f"{what}: {part.reason}"

@@ -29,8 +29,9 @@ class Picture:
 
 
 def pictures(answers: Answers) -> list[Picture]:
-    """The first images on which the runs disagree."""
-    names, split = answers.classes, answers.split
+    """Images on which the runs disagree; of many, some from all over the test split, which may be ordered by class."""
+    names, split, apart = answers.classes, answers.split, answers.apart
+    chosen = np.linspace(0, len(apart) - 1, min(MOST, len(apart))).round().astype(int)
     return [
         Picture(
             number,
@@ -38,7 +39,7 @@ def pictures(answers: Answers) -> list[Picture]:
             tuple(names[predictions[number]] for predictions in answers.predictions),
             _address(split.images[number]),
         )
-        for number in map(int, answers.apart[:MOST])
+        for number in map(int, apart[chosen])
     ]
 
 

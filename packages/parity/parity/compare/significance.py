@@ -40,7 +40,7 @@ class Difference:
     @property
     def words(self) -> str:
         """What the test says, in a sentence."""
-        judged = f"{self.lost + self.won} of {self.images:,} images are right in one run only"
+        judged = f"{self.lost + self.won:,} of {self.images:,} images are right in one run only"
         if self.too_few:
             return (
                 f"{judged}: the test set is too small to tell them apart, since fewer than {self.fewest} such images "

@@ -4,7 +4,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,7 +31,7 @@ class Trained:
     total_seconds: float
 
 
-def train(framework: str, arguments: Sequence[str]) -> Trained:
+def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
     """Train with `python -m FRAMEWORK_impl train ARGUMENTS`, and print what it prints.
 
     Raises `DataError` if it does not end with a finished run; the command has then said why.
@@ -42,7 +41,7 @@ def train(framework: str, arguments: Sequence[str]) -> Trained:
     say(f"$ {shown}")
     begun, clock = time.time(), time.monotonic()
     run = None
-    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, errors="replace") as process:
+    with subprocess.Popen([python, *command], stdout=subprocess.PIPE, text=True, errors="replace") as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:

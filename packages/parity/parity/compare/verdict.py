@@ -37,14 +37,17 @@ def _same(pairs: Sequence[Pair]) -> str:
     equal, plans = sum(one.equal_plans for one in found), sum(one.plans for one in found)
     batches = "the same batches in every epoch" if equal == plans else f"the same batches in {equal} of {plans} epochs"
     losses = [one.loss_difference for one in found if one.loss_difference is not None]
-    apart = f"; their first losses differ by {max(losses):.1e} at most" if losses else ""
-    drift = max(one.weight_difference for one in found)
-    return f"{who} one network on {batches}{apart}, their weights by {drift:.1e} at the end."
+    apart = f"; their first losses {_by(max(losses))}" if losses else ""
+    return f"{who} one network on {batches}{apart}, their weights {_by(max(one.weight_difference for one in found))}."
+
+
+def _by(most: float) -> str:
+    return f"differ by {most:.1e} at most" if most else "are equal"
 
 
 def _accuracies(comparison: Comparison) -> str:
     sides, tests = comparison.sides, [pair.difference for pair in comparison.pairs]
-    measured = [(side.title, side.facts.get("test_top1")) for side in sides]
+    measured = [(side.title, _top1(comparison, place)) for place, side in enumerate(sides)]
     named = _listed(f"{title} {top1:.2f} %" if top1 is not None else f"{title} not tested" for title, top1 in measured)
     done = [test for test in tests if not isinstance(test, Absent)]
     if len(done) < len(tests):
@@ -54,6 +57,12 @@ def _accuracies(comparison: Comparison) -> str:
         return f"Top-1: {named}; {done[0].words}"
     differ = sum(test.significant for test in done)
     return f"Top-1: {named}; {differ} of {len(done)} differ from {sides[0].title} by more than chance explains."
+
+
+def _top1(comparison: Comparison, place: int) -> float | None:
+    """That of the run; of a run that has not tested itself, that of its file."""
+    found, answers = comparison.sides[place].facts.get("test_top1"), comparison.answers
+    return found if found is not None or isinstance(answers, Absent) else answers.scores[place].top1
 
 
 def _listed(parts: Iterable[str]) -> str:
