@@ -36,9 +36,12 @@ def _same(pairs: Sequence[Pair]) -> str:
     who = "Both runs train" if len(pairs) == 1 else "All runs train"
     equal, plans = sum(one.equal_plans for one in found), sum(one.plans for one in found)
     batches = "the same batches in every epoch" if equal == plans else f"the same batches in {equal} of {plans} epochs"
+    if len({len(side.run.metrics) for pair in pairs for side in (pair.a, pair.b)}) > 1:
+        batches += " that they share, but not for equally many epochs"
     losses = [one.loss_difference for one in found if one.loss_difference is not None]
     apart = f"; their first losses {_by(max(losses))}" if losses else ""
-    return f"{who} one network on {batches}{apart}, their weights {_by(max(one.weight_difference for one in found))}."
+    drift = _by(max(one.weight_difference for one in found))
+    return f"{who} one network on {batches}{apart}{', and' if apart else ';'} their weights {drift}."
 
 
 def _by(most: float) -> str:
