@@ -64,7 +64,7 @@ def biased_variance_torch():
         result = right(self, x)
         if self.training:
             count = x.numel() // x.shape[1]
-            self.running_var.copy_(kept + (self.running_var - kept) * (count - 1) / count)
+            self.running_var.data.copy_(kept + (self.running_var - kept) * (count - 1) / count)
         return result
 
     BatchNorm2d.forward = forward

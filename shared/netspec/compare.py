@@ -25,7 +25,7 @@ class Limits:
     times the largest magnitude if that is more. `epoch_losses` is in nats, for each step of an epoch in float64.
     `bfloat16_loss` is relative to the loss of a batch, `bfloat16_gradients` to the norm of all its gradients.
     `rounding_multiple`: a step may be this many times as far from its float64 step as the rounding of its inputs moves
-    that one.
+    that one. `rounding_deviations`: of the rounding of a sum, a random walk; so many standard deviations are explained.
     """
 
     float32_forward: float
@@ -37,6 +37,7 @@ class Limits:
     least_spread: float
     least_images: int
     rounding_multiple: float
+    rounding_deviations: float
 
 
 @cache

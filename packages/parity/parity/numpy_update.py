@@ -41,7 +41,7 @@ def updated(
             value = changed(optimizer, value, scale * gradients[name], own.rate, own.decay, number, slots)
         after |= {name: value, **{f"{slot}.{name}": array for slot, array in slots.items()}}
         if optimizer.counts:
-            after[f"{UPDATES}.{name}"] = np.float64(number)
+            after[f"{UPDATES}.{name}"] = np.array(number)
     return after
 
 

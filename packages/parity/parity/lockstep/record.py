@@ -1,5 +1,6 @@
 """What `lockstep` has measured, step by step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netspec.compare import largest_of, tensor_differences
@@ -58,12 +59,12 @@ def judged_step(step: int, verdict: Verdict, taken: dict[str, Taken], drift: dic
     return JudgedStep(step, losses, verdict.differences, shares, drift, verdict.findings)
 
 
-def drift_of(one: Weights, other: Weights, task: Task) -> dict[str, float]:
+def drift_of(states: Mapping[str, Weights], task: Task) -> dict[str, float]:
     """The largest difference of the weights and of the statistics of two trainings, relative to a tensor's values."""
     found = {}
     for part, trainable in (("weights", True), ("statistics", False)):
         names = [name for name, param in task.graph.params.items() if param.trainable is trainable]
-        sides = [{name: side[name] for name in names} for side in (one, other)]
-        if any(largest_of(array) > 0 for array in sides[0].values()):
-            found[part] = max(tensor_differences(*sides).values())
+        one, other = ({name: state[name] for name in names} for state in states.values())
+        if any(largest_of(array) > 0 for array in one.values()):
+            found[part] = max(tensor_differences(one, other).values())
     return found

@@ -41,12 +41,12 @@ def lockstep(
                 common = states[SIDES[0]]
                 taken = pair.call(process.judge, {SIDES[0]: None, SIDES[1]: common})
                 verdict = judge_step(step + 1, task, settings_at(task, step), common, taken)
-                judged = judged_step(step + 1, verdict, taken, drift_of(*states.values(), task))
+                judged = judged_step(step + 1, verdict, taken, drift_of(states, task))
                 record.judged.append(judged)
                 record.unjudged |= set(taken[SIDES[0]].unjudged)
             else:
                 pair.call(process.advance, nothing)
             show(step + 1, judged)
-        record.drift = drift_of(*pair.call(process.state, nothing).values(), task)
+        record.drift = drift_of(pair.call(process.state, nothing), task)
     record.seconds = time.monotonic() - begin
     return record

@@ -1,5 +1,6 @@
 """One framework in lockstep: the training in the precision that was asked for, and the same step in float64."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -15,6 +16,7 @@ from parity.lockstep.stages import UNITS, Disturbance, Stages, apart, belongs, b
 from parity.train_all.frameworks import load
 from trainspec.optim import StepSettings, step_settings
 from trainspec.plan import Batch, BatchPlan
+from trainspec.recipes import override
 from trainspec.schedules import Place
 from trainspec.task import Task
 from trainspec.trainer import Trainer
@@ -86,7 +88,7 @@ class Side:
     def _trainer(self, precision: str) -> Trainer:
         device = self.framework.choose_device(precision, self.threads)
         self.unit = UNITS[device.precision]
-        recipe = replace(self.task.recipe, precision=precision)
+        recipe = override(self.task.recipe, {"precision": precision})
         return self.framework.trainer(self.task.graph, self.task.weights, recipe, device)
 
     def state(self) -> Weights:
@@ -124,18 +126,19 @@ class Side:
 
     def _exactly(self, state: Weights, batch: Batch, now: StepSettings) -> Stages:
         """The step in float64, stage by stage."""
-        self.exact.restore(state)
-        logits = self.exact.logits(batch.images[:SHOWN])
-        placed = self.exact.place(batch)
-        step, gradients = self.exact.backward(placed)
-        canonical = dict(self.exact.canonical(gradients))
-        self.exact.update(gradients, now)
-        return self._stages(placed, step.loss, logits, canonical, self.exact.state())
+        trainer = self.exact
+        trainer.restore(state)
+        logits = trainer.logits(batch.images[:SHOWN])
+        placed = trainer.place(batch)
+        step, gradients = trainer.backward(placed)
+        canonical = dict(trainer.canonical(gradients))
+        trainer.update(gradients, now)
+        return self._stages(placed, step.loss, logits, canonical, trainer.state())
 
     def _stages(self, placed: Batch, loss: Any, logits: NDArray[Any], gradient: Weights, after: Weights) -> Stages:
         targets = np.asarray(placed.targets, np.float64)
         return Stages(
-            {"targets": targets, "loss": np.float64(loss)[None], "logits": logits},
+            {"targets": targets, "loss": np.asarray(loss, np.float64).reshape(1), "logits": logits},
             gradient,
             {name: array for name, array in after.items() if name in self.statistics},
             {name: array for name, array in after.items() if name not in self.statistics},
@@ -146,11 +149,14 @@ class Side:
     ) -> dict[str, dict[str, Error]]:
         """The error of every tensor beside what rounding explains.
 
-        Rounding explains a multiple of what one disturbance by half a last bit does. Where that is too little, it
-        explains what disturbances of the multiple's size do: they also cross the kinks of ReLU that lie so near.
+        Rounding explains a multiple of what one disturbance by half a last bit does. It also explains some standard
+        deviations of the rounding of a sum over a batch's pixels, a random walk; disturbances average out in such a
+        sum. Where that is too little, it explains what disturbances of that size do: a norm shifts a whole map by it,
+        and what lies so near to a kink of ReLU crosses it.
         """
-        multiple = limits().rounding_multiple
+        multiple, deviations = limits().rounding_multiple, limits().rounding_deviations
         values, sizes = apart(after, exact), magnitudes(exact)
+        summed = deviations * self.unit * math.sqrt(math.prod(batch.images.shape[:3]))
 
         def effect(draw: int, size: float) -> dict[str, dict[str, float]]:
             disturbance = Disturbance(self.task.recipe.seed, self.step, draw, size)
@@ -159,9 +165,7 @@ class Side:
         once = effect(0, self.unit)
         errors = {
             stage: {
-                name: Error(
-                    value, multiple * max(once[stage][name], self.unit * sizes[stage][name]), sizes[stage][name]
-                )
+                name: Error(value, max(multiple * once[stage][name], summed * sizes[stage][name]), sizes[stage][name])
                 for name, value in found.items()
                 if not belongs(name, unjudged)
             }
@@ -170,7 +174,7 @@ class Side:
         for draw in range(1, DRAWS + 1):
             if all(error.share <= 1 for found in errors.values() for error in found.values()):
                 break
-            more = effect(draw, multiple * self.unit)
+            more = effect(draw, max(multiple * self.unit, summed))
             errors = {
                 stage: {
                     name: replace(error, explained=max(error.explained, more[stage][name]))

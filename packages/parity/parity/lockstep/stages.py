@@ -40,8 +40,15 @@ def apart(one: Stages, other: Stages) -> dict[str, dict[str, float]]:
 
 
 def magnitudes(step: Stages) -> dict[str, dict[str, float]]:
-    """The largest value of every tensor, by stage."""
-    return {stage: {name: largest_of(array) for name, array in getattr(step, stage).items()} for stage in STAGES}
+    """The largest value of every tensor's node, by stage: a norm's mean may be 0 while its variance is not."""
+    found: dict[str, dict[str, float]] = {}
+    for stage in STAGES:
+        largest: dict[str, float] = {}
+        for name, array in getattr(step, stage).items():
+            node = name.rpartition(".")[0]
+            largest[node] = max(largest.get(node, 0.0), largest_of(array))
+        found[stage] = {name: largest[name.rpartition(".")[0]] for name in getattr(step, stage)}
+    return found
 
 
 def below_floor(gradients: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
