@@ -17,11 +17,13 @@ from diptych.errors import DataError, UsageError
 from netspec import architecture
 from netspec.compare import limits
 from parity.__main__ import main
+from parity.compare import command
 from parity.compare.block import excerpt, handlers
 from parity.compare.overview import Overview, Row, write_overview
 from parity.compare.plots import COLOURS
 from parity.compare.selection import name_of
 from parity.compare.significance import difference, fewest, mcnemar
+from parity.compare.training import Trained, train
 
 TRAIN = "train lenet5 --data digits --epochs 1 --precision fp32 --out"
 COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
@@ -83,8 +85,8 @@ def found(text: str, known: np.ndarray) -> bool:
 def runs(tmp_path_factory) -> dict[str, Path]:
     """One epoch on the digits in each framework, in one folder."""
     out = tmp_path_factory.mktemp("runs")
-    for command in COMMANDS.values():
-        command([*TRAIN.split(), str(out)])
+    for run in COMMANDS.values():
+        run([*TRAIN.split(), str(out)])
     return {name: next(out.glob(f"lenet5-{name}-*")) for name in COMMANDS}
 
 
@@ -201,6 +203,31 @@ def test_mistakes_are_one_line(runs, tmp_path):
             main(["compare", *arguments])
     assert not (tmp_path / "pages").exists()
     assert main(["compare", "--runs", keras, str(unfinished), "--unfinished", "--pages", str(tmp_path / "pages")]) == 0
+
+
+def test_both_frameworks_are_trained(tmp_path, monkeypatch):
+    """One is trained by its command, the others in this process, by the same command line."""
+    started = []
+
+    def started_here(framework, arguments, python):
+        started.append(framework)
+        if len(started) == 1:
+            return train(framework, arguments, python)
+        COMMANDS[framework](["train", *arguments])
+        folder = Path(arguments[-1])
+        return Trained(next(folder.glob(f"*-{framework}-*")), "a command", 1.5, 2.5)
+
+    monkeypatch.setattr(command, "train", started_here)
+    arguments = [*TRAIN.split()[1:], str(tmp_path / "runs")]
+    assert main(["compare", *arguments, "--float64", "--pages", str(tmp_path / "pages")]) == 0
+    assert started == [*COMMANDS] * 2
+    (file,) = tmp_path.glob("pages/*/index.json")
+    table = json.loads(file.read_text())
+    assert table["float64"]["agreement"]["loss_difference"] <= limits().epoch_losses
+    assert all((file.parent / source).is_file() for source in table["float64"]["sources"])
+    startup, other = table["figures"]["startup_seconds"]["values"]
+    assert 0 < startup < table["figures"]["total_seconds"]["values"][0]
+    assert other == 1.5
 
 
 def test_a_training_that_fails_ends_the_comparison(tmp_path):

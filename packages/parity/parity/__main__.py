@@ -106,6 +106,9 @@ def compare(argv: Sequence[str]) -> int:
         "--pages", type=path, default=Path("comparisons"), metavar="FOLDER", help="where pages are written"
     )
     parser.add_argument(
+        "--float64", action="store_true", help="also train an epoch in float64, to see what is not rounding"
+    )
+    parser.add_argument(
         "--python",
         type=path,
         nargs=2,
@@ -117,6 +120,8 @@ def compare(argv: Sequence[str]) -> int:
         raise UsageError("give one of ARCH with options of train, --runs A B, and --all RUNS (see --help)")
     if options.unfinished and not options.runs:
         raise UsageError("--unfinished goes with --runs")
+    if options.float64 and not arguments:
+        raise UsageError("--float64 goes with ARCH")
 
     from parity.compare.command import compare_all, compare_runs, compare_training
 
@@ -125,7 +130,7 @@ def compare(argv: Sequence[str]) -> int:
     elif options.runs:
         compare_runs(options.runs, options.pages, unfinished=options.unfinished)
     else:
-        compare_training(arguments, options.pages, options.python or ())
+        compare_training(arguments, options.pages, options.python or (), float64=options.float64)
     return 0
 
 

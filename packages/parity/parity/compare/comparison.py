@@ -22,6 +22,9 @@ class Absent:
     reason: str
 
 
+NOT_TRAINED = Absent("the runs were not trained for this page")
+
+
 @dataclass(frozen=True, eq=False)
 class Pair:
     """The first run beside another one."""
@@ -37,16 +40,28 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
+class Exact:
+    """How closely a short training in float64 agrees between the frameworks: what differs there is no rounding.
+
+    `sources` are the paths of its runs' `run.json` from the page.
+    """
+
+    agreement: Agreement
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """The runs, what they answer, each of them beside the first, and how fast their files are."""
+    """The runs, what they answer, each of them beside the first, how fast their files are, and a run in float64."""
 
     sides: tuple[Side, ...]
     answers: Answers | Absent
     pairs: tuple[Pair, ...]
     latencies: list[Latency] | Absent
+    exact: Exact | Absent
 
 
-def compare(folders: Sequence[Path], *, unfinished: bool = False) -> Comparison:
+def compare(folders: Sequence[Path], *, unfinished: bool = False, exact: Exact | Absent = NOT_TRAINED) -> Comparison:
     """Compare the runs in `folders`, the first with each other one.
 
     Raises `DataError` for folders that are not runs of one data set, and for a run that is not finished, unless
@@ -61,7 +76,7 @@ def compare(folders: Sequence[Path], *, unfinished: bool = False) -> Comparison:
         pairs.append(
             Pair(sides[0], other, agreement, found if isinstance(found, Absent) else found.difference(0, place))
         )
-    return Comparison(sides, found, tuple(pairs), timed)
+    return Comparison(sides, found, tuple(pairs), timed, exact)
 
 
 def attempt(compute: Callable[[], Part]) -> Part | Absent:

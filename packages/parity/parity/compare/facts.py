@@ -42,6 +42,7 @@ def facts(comparison: Comparison, figures: Sequence[Figure], folders: Sequence[s
         "latency": asdict(timed)
         if isinstance(timed, Absent)
         else [{"batch": row.batch, "timings": [timing.fields() for timing in row.timings]} for row in timed],
+        "float64": asdict(comparison.exact),
         "missing": list(missing),
     }
 

@@ -48,6 +48,7 @@ def page(comparison: Comparison, rows: Sequence[Figure], folders: Sequence[str],
         rows=[row for row in rows if any(cell.value is not None for cell in row.cells)],
         curves=[(title, Markup(text)) for title, text in plots.curves(comparison)],
         pairs=comparison.pairs,
+        exact=None if isinstance(comparison.exact, Absent) else comparison.exact,
         drift=Markup(plots.drift(comparison)),
         absent=lambda part: isinstance(part, Absent),
         latencies=None if isinstance(timed, Absent) else timed,
@@ -87,4 +88,5 @@ def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
     for pair in comparison.pairs:
         if isinstance(pair.agreement, Absent):
             yield f"weights of {pair.title}: {pair.agreement.reason}"
-    yield "drift of the weights in float64: the runs are compared as they were trained; `nox -s lockstep` measures it"
+    if isinstance(comparison.exact, Absent):
+        yield f"drift of the weights in float64: {comparison.exact.reason}"
