@@ -283,7 +283,9 @@ def test_in_a_browser(page, width, dark):
 
 
 def test_the_table_sorts_by_a_click(tmp_path):
-    rows = tuple(Row(name, "digits", "a recipe", size, size) for name, size in (("b", 30), ("a", 200), ("c", 4)))
+    rows = tuple(
+        Row(name, "digits", "a recipe", "fp32", 1.0, size, size) for name, size in (("b", 30), ("a", 200), ("c", 4))
+    )
     write_overview(Overview(("PyTorch", "Keras"), rows, ()), tmp_path)
     with shown(tmp_path) as browser:
         browser.driver.get((tmp_path / "index.html").as_uri())

@@ -5,7 +5,7 @@ All figures come from the files of the runs; nothing is evaluated again.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class Row:
     network: str
     data: str
     recipe: str
+    precision: str
+    epochs: float
     parameters: int
     macs: int
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -90,14 +92,28 @@ def overview(root: Path, folder: Path) -> Overview:
 
 
 def _key(one: Measured) -> Any:
-    return one.graph.name, one.graph.digest, one.facts.get("data_fingerprint", one.facts["data_label"]), one.recipe
+    """Equal for runs that belong side by side: of one network, on the same images, by one recipe for as long."""
+    facts = one.facts
+    images = facts.get("data_fingerprint", facts["data_label"])
+    return one.graph.name, one.graph.digest, images, _recipe(one), facts["precision"], one.epochs
+
+
+def _recipe(one: Measured) -> str:
+    return " ".join((one.recipe, *one.changes))
 
 
 def _row(runs: Sequence[Measured], folder: Path) -> Row:
     first, *others = runs
     cells = {framework_of(one.facts["framework"]): _cell(one, folder) for one in runs}
     row = Row(
-        first.graph.name, first.facts["data_label"], first.recipe, first.graph.num_trainable, first.graph.macs, cells
+        first.graph.name,
+        first.facts["data_label"],
+        _recipe(first),
+        first.facts["precision"],
+        first.epochs,
+        first.graph.num_trainable,
+        first.graph.macs,
+        cells,
     )
     if not others:
         return row
@@ -105,8 +121,8 @@ def _row(runs: Sequence[Measured], folder: Path) -> Row:
     plans = [pair for one in others for pair in _pairs(first, one, "plan_digests")]
     losses = [abs(a - b) for one in others for a, b in _pairs(first, one, "first_losses")]
     page = folder / name_of([one.run.folder for one in runs]) / PAGE
-    return Row(
-        **{key: getattr(row, key) for key in ("network", "data", "recipe", "parameters", "macs", "cells")},
+    return replace(
+        row,
         difference=float(np.ptp(top1)),
         equal_plans=sum(a == b for a, b in plans),
         plans=len(plans),
