@@ -72,7 +72,6 @@ def bound(place: int) -> Callable[[Side], Value]:
     return read
 
 
-CERTIFICATE = "proof/certificate.json"
 CPU = "the run used no GPU"
 QUANTITIES = (
     Quantity("parameters", "parameters, trainable", ",d", "graph.json", lambda side: side.graph.num_trainable),
@@ -95,14 +94,6 @@ QUANTITIES = (
         ".1e",
         "run.json",
         lambda side: (side.facts.get("exports") or {}).get("model.onnx"),
-    ),
-    Quantity(
-        "certificate",
-        "parity of the network",
-        "",
-        CERTIFICATE,
-        lambda side: "certificate" if (side.folder / CERTIFICATE).is_file() else None,
-        "the run has no certificate; `nox -s parity -- RUN` writes it",
     ),
 )
 
