@@ -60,6 +60,20 @@ class Drawn(Protocol):
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What can be drawn, put together from graphs: a part of one, or two as one."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    blocks: tuple[BlockCall, ...]
+    shapes: Mapping[str, Shape]
+    inputs: Mapping[str, Shape]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+
+@dataclass(frozen=True)
 class Marks:
     """What a drawing says of nodes beside what they are. By name; a node without a mark has the kind "" and level 0.
 

@@ -4,46 +4,21 @@ The handlers' source is read without loading a framework.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from netspec import Graph, Node
+from netspec import Graph
 from netspec.blocks import inside, outermost
-from netspec.diagram import draw
-from netspec.graph import BlockCall
-from netspec.ops import Shape, snake_case
+from netspec.diagram import Picture
+from netspec.ops import snake_case
 from netspec.recovery import with_blocks
 from parity.diff.sides import FRAMEWORKS
 
 FEWEST = 5  # nodes that are shown of a network without blocks
 MOST = 4  # kinds of ops whose handlers are shown
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """A part of a network, as a diagram takes it."""
-
-    name: str
-    nodes: tuple[Node, ...]
-    blocks: tuple[BlockCall, ...]
-    shapes: Mapping[str, Shape]
-    inputs: Mapping[str, Shape]
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes)
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of its ops, in the order of their first use."""
-        return list(dict.fromkeys(node.op.kind for node in self.nodes))
-
-    @property
-    def diagram(self) -> str:
-        """SVG."""
-        return draw(self, [])
 
 
 @dataclass(frozen=True)
@@ -54,7 +29,7 @@ class Handlers:
     sources: dict[str, str]
 
 
-def excerpt(graph: Graph) -> Excerpt:
+def excerpt(graph: Graph) -> Picture:
     """The first block; of a network without blocks, its first nodes."""
     graph = with_blocks(graph)
     calls = outermost(graph.blocks)
@@ -63,7 +38,12 @@ def excerpt(graph: Graph) -> Excerpt:
     nodes = tuple(node for node in graph if node.name in names)
     outside = dict.fromkeys(source for node in nodes for source in node.inputs if source not in names)
     title = f"{calls[0].scope}: {calls[0].function.replace('_', ' ')}" if calls else f"{graph.name}: its first nodes"
-    return Excerpt(title, nodes, inner, graph.shapes, {source: graph.shapes[source] for source in outside})
+    return Picture(title, nodes, inner, graph.shapes, {source: graph.shapes[source] for source in outside})
+
+
+def kinds_of(part: Picture) -> list[str]:
+    """The kinds of its ops, in the order of their first use."""
+    return list(dict.fromkeys(node.op.kind for node in part))
 
 
 def handlers(kinds: Sequence[str]) -> list[Handlers]:

@@ -7,10 +7,11 @@ from typing import Any
 from markupsafe import Markup
 
 from diptych.files import write_bytes
+from netspec.diagram import draw
 from parity import pages
 from parity.compare import plots
 from parity.compare.answers import MODEL
-from parity.compare.block import excerpt, handlers
+from parity.compare.block import excerpt, handlers, kinds_of
 from parity.compare.classes import confusions, per_class
 from parity.compare.comparison import Absent, Comparison
 from parity.compare.facts import as_json, facts
@@ -59,8 +60,8 @@ def page(comparison: Comparison, rows: Sequence[Figure], folders: Sequence[str],
         pictures=pictures(known) if known else [],
         most=MOST,
         part=part,
-        diagram=Markup(part.diagram),
-        handlers=handlers(part.kinds),
+        diagram=Markup(draw(part, [])),
+        handlers=handlers(kinds_of(part)),
         missing=missing,
     )
 

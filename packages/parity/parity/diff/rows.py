@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netspec import Graph
+from netspec.diagram import Picture
 from netspec.labels import label, size_of
 from parity.diff.findings import Findings
-from parity.diff.union import Union, kinds_of, level_of
+from parity.diff.union import kinds_of, level_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Row:
     level: int
 
 
-def rows(findings: Findings, both: Union) -> Iterator[Row]:
+def rows(findings: Findings, both: Picture) -> Iterator[Row]:
     """The rows, in the order of the diagram."""
     kinds = kinds_of(findings)
     errors = {part.node: part.value for part in findings.values.nodes}

@@ -1,34 +1,22 @@
 """Two graphs as one, for a picture: the nodes of both, with marks for what only one has and for what differs."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from netspec import Graph, Node
-from netspec.diagram import Marks
+from netspec.diagram import Marks, Picture
 from netspec.graph import BlockCall
-from netspec.ops import Shape
 from netspec.recovery import with_blocks
 from parity.diff.findings import Findings
 
 DECADES = (1e-12, 1e-6, 1e-3, 1e-1)  # a node's level counts those that its error reaches, at least 1 beyond the limit
 
 
-@dataclass(frozen=True)
-class Union:
-    """The nodes of A in their order, and those that only B has, each ahead of the next node of B that both have."""
+def union(a: Graph, b: Graph) -> Picture:
+    """The nodes of A in their order, and those that only B has, each ahead of the next node of B that both have.
 
-    name: str
-    nodes: tuple[Node, ...]
-    blocks: tuple[BlockCall, ...]
-    shapes: Mapping[str, Shape]
-    inputs: Mapping[str, Shape]
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes)
-
-
-def union(a: Graph, b: Graph) -> Union:
-    """Both as one. A node that both have is A's, and reads what it reads in either."""
+    A node that both have is A's, and reads what it reads in either.
+    """
     a, b = with_blocks(a), with_blocks(b)
     there = {node.name: node for node in b}
     nodes = {node.name: _joined(node, there.get(node.name)) for node in a}
@@ -46,7 +34,7 @@ def union(a: Graph, b: Graph) -> Union:
     places = {node.name: place for place, node in enumerate(order)}
     name = a.name if a.name == b.name else f"{a.name} and {b.name}"
     shapes = {**b.shapes, **a.shapes}
-    return Union(name, tuple(order), _blocks(a, b, places), shapes, {**b.inputs, **a.inputs})
+    return Picture(name, tuple(order), _blocks(a, b, places), shapes, {**b.inputs, **a.inputs})
 
 
 def _joined(a: Node, b: Node | None) -> Node:
