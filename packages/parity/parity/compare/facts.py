@@ -1,7 +1,5 @@
 """A comparison for programs: every figure of its page, as JSON."""
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +9,7 @@ from parity.compare.comparison import Absent, Comparison, Pair
 from parity.compare.figures import Figure
 from parity.compare.selection import Side
 from parity.compare.verdict import sentences, tone
+from parity.json_text import json_text
 
 SCHEMA = 1
 KEPT = ("command", "architecture", "data_label", "recipe", "device", "precision", "threads", "started", "status")
@@ -49,7 +48,7 @@ def facts(comparison: Comparison, figures: Sequence[Figure], folders: Sequence[s
 
 def as_json(table: Any) -> str:
     """`facts` as text. A number that is not finite is null."""
-    return json.dumps(_finite(table), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(table, ascii_only=False) + "\n"
 
 
 def _run(side: Side, folder: str) -> dict[str, Any]:
@@ -80,11 +79,3 @@ def _pair(pair: Pair) -> dict[str, Any]:
     test = asdict(pair.difference)
     extra = {} if isinstance(pair.difference, Absent) else {"significant": pair.difference.significant}
     return {"a": pair.a.letter, "b": pair.b.letter, "agreement": asdict(pair.agreement), "accuracy": test | extra}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value

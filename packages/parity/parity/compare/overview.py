@@ -3,7 +3,6 @@
 All figures come from the files of the runs; nothing is evaluated again.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from diptych.files import write_bytes
 from parity import pages
 from parity.compare.figures import link
 from parity.compare.selection import framework_of, name_of
+from parity.json_text import json_text
 from trainspec.results.measured import Measured, read_runs
 
 SCHEMA = 1
@@ -154,7 +154,7 @@ def _cell(one: Measured, folder: Path) -> Cell:
 def write_overview(found: Overview, folder: Path) -> Path:
     """Write the page and its figures as JSON into `folder`. Returns the page's path. Raises `StorageError`."""
     table = {"schema": SCHEMA, "level": round(100 * LEVEL), **asdict(found)}
-    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    text = json_text(table, ascii_only=False) + "\n"
     write_bytes(folder / TABLE, text.encode("utf-8", "replace"))
     pages.write(folder / PAGE, pages.render("compare_all.html", found=found))
     return folder / PAGE

@@ -1,7 +1,5 @@
 """What a comparison found, for people (`parity.diff.words`, `parity.diff.page`) and for programs (JSON)."""
 
-import json
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +8,7 @@ from parity.diff.sides import Side, read_sides
 from parity.diff.structure import Change, Structure, compare_structure
 from parity.diff.values import ValueFindings, compare_values
 from parity.diff.weights import TensorFindings, compare_tensors
+from parity.json_text import json_text
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2  # exit statuses
 VERDICTS = {EQUAL: "equal", DIFFERENT: "different", UNKNOWN: "cannot be said"}
@@ -68,7 +67,7 @@ def as_json(findings: Findings) -> str:
         "weights": asdict(findings.weights),
         "values": asdict(findings.values),
     }
-    return json.dumps(_finite(table), indent=1, allow_nan=False)
+    return json_text(table)
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -81,11 +80,3 @@ def _side(side: Side) -> dict[str, Any]:
         "input_shape": side.input_shape,
         "classes": side.classes,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,12 +1,12 @@
 """A record in words and as facts."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from diptych.machine import describe_machine, describe_versions
 from netspec.compare import limits
+from parity.json_text import json_text
 from parity.lockstep.judge import TITLES, Finding
 from parity.lockstep.record import JudgedStep, Record
 from parity.lockstep.stages import STAGES
@@ -67,7 +67,7 @@ def first_findings(record: Record) -> list[tuple[Finding, int]]:
 def as_json(record: Record) -> str:
     """All figures, as JSON."""
     task = record.task
-    return json.dumps(
+    return json_text(
         {
             "status": record.status,
             "network": task.graph.name,
@@ -87,7 +87,6 @@ def as_json(record: Record) -> str:
             "machine": describe_machine(),
             "versions": describe_versions(PACKAGES),
         },
-        indent=1,
     )
 
 
