@@ -15,7 +15,7 @@ from netspec.blocks import inside, outermost
 from netspec.diagram import Picture
 from netspec.ops import snake_case
 from netspec.recovery import with_blocks
-from parity.diff.sides import FRAMEWORKS
+from parity.titles import TITLES
 
 FEWEST = 5  # nodes that are shown of a network without blocks
 MOST = 4  # kinds of ops whose handlers are shown
@@ -48,7 +48,7 @@ def kinds_of(part: Picture) -> list[str]:
 
 def handlers(kinds: Sequence[str]) -> list[Handlers]:
     """The handlers of the first kinds of ops, in each framework that is installed."""
-    found = {title: sources for name, title in FRAMEWORKS.items() if (sources := _sources(f"{name}_impl"))}
+    found = {title: sources for name, title in TITLES.items() if (sources := _sources(f"{name}_impl"))}
     return [
         Handlers(kind, {title: sources[kind] for title, sources in found.items() if kind in sources})
         for kind in kinds[:MOST]

@@ -15,8 +15,9 @@ from diptych.errors import DataError
 from diptych.files import write_bytes
 from parity import pages
 from parity.compare.figures import link
-from parity.compare.selection import framework_of, name_of
+from parity.compare.selection import name_of
 from parity.json_text import json_text
+from parity.titles import title_of
 from trainspec.results.measured import Measured, read_runs
 
 SCHEMA = 1
@@ -88,7 +89,7 @@ def overview(root: Path, folder: Path) -> Overview:
     names = sorted({name for group in groups.values() for name in group}, reverse=True)  # torch, keras, as elsewhere
     rows = [_row([group[name] for name in names if name in group], folder) for group in groups.values()]
     rows.sort(key=lambda row: (row.network, row.data, row.recipe))
-    return Overview(tuple(map(framework_of, names)), tuple(rows), left_out)
+    return Overview(tuple(map(title_of, names)), tuple(rows), left_out)
 
 
 def _key(one: Measured) -> Any:
@@ -104,7 +105,7 @@ def _recipe(one: Measured) -> str:
 
 def _row(runs: Sequence[Measured], folder: Path) -> Row:
     first, *others = runs
-    cells = {framework_of(one.facts["framework"]): _cell(one, folder) for one in runs}
+    cells = {title_of(one.facts["framework"]): _cell(one, folder) for one in runs}
     row = Row(
         first.graph.name,
         first.facts["data_label"],
@@ -140,7 +141,7 @@ def _cell(one: Measured, folder: Path) -> Cell:
     images = facts["test_images"]
     low, high = wilson(round(facts["test_top1"] / 100 * images), images)
     return Cell(
-        framework_of(facts["framework"]),
+        title_of(facts["framework"]),
         one.run.folder.name,
         facts["test_top1"],
         100 * low,

@@ -10,7 +10,7 @@ from typing import Any
 from diptych.errors import DataError
 from netspec import Graph
 from netspec.init import Weights
-from parity.diff.sides import FRAMEWORKS
+from parity.titles import title_of
 from trainspec.judging import read_run
 from trainspec.runs import Run
 
@@ -43,17 +43,12 @@ class Side:
 
     @property
     def framework(self) -> str:
-        return framework_of(self.facts["framework"])
+        return title_of(self.facts["framework"])
 
     @property
     def title(self) -> str:
         """As `A PyTorch`."""
         return f"{self.letter} {self.framework}"
-
-
-def framework_of(name: str) -> str:
-    """The framework's name for people."""
-    return FRAMEWORKS.get(name, name)
 
 
 def read_sides(folders: Sequence[Path], *, unfinished: bool = False) -> tuple[Side, ...]:

@@ -18,9 +18,8 @@ from netspec.recovery import recovered
 from netspec.registry import architecture, nearest, resolve
 from netspec.tensor_file import read_header
 from netspec.weights import FORMAT
+from parity.titles import title_of
 from trainspec.judging import read_run
-
-FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras", "onnx": "onnxruntime"}
 
 
 class OnnxFile(Protocol):
@@ -84,7 +83,7 @@ class Side:
     @property
     def words(self) -> str:
         """What it is, in a line."""
-        where = f" in {FRAMEWORKS[self.framework]}" if self.kind == "run" else ""
+        where = f" in {title_of(self.framework)}" if self.kind == "run" else ""
         weights = "" if self.weights else ", without weights"
         return f"{self.given} ({self.kind}{where}{f' of {self.name}' if self.name != self.given else ''}{weights})"
 

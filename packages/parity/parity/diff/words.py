@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 
 from parity.diff.findings import Findings
-from parity.diff.sides import FRAMEWORKS
 from parity.diff.structure import Change, Changed, Surplus
 from parity.diff.values import ValueFindings
+from parity.titles import title_of
 
 SHOWN = 16  # differences of one kind that are told one by one
 
@@ -118,7 +118,7 @@ def values(findings: Findings) -> Iterator[str]:
     if not found.precision:
         yield f"not compared: {found.reason}"
         return
-    runs = f"A in {FRAMEWORKS[a.framework]}, B in {FRAMEWORKS[b.framework]}"
+    runs = f"A in {title_of(a.framework)}, B in {title_of(b.framework)}"
     yield f"{found.images} images in {found.precision}, {runs}, {found.weights}"
     if found.first:
         yield _parting(findings)

@@ -11,10 +11,9 @@ from netspec.init import Weights
 from parity.lockstep.side import Taken
 from parity.lockstep.stages import STAGES, belongs
 from parity.numpy_update import updated
+from parity.titles import title_of
 from trainspec.optim import StepSettings
 from trainspec.task import Task
-
-TITLES = {"torch": "PyTorch", "keras": "Keras", "numpy": "NumPy"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Finding:
     formula: bool
 
     def __str__(self) -> str:
-        one, other = (TITLES.get(name, name) for name in self.between)
+        one, other = map(title_of, self.between)
         apart = f"{one} and {other} differ by" if self.formula else f"{one} in {other} is off its float64 step by"
         limit = "limit" if self.formula else "rounding explains"
         return f"step {self.step}, {self.stage}: {apart} {self.error:.1e} in '{self.tensor}' ({limit} {self.limit:.1e})"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from netspec.compare import limits
-from parity.lockstep.judge import TITLES
 from parity.lockstep.record import Record
 from parity.lockstep.stages import STAGES
+from parity.titles import title_of
 
 
 def draw_lockstep(file: BinaryIO, record: Record) -> None:
@@ -26,7 +26,7 @@ def draw_lockstep(file: BinaryIO, record: Record) -> None:
             found = {
                 one.step: one.shares[name][stage][1].share for one in record.judged if stage in one.shares.get(name, {})
             }
-            draw(shares, found, f"{TITLES[name]}, {stage}", linestyle=style, color=f"C{number}")
+            draw(shares, found, f"{title_of(name)}, {stage}", linestyle=style, color=f"C{number}")
     shares.axhline(1.0, color="black", linestyle="--", label="what rounding explains")
     shares.set_title(f"{record.task.recipe.precision} step: error over what rounding explains")
     for part in ("weights", "statistics"):

@@ -7,9 +7,10 @@ from typing import Any
 from diptych.machine import describe_machine, describe_versions
 from netspec.compare import limits
 from parity.json_text import json_text
-from parity.lockstep.judge import TITLES, Finding
+from parity.lockstep.judge import Finding
 from parity.lockstep.record import JudgedStep, Record
 from parity.lockstep.stages import STAGES
+from parity.titles import TITLES
 
 PACKAGES = ("torch", "keras", "tensorflow", "numpy")
 
