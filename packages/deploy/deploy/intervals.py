@@ -15,6 +15,12 @@ def wilson(right: int, images: int, level: float = LEVEL) -> tuple[float, float]
     return max(0.0, (middle - reach) / (1 + spread)), min(1.0, (middle + reach) / (1 + spread))
 
 
+def of_accuracy(percent: float, images: int) -> tuple[float, float]:
+    """Wilson's interval of an accuracy over `images`; all in percent."""
+    low, high = wilson(round(percent / 100 * images), images)
+    return 100 * low, 100 * high
+
+
 def paired(lost: int, won: int, images: int, level: float = LEVEL) -> tuple[float, float]:
     """The interval of the share that a second model loses against a first one, on the same images: `(low, high)`.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from trainspec.results.intervals import over_runs, wilson
+from trainspec.results.intervals import of_accuracy, over_runs
 from trainspec.results.measured import Measured
 from trainspec.results.published import published_for
 
@@ -85,10 +85,7 @@ def _row(group: Sequence[Measured]) -> Row:
     first, facts = group[0], group[0].facts
     top1 = [float(one.facts["test_top1"]) for one in group]
     images = facts["test_images"]
-    if len(group) > 1:
-        low, high = over_runs(top1)
-    else:
-        low, high = (100 * bound for bound in wilson(round(top1[0] / 100 * images), images))
+    low, high = over_runs(top1) if len(group) > 1 else of_accuracy(top1[0], images)
     return Row(
         network=first.graph.name,
         data=facts["data_label"],

@@ -10,7 +10,7 @@ from deploy import __version__
 from deploy.contract import Contract
 from deploy.errors import ModelError
 from deploy.inspection import Inspected, inspect, read_model
-from deploy.intervals import LEVEL, wilson
+from deploy.intervals import LEVEL, of_accuracy
 from deploy.package import golden
 from deploy.proto import model_class
 
@@ -57,10 +57,9 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
             return None
         recorded = json.loads((run / "run.json").read_bytes())
         top1, images = float(recorded["test_top1"]), int(recorded["test_images"])
-        low, high = wilson(round(top1 * images / 100), images)
+        interval = [round(bound, 3) for bound in of_accuracy(top1, images)]
     except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError):
         return None
-    interval = [round(100 * low, 3), round(100 * high, 3)]
     measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
     return {"top1": top1, "interval": interval, "level": LEVEL, "images": images, "measured": measured}
 

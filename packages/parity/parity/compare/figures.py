@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.intervals import wilson
+from deploy.intervals import of_accuracy
 from parity.compare.selection import Side
 
 Value = float | int | str | None
@@ -67,7 +67,7 @@ def bound(place: int) -> Callable[[Side], Value]:
         images, top1 = side.facts.get("test_images"), side.facts.get("test_top1")
         if not images or top1 is None:
             return None
-        return 100 * wilson(round(top1 / 100 * images), images)[place]
+        return of_accuracy(top1, images)[place]
 
     return read
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.intervals import LEVEL, wilson
+from deploy.intervals import LEVEL, of_accuracy
 from diptych.errors import DataError
 from diptych.files import write_bytes
 from parity import pages
@@ -138,14 +138,11 @@ def _pairs(one: Measured, other: Measured, key: str) -> Iterable[tuple[Any, Any]
 
 def _cell(one: Measured, folder: Path) -> Cell:
     facts = one.facts
-    images = facts["test_images"]
-    low, high = wilson(round(facts["test_top1"] / 100 * images), images)
     return Cell(
         title_of(facts["framework"]),
         one.run.folder.name,
         facts["test_top1"],
-        100 * low,
-        100 * high,
+        *of_accuracy(facts["test_top1"], facts["test_images"]),
         facts["images_per_second"],
         facts["train_seconds"],
         link(folder, one.run.folder / "run.json"),
