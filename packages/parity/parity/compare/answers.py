@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +63,3 @@ def answers(sides: Sequence[Side], *, unfinished: bool = False) -> Answers:
         found.append(evaluation)
     scores = tuple(one.scores for one in found if one.scores is not None)
     return Answers(data.test, data.classes, tuple(one.predictions for one in found), scores)
-
-
-def sources(sides: Sequence[Side]) -> list[Path]:
-    """The file of each run that answered."""
-    return [side.folder / MODEL for side in sides]

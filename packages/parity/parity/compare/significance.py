@@ -28,11 +28,6 @@ class Difference:
         return self.p < 1 - LEVEL
 
     @property
-    def fewest(self) -> int:
-        """How many images the runs have to judge differently for any test of them to be significant."""
-        return fewest()
-
-    @property
     def too_few(self) -> bool:
         """Whether so few images are judged differently that even all of them on one side would prove nothing."""
         return self.lost + self.won < fewest()
@@ -43,7 +38,7 @@ class Difference:
         judged = f"{self.lost + self.won:,} of {self.images:,} images are right in one run only"
         if self.too_few:
             return (
-                f"{judged}: the test set is too small to tell them apart, since fewer than {self.fewest} such images "
+                f"{judged}: the test set is too small to tell them apart, since fewer than {fewest()} such images "
                 "prove nothing, whichever run has them."
             )
         if self.significant:
