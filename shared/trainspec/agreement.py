@@ -1,7 +1,7 @@
 """Report how closely two runs of one recipe agree. The report does not judge them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from netspec.init import Weights
 from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run
 from trainspec.runs import Run
+
+Facts = Mapping[str, Any]  # those of a run's `run.json`
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,25 @@ def agreement_of(one: tuple[Run, Graph, Weights], other: tuple[Run, Graph, Weigh
     classes = [run.facts.get("classes") for run in (run_a, run_b)]
     if None not in classes and classes[0] != classes[1]:
         raise DataError(f"{a} and {b} are runs with different classes: they cannot be compared")
-    pairs = list(zip(run_a.facts["plan_digests"], run_b.facts["plan_digests"], strict=False))
-    losses = np.array(list(zip(*(run.facts.get("first_losses", []) for run in (run_a, run_b)), strict=False)), float)
-    apart = float(np.abs(losses[:, 0] - losses[:, 1]).max()) if len(losses) else None
     drift = {name: _relative(weights_a[name], weights_b[name]) for name in weights_a}
-    equal = sum(a == b for a, b in pairs)
-    return Agreement(equal, len(pairs), len(losses), apart, *largest_difference(weights_a, weights_b), drift)
+    plans, losses = compare_plans(run_a.facts, run_b.facts), compare_losses(run_a.facts, run_b.facts)
+    return Agreement(*plans, *losses, *largest_difference(weights_a, weights_b), drift)
+
+
+def compare_plans(one: Facts, other: Facts) -> tuple[int, int]:
+    """How many epochs of two runs, by their `run.json`, have equal plan digests, and how many epochs both have."""
+    pairs = _pairs(one, other, "plan_digests")
+    return sum(a == b for a, b in pairs), len(pairs)
+
+
+def compare_losses(one: Facts, other: Facts) -> tuple[int, float | None]:
+    """How many of the first losses both runs have, and their largest difference in nats; None if there are none."""
+    apart = [abs(a - b) for a, b in _pairs(one, other, "first_losses")]
+    return len(apart), float(np.max(apart)) if apart else None
+
+
+def _pairs(one: Facts, other: Facts, key: str) -> list[tuple[Any, Any]]:
+    return list(zip(one.get(key, []), other.get(key, []), strict=False))
 
 
 def _relative(one: NDArray[Any], other: NDArray[Any]) -> float:

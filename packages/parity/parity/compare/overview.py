@@ -3,7 +3,7 @@
 All figures come from the files of the runs; nothing is evaluated again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from parity.compare.figures import link
 from parity.compare.selection import name_of
 from parity.json_text import json_text
 from parity.titles import title_of
+from trainspec.agreement import compare_losses, compare_plans
 from trainspec.results.measured import Measured, read_runs
 
 SCHEMA = 1
@@ -119,21 +120,17 @@ def _row(runs: Sequence[Measured], folder: Path) -> Row:
     if not others:
         return row
     top1 = [one.facts["test_top1"] for one in runs]
-    plans = [pair for one in others for pair in _pairs(first, one, "plan_digests")]
-    losses = [abs(a - b) for one in others for a, b in _pairs(first, one, "first_losses")]
+    plans = [compare_plans(first.facts, one.facts) for one in others]
+    losses = [compare_losses(first.facts, one.facts)[1] for one in others]
     page = folder / name_of([one.run.folder for one in runs]) / PAGE
     return replace(
         row,
         difference=float(np.ptp(top1)),
-        equal_plans=sum(a == b for a, b in plans),
-        plans=len(plans),
-        loss_difference=max(losses, default=None),
+        equal_plans=sum(equal for equal, _ in plans),
+        plans=sum(count for _, count in plans),
+        loss_difference=max((loss for loss in losses if loss is not None), default=None),
         page=link(folder, page) if page.is_file() else "",
     )
-
-
-def _pairs(one: Measured, other: Measured, key: str) -> Iterable[tuple[Any, Any]]:
-    return zip(one.facts.get(key, []), other.facts.get(key, []), strict=False)
 
 
 def _cell(one: Measured, folder: Path) -> Cell:
