@@ -1,10 +1,9 @@
 """Every node of both as a row: op, shape, and how far weights and values are apart."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec import Graph
 from netspec.diagram import Picture
 from netspec.labels import label, size_of
 from parity.diff.findings import Findings
@@ -38,14 +37,16 @@ def rows(findings: Findings, both: Picture) -> Iterator[Row]:
         weights[owner] = max(weights.get(owner, 0.0), value)
     weights |= {name.rpartition(".")[0]: math.inf for name, _, _ in findings.weights.reshaped}
     graphs = [side.graph for side in (findings.a, findings.b) if side.graph is not None]
+    ops = [{node.name: label(node.op) for node in graph} for graph in graphs]
+    shapes = [{node.name: size_of(graph.shapes[node.name]) for node in graph} for graph in graphs]
     owned = {name.rpartition(".")[0] for graph in graphs for name in graph.params} if findings.weights.common else set()
     for node in both:
         error = errors.get(node.name)
         same = 0.0 if node.name in owned and not kinds.get(node.name, "").startswith("only") else None
         yield Row(
             node.name,
-            _texts(graphs, node.name, ops=True),
-            _texts(graphs, node.name, ops=False),
+            _texts(ops, node.name),
+            _texts(shapes, node.name),
             weights.get(node.name, same),
             error,
             kinds.get(node.name, ""),
@@ -53,11 +54,6 @@ def rows(findings: Findings, both: Picture) -> Iterator[Row]:
         )
 
 
-def _texts(graphs: list[Graph], name: str, *, ops: bool) -> tuple[str, ...]:
-    """The op or the shape of a node in each graph that has it, equal ones once."""
-    found = []
-    for graph in graphs:
-        if name in graph.shapes:
-            op = next(node.op for node in graph if node.name == name) if ops else None
-            found.append(label(op) if op is not None else size_of(graph.shapes[name]))
-    return tuple(dict.fromkeys(found))
+def _texts(sides: Sequence[Mapping[str, str]], name: str) -> tuple[str, ...]:
+    """The text of a node on each side that has it, equal ones once."""
+    return tuple(dict.fromkeys(side[name] for side in sides if name in side))
