@@ -28,7 +28,7 @@ def recovered(
     others: Iterable[Graph] = (),
     forms: tuple[Callable[[Graph], Graph], ...] = (lambda graph: graph, without_heads),
 ) -> Graph | None:
-    """The graph of this title and digest whose parameters are among these tensors; None if it is not known.
+    """The graph of this title and digest, with its parameters among these tensors. None if it is not known.
 
     Looked at are `graph.json` in the folder of the file `near` and in the folder above, `others`, and the registry.
     `image` is the shape of the input if the file states it. `forms` are the forms of a graph that a file may hold.

@@ -86,7 +86,7 @@ def steps_of_epoch(
 
 
 def steps_of(task: Task, trainer: Trainer) -> Iterator[tuple[Step, StepSettings, TrainState]]:
-    """Train the whole schedule and do nothing else. Yields each step, with its settings and the position behind it."""
+    """Train the whole schedule and do nothing else. Yields each step, with its settings and the position after it."""
     state, pace, batches = TrainState(), Pace(task), batches_of(task, trainer)
     while state.step < pace.total_steps:
         for step, now in steps_of_epoch(task, trainer, batches, state, pace):

@@ -121,7 +121,7 @@ def _input_shape(model: ModelProto, source: str) -> tuple[int, int, int]:
 def _graph(
     model: ModelProto, contract: Contract, tensors: Weights, path: Path, shape: Shape, others: Iterable[Graph]
 ) -> Graph | None:
-    """The graph whose nodes, as the ONNX builder writes them, are those of the model."""
+    """The graph for which the ONNX builder writes exactly the nodes of the model; None if there is none."""
     shapes = {name: array.shape for name, array in tensors.items()}
     others = list(others)
     for form in (inference, _folded):

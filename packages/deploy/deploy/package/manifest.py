@@ -71,7 +71,7 @@ def check_content(file: Path, content: bytes, expected: str) -> None:
 
 
 def expected_sha256(file: Path) -> str | None:
-    """What the manifest in the folder of a file says of it; None if it does not name it or there is no manifest.
+    """The SHA-256 of a file by the manifest in its folder. None without a manifest, or if it does not name the file.
 
     Raises `PackageError` for a manifest that was changed.
     """

@@ -68,7 +68,7 @@ def _packed() -> bytes:
 
 
 def _unpacked(tarball: bytes) -> dict[str, bytes]:
-    """Of a tarball whose hash was checked."""
+    """The files of a tarball. Its hash was checked before."""
     files = {}
     with tarfile.open(fileobj=io.BytesIO(tarball), mode="r:gz") as archive:
         for name in FILES:

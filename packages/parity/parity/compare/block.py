@@ -18,7 +18,7 @@ from netspec.recovery import with_blocks
 from parity.titles import TITLES
 
 FEWEST = 5  # nodes that are shown of a network without blocks
-MOST = 4  # kinds of ops whose handlers are shown
+MOST = 4  # handlers of this many kinds of ops are shown
 
 
 @dataclass(frozen=True)

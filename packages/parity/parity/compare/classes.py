@@ -29,7 +29,7 @@ class ClassRow:
 class Confusion:
     """How often a run takes the images of each class (row) for each class (column). `shade` is 0 to 1.
 
-    Of many classes there is no matrix but a list: (truth, answer, images), the most frequent first.
+    With many classes there is a list in place of the matrix: (truth, answer, images), the most frequent first.
     """
 
     matrix: tuple[tuple[tuple[int, float], ...], ...]

@@ -41,7 +41,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """How closely a short training in float64 agrees between the frameworks: what differs there is no rounding.
+    """How closely a short training in float64 agrees between the frameworks. A difference there is not rounding.
 
     `sources` are the paths of its runs' `run.json` from the page.
     """

@@ -44,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A network on a data set. `cells` are by framework, and None where there is no run.
+    """A network on a data set. `cells` are by framework, and None without a run.
 
     `difference` is the highest accuracy less the lowest one, in points. `loss_difference` is the largest of the first
     losses of any run from the first run. `page` is the path of the page that compares them, empty if there is none.
@@ -78,7 +78,7 @@ def overview(root: Path, folder: Path) -> Overview:
     """All runs under `root`, for a page in `folder`. Raises `DataError` if there is no finished run."""
     places = sorted({file.parent for file in root.rglob("run.json")})
     if not places:
-        raise DataError(f"{root}: there is no run; give a folder that runs are in")
+        raise DataError(f"{root}: no run found; give a folder that has runs in it")
     found = list(read_runs(places))
     measured = [one for _, one in found if isinstance(one, Measured)]
     left_out = tuple(one for _, one in found if isinstance(one, str))

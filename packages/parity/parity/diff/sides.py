@@ -44,8 +44,8 @@ class OnnxFile(Protocol):
 class Side:
     """One of the two. `kind` is a word for it, `framework` what runs it: torch, keras or onnx.
 
-    `graph` is None for an ONNX file whose nodes are not ours; `weights` is None where there are none, and has the
-    tensors under their own names where there is no graph.
+    `graph` is None for an ONNX file of another program. `weights` is None without weights. Without a graph it has the
+    tensors under their own names.
     """
 
     given: str

@@ -98,7 +98,7 @@ def _judged(graph: Graph | None, a: Pass, b: Pass, float32: bool, words: str) ->
 
 
 def choose_weights(a: Side, b: Side) -> tuple[dict[str, Weights] | None, str]:
-    """The weights that each side runs with, and whose they are in words; None if no choice would prove anything."""
+    """The weights that each side runs with, and where they come from in words. None if no choice proves anything."""
     from onnx_impl.measure import probe
 
     if a.weights is not None and b.weights is not None:

@@ -14,7 +14,7 @@ from trainspec.task import Task
 class JudgedStep:
     """One judged step. `drift` is between both trainings before it, by the part of the state.
 
-    `shares` has, for each framework and stage, the tensor whose error is the largest share of what rounding explains.
+    `shares` has, for each framework and stage, the tensor with the largest error as a share of what rounding explains.
     """
 
     step: int

@@ -22,7 +22,7 @@ from trainspec.task import Task
 from trainspec.trainer import Trainer
 
 EXACT = "fp64"
-SHOWN = 16  # images whose logits are compared
+SHOWN = 16  # the logits of this many images are compared
 DRAWS = 8  # larger disturbances of a step that one disturbance does not explain
 
 
@@ -55,7 +55,7 @@ class Taken:
     """A step that was judged.
 
     `exact` is the float64 step from the common state. `errors`, by stage and tensor, are those of the own step.
-    `unjudged` names the parameters whose gradient is below the floor.
+    `unjudged` names the parameters with a gradient below the floor.
     """
 
     exact: Stages
@@ -68,12 +68,8 @@ class Side:
     """Made in its own process. Each step is either trained only (`advance`) or judged too (`judge`)."""
 
     def __init__(self, setup: Setup) -> None:
-        self.framework, self.task, self.threads, self.fault = (
-            load(setup.framework),
-            setup.task,
-            setup.threads,
-            setup.fault,
-        )
+        self.framework = load(setup.framework)
+        self.task, self.threads, self.fault = setup.task, setup.threads, setup.fault
         self.step, self.plans = 0, plans(setup.task)
         self.statistics = {name for name, param in self.task.graph.params.items() if not param.trainable}
         self.unit = 0.0

@@ -52,8 +52,7 @@ def magnitudes(step: Stages) -> dict[str, dict[str, float]]:
 
 
 def below_floor(gradients: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
-    """Parameters whose gradient is below the floor of `tolerances.toml`: nothing but rounding, as of a bias in front of
-    a norm."""
+    """Parameters with a gradient below the floor of `tolerances.toml`: only rounding, as for a bias before a norm."""
     largest = {name: largest_of(gradient) for name, gradient in gradients.items()}
     floor = limits().float64_floor * max(largest.values(), default=0.0)
     return tuple(name for name, value in largest.items() if value < floor)

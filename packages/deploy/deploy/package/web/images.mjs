@@ -16,7 +16,7 @@ const TURNS = [
   (w) => [0, -1, 1, 0, 0, w],
 ];
 
-/** A canvas that shows an image file upright on white. Throws `ImageError` for what is no image or too large. */
+/** A canvas that shows an image file upright on white. Throws `ImageError` if the file is not an image or too large. */
 export async function drawn(file) {
   if (file.size > MOST_BYTES) throw new ImageError(`an image file has at most ${MOST_BYTES >> 20} MiB`);
   const { format, parts, orientation } = await withoutMetadata(await bytesOf(file));
