@@ -6,7 +6,8 @@ from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec import find
 from netspec.ops import Activation
 from netspec.reduce import reduced
-from parity.check import float64_forward, subject
+from parity.check import float64_forward
+from parity.subject import subject
 
 OFFERED = ("relu", "mish", "gelu", "silu", "hard_swish", "leaky_relu")
 

@@ -11,12 +11,13 @@ from netspec import Graph
 from netspec.graph import attributes_of
 from netspec.reduce import reduced
 from netspec.registry import find, list_architectures
-from parity.check import CHECKS, Comparison, check, float32_forward, frameworks, judge_counts, subject
+from parity.check import CHECKS, Comparison, check, float32_forward, judge_counts
 from parity.comparisons import OPS, default_comparisons
 from parity.counting import of_layers, of_models
 from parity.examples import example
 from parity.goldens import expected, goldens
 from parity.runners import KerasRunner, OnnxRunner
+from parity.subject import subject
 
 COMPARISONS = {comparison.network.name: comparison for comparison in default_comparisons()}
 COPIES = {name: reduced(name) for name in list_architectures()}
@@ -85,14 +86,14 @@ def test_parity(name, done):
 def test_native_exports(name):
     """All six ways to the logits: frameworks, the ONNX builder with the weights of each, and their own exporters."""
     one = subject(reduced(name))
-    result = float32_forward(one, frameworks(one, "float32"), native=True)
+    result = float32_forward(one, one.frameworks("float32"), native=True)
     assert result.passed, result.where
 
 
 def test_counts_of_layers_are_those_of_models():
     for name in ("lenet5", "seresnext29_4x64d"):
         one = subject(reduced(name))
-        built = of_models(frameworks(one, "float32"), OnnxRunner(one.graph, one.weights))
+        built = of_models(one.frameworks("float32"), one.onnx())
         assert built == of_layers(one.graph)
         assert set(built.values()) == {(one.graph.num_trainable, one.graph.num_total)}
 

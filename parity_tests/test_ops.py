@@ -8,9 +8,10 @@ from netspec import Graph, Node, ops
 from netspec.compare import Difference, forward_difference, limits
 from netspec.probes import probe_images, probe_weights
 from onnx_impl.export import reference_forward
-from parity.check import CHECKS, IMAGES, Comparison, check
+from parity.check import CHECKS, Comparison, check
 from parity.examples import EXAMPLES, example, uncovered
 from parity.runners import KerasRunner, TorchRunner, train_once
+from parity.subject import IMAGES
 
 
 def test_every_op_has_an_example():

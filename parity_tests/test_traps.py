@@ -10,7 +10,8 @@ from netspec import Graph, architecture, find
 from netspec.reduce import least_image
 from netspec.registry import drawing
 from onnx_impl.measure import probe
-from parity.check import Result, float64_forward, subject
+from parity.check import Result, float64_forward
+from parity.subject import subject
 
 SEEDS = 5
 REACH = 16  # sizes above the smallest among which they are chosen

@@ -7,16 +7,18 @@ import numpy as np
 
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights, stream
-from netspec.ops import Activation
+from netspec.ops import Activation, Add
 
 RANGES = {  # of uniform draws
     "gamma": (0.25, 0.75),
     "beta": (-0.25, 0.75),
     "activated beta": (0.0, 1.0),
     "bias": (-0.1, 0.1),
+    "activated bias": (-0.1, 0.1),
     "mean": (-0.1, 0.1),
     "variance": (0.5, 1.5),
 }
+BENT, BEND = 2, (5.0, 7.0)  # so many channels before every activation are around the bend of ReLU6
 
 
 def probe_weights(graph: Graph, seed: int = 0) -> Weights:
@@ -24,15 +26,26 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
 
     With fresh weights an implementation that forgets a bias or a beta would pass, and deep networks of batch norm and
     ReLU multiply rounding errors layer by layer. Small gammas, and positive betas before an activation, keep the
-    networks near linear. Other betas have either sign, because the blocks of a residual tower add them up.
+    networks near linear. Other betas have either sign, because the blocks of a residual tower add them up. A few
+    channels before every activation reach 6; without them, ReLU6 would pass for ReLU.
     """
     weights = initial_weights(graph, seed)
-    activated = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
+    activated = _activated(graph)
     for name, param in graph.params.items():
-        kind = "activated beta" if param.kind == "beta" and name.rpartition(".")[0] in activated else param.kind
+        kind = f"activated {param.kind}" if name.rpartition(".")[0] in activated else param.kind
+        kind = kind if kind in RANGES else param.kind
         if kind in RANGES:
-            weights[name] = stream(seed, name).uniform(*RANGES[kind], param.shape).astype(np.float32)
+            generator = stream(seed, name)
+            weights[name] = generator.uniform(*RANGES[kind], param.shape).astype(np.float32)
+            if kind.startswith("activated"):
+                weights[name][:BENT] = generator.uniform(*BEND, weights[name][:BENT].shape)
     return weights
+
+
+def _activated(graph: Graph) -> set[str]:
+    """The nodes whose values go to an activation, perhaps through a sum."""
+    found = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
+    return found.union(*(node.inputs for node in graph if isinstance(node.op, Add) and node.name in found))
 
 
 def probe_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:

@@ -1,25 +1,22 @@
 """Compares the implementations of one network."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from netspec import Graph, draw_noise, explicit_noise
+from netspec import Graph, explicit_noise
 from netspec.compare import Difference, forward_difference, spread, tensor_difference
 from netspec.init import Weights, stream
-from netspec.probes import probe_images
 from parity import locate
 from parity.counting import Counts, of_layers, of_models
 from parity.memory import release
-from parity.runners import KerasRunner, OnnxRunner, Runner, Sides, TorchRunner, TrainingStep, native_logits, train_once
-from parity.spool import Spool
+from parity.runners import OnnxRunner, Sides, TrainingStep, native_logits, train_once
+from parity.subject import FRAMEWORKS, IMAGES, Subject, subject
 from trainspec.plan import one_hot
 
 CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")
-FRAMEWORKS = ("torch", "keras")
-IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -47,45 +44,6 @@ class Result:
     value: float | None = None
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A graph under comparison, with the weights, images and noise that all implementations get."""
-
-    graph: Graph
-    weights: Mapping[str, np.ndarray]
-    keras_weights: Mapping[str, np.ndarray]
-    feeds: dict[str, np.ndarray] = field(repr=False)
-
-    @property
-    def images(self) -> dict[str, np.ndarray]:
-        return {"image": self.feeds["image"]}
-
-
-def subject(
-    graph: Graph,
-    weights: Mapping[str, np.ndarray] | None = None,
-    keras_weights: Mapping[str, np.ndarray] | None = None,
-) -> Subject:
-    """A subject with `IMAGES` images and the draws of `explicit_noise`. By default it has measured probe weights."""
-    from onnx_impl.measure import probe
-
-    weights = Spool(probe(graph).items()) if weights is None else weights
-    feeds = {"image": probe_images(graph, IMAGES, seed=1), **draw_noise(explicit_noise(graph), IMAGES, seed=1)}
-    return Subject(graph, weights, weights if keras_weights is None else keras_weights, feeds)
-
-
-def frameworks(one: Subject, dtype: str, graph: Graph | None = None) -> Sides:
-    """Both frameworks with the subject's weights, on its graph or on `graph`, which has the same weights."""
-    return {name: framework(name, one, dtype, graph) for name in FRAMEWORKS}
-
-
-def framework(name: str, one: Subject, dtype: str, graph: Graph | None = None) -> Runner:
-    """One framework of `frameworks`."""
-    if name == "torch":
-        return TorchRunner(graph or one.graph, one.weights, dtype)
-    return KerasRunner(graph or one.graph, one.keras_weights, dtype)
-
-
 Done = dict[tuple[str, Graph], list[Result]]
 
 
@@ -109,11 +67,9 @@ def check(
     if comparison.in_float32:
         if ("float32", comparison.in_float32) not in done:
             one = subject(comparison.in_float32, *files)
-            runners = frameworks(one, "float32")
+            runners = one.frameworks("float32")
             if whole:
-                yield judge_counts(
-                    comparison.network, of_models(runners, OnnxRunner(one.graph, one.weights)), expected or {}
-                )
+                yield judge_counts(comparison.network, of_models(runners, one.onnx()), expected or {})
             done["float32", comparison.in_float32] = [float32_forward(one, runners, native=comparison.native)]
             del runners
             release()
@@ -149,9 +105,9 @@ def float32_forward(one: Subject, runners: Sides, *, native: bool) -> Result:
             outputs[f"{name}-onnx"] = native_logits(runner, one.images)
     unit = spread(outputs["torch"])
     pairs = [forward_difference(outputs[a], outputs[b], f"{a} | {b}", unit=unit) for a, b in combinations(outputs, 2)]
-    worst = max(pairs, key=lambda pair: np.inf if np.isnan(pair.value) else pair.value)
-    where = "" if worst.within else f"{worst}: {locate.by_values_in_float32(one.graph, runners, one.images['image'])}"
-    return Result("float32", worst.within, f"{worst.value:.1e}", where, worst.value)
+    difference = max(pairs, key=lambda pair: np.inf if np.isnan(pair.value) else pair.value)
+    where = "" if difference.within else f"{difference}: {locate.by_values_in_float32(one, runners)}"
+    return Result("float32", difference.within, f"{difference.value:.1e}", where, difference.value)
 
 
 def in_float64(one: Subject) -> Iterator[Result]:
@@ -159,52 +115,53 @@ def in_float64(one: Subject) -> Iterator[Result]:
 
     Only one framework at a time holds its network, since a VGG with its gradients and its momentum takes a gigabyte.
     """
-    logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
+    logits = {"onnx": one.logits("onnx", one.onnx())}
     steps: dict[str, TrainingStep] = {}
     for name in FRAMEWORKS:
-        runner = framework(name, one, "float64")
-        logits[name] = runner.forward(one.images)
-        steps[name] = train_once(runner, one.feeds, _targets(one.graph))
-        del runner
-        release()
+        logits[name], steps[name] = side_in_float64(one, name)
     yield from judge_logits(one, logits)
     yield from judge_steps(one, steps)
 
 
+def side_in_float64(one: Subject, name: str) -> tuple[np.ndarray, TrainingStep]:
+    """The logits and a training step of one framework."""
+    runner = one.framework(name, "float64")
+    found = one.logits(name, runner), train_once(runner, one.feeds, _targets(one.graph))
+    del runner
+    release()
+    return found
+
+
 def float64_forward(one: Subject) -> Iterator[Result]:
     """Compare only the outputs in evaluation."""
-    logits = {"onnx": OnnxRunner(one.graph, one.weights).forward(one.images)}
+    logits = {"onnx": one.logits("onnx", one.onnx())}
     for name in FRAMEWORKS:
-        logits[name] = framework(name, one, "float64").forward(one.images)
+        logits[name] = one.logits(name, one.framework(name, "float64"))
         release()
     yield from judge_logits(one, logits)
 
 
 def judge_logits(one: Subject, logits: Mapping[str, np.ndarray]) -> Iterator[Result]:
     """Compare logits: frameworks that agree in float64 compute the same function. The ONNX builder's are float32."""
-    unit = spread(logits["torch"])
     difference = tensor_difference({"logits": logits["torch"]}, {"logits": logits["keras"]})
-    where = ""
-    if not difference.within:
-        where = locate.by_values_in_float64(one.graph, frameworks(one, "float64"), one.images, training=False)
+    if difference.within:
+        spread(logits["torch"])  # logits that say nothing are equal, too
+    where = "" if difference.within else locate.by_values_in_float64(one, training=False)
     yield Result("float64", difference.within, f"{difference.value:.1e}", where, difference.value)
-    difference = forward_difference(logits["torch"], logits["onnx"], unit=unit)
-    where = ""
-    if not difference.within:
-        where = locate.by_values_in_float32(one.graph, frameworks(one, "float64"), one.images["image"])
+    difference = forward_difference(logits["torch"], logits["onnx"])
+    where = "" if difference.within else locate.by_values_in_float32(one, one.frameworks("float64"))
     yield Result("onnx", difference.within, f"{difference.value:.1e}", where, difference.value)
 
 
 def judge_steps(one: Subject, steps: Mapping[str, TrainingStep]) -> Iterator[Result]:
     """Compare one step on soft targets: gradients, batch-norm statistics, and all weights after the update."""
-    graph = explicit_noise(one.graph)
     for kind in ("gradients", "statistics", "step"):
-        torch, keras = (getattr(steps[name], kind) for name in ("torch", "keras"))
+        torch, keras = (getattr(steps[name], kind) for name in FRAMEWORKS)
         if kind == "statistics" and not torch and not keras:
             yield Result(kind, True, "none")
             continue
         difference = tensor_difference(torch, keras)
-        where = "" if difference.within else _in_training(one, graph, difference, kind, torch, keras)
+        where = "" if difference.within else _in_training(one, difference, kind, torch, keras)
         yield Result(kind, difference.within, f"{difference.value:.1e}", where, difference.value)
 
 
@@ -213,7 +170,6 @@ def _targets(graph: Graph) -> np.ndarray:
     return one_hot(stream(1, "labels").integers(0, classes, IMAGES), classes, smoothing=0.1)
 
 
-def _in_training(one: Subject, graph: Graph, difference: Difference, kind: str, torch: Weights, keras: Weights) -> str:
-    runners = frameworks(one, "float64", graph)  # as they were before the step
-    where = locate.by_values_in_float64(graph, runners, one.feeds, training=True)
-    return f"{difference}: {where or locate.by_tensors(graph, kind, torch, keras)}"
+def _in_training(one: Subject, difference: Difference, kind: str, torch: Weights, keras: Weights) -> str:
+    where = locate.by_values_in_float64(one, training=True)  # as they were before the step
+    return f"{difference}: {where or locate.by_tensors(explicit_noise(one.graph), kind, torch, keras)}"

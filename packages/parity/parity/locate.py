@@ -1,47 +1,49 @@
 """Finds where a comparison failed: the first node or the first tensor that differs."""
 
 import math
-from collections.abc import Mapping
 
-import numpy as np
-
-from netspec import Graph
+from netspec import Graph, explicit_noise
 from netspec.compare import limits, tensor_differences
 from netspec.init import Weights
 from parity.divergence import first_divergence
-from parity.runners import OnnxRunner, Runner, Sides
+from parity.runners import Sides
+from parity.subject import Subject
 
-IMAGES = 2  # every node's value is kept for each of them
 MEMORY = 2 * 2**30  # bytes of one side's values; more than one side is in memory at a time
 
 
-def by_values_in_float32(graph: Graph, runners: Sides, images: np.ndarray) -> str:
+def by_values_in_float32(one: Subject, runners: Sides) -> str:
     """The first node at which two of the frameworks and the ONNX builder differ, or a text that there is none."""
-    if IMAGES * sum(math.prod(shape) for shape in graph.shapes.values()) * images.itemsize > MEMORY:
+    graph, images = one.graph, one.images["image"]
+    count = MEMORY // (images.itemsize * sum(map(math.prod, graph.shapes.values())))  # as all nodes' values are kept
+    if not count:
         return f"{graph.name} has too many values at this size to search for the node"
-    feeds = {"image": images[:IMAGES]}
+    feeds = {"image": images[:count]}
     sides = {name: runner.values(feeds) for name, runner in runners.items()}
-    sides["onnx"] = _onnx(graph, runners).values(feeds)
-    found = first_divergence(graph, sides, limits().float32_forward)
-    if found:
+    sides["onnx"] = one.onnx().values(feeds)
+    if found := first_divergence(graph, sides, limits().float32_forward):
         return str(found)
     return (
         f"no node of the builders differs by more than {limits().float32_forward:.0e} of its magnitude: if the pair "
-        "names a native export, the export differs; otherwise rounding errors add up"
+        "names a native export, the export differs; otherwise rounding errors add up, or what follows "
+        f"'{graph.outputs[0]}' differs"
     )
 
 
-def by_values_in_float64(graph: Graph, runners: Sides, feeds: Mapping[str, np.ndarray], *, training: bool) -> str:
-    """The first node at which the frameworks differ; in evaluation also the side that agrees with ONNX; or empty."""
+def by_values_in_float64(one: Subject, *, training: bool) -> str:
+    """The first node at which the frameworks differ.
+
+    In training, with the draws of explicit noise; empty if there is none. In evaluation, also the side that agrees with
+    ONNX; if there is none, the logits differ, so what follows the last node does.
+    """
+    feeds = one.feeds if training else one.images
+    runners = one.frameworks("float64", noise=training)
     sides = {name: runner.values(feeds, training=training) for name, runner in runners.items()}
-    judge = None if training else {"onnx": _onnx(graph, runners).values(feeds)}
-    found = first_divergence(graph, sides, limits().float64, judge)
-    return str(found) if found else ""
-
-
-def _onnx(graph: Graph, runners: Mapping[str, Runner]) -> OnnxRunner:
-    weights = runners["torch"].weights()
-    return OnnxRunner(graph, {name: array.astype(np.float32) for name, array in weights.items()})
+    graph = explicit_noise(one.graph) if training else one.graph
+    judge = None if training else {"onnx": one.onnx().values(feeds)}
+    if found := first_divergence(graph, sides, limits().float64, judge):
+        return str(found)
+    return "" if training else f"all values agree; what is returned after '{graph.outputs[0]}' does not"
 
 
 def by_tensors(graph: Graph, kind: str, torch: Weights, keras: Weights) -> str:

@@ -13,11 +13,12 @@ from netspec.init import Weights
 from netspec.probes import probe_images
 from parity.diff.sides import Side
 from parity.divergence import Divergence, Values, apart, divergences
-from parity.locate import IMAGES, MEMORY
+from parity.locate import MEMORY
 from parity.memory import release
 from parity.runners import KerasRunner, Runner, TorchRunner
 from parity.spool import Spool
 
+IMAGES = 2  # every node's value is kept for each of them
 SEED = 1  # of the images, as in `parity.check`
 
 
