@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from netspec import Graph, find, list_architectures
+from netspec import Graph
 from netspec.reduce import reduced
+from parity.lightest import by_weight, one_of_each_family
 
 LIGHT = 4_000_000  # parameters: what has more takes a test seconds and gigabytes
 SHALLOW = 300  # nodes: what has more takes Keras half a minute to compile
@@ -14,12 +15,7 @@ def is_light(graph: Graph) -> bool:
     return graph.num_total <= LIGHT and len(graph.nodes) <= SHALLOW
 
 
-def by_weight() -> list[str]:
-    """All networks, the one with the fewest parameters in its reduced copy first."""
-    return sorted(list_architectures(), key=lambda name: reduced(name).num_total)
-
-
-ONE_OF_A_FAMILY = {find(name).family: name for name in reversed(by_weight())}  # family to the lightest network
+ONE_OF_A_FAMILY = one_of_each_family()
 
 
 def cover(traits: Callable[[Graph], set[object]]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netspec import functional as f, trace
-from training_sides import task_of
+from parity.noise_task import noise_task
 from trainspec.augment import (
     VOCABULARY,
     Augmentation,
@@ -69,7 +69,7 @@ def by_keras(task: Task) -> Callable[[Any], np.ndarray]:
 def test_equal_bits(framework: Callable[[Task], Callable[[Any], np.ndarray]], chosen: dict[str, Transform]) -> None:
     augmentation = Augmentation(**chosen)  # type: ignore[arg-type]  # of the kinds that they are
     graph = trace("oblong", (3, 12, 9), lambda x: f.linear(f.flatten(x), 5, name="fc"))
-    task = task_of(graph, Recipe(batch=16, augmentation=augmentation), epoch_steps=3)
+    task = noise_task(graph, Recipe(batch=16, augmentation=augmentation), epoch_steps=3)
     made, compared = framework(task), 0
     for plan in task.plan(3).batches(16):
         expected, found = task.batch(plan).images, made(plan)

@@ -7,7 +7,8 @@ import pytest
 
 from netspec import Graph, functional as f, trace
 from netspec.compare import tensor_difference
-from training_sides import RECIPE, task_of, trainer_of
+from parity.noise_task import RECIPE, noise_task
+from training_sides import trainer_of
 from trainspec.averages import EMA, Lookahead
 from trainspec.batches import batches_of
 from trainspec.optimizers import SGD
@@ -30,13 +31,13 @@ def network(*, norm: bool) -> Graph:
 def test_ema(framework: str) -> None:
     """The average does not change the training, so a training without one has the weights that are averaged."""
     graph, average = network(norm=True), EMA(decay=0.6, every=2)
-    plain = task_of(graph, PLAIN)
+    plain = noise_task(graph, PLAIN)
     trainer, expected = trainer_of(framework, plain), dict(trainer_of(framework, plain).weights())
     for number, _ in enumerate(steps_of(plain, trainer), 1):
         if number % 2 == 0:
             now = trainer.weights()
             expected = {name: 0.6 * value + 0.4 * now[name] for name, value in expected.items()}
-    averaged = task_of(graph, replace(PLAIN, average=average))
+    averaged = noise_task(graph, replace(PLAIN, average=average))
     trainer = trainer_of(framework, averaged)
     assert len(list(steps_of(averaged, trainer))) == 4
     difference = tensor_difference(expected, trainer.weights(averaged=True))
@@ -50,8 +51,8 @@ def test_ema(framework: str) -> None:
 def test_lookahead(framework: str) -> None:
     """Plain SGD on the slow weights, one step at a time, in NumPy."""
     graph = network(norm=False)
-    task = task_of(graph, replace(PLAIN, average=Lookahead(decay=0.7, every=1)))
-    trainer, judge = trainer_of(framework, task), trainer_of(framework, task_of(graph, PLAIN))
+    task = noise_task(graph, replace(PLAIN, average=Lookahead(decay=0.7, every=1)))
+    trainer, judge = trainer_of(framework, task), trainer_of(framework, noise_task(graph, PLAIN))
     slow = judge.weights()
     for epoch in range(2):
         for batch in batches_of(task, judge)(task.plan(epoch).batches(8)):
@@ -70,7 +71,7 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(framework: str, parts:
     """Without batch norm they do not depend on the parts."""
     graph, found = network(norm=False), []
     for count in (1, parts):
-        task = task_of(graph, replace(PLAIN, accumulate=count))
+        task = noise_task(graph, replace(PLAIN, accumulate=count))
         trainer = trainer_of(framework, task)
         (batch, *_) = batches_of(task, trainer)(task.plan(0).batches(8))
         step, gradients = trainer.backward(batch)
@@ -85,7 +86,7 @@ def test_batch_norm_sees_the_parts(framework: str) -> None:
     """Its statistics move once for each part, by that part's own mean."""
     graph, found = network(norm=True), []
     for count in (1, 2):
-        task = task_of(graph, replace(PLAIN, accumulate=count))
+        task = noise_task(graph, replace(PLAIN, accumulate=count))
         trainer = trainer_of(framework, task)
         (batch, *_) = batches_of(task, trainer)(task.plan(0).batches(8))
         for part in batch.parts(3 - count):  # two calls with one part each, or one call with two

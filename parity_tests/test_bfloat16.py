@@ -13,7 +13,8 @@ from netspec import Graph, architecture
 from netspec.compare import Difference, limits
 from netspec.init import Weights
 from parity.examples import EXAMPLES, example
-from training_sides import RECIPE, task_of, trainer_of
+from parity.noise_task import RECIPE, noise_task
+from training_sides import trainer_of
 from trainspec.batches import batches_of
 from trainspec.precision import cpu_has_bfloat16
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.skipif(not cpu_has_bfloat16(), reason="a CPU without bf
 
 def trained(framework: str, graph: Graph, precision: str) -> tuple[float, Weights]:
     """The loss of the first batch and its gradients."""
-    task = task_of(graph, replace(RECIPE, batch=BATCH, precision=precision), epoch_steps=1)
+    task = noise_task(graph, replace(RECIPE, batch=BATCH, precision=precision), epoch_steps=1)
     trainer = trainer_of(framework, task)
     (batch,) = batches_of(task, trainer)(task.plan(0).batches(BATCH))
     step, gradients = trainer.backward(batch)

@@ -8,33 +8,31 @@ from io import BytesIO
 
 import pytest
 
-import training_faults as faults
 from netspec.reduce import reduced
 from parity.lockstep import Fault, lockstep
 from parity.lockstep.plot import draw_lockstep
 from parity.lockstep.report import as_json, lines
-from training_sides import RECIPE, task_of
+from parity.mutants.step_faults import STEP_FAULTS
+from parity.noise_task import RECIPE, noise_task
 from trainspec.recipes import override
 from trainspec.task import Task
 
-STAGES = {"decay_on_biases": "update", "late_rate": "update", "biased_variance": "statistics"}
-STAGES |= {"momentum_sense": "update", "smoothing_off": "forward"}
 SLACK = 3  # steps after which a fault has to be caught
 
 
 def small(seed: int = 0, epochs: float = 5) -> Task:
     """A reduced ResNet-20 on images of noise, with a rate that changes in every step. An epoch has two steps."""
     recipe = override(replace(RECIPE, precision="fp32", batch=8, epochs=epochs, seed=seed), {"schedule.kind": "cosine"})
-    return task_of(reduced("resnet20"), recipe)
+    return noise_task(reduced("resnet20"), recipe)
 
 
 def planted(name: str, framework: str, step: int) -> Fault:
-    return Fault(framework, getattr(faults, f"{name}_{framework}"), step)
+    return Fault(framework, STEP_FAULTS[name].plants[framework], step)
 
 
 def test_no_alarm_before_two_faults_and_both_named_after() -> None:
     record = lockstep(
-        small(), 4, faults=(planted("momentum_sense", "torch", 3), planted("biased_variance", "keras", 4))
+        small(), 4, faults=(planted("momentum sense", "torch", 3), planted("biased variance", "keras", 4))
     )
     assert not [str(finding) for finding in record.findings if finding.step < 3]
     formulas = [finding for finding in record.findings if finding.formula]
@@ -79,7 +77,7 @@ def test_no_false_alarm(seed: int) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("step", [1, 150])
 @pytest.mark.parametrize("framework", ["torch", "keras"])
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", STEP_FAULTS)
 def test_a_fault_is_named(name: str, framework: str, step: int) -> None:
     record = lockstep(
         small(epochs=100), step + SLACK - 1, every=min(step, SLACK), faults=(planted(name, framework, step),)
@@ -87,4 +85,4 @@ def test_a_fault_is_named(name: str, framework: str, step: int) -> None:
     assert record.findings, "not caught"
     first = record.findings[0]
     assert first.step >= step
-    assert (first.stage, first.formula) == (STAGES[name], True), str(first)
+    assert (first.stage, first.formula) == (STEP_FAULTS[name].stage, True), str(first)

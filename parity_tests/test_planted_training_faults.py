@@ -8,7 +8,8 @@ import pytest
 import training_sides
 from keras_impl.quiet import import_keras
 from netspec import functional as f, trace
-from training_sides import RECIPE, first_apart, task_of
+from parity.noise_task import RECIPE, noise_task
+from training_sides import first_apart
 from trainspec.averages import EMA
 from trainspec.patchup import PatchUp
 
@@ -31,7 +32,7 @@ def task():
         x = f.max_pool(f.conv_bn(x, 6, 3, name="stem"), 2)
         return f.linear(f.dropout(f.flatten(x), 0.5), 5, name="fc")
 
-    return task_of(trace("small", (3, 8, 8), network), replace(RECIPE, average=EMA(decay=0.5), accumulate=2))
+    return noise_task(trace("small", (3, 8, 8), network), replace(RECIPE, average=EMA(decay=0.5), accumulate=2))
 
 
 def the_rate_after_the_update(patch):
@@ -153,7 +154,7 @@ def shaken():
         x = f.patch_up(f.conv_bn(f.patch_up(x), 6, 3, name="stem"))
         return f.linear(f.flatten(f.shake_drop(f.conv(x, 6, 3, name="branch"), 0.5)), 5, name="fc")
 
-    return task_of(trace("shaken", (3, 8, 8), network), replace(RECIPE, patchup=PatchUp(gamma=0.5, block=3)))
+    return noise_task(trace("shaken", (3, 8, 8), network), replace(RECIPE, patchup=PatchUp(gamma=0.5, block=3)))
 
 
 def test_without_a_fault_nothing_is_apart(task, shaken):

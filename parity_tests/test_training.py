@@ -14,7 +14,8 @@ from netspec import Graph, architecture, explicit_noise, find, functional as f, 
 from netspec.reduce import reduced
 from netspec.tracer import Heads, Tensor
 from parity.memory import release
-from training_sides import RECIPE, first_apart, state_difference, task_of, trained
+from parity.noise_task import RECIPE, noise_task
+from training_sides import first_apart, state_difference, trained
 from trainspec.noise import draw_masks
 from trainspec.recipes import SGD, Recipe
 
@@ -43,7 +44,7 @@ def headed() -> Graph:
 
 def hold(graph: Graph, recipe: Recipe = RECIPE) -> None:
     """Both frameworks' weights after the steps, to the limit of float64."""
-    task = task_of(graph, recipe)
+    task = noise_task(graph, recipe)
     sides = []
     for name in ("torch", "keras"):
         sides.append(trained(name, task))
@@ -85,7 +86,7 @@ def test_heavy_ball_with_everything_decayed() -> None:
 def test_every_seed_is_taken(seed: int) -> None:
     """Those of a recipe are below 2**63; a framework's own generators take fewer, and are not asked."""
     graph = trace("small", (3, 8, 8), lambda x: f.linear(f.dropout(f.flatten(x), 0.5), 5, name="fc"))
-    assert first_apart(task_of(graph, replace(RECIPE, seed=seed))) is None
+    assert first_apart(noise_task(graph, replace(RECIPE, seed=seed))) is None
 
 
 def test_families_with_noise_are_there() -> None:

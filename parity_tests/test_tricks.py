@@ -10,7 +10,8 @@ import pytest
 
 from netspec.init import Weights
 from parity.memory import release
-from training_sides import state_difference, task_of, trainer_of
+from parity.noise_task import noise_task
+from training_sides import state_difference, trainer_of
 from trainspec.recipes import Recipe
 from trainspec.schedules import Constant, Place
 from trainspec.task import Task
@@ -41,7 +42,7 @@ def trainer_recipe(recipe: Recipe) -> Recipe:
 @cache
 def built(framework: str, base: Trick, recipe: Recipe) -> tuple[Trainer, Weights]:
     """A trainer and its first state."""
-    trainer = trainer_of(framework, task_of(base.graph, recipe))
+    trainer = trainer_of(framework, noise_task(base.graph, recipe))
     return trainer, trainer.state()
 
 
@@ -57,12 +58,12 @@ def trained(framework: str, trick: Trick, task: Task) -> Weights:
 @cache
 def trained_without(base: Trick, seed: int) -> Weights:
     """The state without any trick."""
-    return trained("torch", base, task_of(base.graph, replace(BASE, seed=seed)))
+    return trained("torch", base, noise_task(base.graph, replace(BASE, seed=seed)))
 
 
 def check(trick: Trick, seed: int = 0) -> None:
     """Both frameworks agree in everything, and the trick changes the training."""
-    task = task_of(trick.graph, replace(trick.recipe, seed=seed))
+    task = noise_task(trick.graph, replace(trick.recipe, seed=seed))
     sides = [trained(name, trick, task) for name in ("torch", "keras")]
     difference = state_difference(*sides, task)
     print(f"{difference}")

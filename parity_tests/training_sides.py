@@ -7,32 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from netspec import Graph
 from netspec.compare import Difference, tensor_difference
 from netspec.init import Weights
 from netspec.layout import from_channels_last
 from trainspec.batches import batches_of
-from trainspec.data import DataSet
-from trainspec.data.dataset import Split
 from trainspec.optim import step_settings
-from trainspec.recipes import Recipe, override
 from trainspec.schedules import Place
-from trainspec.task import Task, first_weights
+from trainspec.task import Task
 from trainspec.trainer import Framework, Trainer
 from trainspec.training import steps_of
 
-BATCH = 4
-RECIPE = override(
-    Recipe(batch=BATCH, epochs=2, precision="fp64"),
-    {
-        "schedule.kind": "step",
-        "schedule.peak": 0.05,
-        "schedule.milestones": [1.0],  # an epoch
-        "augmentation.crop.pad": 2,
-        "augmentation.flip": True,
-        "regularisation.label_smoothing": 0.1,
-    },
-)
 STEPS = 3  # of two in an epoch: the rate changes with the epoch
 
 
@@ -40,19 +24,6 @@ def framework(name: str) -> Framework:
     """Loaded, as the package's own commands load it."""
     found: Framework = import_module(f"{name}_impl.commands").load()
     return found
-
-
-def task_of(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> Task:
-    """Images of noise at the graph's size, labelled at random; every split is the same."""
-    generator = np.random.default_rng(7)
-    channels, height, width = graph.input_shape
-    classes = graph.shapes[graph.outputs[0]][0]
-    count = epoch_steps * recipe.batch
-    images = generator.integers(0, 256, (count, height, width, channels), np.uint8)
-    split = Split(images, generator.integers(0, classes, count))
-    names = tuple(map(str, range(classes)))
-    data = DataSet("noise", "noise", names, split, split, split, (0.5,) * channels, (0.3,) * channels)
-    return Task(graph.name, graph, first_weights(graph, recipe, data), data, "noise", recipe)
 
 
 def trainer_of(name: str, task: Task) -> Trainer:

@@ -9,7 +9,7 @@ from netspec.architectures.preresnet_cifar import basic
 from netspec.architectures.pyramidnet import pyramidnet_cifar
 from netspec.ops import VOCABULARY as OPS, NoisyOp
 from netspec.reduce import reduced
-from training_sides import RECIPE
+from parity.noise_task import RECIPE
 from trainspec.augment import VOCABULARY as TRANSFORMS
 from trainspec.averages import AnyAverage
 from trainspec.initialisation import Initialisation

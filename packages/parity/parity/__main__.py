@@ -196,7 +196,15 @@ def check(argv: Sequence[str]) -> int:
         type=int,
         help="networks at a time; default: as many reduced copies as there are cores and memory for, one at full size",
     )
+    parser.add_argument(
+        "--mutants",
+        action="store_true",
+        help="test the proof: plant faults in one implementation at a time and see that parity finds and names them; "
+        "with --all in one network of every family",
+    )
     options = parser.parse_args(argv)
+    if options.mutants:
+        return mutants(options)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs}: at least 1")
     if options.all and (options.patterns or options.weights):
@@ -218,6 +226,22 @@ def check(argv: Sequence[str]) -> int:
     small = not (options.all or options.patterns)
     jobs = options.jobs or (processes(GIB) if small else 1)
     return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
+
+
+def mutants(options: argparse.Namespace) -> int:
+    """What `check` does with `--mutants`."""
+    if options.native or options.weights or options.jobs is not None:
+        raise UsageError("--mutants goes with names or --all, and with --results")
+    if not options.patterns and not options.all:
+        raise UsageError("--mutants needs names of networks, or --all")
+
+    from netspec.registry import list_architectures, matching
+    from parity.lightest import one_of_each_family
+    from parity.mutants.testing import try_networks
+
+    if options.all:
+        return try_networks(list(one_of_each_family().values()), keep=options.results)
+    return try_networks(matching(options.patterns, list_architectures(), "network"))
 
 
 COMMANDS = {"check": check, "compare": compare, "diff": diff, "lockstep": lockstep, "time": time}
