@@ -57,6 +57,7 @@ def test_run_folders_are_complete(runs):
             "model.onnx",
             f"predictions-{framework}.npy",
             f"proof/{framework}.onnx",
+            "proof/certificate.json",
             "recipe.toml",
             "run.json",
             "weights.safetensors",

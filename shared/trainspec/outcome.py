@@ -1,5 +1,6 @@
 """Keep the results of a training when it ends: the weights, one evaluation on the test split, the models."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,9 @@ from diptych.files import make_folder
 from diptych.machine import peak_bytes
 from diptych.stopping import check
 from netspec import save_weights
+from netspec.compare import Difference
 from netspec.init import Weights
+from trainspec.certificate import NAME as CERTIFICATE, Certificate, hashes
 from trainspec.evaluation import predictions_file, save_predictions
 from trainspec.runs.run import PROOF
 from trainspec.trainer import Deployed, Device, Framework
@@ -51,10 +54,21 @@ def finish(training: "Training", framework: Framework) -> None:
     make_folder(run.folder / PROOF)
     check()
     differences[proof] = deployed.export_natively(run.folder / proof, metadata)
+    certify(training, framework, weights, differences)
     for name, difference in differences.items():
         say(f"{name}: differs from {framework.name} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
     say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training")
+
+
+def certify(
+    training: "Training", framework: Framework, weights: Weights, differences: Mapping[str, Difference]
+) -> None:
+    """Write what was proved of the run's files. The comparison with the other framework is left to parity."""
+    folder = training.run.folder
+    files = hashes(folder, ["weights.safetensors", *differences])
+    exports = {f"{name} | {framework.name}": difference for name, difference in differences.items()}
+    Certificate(training.task.graph, weights, files, exports).write(folder / PROOF / CERTIFICATE)
 
 
 def memory_facts(device: Device) -> dict[str, int]:

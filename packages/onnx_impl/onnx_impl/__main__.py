@@ -79,11 +79,13 @@ def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> No
     from onnx_impl.export import export_onnx
     from onnx_impl.export_request import request
     from onnx_impl.model import DEFAULT_OPSET
+    from trainspec.certificate import certify_export
 
     what, opset = request(network, "onnx", **values), opset or DEFAULT_OPSET
     difference = export_onnx(
         what.graph, what.weights, what.path, opset=opset, fold_batch_norm=fold, metadata=what.metadata
     )
+    certify_export(what.graph, what.weights, what.path, "onnx.reference", difference)
     say(f"{what.path}: opset {opset}, differs from its reference by {difference}")
 
 

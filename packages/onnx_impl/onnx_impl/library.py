@@ -14,6 +14,7 @@ from diptych.cli import Command, run_command
 from diptych.stopping import between_steps
 from netspec import Graph
 from netspec.options import EXPORT_OPTIONS
+from trainspec.certificate import certify_export
 from trainspec.evaluation import (
     RUN_OPTIONS,
     Evaluation,
@@ -146,13 +147,15 @@ class Library:
 
         self.check()
         with between_steps():
-            what = request(network, self.package.removesuffix("_impl"), **values)
-            for name, value in self.while_exporting.items():
-                os.environ.setdefault(name, value)
+            name = self.package.removesuffix("_impl")
+            what = request(network, name, **values)
+            for variable, value in self.while_exporting.items():
+                os.environ.setdefault(variable, value)
             self.load()
             package, export = import_module(self.package), import_module(f"{self.package}.export")
             model, opset = package.build(what.graph, weights=what.weights), opset or export.OPSET
             difference = package.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
+            certify_export(what.graph, what.weights, what.path, name, difference)
             say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")
 
 

@@ -27,6 +27,9 @@ With a name it compares that network at full size: in float32 under all runtimes
 float64 part (outputs, gradients, a training step) uses a reduced copy, or with --weights a small image. Native exports
 of such a network need --native. The column `copy` is the image size of the copy.
 
+With the folder of a run it compares the trained network, and its ONNX files, and writes their certificate anew:
+RUN/proof/certificate.json.
+
 `python -m parity check PATTERN` is the same. Sub-commands with a --help of their own:
 `python -m parity compare ARCH` trains in both frameworks and writes a page about the two runs.
 `python -m parity diff A B` says where two networks differ.
@@ -170,7 +173,7 @@ def check(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard, ops as 'op.*'")
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="networks by wildcard, ops as 'op.*', or a RUN")
     parser.add_argument(
         "--native", action="store_true", help="both frameworks' own ONNX exports too, also of large networks"
     )
@@ -203,6 +206,8 @@ def check(argv: Sequence[str]) -> int:
         "with --all in one network of every family",
     )
     options = parser.parse_args(argv)
+    if len(options.patterns) == 1 and Path(options.patterns[0]).is_dir():
+        return run_of(options)
     if options.mutants:
         return mutants(options)
     if options.jobs is not None and options.jobs < 1:
@@ -226,6 +231,16 @@ def check(argv: Sequence[str]) -> int:
     small = not (options.all or options.patterns)
     jobs = options.jobs or (processes(GIB) if small else 1)
     return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
+
+
+def run_of(options: argparse.Namespace) -> int:
+    """What `check` does with the folder of a run."""
+    if options.weights or options.all or options.jobs is not None:
+        raise UsageError(f"{options.patterns[0]} is a run, with weights of its own: give --mutants or nothing else")
+
+    from parity.certify import certify
+
+    return certify(Path(options.patterns[0]), mutants=options.mutants)
 
 
 def mutants(options: argparse.Namespace) -> int:

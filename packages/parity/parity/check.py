@@ -14,9 +14,8 @@ from parity.counting import Counts, of_layers, of_models
 from parity.memory import release
 from parity.runners import OnnxRunner, Sides, TrainingStep, native_logits, train_once
 from parity.subject import FRAMEWORKS, IMAGES, Subject, subject
+from trainspec.certificate import CHECKS as CHECKS
 from trainspec.plan import one_hot
-
-CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,18 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Result:
-    """One comparison: its name, whether it passed, a figure or a word for the table, and where it failed."""
+    """One comparison: its name, whether it passed, a figure or a word for the table, where it failed, the limit."""
 
     check: str
     passed: bool
     text: str
     where: str = ""
     value: float | None = None
+    limit: float | None = None
+
+    @classmethod
+    def of(cls, check: str, difference: Difference, where: str) -> "Result":
+        return cls(check, difference.within, f"{difference.value:.1e}", where, difference.value, difference.limit)
 
 
 Done = dict[tuple[str, Graph], list[Result]]
@@ -107,7 +111,7 @@ def float32_forward(one: Subject, runners: Sides, *, native: bool) -> Result:
     pairs = [forward_difference(outputs[a], outputs[b], f"{a} | {b}", unit=unit) for a, b in combinations(outputs, 2)]
     difference = max(pairs, key=lambda pair: np.inf if np.isnan(pair.value) else pair.value)
     where = "" if difference.within else f"{difference}: {locate.by_values_in_float32(one, runners)}"
-    return Result("float32", difference.within, f"{difference.value:.1e}", where, difference.value)
+    return Result.of("float32", difference, where)
 
 
 def in_float64(one: Subject) -> Iterator[Result]:
@@ -147,10 +151,10 @@ def judge_logits(one: Subject, logits: Mapping[str, np.ndarray]) -> Iterator[Res
     if difference.within:
         spread(logits["torch"])  # logits that say nothing are equal, too
     where = "" if difference.within else locate.by_values_in_float64(one, training=False)
-    yield Result("float64", difference.within, f"{difference.value:.1e}", where, difference.value)
+    yield Result.of("float64", difference, where)
     difference = forward_difference(logits["torch"], logits["onnx"])
     where = "" if difference.within else locate.by_values_in_float32(one, one.frameworks("float64"))
-    yield Result("onnx", difference.within, f"{difference.value:.1e}", where, difference.value)
+    yield Result.of("onnx", difference, where)
 
 
 def judge_steps(one: Subject, steps: Mapping[str, TrainingStep]) -> Iterator[Result]:
@@ -162,7 +166,7 @@ def judge_steps(one: Subject, steps: Mapping[str, TrainingStep]) -> Iterator[Res
             continue
         difference = tensor_difference(torch, keras)
         where = "" if difference.within else _in_training(one, difference, kind, torch, keras)
-        yield Result(kind, difference.within, f"{difference.value:.1e}", where, difference.value)
+        yield Result.of(kind, difference, where)
 
 
 def _targets(graph: Graph) -> np.ndarray:

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from deploy.shell import printable
+from deploy.shell import printable, say
 from diptych.errors import failure
 from diptych.pool import Pool, ProcessEndedError
 from netspec.weights import load_weights
@@ -24,22 +24,33 @@ def run(
 
     With `keep`, rows are stored in that folder, and rows that are already there are reused.
     """
+    log = Log(keep) if keep else None
+    rows = print_rows(comparisons, _rows(comparisons, weights, log, jobs), counted=bool(log))
+    if log:
+        say(f"table: {log.write_table(rows)}")
+    return status_of(rows)
+
+
+def print_rows(comparisons: Sequence[Comparison], rows: Iterable[Row], *, counted: bool = False) -> list[Row]:
+    """Print each row as soon as it is there, then the worst figures and the failures."""
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
-    log = Log(keep) if keep else None
     console.print(f"[bold]{'network':<30}{''.join(f'{name:>14}' for name in CHECKS)}{'copy':>12}{'seconds':>9}[/]")
-    rows = []
-    for row in _rows(comparisons, weights, log, jobs):
-        rows.append(row)
-        position = f"  {len(rows)}/{len(comparisons)}" if log else ""
+    found: list[Row] = []
+    for row in rows:
+        found.append(row)
+        position = f"  {len(found)}/{len(comparisons)}" if counted else ""
         console.print(
             f"{row.network:<30}{''.join(map(row.cell, CHECKS))}{row.reduced:>12}{row.seconds:>9.1f}{position}"
         )
-    status = _summary(console, rows)
-    if log:
-        console.print(_shown(f"table: {log.write_table(rows)}"))
-    return status
+    _summary(console, found)
+    return found
+
+
+def status_of(rows: Sequence[Row]) -> int:
+    """The exit status: 0 if something was compared and nothing failed."""
+    return 0 if any(row.results for row in rows) and not any(row.failures for row in rows) else 1
 
 
 def _rows(comparisons: Sequence[Comparison], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[Row]:
@@ -114,7 +125,7 @@ def _shown(text: str) -> str:
     return escape(printable(text))
 
 
-def _summary(console: Any, rows: Sequence[Row]) -> int:
+def _summary(console: Any, rows: Sequence[Row]) -> None:
     worst: dict[str, tuple[float, str]] = {}
     for row in rows:
         for result in row.results:
@@ -128,4 +139,3 @@ def _summary(console: Any, rows: Sequence[Row]) -> int:
         console.print(f"[bold red]FAILED[/] {network}: {_shown(f'{result.check}: {result.where}')}")
     compared = sum(len(row.results) for row in rows)
     console.print(f"{compared} comparisons of {len(rows)} networks, {len(failures)} failed")
-    return 1 if failures or not compared else 0

@@ -15,6 +15,7 @@ from deploy.package import golden
 from deploy.proto import model_class
 
 PREPROCESSING = "preprocess.json"
+CERTIFICATE = "certificate.json"  # what was proved of the network, and how closely
 LIBRARIES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu")
 
 
@@ -62,6 +63,15 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
         return None
     measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
     return {"top1": top1, "interval": interval, "level": LEVEL, "images": images, "measured": measured}
+
+
+def certificate(run: Path, weights: str) -> dict[str, bytes]:
+    """The certificate of a run, by its name in the package. Empty if there is none for weights of this SHA-256."""
+    try:
+        content = (run / "proof" / CERTIFICATE).read_bytes()
+        return {CERTIFICATE: content} if json.loads(content)["weights_sha256"] == weights else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from deploy.errors import ModelError
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.package import golden, triton
 from deploy.package.card import card
-from deploy.package.facts import PREPROCESSING, facts_of, interface, preprocessing
+from deploy.package.facts import PREPROCESSING, certificate, facts_of, interface, preprocessing
 from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, PackageError, sha256
 from deploy.package.modules import script
 from deploy.package.onnxruntime_web import WEB, facts as page_facts
@@ -89,6 +89,7 @@ def _files(
         triton.CONFIG: triton.config(contract, channels),
         PREPROCESSING: preprocessing(contract, channels),
         **golden.make(session, contract, channels),
+        **certificate(run, contract.weights_sha256),
         BENCHMARK: written(MODEL, timings).encode(),
         "model_card.md": card(facts, contract, timings, uint8 is not None, page is not None),
         **{name: script(*described) for name, described in SCRIPTS.items()},

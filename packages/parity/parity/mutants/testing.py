@@ -1,7 +1,7 @@
 """Tests the proof on networks, and prints a line for each."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from deploy.shell import say
@@ -23,18 +23,24 @@ def try_networks(names: Sequence[str], *, keep: Path | None = None) -> int:
     is written.
     """
     record = Record(keep) if keep else None
-    say(f"{'network':<24}{'mutants of':<22}{''.join(f'{title:>10}' for title in counts(()))}{'seconds':>10}")
-    rows = []
-    for row in _rows(names, record):
-        rows.append(row)
-        found = "".join(f"{count:>10}" for count in counts(row.outcomes).values())
-        say(f"{row.network:<24}{KINDS[row.of_steps]:<22}{found}{row.seconds:>10.0f}")
-        for outcome in row.outcomes:
-            if outcome.survived or outcome.equal or not outcome.named:
-                say(f"  {line_of(outcome)}")
+    rows = print_mutants(_rows(names, record))
     if record:
         say(f"table: {record.write_table(rows)}")
     return 0 if rows and all(row.sound for row in rows) else 1
+
+
+def print_mutants(rows: Iterable[Row]) -> list[Row]:
+    """Print each row as soon as it is there, with what was not found, or not named."""
+    say(f"{'network':<24}{'mutants of':<22}{''.join(f'{title:>10}' for title in counts(()))}{'seconds':>10}")
+    printed = []
+    for row in rows:
+        printed.append(row)
+        found = "".join(f"{count:>10}" for count in counts(row.outcomes).values())
+        say(f"{row.network:<24}{KINDS[row.of_steps]:<22}{found}{row.seconds:>10.0f}")
+        for outcome in row.outcomes:
+            if not outcome.named:
+                say(f"  {line_of(outcome)}")
+    return printed
 
 
 def _rows(names: Sequence[str], record: Record | None) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """One interface to every way to run a network. A framework is imported when its runner is made."""
 
 from parity.runners.keras import KerasRunner
-from parity.runners.onnx import OnnxRunner, native_logits
+from parity.runners.onnx import OnnxRunner, native_logits, run_onnx
 from parity.runners.runner import Feeds, Runner, Sides, TrainingStep, train_once
 from parity.runners.torch import TorchRunner
 
@@ -14,5 +14,6 @@ __all__ = [
     "TorchRunner",
     "TrainingStep",
     "native_logits",
+    "run_onnx",
     "train_once",
 ]

@@ -1,0 +1,72 @@
+"""`python -m parity RUN`: makes all comparisons of a trained network, and writes the certificate of its run anew."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deploy.shell import say
+from diptych.files import make_folder
+from netspec import Graph, without_heads
+from netspec.compare import Difference, forward_difference
+from netspec.init import Weights
+from parity.check import Comparison, Result, check
+from parity.log import Row
+from parity.memory import release
+from parity.mutants.record import counts
+from parity.mutants.testing import print_mutants, try_graph, try_steps
+from parity.report import print_rows, status_of
+from parity.runners import run_onnx
+from parity.subject import FRAMEWORKS, subject
+from trainspec.certificate import NAME, Certificate, hashes
+from trainspec.evaluation import read_run
+from trainspec.runs.run import PROOF
+
+WEIGHTS = "weights.safetensors"
+
+
+def certify(folder: Path, *, mutants: bool = False) -> int:
+    """Compare the network of a run under every implementation, with its trained weights; returns the exit status.
+
+    `mutants` also tests the proof, with probe weights. Raises a `DiptychError` for a run that cannot be used.
+    """
+    _, graph, weights = read_run(folder)
+    begin = time.monotonic()
+    comparison = Comparison(graph, graph, graph, native=True)
+    results = list(check(comparison, files=(weights,)))
+    rows = print_rows([comparison], [Row.of(comparison, results, time.monotonic() - begin)])
+    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.onnx"))]
+    exports = dict(differences(without_heads(graph), weights, folder, files))
+    for name, difference in exports.items():
+        say(f"{name}: differ by {difference}")
+    planted = print_mutants(attempt(graph) for attempt in (try_graph, try_steps)) if mutants else None
+    path = make_folder(folder / PROOF) / NAME
+    Certificate(
+        graph,
+        weights,
+        hashes(folder, [WEIGHTS, *files]),
+        exports,
+        {result.check: as_facts(result) for result in results},
+        None if planted is None else counts(outcome for row in planted for outcome in row.outcomes),
+        {result.check: result.where for result in results if not result.passed},
+    ).write(path)
+    say(f"written    {path}")
+    sound = all(difference.within for difference in exports.values()) and all(row.sound for row in planted or ())
+    return status_of(rows) if sound else 1
+
+
+def differences(graph: Graph, weights: Weights, folder: Path, files: list[str]) -> Iterator[tuple[str, Difference]]:
+    """Each ONNX file of a run under onnxruntime against each framework, in float32."""
+    one = subject(graph, {name: weights[name] for name in graph.params})
+    logits = {name: run_onnx(str(folder / name), one.images)["logits"] for name in files}
+    for framework in FRAMEWORKS:
+        expected = one.logits(framework, one.framework(framework, "float32"))
+        release()
+        for name, actual in logits.items():
+            yield f"{name} | {framework}", forward_difference(expected, actual)
+
+
+def as_facts(result: Result) -> dict[str, Any]:
+    value = result.value if result.value is not None and math.isfinite(result.value) else None
+    return {"passed": result.passed, "value": value, "limit": result.limit, "text": result.text}

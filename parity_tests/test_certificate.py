@@ -1,0 +1,96 @@
+"""A run says what was proved of it; parity proves the rest; every field that was not computed has its reason."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import onnx_impl.__main__
+import parity.__main__
+import torch_impl.__main__
+from netspec import load_weights, save_weights
+from netspec.serialize import from_json
+from netspec.weights import weights_hash
+from onnx_impl.packaging import package
+from trainspec.certificate import CHECKS
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    torch_impl.__main__.main(f"train lenet5 --data digits --epochs 1 --out {out}".split())
+    (folder,) = out.iterdir()
+    return folder
+
+
+def certificate_of(run: Path) -> dict:
+    return json.loads((run / "proof" / "certificate.json").read_text())
+
+
+def every_null_has_a_reason(facts: dict) -> bool:
+    nulls = {check for check, found in facts["checks"].items() if found is None}
+    nulls |= {name for name, value in facts.items() if value is None}
+    return nulls <= facts["reasons"].keys()
+
+
+def test_a_training_writes_what_it_knows(run):
+    facts = certificate_of(run)
+    assert facts["files"] == {
+        name: hashlib.sha256((run / name).read_bytes()).hexdigest()
+        for name in ("model.onnx", "proof/torch.onnx", "weights.safetensors")
+    }
+    graph = from_json((run / "graph.json").read_bytes(), "graph.json")
+    assert facts["graph_digest"] == graph.digest
+    assert facts["weights_sha256"] == weights_hash(load_weights(graph, run / "weights.safetensors"))
+    assert facts["exports"].keys() == {"model.onnx | torch", "proof/torch.onnx | torch"}
+    assert all(0 < one["difference"] <= one["limit"] for one in facts["exports"].values())
+    assert set(facts["checks"].values()) == {None}
+    assert facts["mutants"] is None
+    assert every_null_has_a_reason(facts)
+    assert facts["versions"]["torch"]
+    assert facts["machine"]["cores"]
+
+
+def test_an_exported_file_has_one_beside_it(run, tmp_path):
+    onnx_impl.__main__.main(["export", str(run), "--out", str(tmp_path / "net.onnx")])
+    facts = json.loads((tmp_path / "net.certificate.json").read_text())
+    assert facts["files"].keys() == {"net.onnx"}
+    assert facts["exports"].keys() == {"net.onnx | onnx.reference"}
+    assert facts["weights_sha256"] == certificate_of(run)["weights_sha256"]
+    assert every_null_has_a_reason(facts)
+
+
+def test_a_package_has_that_of_its_run(run, tmp_path):
+    folder = package(run, tmp_path / "package", notice=lambda line: None)
+    assert (folder / "certificate.json").read_bytes() == (run / "proof" / "certificate.json").read_bytes()
+    assert "certificate.json" in json.loads((folder / "manifest.json").read_text())["files"]
+
+
+def test_parity_computes_the_rest(run):
+    """In a copy of its own: other tests read what the training wrote."""
+    before = certificate_of(run)
+    assert parity.__main__.main([str(run)]) == 0
+    facts = certificate_of(run)
+    assert facts["files"] == before["files"]
+    assert facts["exports"].keys() == {
+        f"{file} | {side}" for file in ("model.onnx", "proof/torch.onnx") for side in ("torch", "keras")
+    }
+    assert list(facts["checks"]) == list(CHECKS)
+    for check, found in facts["checks"].items():
+        assert found["passed"], check
+        assert found["value"] is None or found["value"] <= found["limit"]
+    assert facts["checks"]["float64"]["value"] is not None
+    assert facts["reasons"].keys() == {"mutants"}
+
+
+def test_a_difference_is_certified_as_one(run):
+    """A file that computes something else: the status is not 0, and the certificate has the figure."""
+    graph = from_json((run / "graph.json").read_bytes(), "graph.json")
+    weights = load_weights(graph, run / "weights.safetensors")
+    name = next(name for name, param in graph.params.items() if param.kind == "bias")
+    save_weights(graph, weights | {name: weights[name] + np.float32(1)}, run / "weights.safetensors")
+    assert parity.__main__.main([str(run)]) == 1
+    found = certificate_of(run)["exports"]["model.onnx | torch"]
+    assert found["difference"] > found["limit"]
