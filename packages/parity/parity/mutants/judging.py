@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import isfinite
 
 from diptych.errors import DiptychError
 from netspec import Graph
@@ -20,6 +21,7 @@ class Outcome:
 
     `killed_by`: the first check that fails; empty if none does. `where`: what it says. `named`: whether that names the
     right node, or for a training step the right stage. `equal`: the mutant computes the same function, as is proved.
+    `value`: the difference that the check found.
     """
 
     network: str
@@ -30,6 +32,7 @@ class Outcome:
     where: str
     named: bool
     equal: bool = False
+    value: float | None = None
 
     @property
     def survived(self) -> bool:
@@ -67,6 +70,7 @@ class Judge:
             where=failed.where if failed else "",
             named=failed is not None and f"'{mutant.node}'" in failed.where,
             equal=not failed and same_function(self.one.build(side), mutant.build),
+            value=failed.value if failed and failed.value is not None and isfinite(failed.value) else None,
         )
 
     def _results(self, one: Subject, side: str) -> Iterator[Result]:

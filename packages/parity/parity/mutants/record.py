@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -110,28 +111,28 @@ def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 def _parts(outcomes: Sequence[Outcome]) -> Iterator[str]:
     for title in ("fault", "network"):
-        yield f"## By {title}\n\n"
         groups: dict[str, list[Outcome]] = {}
         for one in outcomes:
             groups.setdefault(getattr(one, title), []).append(one)
-        yield markdown_table([title, *counts(()), "found by"], (_cells(name, group) for name, group in groups.items()))
-        yield "\n"
+        head = [title, *counts(()), "found by", "smallest in float64"]
+        yield f"## By {title}\n\n{markdown_table(head, starmap(_cells, groups.items()))}\n"
     for title, told in (
         ("Survivors", [one for one in outcomes if one.survived]),
         ("The same function", [one for one in outcomes if one.equal]),
         ("Killed, but another place was named", [one for one in outcomes if one.killed_by and not one.named]),
     ):
         if told:
-            yield f"## {title}\n\n"
-            yield from (f"- {line_of(one)}\n" for one in told)
-            yield "\n"
+            lines = "".join(f"- {line_of(one)}\n" for one in told)
+            yield f"## {title}\n\n{lines}\n"
 
 
 def _cells(name: str, group: Sequence[Outcome]) -> list[str]:
+    """`smallest in float64`: of the differences of logits that were found; the limit is that of `tolerances.toml`."""
     found = counts(group)
     name = f"**{name}**" if found["survived"] else name
     checks = ", ".join(sorted({one.killed_by for one in group if one.killed_by}))
-    return [name, *map(str, found.values()), checks]
+    exact = [one.value for one in group if one.killed_by == "float64" and one.value is not None]
+    return [name, *map(str, found.values()), checks, f"{min(exact):.1e}" if exact else "-"]
 
 
 def line_of(one: Outcome) -> str:
