@@ -198,7 +198,7 @@ def test_a_graph_is_named_by_what_can_name_a_file(name, tmp_path, monkeypatch):
 def test_options_in_a_name_are_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     onnx_impl.__main__.main(["export", "resnet20", "--option", "activation=mish"])
-    assert [path.name for path in (tmp_path / "exports").iterdir()] == ["resnet20(activation=mish)-onnx.onnx"]
+    assert [path.name for path in (tmp_path / "exports").glob("*.onnx")] == ["resnet20(activation=mish)-onnx.onnx"]
 
 
 def test_a_file_above_2_gib_is_refused_before_its_weights_are_drawn(monkeypatch):

@@ -3,6 +3,8 @@
 `onnx_impl.measure` adds batch-norm statistics, which need a forward pass.
 """
 
+import math
+
 import numpy as np
 
 from netspec.graph import Graph
@@ -14,11 +16,11 @@ RANGES = {  # of uniform draws
     "beta": (-0.25, 0.75),
     "activated beta": (0.0, 1.0),
     "bias": (-0.1, 0.1),
-    "activated bias": (-0.1, 0.1),
     "mean": (-0.1, 0.1),
     "variance": (0.5, 1.5),
 }
-BENT, BEND = 2, (5.0, 7.0)  # so many channels before every activation are around the bend of ReLU6
+BEND = (5.5, 6.5)  # of the first channel before an activation, for the bend of ReLU6
+BENT = 100  # about so many activations of a network have such a channel: it costs precision in float32
 
 
 def probe_weights(graph: Graph, seed: int = 0) -> Weights:
@@ -26,26 +28,33 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
 
     With fresh weights an implementation that forgets a bias or a beta would pass, and deep networks of batch norm and
     ReLU multiply rounding errors layer by layer. Small gammas, and positive betas before an activation, keep the
-    networks near linear. Other betas have either sign, because the blocks of a residual tower add them up. A few
-    channels before every activation reach 6; without them, ReLU6 would pass for ReLU.
+    networks near linear. Other betas have either sign, because the blocks of a residual tower add them up. One
+    channel before an activation reaches 6; without it, ReLU6 would pass for ReLU.
     """
     weights = initial_weights(graph, seed)
     activated = _activated(graph)
+    bent = set(activated[:: math.ceil(len(activated) / BENT) or 1])
     for name, param in graph.params.items():
-        kind = f"activated {param.kind}" if name.rpartition(".")[0] in activated else param.kind
-        kind = kind if kind in RANGES else param.kind
+        node = name.rpartition(".")[0]
+        kind = "activated beta" if param.kind == "beta" and node in activated else param.kind
         if kind in RANGES:
             generator = stream(seed, name)
             weights[name] = generator.uniform(*RANGES[kind], param.shape).astype(np.float32)
-            if kind.startswith("activated"):
-                weights[name][:BENT] = generator.uniform(*BEND, weights[name][:BENT].shape)
+            if node in bent and param.kind in ("beta", "bias"):
+                weights[name][0] = generator.uniform(*BEND)
     return weights
 
 
-def _activated(graph: Graph) -> set[str]:
-    """The nodes whose values go to an activation, perhaps through a sum."""
+def _activated(graph: Graph) -> list[str]:
+    """The nodes whose values go to an activation; of a sum that does, the first term if all terms have a beta or bias.
+
+    A term without one is a shortcut: it brings the channels of the block before, and they must not add up.
+    """
     found = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
-    return found.union(*(node.inputs for node in graph if isinstance(node.op, Add) and node.name in found))
+    shifted = {name.rpartition(".")[0] for name, param in graph.params.items() if param.kind in ("beta", "bias")}
+    sums = [node for node in graph if isinstance(node.op, Add) and node.name in found]
+    found |= {node.inputs[0] for node in sums if shifted.issuperset(node.inputs)}
+    return [node.name for node in graph if node.name in found & shifted]
 
 
 def probe_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
