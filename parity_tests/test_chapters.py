@@ -1,12 +1,14 @@
-"""The README's chapter "From training to production": every command runs as it is written, by its session of nox."""
+"""Chapters of the README with commands in order: every command runs as it is written, by its session of nox."""
 
 import importlib.util
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -17,9 +19,25 @@ from trainspec.data import digits
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CHAPTER = re.search(r"^##+ From training to production\n(.*?)^##+ ", README, re.DOTALL | re.MULTILINE)[1]
-LISTED = [line for block in re.findall(r"```sh\n(.*?)```", CHAPTER, re.DOTALL) for line in block.splitlines()]
-IN_WORDS = [" ".join(text.split()) for text in re.findall(r"`((?:nox -s|python)\s[^`]*)`", CHAPTER)]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The commands of a chapter: those in its blocks, in order, and then those in its sentences."""
+
+    listed: tuple[str, ...]
+    in_words: tuple[str, ...]
+
+    @classmethod
+    def read(cls, title: str) -> "Chapter":
+        text = re.search(rf"^##+ {re.escape(title)}\n(.*?)^##+ ", README, re.DOTALL | re.MULTILINE)[1]
+        blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        listed = (line for block in blocks for line in block.splitlines())
+        found = (" ".join(part.split()) for part in re.findall(r"`((?:nox -s|python)\s[^`]*)`", text))
+        return cls(tuple(listed), tuple(found))
+
+
+PRODUCTION, PROOF = map(Chapter.read, ("From training to production", "When are two networks the same?"))
 MADE = (  # by the commands, in the folder where they run or in that of the run
     "RUN/package/uint8/1/model.onnx", "RUN/package/benchmark.json", "RUN/model.int8.onnx", "scores/scores.json",
     "scores/confusion.csv", "scores/confusion.png", "own.json", "own.png",
@@ -73,17 +91,8 @@ class Shell:
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_chapter_has_the_whole_way():
-    names = [line.split()[2] for line in LISTED]
-    assert names == ["train_torch", "package", "verify", "predict", "evaluate", "benchmark", "quantize"]
-    assert any(line.startswith("python RUN/package/verify.py") for line in IN_WORDS)
-
-
-@pytest.mark.long
-def test_every_command_runs_as_written(tmp_path):
-    give_images(tmp_path)
-    shell = Shell(tmp_path)
-    for line in (*LISTED, *IN_WORDS):
+def run_all(chapter: Chapter, shell: Shell) -> None:
+    for line in (*chapter.listed, *chapter.in_words):
         done = shell.run(line)
         if done.returncode and line.startswith("nox -s quantize"):  # another machine may find INT8 slower
             assert "give --force" in done.stderr
@@ -91,5 +100,27 @@ def test_every_command_runs_as_written(tmp_path):
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         print(f"$ {line}\n{done.stdout[-300:]}")
+
+
+def test_the_chapters_have_the_whole_way():
+    names = [line.split()[2] for line in PRODUCTION.listed]
+    assert names == ["train_torch", "package", "verify", "predict", "evaluate", "benchmark", "quantize"]
+    assert any(line.startswith("python RUN/package/verify.py") for line in PRODUCTION.in_words)
+    assert [line.split()[2] for line in PROOF.listed] == ["parity", "lockstep", "parity", "train_keras", "parity"]
+
+
+@pytest.mark.long
+def test_from_training_to_production(tmp_path):
+    give_images(tmp_path)
+    shell = Shell(tmp_path)
+    run_all(PRODUCTION, shell)
     missing = [name for name in MADE if not (tmp_path / shell.named(name)).is_file()]
     assert not missing
+
+
+@pytest.mark.long
+def test_when_are_two_networks_the_same(tmp_path):
+    shell = Shell(tmp_path)
+    run_all(PROOF, shell)
+    certificate = json.loads((tmp_path / shell.named("RUN/proof/certificate.json")).read_text())
+    assert all(certificate["checks"].values())
