@@ -19,7 +19,7 @@ from trainspec.data import CHOICES, PUBLISHED, DataSet, FoundData, digits, find_
 from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED
 
-LABELS = {digits.LABEL: (digits.NAME,)} | {cifar.label: (cifar.name,) for cifar in PUBLISHED.values()}  # to choices
+LABELS = {digits.LABEL: (digits.NAME,)} | {found.label: (found.name,) for found in PUBLISHED.values()}  # to choices
 ENDS = {  # by the state of an unfinished run: what happened, and what to do
     "running": "is still running; wait for its end",
     "interrupted": "was interrupted before its end; train again",

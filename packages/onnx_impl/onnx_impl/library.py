@@ -68,10 +68,11 @@ class Library:
         """Train, evaluate and export a network into a run's folder.
 
         `network` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. `data` is a name
-        (`cifar10`, `cifar100`, `digits`) or a folder or archive of class folders; None chooses one that fits the
-        machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`; `settings` changes single
-        values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds. `weights` is a file
-        to start from. `tensorboard`: also write the figures for TensorBoard, into the run's folder.
+        (`cifar10`, `cifar100`, `mnist`, `fashion_mnist`, `digits`) or a folder or archive of class folders; None
+        chooses one that fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`;
+        `settings` changes single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or
+        seconds. `weights` is a file to start from. `tensorboard`: also write the figures for TensorBoard, into the
+        run's folder.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """

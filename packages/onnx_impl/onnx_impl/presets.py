@@ -10,7 +10,7 @@ from diptych.errors import DataError, UnknownNameError, UsageError
 from netspec import Graph
 from netspec.registry import nearest
 from onnx_impl.model import contract_of
-from trainspec.data.cifar import CIFAR10
+from trainspec.data.cifar import MEAN, STD
 
 MOST_BYTES = 1 << 24  # limit for a file of names
 
@@ -27,8 +27,8 @@ class Preset:
 PRESETS = {
     "imagenet": Preset((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # the values of torchvision and timm
     "cifar10": Preset(
-        tuple(value / 255 for value in CIFAR10.mean),
-        tuple(value / 255 for value in CIFAR10.std),
+        tuple(value / 255 for value in MEAN),
+        tuple(value / 255 for value in STD),
         ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     ),
 }

@@ -16,10 +16,11 @@ BLOCK = 10_000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` with ranges; `cuts` are the byte counts after which the next answers break off.
+    """Serves one of `files`, or else `content`, with ranges.
 
-    `pause`: seconds between two blocks. `announced`: the Content-Length, where it is a lie. `starts_at`: what a part
-    says that it begins with, where it is a lie. `endless`: bytes are sent until nobody takes them.
+    `cuts` are the byte counts after which the next answers break off. `pause`: seconds between two blocks.
+    `announced`: the Content-Length, where it is a lie. `starts_at`: what a part says that it begins with, where it is a
+    lie. `endless`: bytes are sent until nobody takes them.
     """
 
     content = CONTENT
@@ -33,10 +34,11 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str | None] = []
+        self.files: dict[str, bytes] = {}
 
     def source(self, name: str = "file.tar.gz", *, sized: bool = False) -> Source:
-        url = f"http://127.0.0.1:{self.server_port}/{name}"
-        return Source(url, hashlib.sha256(self.content).hexdigest(), len(self.content) if sized else None)
+        url, content = f"http://127.0.0.1:{self.server_port}/{name}", self.files.get(name, self.content)
+        return Source(url, hashlib.sha256(content).hexdigest(), len(content) if sized else None)
 
     def handle_error(self, *_: object) -> None:
         """A client that was killed, or has had enough."""
@@ -50,15 +52,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         server.asked.append(wanted)
         start = int(wanted.split("=")[1].rstrip("-")) if wanted and server.ranges else 0
-        if start >= len(server.content):
+        content = server.files.get(self.path.lstrip("/"), server.content)
+        if start >= len(content):
             self.send_error(416 if start else 404)
             return
-        body = server.content[start:]
+        body = content[start:]
         self.send_response(206 if start else 200)
         if not server.endless:
             self.send_header("Content-Length", server.announced or str(len(body)))
         if start and server.starts_at is not None:
-            self.send_header("Content-Range", f"bytes {server.starts_at}-{len(server.content) - 1}/*")
+            self.send_header("Content-Range", f"bytes {server.starts_at}-{len(content) - 1}/*")
         self.end_headers()
         if server.cuts:
             cut, *rest = server.cuts

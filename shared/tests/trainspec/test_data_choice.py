@@ -30,7 +30,7 @@ def test_digits_of_another_seed_have_the_same_test_split():
     ("choice", "kind", "words"),
     [
         ("cifar11", UnknownNameError, "did you mean cifar10"),
-        ("zzz", UnknownNameError, "known: cifar10, cifar100, digits"),
+        ("zzz", UnknownNameError, "known: cifar10, cifar100, mnist, fashion_mnist, digits"),
         ("no/such/folder", DataError, "no such folder"),
         ("nothing.zip", DataError, "no such folder or archive"),
         (__file__, DataError, "neither a folder nor an archive"),
@@ -46,7 +46,7 @@ def test_on_a_cpu_the_digits_and_a_line(monkeypatch):
     def fetch(*_):
         pytest.fail("the network was tried")
 
-    monkeypatch.setattr("trainspec.data.fetch", fetch)
+    monkeypatch.setattr("trainspec.data.published.fetch", fetch)
     notices: list[str] = []
     assert (
         find_data(None, notice=notices.append, on_gpu=False, estimate=lambda name: f"about 3 {name}").name == "digits"
@@ -60,7 +60,7 @@ def test_on_a_cpu_the_digits_and_a_line(monkeypatch):
 @pytest.mark.parametrize("on_gpu", [True, False])
 def test_the_machine_is_asked_where_nobody_says(monkeypatch, on_gpu):
     monkeypatch.setattr(machine, "has_gpu", lambda: on_gpu)
-    monkeypatch.setattr("trainspec.data.fetch", lambda *_: None)
+    monkeypatch.setattr("trainspec.data.published.fetch", lambda *_: None)
     found = find_data(None, notice=lambda text: None)
     assert found.name == (CIFAR10.name if on_gpu else digits.NAME)
 

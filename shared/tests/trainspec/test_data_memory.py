@@ -6,7 +6,7 @@ from silent_loading import assert_one_line, silent
 
 from diptych.errors import DataError
 from trainspec.data import open_data
-from trainspec.data.cifar import CIFAR10, load_cifar
+from trainspec.data.cifar import CIFAR10
 
 
 def test_memory_is_worked_out_before_it_is_asked_for(tmp_path):
@@ -23,4 +23,4 @@ def test_memory_is_worked_out_before_it_is_asked_for(tmp_path):
 
 def open_data_of_cifar(size: int) -> None:
     """Without a network: the memory is looked at before anything is fetched."""
-    load_cifar(CIFAR10, size, 0)
+    CIFAR10.load(size, 0)

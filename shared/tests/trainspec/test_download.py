@@ -13,7 +13,7 @@ import pytest
 from served import CONTENT, Server, serving
 
 from diptych.errors import DataError, StorageError
-from trainspec.data import cifar as cifar_module, find_data, open_data
+from trainspec.data import find_data, open_data
 from trainspec.data.download import Source, fetch
 
 FETCH = """
@@ -104,7 +104,7 @@ def test_a_server_that_never_answers(tmp_path, monkeypatch):
 
 
 def test_without_network(monkeypatch):
-    monkeypatch.setattr(cifar_module.CIFAR10.source.__class__, "url", "http://127.0.0.1:9/x", raising=False)
+    monkeypatch.setattr(Source, "url", "http://127.0.0.1:9/x", raising=False)
     notices: list[str] = []
     with pytest.raises(DataError) as error:  # an explicit choice never falls back
         open_data("cifar10", 32, notice=notices.append)

@@ -115,7 +115,7 @@ def test_hostile_pickles(tmp_path, monkeypatch, name):
             found = found.rows(4)
         raise PickleError("harmless") if name in ("a huge memo", "a negative memo", "laughs") else AssertionError(found)
 
-    with pytest.raises(Exception) as error:  # noqa: PT011  whatever pickletools raises; load_cifar turns it into a line
+    with pytest.raises(Exception) as error:  # noqa: PT011  whatever pickletools raises; `cifar` turns it into a line
         read()
     assert not isinstance(error.value, AssertionError)
     assert list(tmp_path.iterdir()) == []

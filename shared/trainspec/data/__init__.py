@@ -14,15 +14,15 @@ from deploy.shell import printable
 from diptych.errors import DataError, DiptychError, UnknownNameError
 from trainspec.data import digits
 from trainspec.data.archives import SUFFIXES, is_archive
-from trainspec.data.cache import Notice, cache_folder
-from trainspec.data.cifar import CIFAR10, CIFAR100, load_cifar
+from trainspec.data.cache import Notice
+from trainspec.data.cifar import CIFAR10, CIFAR100
 from trainspec.data.class_folder import describe, load_class_folder
 from trainspec.data.dataset import DataSet, LeftOut, Split
-from trainspec.data.download import fetch
+from trainspec.data.idx import FASHION_MNIST, MNIST
 
 __all__ = ["CHOICES", "DataSet", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
 
-PUBLISHED = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100)}
+PUBLISHED = {found.name: found for found in (CIFAR10, CIFAR100, MNIST, FASHION_MNIST)}
 CHOICES = (*PUBLISHED, digits.NAME)
 
 
@@ -84,9 +84,9 @@ def _digits() -> FoundData:
 
 
 def _published(name: str) -> FoundData:
-    cifar = PUBLISHED[name]
-    fetch(cifar.source, cache_folder())
-    return FoundData(name, cifar.label, lambda image_size, seed: load_cifar(cifar, image_size, seed))
+    published = PUBLISHED[name]
+    published.fetch()
+    return FoundData(name, published.label, published.load)
 
 
 def _class_folder(choice: str, notice: Notice) -> FoundData:

@@ -119,7 +119,7 @@ TRAIN_OPTIONS = (
         "--data",
         metavar="D",
         type=name_or_path,
-        help="cifar10, cifar100, digits, or a folder or archive of class folders",
+        help="cifar10, cifar100, mnist, fashion_mnist, digits, or a folder or archive of class folders",
     ),
     option(
         "--recipe",
