@@ -15,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from PIL import Image
 
-from trainspec.data import digits
+from trainspec.data import Form, digits
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -55,7 +55,7 @@ def sessions() -> ModuleType:
 
 def give_images(folder: Path) -> None:
     """The test images of the digits, as the reader may have them: some photos, and an archive of class folders."""
-    data = digits.load_digits(32, 0)
+    data = digits.load_digits(Form(32), 0)
     (folder / "photos").mkdir()
     with zipfile.ZipFile(folder / "digits.zip", "w") as archive:
         for number, (image, label) in enumerate(zip(data.test.images, data.test.labels, strict=True)):

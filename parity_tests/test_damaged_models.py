@@ -26,7 +26,7 @@ from netspec import functional as f, trace
 from onnx_damage import BYTES, HOSTILE, METADATA, STRUCTURE, says, without
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
-from trainspec.data import digits
+from trainspec.data import Form, digits
 
 FILES = 500
 MEMORY = 4 * 2**30  # bytes that a command may fill
@@ -48,7 +48,7 @@ def packed(bases, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory) -> list[bytes]:
     """Two good files for the digits, as exports write them."""
-    folder, data, found = tmp_path_factory.mktemp("bases"), digits.load_digits(8, 0), []
+    folder, data, found = tmp_path_factory.mktemp("bases"), digits.load_digits(Form(8), 0), []
     for name, width in (("small", 4), ("wider", 12)):
         graph = trace(name, (3, 8, 8), partial(network, width=width, norm=True))
         contract = Contract(data.classes, data.mean, data.std, (8, 8), RESIZE_RULE, data=data.label)

@@ -14,6 +14,7 @@ from netspec import architecture, initial_weights
 from netspec.compare import Difference, limits
 from onnx_impl import build
 from onnx_impl.verify import run
+from trainspec.data import Form
 from trainspec.data.images import RESIZE_RULE, decode
 from trainspec.plan import normalise
 
@@ -50,7 +51,7 @@ def test_an_image_is_prepared_as_in_training(tmp_path, proto, size, orientation)
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     model = Model(tmp_path / "model.onnx")
     image = read_image(tmp_path / "image.jpg", model.image_size)
-    expected = decode(content, 32, "image.jpg")
+    expected = decode(content, Form(32), "image.jpg")
     assert np.array_equal(image, expected)
     prepared = normalise(expected[None], MEAN, STD).transpose(0, 3, 1, 2)
     logits = run(proto, {"image": np.ascontiguousarray(prepared)})["logits"]

@@ -29,7 +29,7 @@ from onnx_impl.model import NEWEST_OPSET, OLDEST_OPSET
 from onnx_impl.presets import describe
 from onnx_impl.verify import session
 from parity.examples import EXAMPLES, example
-from trainspec.data import digits
+from trainspec.data import Form, digits
 
 EXPORTERS = {
     "onnx": onnx_impl.__main__.main,
@@ -225,7 +225,7 @@ def test_resnest_takes_a_batch_of_none():
 @pytest.fixture(scope="module")
 def of_digits(tmp_path_factory):
     """A file that says that it is of the digits."""
-    folder, data = tmp_path_factory.mktemp("digits"), digits.load_digits(8, 0)
+    folder, data = tmp_path_factory.mktemp("digits"), digits.load_digits(Form(8), 0)
     graph = trace("tiny", (3, 8, 8), lambda x: f.linear(f.flatten(f.relu(f.conv(x, 4, 3, name="c"))), 10, name="fc"))
     contract = Contract(data.classes, data.mean, data.std, (8, 8), data.notes[1][13:-1], data=data.label)
     export_onnx(graph, probe(graph), folder / "m.onnx", metadata=contract.properties())

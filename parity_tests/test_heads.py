@@ -21,7 +21,7 @@ from onnx_impl.measure import probe
 from onnx_impl.verify import run
 from torch_impl.trainer import loss_of
 from training_sides import framework as loaded
-from trainspec.data import find_data
+from trainspec.data import Form, find_data
 from trainspec.evaluation import read_run
 from trainspec.recipes import Recipe, override
 from trainspec.task import Asked, Task
@@ -185,7 +185,7 @@ def test_the_onnx_file_has_one_output(graph, weights, images):
 def test_a_run_with_heads(framework, tmp_path, capsys):
     """Trained with heads, judged and shipped without them."""
     recipe = override(Recipe(batch=200, epochs=1, precision="fp64"), {"data.image_size": 12, "schedule.peak": 0.01})
-    data = find_data("digits", notice=print).load(12, recipe.seed)
+    data = find_data("digits", notice=print).load(Form(12), recipe.seed)
     graph = headed(classes=10)
     task = Task("headed", graph, initial_weights(graph), data, "digits", recipe)
     folder = train(task, loaded(framework), Asked(out=tmp_path)).folder

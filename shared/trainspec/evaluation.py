@@ -102,7 +102,7 @@ RUN_OPTIONS = (option("run", type=path, metavar="RUN", help="the folder of a run
 def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) -> Judged:
     """Read the run in `folder` and its test images. Raises a `DiptychError` where either cannot be used."""
     run, graph, weights = read_run(folder, unfinished=unfinished)
-    found = Recorded.of(run).load(data, graph.input_shape[1], run.recipe.seed)
+    found = Recorded.of(run).load(data, run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     outputs = graph.shapes[graph.outputs[0]]
     if outputs != (len(found.classes),) or graph.input_shape[0] != found.image_shape[2]:
         raise DataError(

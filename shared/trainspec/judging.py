@@ -15,7 +15,7 @@ from diptych.errors import DataError, DiptychError, GraphError, WeightsError
 from diptych.reading import check_file, read_bytes
 from netspec import Graph, from_json, load_weights
 from netspec.init import Weights
-from trainspec.data import CHOICES, PUBLISHED, DataSet, FoundData, digits, find_data
+from trainspec.data import CHOICES, PUBLISHED, DataSet, Form, FoundData, digits, find_data
 from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED
 
@@ -93,13 +93,13 @@ class Recorded:
         tried = f"not found at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
         raise DataError(f"{self.source}: its training data ({self.label}) were {tried}; give --data D")
 
-    def load(self, asked: str | None, image_size: int, seed: int) -> DataSet:
+    def load(self, asked: str | None, form: Form, seed: int) -> DataSet:
         """Load the data set to judge on: `asked`, a value of `--data`, or the recorded one.
 
         Raises `DataError` where the classes differ, or where the recorded data set now has other test images.
         """
         found = self.find() if asked is None else find_data(asked, notice=say)
-        data = found.load(image_size, seed)
+        data = found.load(form, seed)
         check_classes(self.classes, data, self.source)
         if self.fingerprint is None:
             say(f"note       {self.source} has no fingerprint of its images: those of {data.label} were not checked")

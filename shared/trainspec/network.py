@@ -75,9 +75,10 @@ class Network:
         forms = [key for key in given if key.startswith("network.") or key == "regularisation.dropout"]
         if forms:
             raise UnknownNameError(f"{self.source} is a finished graph: {', '.join(forms)} cannot be changed")
-        asked = given.get("data.image_size", self.size)
-        if asked != self.size:
-            raise ShapeError(f"{self.source} takes images of {self.size} pixels, but data.image_size is {asked}")
+        channels = self.graph.input_shape[0]
+        for key, own, what in (("image_size", self.size, "pixels"), ("channels", channels, "channels")):
+            if (asked := given.get(f"data.{key}", own)) != own:
+                raise ShapeError(f"{self.source} takes images of {own} {what}, but data.{key} is {asked}")
         unused = [f"network.{key}" for key in recipe.network]
         unused += ["regularisation.dropout"] if recipe.regularisation.dropout is not None else []
         notes = (f"the graph is taken as it is: the recipe's {', '.join(unused)} is not used",) if unused else ()
@@ -86,7 +87,7 @@ class Network:
                 recipe,
                 network={},
                 regularisation=replace(recipe.regularisation, dropout=None),
-                data=replace(recipe.data, image_size=self.size),
+                data=replace(recipe.data, image_size=self.size, channels=1 if channels == 1 else 3),
             ),
             (*self.notes, *notes),
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.contract import Contract
+from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 from deploy.shell import say
 from diptych.cli import option
 from diptych.errors import WeightsError
@@ -19,7 +19,6 @@ from netspec.options import name_or_path
 from netspec.weights import fit_weights, weights_hash
 from trainspec.data import DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
-from trainspec.data.images import RESIZE_RULE
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.initialisation import Start
 from trainspec.limits import check_folder, check_limits
@@ -119,7 +118,8 @@ class Task:
             mean=mean,
             std=std,
             image_size=(height, width),
-            resize_rule=RESIZE_RULE,
+            resize_rule=RESIZE_RULES[self.recipe.data.resize],
+            color_rule=COLOR_RULES.get(len(mean), ""),
             architecture=self.graph.name,
             graph_digest=self.graph.digest,
             data=self.data.label,
@@ -194,7 +194,7 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
         notice(remark)
     check_folder(options.out, network.name, found.name)
     say(f"data       {found.label}")
-    data = found.load(recipe.data.image_size or network.size, recipe.seed)
+    data = found.load(recipe.data.form(recipe.data.image_size or network.size), recipe.seed)
     recipe.augmentation.constants(data)  # raises where the recipe's own are for other images
     say(f"images     {data.summary()}")
     graph = network.draw(data, recipe)

@@ -6,14 +6,22 @@ This is the only definition of them, for writers and readers. Standard library o
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import ModelError
 
 SCHEMA = "1"  # version of the keys below; it changes when a key changes its meaning
-RESIZE_RULE = "shorter side to size, bilinear with antialiasing, centre crop"  # the only one implemented
+RESIZE_RULES = {  # how an image becomes an input of another size, by the name that recipes use
+    "crop": "shorter side to size, bilinear with antialiasing, centre crop",
+    "squash": "each side to size, bilinear with antialiasing",
+}
+RESIZE_RULE = RESIZE_RULES["crop"]
+COLOR_RULES = {  # how an image becomes an input with this number of channels
+    1: "luma (ITU-R 601), taken before the image is resized",
+    3: "RGB; a grey image has its level in all three channels",
+}
 PROBE_WEIGHTS = "random probe weights, not trained"  # `weights` of an export that was given none
 NEEDED = ("classes", "mean", "std", "image_size", "resize_rule")  # needed to answer with class names
 WEIGHTS_HASH, CONTENT_HASH = "weights_sha256", "content_sha256"
@@ -32,6 +40,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Contract:
     """The metadata of an ONNX file. `mean` and `std` are per channel on the 0..1 scale, `image_size` is `(H, W)`.
 
+    `resize_rule` is one of `RESIZE_RULES`. `color_rule` is that of `COLOR_RULES` for the number of channels; a file
+    that does not say it is read by the same rule.
+
     `compression` is a JSON object of what `onnx_impl quantize` did to the network and what that cost.
 
     A file without classes, mean, std, size or rule (see `missing`) can be run, but it cannot classify images. An empty
@@ -43,6 +54,7 @@ class Contract:
     std: tuple[float, ...] = ()
     image_size: tuple[int, int] = (0, 0)
     resize_rule: str = ""
+    color_rule: str = ""
     architecture: str = ""
     graph_digest: str = ""
     data: str = ""
@@ -69,6 +81,7 @@ class Contract:
         }
         texts = (
             "resize_rule",
+            "color_rule",
             "architecture",
             "graph_digest",
             "data",
@@ -102,6 +115,9 @@ class Contract:
         if contract.mean and contract.std and len(contract.mean) != len(contract.std):
             counts = f"{len(contract.mean)} means and {len(contract.std)} standard deviations"
             raise ModelError(f"{source}: its metadata contradict each other: {counts}")
+        if contract.color_rule and contract.mean and contract.color_rule != COLOR_RULES.get(len(contract.mean)):
+            said = f"{len(contract.mean)} means and the rule '{contract.color_rule}'"
+            raise ModelError(f"{source}: its metadata contradict each other: {said}")
         return contract
 
     def check_graph(self, channels: int, size: tuple[int, int], classes: int | None, source: object) -> None:
@@ -189,10 +205,13 @@ def _image_size(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _resize_rule(text: str) -> str:
-    if text != RESIZE_RULE:
-        raise ValueError(f"a rule that this version does not know: {text[:80]!r}")
-    return text
+def _rule_of(rules: Mapping[Any, str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in rules.values():
+            raise ValueError(f"a rule that this version does not know: {text[:80]!r}")
+        return text
+
+    return read
 
 
 def _text(text: str) -> str:
@@ -218,7 +237,8 @@ _READERS = {
     "mean": _numbers,
     "std": _deviations,
     "image_size": _image_size,
-    "resize_rule": _resize_rule,
+    "resize_rule": _rule_of(RESIZE_RULES),
+    "color_rule": _rule_of(COLOR_RULES),
     "architecture": _text,
     "graph_digest": _sha256,
     "data": _text,

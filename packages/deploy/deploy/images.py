@@ -1,4 +1,4 @@
-"""Reads images for training and for deployment: JPEG, PNG and WebP to uint8 RGB, resized by one rule.
+"""Reads images for training and for deployment: JPEG, PNG and WebP to uint8 RGB or luma, resized by one rule.
 
 The content tells the format, never the suffix. The result is:
 
@@ -7,8 +7,10 @@ The content tells the format, never the suffix. The result is:
 - RGB with 8 bits a channel: grey, palette, CMYK and 1-bit images are converted, more than 8 bits are refused, and
   colour profiles are not applied;
 - opaque: transparent parts are put on white before the image is resized;
-- resized by the rule: the shorter side is scaled to the wanted size (bilinear, antialiased) and the centre is cropped,
-  in one step (`PIL.ImageOps.fit`); an image that already has the size is left alone.
+- of one channel, if that is asked for: the luma of RGB (ITU-R 601), taken before the image is resized;
+- resized by a rule: "crop" scales the shorter side to the wanted size (bilinear, antialiased) and crops the centre, in
+  one step (`PIL.ImageOps.fit`); "squash" scales each side to the wanted size by the same filter. An image that already
+  has the size is left alone. A JPEG is always decoded at its full size (without Pillow's `draft`).
 
 Every problem raises an `ImageError` with the file's name. Kind of file, size and number of pixels are checked before
 anything is read or decoded, so an image takes less than 1 GB whatever the file holds.
@@ -17,8 +19,9 @@ anything is read or decoded, so an image takes less than 1 GB whatever the file 
 import io
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +30,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from deploy.contract import RESIZE_RULE as RESIZE_RULE
+from deploy.contract import RESIZE_RULE as RESIZE_RULE, RESIZE_RULES
 from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
 from deploy.errors import ImageError
+
+Pixels = TypeVar("Pixels")
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")  # the usual suffixes of the formats; the content decides
 MAX_BYTES = 1 << 27  # of a file: 128 MiB
@@ -56,17 +61,33 @@ _TURNS = {
 
 
 def read_image(
-    source: str | os.PathLike[str] | bytes | BinaryIO, size: int | tuple[int, int] | None = None, name: str = ""
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    size: int | tuple[int, int] | None = None,
+    name: str = "",
+    *,
+    rule: str = RESIZE_RULE,
+    channels: int = 3,
 ) -> NDArray[np.uint8]:
-    """An image as uint8 `(H, W, 3)` RGB. `size`: resize it by the rule to `(H, W)`, or to one number for both.
+    """An image as uint8 `(H, W, channels)`: RGB, or its luma for one channel.
 
+    `size`: resize it to `(H, W)`, or to one number for both, by `rule`, a text of `deploy.contract.RESIZE_RULES`.
     `source` is a path, a file's content, or a binary file open for reading. Error messages call it `name`, by default
     its path or file name. Raises `ImageError` in one line.
     """
+    content, name = _content_of(source, name)
+
+    def pixels(image: Image.Image) -> NDArray[np.uint8]:
+        array = np.array(image if size is None else resize(image, size, rule), np.uint8)
+        return array if channels == 3 else array[..., None]
+
+    return decoded(content, name, channels, pixels)
+
+
+def _content_of(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> tuple[bytes, str]:
     if isinstance(source, bytes):
-        return _decoded(source, size, name or "image")
+        return source, name or "image"
     if isinstance(source, str | os.PathLike):
-        return _decoded(read_file(source), size, name or os.fspath(source))
+        return read_file(source), name or os.fspath(source)
     name = name or str(getattr(source, "name", "image"))
     try:
         content = source.read(MAX_BYTES + 1)
@@ -74,7 +95,7 @@ def read_image(
         raise _unreadable(name, error) from error
     if not isinstance(content, bytes):
         raise ImageError(f"{name}: opened as text; open it in binary mode")
-    return _decoded(content, size, name)
+    return content, name
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -118,15 +139,22 @@ def cost(content: bytes) -> int:
     return width * height * (WEBP_COST if encoded.format == "WebP" else 1)
 
 
-def resize(image: Image.Image, size: int | tuple[int, int]) -> Image.Image:
-    """`image` resized by the rule to `size` (`(H, W)`, or one number for both)."""
+def resize(image: Image.Image, size: int | tuple[int, int], rule: str = RESIZE_RULE) -> Image.Image:
+    """`image` resized to `size` (`(H, W)`, or one number for both) by `rule`, a text of `RESIZE_RULES`."""
     height, width = (size, size) if isinstance(size, int) else size
     if image.size == (width, height):
         return image
-    return ImageOps.fit(image, (width, height), method=Image.Resampling.BILINEAR)
+    return _RESIZED[rule](image, (width, height), Image.Resampling.BILINEAR)
 
 
-def _decoded(content: bytes, size: int | tuple[int, int] | None, name: str) -> NDArray[np.uint8]:
+_RESIZED: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
+    RESIZE_RULES["crop"]: lambda image, size, filter: ImageOps.fit(image, size, filter),
+    RESIZE_RULES["squash"]: lambda image, size, filter: image.resize(size, filter),
+}
+
+
+def decoded(content: bytes, name: str, channels: int, pixels: Callable[[Image.Image], Pixels]) -> Pixels:
+    """What `pixels` makes of the image in a file's content: upright, opaque, RGB or luma. Raises `ImageError`."""
     _known(content[:HEAD], name)
     _small_enough(len(content), name)
     try:
@@ -141,7 +169,7 @@ def _decoded(content: bytes, size: int | tuple[int, int] | None, name: str) -> N
             upright = image if encoded.orientation == 1 else image.transpose(_TURNS[encoded.orientation])
             # Convert before scaling: palette indices cannot be averaged.
             rgb = _over_white(upright) if upright.has_transparency_data else _as_mode(upright, "RGB")
-            return np.array(rgb if size is None else resize(rgb, size), np.uint8)
+            return pixels(rgb if channels == 3 else rgb.convert("L"))
     except ImageError:
         raise
     except Exception as error:  # whatever a decoder raises: struct.error, MemoryError, OverflowError, warnings, ...

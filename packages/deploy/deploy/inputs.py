@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deploy.contract import RESIZE_RULE
 from deploy.encoded import READ
 from deploy.errors import ImageError
 from deploy.images import check_file, file_format, read_image
@@ -17,11 +18,14 @@ from deploy.images import check_file, file_format, read_image
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
 
-def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str = "") -> NDArray[np.uint8]:
+def prepare(
+    source: ImageSource, size: tuple[int, int], channels: int, name: str = "", rule: str = RESIZE_RULE
+) -> NDArray[np.uint8]:
     """One image as uint8 `(H, W, channels)` of `size`: from a path, bytes, an open file, a PIL image or an array.
 
     An array is uint8 `(h, w)`, `(h, w, 1)`, `(h, w, 3)` or `(h, w, 4)` of any size. It is treated like a file with the
-    same pixels. A model with one channel gets the luma of RGB. Raises `ImageError`.
+    same pixels. A model with one channel gets the luma, taken before the image is resized by `rule`. Raises
+    `ImageError`.
     """
     if channels not in (1, 3):
         raise ImageError(
@@ -33,8 +37,7 @@ def prepare(source: ImageSource, size: tuple[int, int], channels: int, name: str
         name, source = name or "image", _encoded(source, name or "image")
     if not (isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read")):
         raise ImageError(f"a {type(source).__name__} is not an image; give a path, bytes, an open file or an array")
-    image = read_image(source, size, name)
-    return np.asarray(Image.fromarray(image).convert("L"))[..., None] if channels == 1 else image
+    return read_image(source, size, name, rule=rule, channels=channels)
 
 
 def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:

@@ -112,7 +112,7 @@ class Classifier:
 
     def prepare(self, image: ImageSource, name: str = "") -> NDArray[np.uint8]:
         """An image as `logits` takes it: uint8 `(H, W, C)`, resized by the rule. Raises `ImageError`, with `name`."""
-        return prepare(image, self.image_size, self.model.input_shape[0], name)
+        return prepare(image, self.image_size, self.model.input_shape[0], name, self.contract.resize_rule)
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 logits `(N, classes)` of uint8 images `(N, H, W, C)` of the model's size.

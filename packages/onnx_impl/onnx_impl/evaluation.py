@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deploy.errors import DeployError
 from deploy.model import load_model
 from diptych.errors import DataError
+from trainspec.data import Form
 from trainspec.evaluation import Evaluation, check_tta, evaluate as evaluate_split
 from trainspec.judging import Recorded
 
@@ -47,7 +48,7 @@ def evaluate(
     recorded = Recorded.of_model(
         path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    found = recorded.load(data, height, 0)  # the seed only affects the validation split, not the test split
+    found = recorded.load(data, Form.of_file(contract), 0)  # the seed only affects the validation split
     if loaded.input_shape[0] != found.image_shape[2]:
         raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, but {found.label} has {found.image_shape[2]}")
 

@@ -1,10 +1,10 @@
 """Puts the preparation of images into a model: uint8 `(N, H, W, C)` of any size in, logits out.
 
-The rule is that of `deploy.images`: a fractional box in the middle of the image is resized by Pillow's bilinear filter
-with antialiasing (`PIL.ImageOps.fit`). Pillow weighs the columns of each output pixel by a triangle, rounds, and does
-the same with the rows. Both are products with a matrix that depends on the image's size only, so the graph computes the
-two matrices from the shape of its input. The weights are multiples of 2**-22, as Pillow's, and the products are in
-float64, which is exact.
+The rules are those of `deploy.images`: a fractional box in the middle of the image (`PIL.ImageOps.fit`), or the whole
+image, is resized by Pillow's bilinear filter with antialiasing. Pillow weighs the columns of each output pixel by a
+triangle, rounds, and does the same with the rows. Both are products with a matrix that depends on the image's size
+only, so the graph computes the two matrices from the shape of its input. The weights are multiples of 2**-22, as
+Pillow's, and the products are in float64, which is exact.
 
 So the pixels are Pillow's. From version 13 on, Pillow begins with the rows if these shrink by more than twice as many
 pixels as the columns (its pull request 9549), and so does the graph. Older versions begin with the columns of all
@@ -12,12 +12,14 @@ images: of such tall ones a pixel differs by 1 at most, since both orders round 
 ONNX's own `Resize` gives other pixels: it does not round between the two steps.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from deploy.contract import RESIZE_RULE, RESIZE_RULES
 from deploy.inspection import Inspected
 from deploy.normalisation import normalisation
 from diptych.errors import ExportError
@@ -64,7 +66,7 @@ def takes_images(inspected: Inspected) -> bytes:
     model = onnx.load_model_from_string(inspected.content)
     body, channels = model.graph, inspected.input_shape[0]
     prefix = Prefix()
-    pixels = resized(prefix, "image", contract.image_size)
+    pixels = resized(prefix, "image", contract.image_size, contract.resize_rule)
     offset, scale = (part.reshape(-1, 1, 1) for part in normalisation(contract.mean, contract.std))
     prefix("Mul", prefix("Sub", pixels, offset), scale, output=PREPARED)
     for node in body.node:
@@ -77,14 +79,11 @@ def takes_images(inspected: Inspected) -> bytes:
     return rewritten(model)
 
 
-def resized(prefix: Prefix, image: str, size: tuple[int, int]) -> str:
-    """float32 `(N, C, *size)`, whole numbers, of uint8 `(N, H, W, C)` under the name `image`."""
+def resized(prefix: Prefix, image: str, size: tuple[int, int], rule: str = RESIZE_RULE) -> str:
+    """float32 `(N, C, *size)`, whole numbers, of uint8 `(N, H, W, C)` under the name `image`, by a rule of a file."""
     lengths = [prefix("Gather", prefix("Shape", image), axis) for axis in (1, 2)]
     height, width = (prefix.double(length) for length in lengths)
-    # The box has the proportions of `size`, and is as large as the image allows: ImageOps.fit
-    aspect = size[1] / size[0]
-    box_height = prefix("Min", height, prefix("Div", width, np.float64(aspect)))
-    box_width = prefix("Min", width, prefix("Mul", height, np.float64(aspect)))
+    box_height, box_width = BOXES[rule](prefix, height, width, size[1] / size[0])
     rows = weights(prefix, lengths[0], height, box_height, size[0])
     columns = weights(prefix, lengths[1], width, box_width, size[1])
     columns = prefix("Transpose", columns, perm=(1, 0))
@@ -94,6 +93,18 @@ def resized(prefix: Prefix, image: str, size: tuple[int, int]) -> str:
     rows_first = _branch("rows_first", (rows, planes), (None, columns))
     columns_first = _branch("columns_first", (planes, columns), (rows, None))
     return prefix("Cast", prefix("If", tall, then_branch=rows_first, else_branch=columns_first), to=TensorProto.FLOAT)
+
+
+def _largest_box(prefix: Prefix, height: str, width: str, aspect: float) -> tuple[str, str]:
+    """Height and width of the box with the proportions of the new size, as large as the image allows."""
+    box_height = prefix("Min", height, prefix("Div", width, np.float64(aspect)))
+    return box_height, prefix("Min", width, prefix("Mul", height, np.float64(aspect)))
+
+
+BOXES: dict[str, Callable[[Prefix, str, str, float], tuple[str, str]]] = {  # by the rule
+    RESIZE_RULES["crop"]: _largest_box,
+    RESIZE_RULES["squash"]: lambda prefix, height, width, aspect: (height, width),
+}
 
 
 def _branch(name: str, *products: tuple[str | None, str | None]) -> onnx.GraphProto:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.contract import RESIZE_RULE, Contract
+from deploy.contract import COLOR_RULES, RESIZE_RULE, Contract
 from deploy.errors import ModelError
 from diptych.errors import DataError, UnknownNameError, UsageError
 from netspec import Graph
@@ -58,7 +58,8 @@ def describe(
         raise UsageError("a file for predictions needs --mean and --std, or --preset, besides its classes")
     count = graph.shapes[graph.outputs[0]][0]
     names = read_names(classes) if classes else chosen.classes or tuple(f"class {place}" for place in range(count))
-    contract = replace(contract, classes=names, mean=means, std=deviations, resize_rule=RESIZE_RULE)
+    color = COLOR_RULES.get(len(means), "")
+    contract = replace(contract, classes=names, mean=means, std=deviations, resize_rule=RESIZE_RULE, color_rule=color)
     try:
         contract = Contract.read(contract.properties().items(), graph.name)
         contract.check_graph(graph.input_shape[0], contract.image_size, count, graph.name)

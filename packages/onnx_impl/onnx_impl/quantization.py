@@ -24,7 +24,7 @@ from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
 from onnx_impl.smaller import Quantizer, halved, needs_reduced_range
 from onnx_impl.turns import Ratio, in_turns, ratio
-from trainspec.data import DataSet, Split
+from trainspec.data import DataSet, Form, Split
 from trainspec.judging import Recorded
 from trainspec.plan import draw_epoch
 from trainspec.runs import Run
@@ -218,7 +218,7 @@ def _data(model: Path, contract: Contract, data: str | None, unfinished: bool) -
     height, width = contract.image_size
     if height != width:
         raise DataError(f"{model}: takes images of {height}x{width}, but data sets are read as square images")
-    found = recorded.load(data, height, seed)
+    found = recorded.load(data, Form.of_file(contract), seed)
     if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):
         raise DataError(
             f"{model}: {found.label} has other channels than the file, or no validation or test images; give --data D"

@@ -10,7 +10,7 @@ from samples import write_tar
 from served import Server, serving
 
 from diptych.errors import DataError
-from trainspec.data import cifar as cifar_module
+from trainspec.data import Form, cifar as cifar_module
 from trainspec.data.cifar import BATCHES, CIFAR10, CIFAR100, TEST
 from trainspec.data.published import Published
 
@@ -42,14 +42,14 @@ def served_cifar(server: Server, path: Path) -> Published:
 
 
 def test_cifar_from_its_archive(server, tmp_path):
-    data = served_cifar(server, small_cifar(tmp_path)).load(32, 0)
+    data = served_cifar(server, small_cifar(tmp_path)).load(Form(32), 0)
     assert (len(data.train), len(data.validation), len(data.test)) == (90, 10, 20)
     assert data.classes == tuple(f"class{i}" for i in range(10))
     assert sorted(data.validation.labels) == list(range(10))
     row = np.random.default_rng(5).integers(0, 256, (20, 3072), np.uint8)[3]
     np.testing.assert_array_equal(data.test.images[3], np.stack(np.split(row, 3), -1).reshape(32, 32, 3))
     assert data.mean[0] == pytest.approx(0.4914, abs=1e-4)
-    assert served_cifar(server, small_cifar(tmp_path)).load(16, 0).image_shape == (16, 16, 3)
+    assert served_cifar(server, small_cifar(tmp_path)).load(Form(16), 0).image_shape == (16, 16, 3)
 
 
 class Attack:
@@ -65,7 +65,7 @@ def test_pickles_that_are_no_cifar(server, tmp_path, monkeypatch, content, words
     monkeypatch.chdir(tmp_path)  # where an attack would leave its mark
     cifar = served_cifar(server, small_cifar(tmp_path, test_batch=content))
     with pytest.raises(DataError, match=words) as error:
-        cifar.load(32, 0)
+        cifar.load(Form(32), 0)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "attacked").exists()
 
@@ -77,7 +77,7 @@ def test_labels_that_are_not_cifars(server, tmp_path, label):
     data = np.zeros((2, 3072), np.uint8)
     content = pickle.dumps({b"data": data, b"labels": [0, label]}, protocol=2)
     with pytest.raises(DataError, match="does not hold CIFAR-10") as error:
-        served_cifar(server, small_cifar(tmp_path, test_batch=content)).load(32, 0)
+        served_cifar(server, small_cifar(tmp_path, test_batch=content)).load(Form(32), 0)
     assert "\n" not in str(error.value)
 
 
@@ -85,18 +85,18 @@ def test_an_archive_that_is_not_the_published_one_is_not_unpickled(server, tmp_p
     cifar = served_cifar(server, small_cifar(tmp_path))
     path = cache / cifar.sources[0].file_name
     path.write_bytes(small_cifar(tmp_path, test_batch=batch(99, 20)).read_bytes())
-    assert len(cifar.load(32, 0).test) == 20  # fetched again
+    assert len(cifar.load(Form(32), 0).test) == 20  # fetched again
     path.write_bytes(b"something else")
     server.content = b""
     monkeypatch.setattr(cifar_module, "read_pickle", lambda _: pytest.fail("read"))
     with pytest.raises(DataError, match="cannot be downloaded"):
-        cifar.load(32, 0)
+        cifar.load(Form(32), 0)
 
 
 def test_a_cifar_archive_with_other_contents(server, tmp_path):
     cifar = served_cifar(server, small_cifar(tmp_path, test_batch=batch(0, 3, key=b"fine_labels")))
     with pytest.raises(DataError, match="does not hold CIFAR-10"):
-        cifar.load(32, 0)
+        cifar.load(Form(32), 0)
 
 
 def test_cifar_100_from_its_binary_version(server, tmp_path):
@@ -107,7 +107,7 @@ def test_cifar_100_from_its_binary_version(server, tmp_path):
     files = {f"cifar-100-binary/{name}.bin": rows.tobytes() for name, rows in records.items()}
     files["cifar-100-binary/fine_label_names.txt"] = b"apple\nbear\nbee\nbed\nboy\n\n"
     server.content = write_tar(tmp_path / "cifar.tar.gz", files).read_bytes()
-    data = replace(CIFAR100, sources=(server.source(),)).load(32, 0)
+    data = replace(CIFAR100, sources=(server.source(),)).load(Form(32), 0)
     assert data.classes == ("apple", "bear", "bee", "bed", "boy")
     assert (len(data.train), len(data.validation), len(data.test)) == (36, 4, 10)
     assert data.test.labels.tolist() == [0, 1, 2, 3, 4] * 2
@@ -129,5 +129,5 @@ def test_a_cifar_100_with_other_contents(server, tmp_path, changed, words):
     files = {"train.bin": record * 20, "test.bin": record, "fine_label_names.txt": b"apple bear", **changed}
     server.content = write_tar(tmp_path / "cifar.tar.gz", files).read_bytes()
     with pytest.raises(DataError, match=words) as error:
-        replace(CIFAR100, sources=(server.source(),)).load(32, 0)
+        replace(CIFAR100, sources=(server.source(),)).load(Form(32), 0)
     assert "\n" not in str(error.value)

@@ -5,7 +5,7 @@ from samples import class_files, write_folder, write_zip
 from silent_loading import assert_one_line, silent
 
 from diptych.errors import DataError
-from trainspec.data import open_data
+from trainspec.data import Form, open_data
 from trainspec.data.cifar import CIFAR10
 
 
@@ -23,4 +23,4 @@ def test_memory_is_worked_out_before_it_is_asked_for(tmp_path):
 
 def open_data_of_cifar(size: int) -> None:
     """Without a network: the memory is looked at before anything is fetched."""
-    CIFAR10.load(size, 0)
+    CIFAR10.load(Form(size), 0)

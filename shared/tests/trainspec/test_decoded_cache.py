@@ -105,11 +105,11 @@ def test_two_processes_decode_one_set(tmp_path, cache):
 def test_a_user_without_a_home_folder(tmp_path, home):
     path = write_folder(tmp_path / "set", class_files())
     program = (
-        "import os, pathlib, sys; from trainspec.data import find_data\n"
+        "import os, pathlib, sys; from trainspec.data import Form, find_data\n"
         "def none(*_): raise RuntimeError('Could not determine home directory.')\n"
         "if sys.argv[1] == 'None': pathlib.Path.home = none\n"
         "for choice in ('digits', None, sys.argv[2]):\n"
-        "    print(len(find_data(choice, notice=print, on_gpu=False).load(8, 0).train))\n"
+        "    print(len(find_data(choice, notice=print, on_gpu=False).load(Form(8), 0).train))\n"
     )
     hidden = ("HOME", "DIPTYCH_CACHE", "XDG_CACHE_HOME")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}

@@ -10,6 +10,7 @@ import pytest
 from served import Server, serving
 
 from diptych.errors import DataError
+from trainspec.data import Form
 from trainspec.data.idx import FASHION_MNIST, MNIST, read_idx
 from trainspec.data.published import Published
 
@@ -38,7 +39,7 @@ def served(server: Server, published: Published, **changes: bytes) -> Published:
 
 @pytest.mark.parametrize("published", [MNIST, FASHION_MNIST], ids=lambda published: published.name)
 def test_from_its_files(server, published, cache):
-    data = served(server, published).load(28, 0)
+    data = served(server, published).load(Form(28), 0)
     assert (len(data.train), len(data.validation), len(data.test)) == (36, 4, 20)
     assert len(data.classes) == 10
     assert data.test.labels.tolist() == [*range(10), *range(10)]
@@ -46,7 +47,7 @@ def test_from_its_files(server, published, cache):
         np.testing.assert_array_equal(data.test.images[..., channel], TEST)
     assert data.mean == pytest.approx(tuple(data.train.images.mean((0, 1, 2)) / 255))
     assert sorted(path.name for path in (cache / published.name).iterdir()) == sorted(server.files)
-    assert served(server, published).load(32, 0).image_shape == (32, 32, 3)
+    assert served(server, published).load(Form(32), 0).image_shape == (32, 32, 3)
     assert len(server.asked) == 4  # each file is fetched once
 
 
@@ -69,7 +70,7 @@ def test_the_two_sets_do_not_share_files(server):
 )
 def test_files_with_other_contents(server, changes, words):
     with pytest.raises(DataError, match=words) as error:
-        served(server, MNIST, **changes).load(28, 0)
+        served(server, MNIST, **changes).load(Form(28), 0)
     assert "\n" not in str(error.value)
 
 

@@ -11,6 +11,7 @@ from mutations import chunk, pixels, saved, tiff_block, with_exif
 import deploy.images
 import trainspec.data.images as training
 from deploy.images import MAX_PIXELS
+from trainspec.data import Form
 
 
 def big_png(width: int, height: int, *before: bytes) -> bytes:
@@ -105,11 +106,11 @@ def test_many_large_images_on_many_cores_stay_near_a_gigabyte(tmp_path, side, co
     path.write_bytes(big_png(side, side, chunk(b"eXIf", tiff_block()), chunk(b"tRNS", b"\0\1")))
     program = """
 import sys
-from trainspec.data import images
+from trainspec.data import Form, images
 content = open(sys.argv[1], "rb").read()
 images.os.cpu_count = lambda: 16
 # measured
-print(len(list(images.decode_all([(str(number), content) for number in range(int(sys.argv[2]))], 8))))
+print(len(list(images.decode_all([(str(number), content) for number in range(int(sys.argv[2]))], Form(8)))))
 """
     answer, grown = measured(program, path, count)
     assert int(answer) == count
@@ -120,10 +121,10 @@ def test_only_so_many_pixels_are_decoded_at_once(monkeypatch):
     content = saved(pixels(3, size=(100, 100)), "PNG")
     running, most = [], []
 
-    def decode(content, size, name):
+    def decode(content, form, name):
         running.append(name)
         most.append(len(running))
-        image = deploy.images.read_image(content, size, name)
+        image = deploy.images.read_image(content, form.size, name)
         running.remove(name)
         return image
 
@@ -131,5 +132,5 @@ def test_only_so_many_pixels_are_decoded_at_once(monkeypatch):
     monkeypatch.setattr(training, "MAX_PIXELS", 20_000)
     monkeypatch.setattr(training.os, "cpu_count", lambda: 8)
     files = [(f"{number}.png", content) for number in range(60)]
-    assert [name for name, _ in training.decode_all(iter(files), 4)] == [name for name, _ in files]
+    assert [name for name, _ in training.decode_all(iter(files), Form(4))] == [name for name, _ in files]
     assert max(most) <= 2

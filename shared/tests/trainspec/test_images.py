@@ -16,6 +16,7 @@ import trainspec.data.images as training
 from deploy.errors import ImageError
 from deploy.images import read_image
 from diptych.errors import DataError
+from trainspec.data import Form
 from trainspec.data.images import resize_arrays
 
 REFUSED = {"deep.png", "old.gif", "plain.bmp", "plain.tif", "plain.ppm"}
@@ -131,10 +132,10 @@ def test_exif_that_cannot_be_read_means_upright(block):
 
 def test_the_resize_rule():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    assert resize_arrays(images, 8) is images
+    assert resize_arrays(images, Form(8)) is images
     wide = np.zeros((1, 8, 16, 3), np.uint8)
     wide[:, :, 3:13] = 200  # the centred square, and the pixel beside it that the filter sees
-    assert (resize_arrays(wide, 4) == 200).all()
+    assert (resize_arrays(wide, Form(4)) == 200).all()
     checks = np.indices((16, 16)).sum(0) % 2 * 255
-    small = resize_arrays(np.repeat(checks[None, ..., None], 3, -1).astype(np.uint8), 4)
+    small = resize_arrays(np.repeat(checks[None, ..., None], 3, -1).astype(np.uint8), Form(4))
     assert abs(small.astype(int) - 128).max() < 24  # antialiased: grey, not black or white

@@ -12,7 +12,7 @@ from fake_framework import Deployed, FakeTrainer, framework
 from diptych.errors import DataError, RecipeError
 from netspec import Graph, architecture, functional as f, initial_weights, trace
 from trainspec.agreement import compare_runs
-from trainspec.data import find_data
+from trainspec.data import Form, find_data
 from trainspec.evaluation import evaluate
 from trainspec.pace import budget_of
 from trainspec.precision import cpu_has_bfloat16, resolve_precision
@@ -26,7 +26,7 @@ from trainspec.training import train
 def task(graph=None, **values) -> Task:
     recipe = override(Recipe(batch=200, epochs=3, evaluate_every=2), values)
     graph = graph or architecture("lenet5")
-    data = find_data("digits", notice=print).load(graph.input_shape[1], recipe.seed)
+    data = find_data("digits", notice=print).load(Form(graph.input_shape[1]), recipe.seed)
     return Task("lenet5", graph, initial_weights(graph), data, "digits", recipe)
 
 

@@ -18,9 +18,10 @@ from trainspec.data.cache import Notice
 from trainspec.data.cifar import CIFAR10, CIFAR100
 from trainspec.data.class_folder import describe, load_class_folder
 from trainspec.data.dataset import DataSet, LeftOut, Split
+from trainspec.data.form import Channels, Form, Resize
 from trainspec.data.idx import FASHION_MNIST, MNIST
 
-__all__ = ["CHOICES", "DataSet", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
+__all__ = ["CHOICES", "DataSet", "Form", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
 
 PUBLISHED = {found.name: found for found in (CIFAR10, CIFAR100, MNIST, FASHION_MNIST)}
 CHOICES = (*PUBLISHED, digits.NAME)
@@ -28,11 +29,11 @@ CHOICES = (*PUBLISHED, digits.NAME)
 
 @dataclass(frozen=True)
 class FoundData:
-    """A data set that exists but is not read yet. `load(image_size, seed)` reads it and draws its validation split."""
+    """A data set that exists but is not read yet. `load(form, seed)` reads it and draws its validation split."""
 
     name: str
     label: str
-    load: Callable[[int, int], DataSet]
+    load: Callable[[Form, int], DataSet]
 
 
 def find_data(
@@ -74,9 +75,17 @@ def find_data(
     return _class_folder(choice, notice)
 
 
-def open_data(choice: str | None, image_size: int, *, seed: int = 0, notice: Notice) -> DataSet:
-    """The data set that `choice` names (see `find_data`), with images uint8 `(N, image_size, image_size, 3)`."""
-    return find_data(choice, notice=notice).load(image_size, seed)
+def open_data(
+    choice: str | None,
+    image_size: int,
+    *,
+    seed: int = 0,
+    notice: Notice,
+    resize: Resize = "crop",
+    channels: Channels = 3,
+) -> DataSet:
+    """The data set that `choice` names (see `find_data`), with images uint8 `(N, image_size, image_size, channels)`."""
+    return find_data(choice, notice=notice).load(Form(image_size, resize, channels), seed)
 
 
 def _digits() -> FoundData:
@@ -101,7 +110,7 @@ def _class_folder(choice: str, notice: Notice) -> FoundData:
         raise DataError(f"{printable(choice)}: cannot be read ({reason})") from error
     if kind == stat.S_IFDIR or (kind == stat.S_IFREG and is_archive(path)):
         name, label = describe(path)
-        return FoundData(name, label, lambda image_size, seed: load_class_folder(path, image_size, seed, notice))
+        return FoundData(name, label, lambda form, seed: load_class_folder(path, form, seed, notice))
     raise DataError(f"{choice}: neither a folder nor an archive ({', '.join(SUFFIXES)}) of class folders")
 
 

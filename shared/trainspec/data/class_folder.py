@@ -32,7 +32,8 @@ from trainspec.data.dataset import (
     hold_out_tenth,
     with_validation,
 )
-from trainspec.data.images import RESIZE_RULE, decode_all
+from trainspec.data.form import Form
+from trainspec.data.images import decode_all
 from trainspec.data.layout import SPLITS, Layout, read_layout
 from trainspec.data.listing import list_archive, list_folder, member_name
 from trainspec.data.memory import require_memory
@@ -43,21 +44,21 @@ CACHE_VERSION = 2  # raise it when decoding or resizing gives other pixels
 LONGEST_NAME = 60  # letters of a set's name in the names of runs and cache entries
 
 
-def load_class_folder(path: Path, image_size: int, seed: int, notice: Notice) -> DataSet:
-    """The data set in the folder or archive `path`, with images uint8 `(N, image_size, image_size, 3)`.
+def load_class_folder(path: Path, form: Form, seed: int, notice: Notice) -> DataSet:
+    """The data set in the folder or archive `path`, with images uint8 `(N, size, size, channels)`.
 
     `seed` draws the validation split if the set does not have one. Raises `DataError` in one line that names the file.
     """
     try:
         entries = [] if is_archive(path) else list(until_stopped(walk(path)))
-        key = _fingerprint(path, entries)
+        key = _fingerprint(path, entries, form)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     name, label = describe(path)
     arrays = cached(
-        f"{name}-{image_size}px-{key}",
-        lambda: _decode(path, entries, image_size, label),
-        lambda arrays: _is_right(arrays, image_size),
+        f"{name}-{form.size}px-{key}",
+        lambda: _decode(path, entries, form, label),
+        lambda arrays: _is_right(arrays, form),
         notice,
     )
     classes, left_out = _read_facts(arrays)
@@ -66,7 +67,7 @@ def load_class_folder(path: Path, image_size: int, seed: int, notice: Notice) ->
         for split in SPLITS
         if f"{split}_images" in arrays
     }
-    notes = [f"Resize rule: {RESIZE_RULE}."]
+    notes = [*form.notes]
     if "" in splits:
         kept, held = hold_out_tenth(splits[""].labels, TEST_SEED)
         splits = {"train": splits[""].take(kept), "test": splits[""].take(held)}
@@ -86,21 +87,21 @@ def describe(path: Path) -> tuple[str, str]:
     return slug[:LONGEST_NAME] or "images", LABELS.get(name, printable(name) or "images")
 
 
-def _decode(path: Path, entries: list[Entry], image_size: int, label: str) -> Arrays:
+def _decode(path: Path, entries: list[Entry], form: Form, label: str) -> Arrays:
     """`facts`, and for each split of the set `<split>_images` and `<split>_labels`, sorted by file name."""
     listing = list_archive(path) if is_archive(path) else list_folder(path, entries)
     layout = read_layout(path, listing)
-    require_memory(label, len(listing.images), image_size)
+    require_memory(label, len(listing.images), form)
     arrays: dict[str, NDArray[Any]] = {"facts": _facts(layout, listing.left_out)}
     rows: dict[str, NDArray[np.uint8]] = {}
     for split, places in layout.splits.items():
-        images = np.empty((len(places), image_size, image_size, 3), np.uint8)
+        images = np.empty((len(places), *form.shape), np.uint8)
         arrays[f"{split}_images"] = images
         arrays[f"{split}_labels"] = np.array([layout.classes.index(place.class_name) for place in places], np.int64)
         rows |= {place.path: row for place, row in zip(places, images, strict=True)}
     names: list[str] = []
     contents = _archive_contents(path, rows.keys(), names) if is_archive(path) else _contents(path, sorted(rows), names)
-    for number, (_, image) in enumerate(decode_all(contents, image_size)):
+    for number, (_, image) in enumerate(decode_all(contents, form)):
         rows.pop(names[number])[:] = image
     if rows:
         raise DataError(f"{path}: {printable(min(rows))} was removed while the data were read; start again")
@@ -136,7 +137,7 @@ def _read_facts(arrays: Arrays) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
     return tuple(map(str, facts["classes"])), tuple(left_out)
 
 
-def _is_right(arrays: Arrays, image_size: int) -> bool:
+def _is_right(arrays: Arrays, form: Form) -> bool:
     """Whether arrays from the cache have the form that `_decode` makes. May raise anything if they do not."""
     classes, _ = _read_facts(arrays)
     splits = [key.removesuffix("_images") for key in arrays if key.endswith("_images")]
@@ -144,17 +145,17 @@ def _is_right(arrays: Arrays, image_size: int) -> bool:
         return False
     for split in splits:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        if images.dtype != np.uint8 or images.shape != (len(labels), image_size, image_size, 3):
+        if images.dtype != np.uint8 or images.shape != (len(labels), *form.shape):
             return False
         if labels.dtype != np.int64 or labels.ndim != 1 or set(labels.tolist()) != set(range(len(classes))):
             return False
     return len(arrays) == 1 + 2 * len(splits) and set(splits) <= set(SPLITS)
 
 
-def _fingerprint(path: Path, entries: list[Entry]) -> str:
+def _fingerprint(path: Path, entries: list[Entry], form: Form) -> str:
     """A hash that changes when a file of the set changes, judged by names, sizes and times."""
     status = path.stat()
-    lines = [f"{CACHE_VERSION} {RESIZE_RULE} {path.resolve()}"]
+    lines = [f"{CACHE_VERSION} {form.rule} {form.color_rule} {path.resolve()}"]
     if is_archive(path):
         lines.append(f"{status.st_size} {status.st_mtime_ns}")
     lines += [f"{entry.name!r} {entry.reason} {entry.status}" for entry in entries]

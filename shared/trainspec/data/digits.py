@@ -10,7 +10,8 @@ from importlib.resources import files
 import numpy as np
 
 from trainspec.data.dataset import DataSet, Split, channel_statistics, hold_out, with_validation
-from trainspec.data.images import RESIZE_RULE, resize_arrays
+from trainspec.data.form import Form
+from trainspec.data.images import resize_arrays
 from trainspec.data.memory import require_memory
 
 NAME = "digits"
@@ -19,18 +20,18 @@ TEST_IMAGES = 360
 TEST_SEED = 0
 
 
-def load_digits(image_size: int, seed: int) -> DataSet:
-    """The digits as uint8 `(N, image_size, image_size, 3)`: 1,437 for training and validation, 360 for the test.
+def load_digits(form: Form, seed: int) -> DataSet:
+    """The digits as uint8 `(N, size, size, channels)`: 1,437 for training and validation, 360 for the test.
 
-    The 17 grey levels are scaled to 0..255 before the images are resized. The three channels are equal. Raises
-    `DataError` where the images do not fit into memory.
+    The 17 grey levels are scaled to 0..255 before the images are resized. Three channels are equal. Raises `DataError`
+    where the images do not fit into memory.
     """
     with (files("trainspec.data") / "embedded" / "digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         levels, labels = arrays["images"], arrays["labels"].astype(np.int64)
-    require_memory(LABEL, len(labels), image_size)
+    require_memory(LABEL, len(labels), form)
     grey = np.rint(levels * (255 / 16)).astype(np.uint8)
-    everything = Split(resize_arrays(np.repeat(grey[..., None], 3, axis=-1), image_size), labels)
+    everything = Split(resize_arrays(grey, form), labels)
     rest, held = hold_out(labels, TEST_IMAGES, TEST_SEED)
     train, validation = with_validation(everything.take(rest), seed)
     mean, std = channel_statistics(train.images)
@@ -45,6 +46,6 @@ def load_digits(image_size: int, seed: int) -> DataSet:
         std=std,
         notes=(
             "UCI optical digits by E. Alpaydin and C. Kaynak, CC BY 4.0; 8x8 images, enlarged.",
-            f"Resize rule: {RESIZE_RULE}.",
+            *form.notes,
         ),
     )

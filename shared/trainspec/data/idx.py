@@ -49,7 +49,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 def read_mnist(paths: Sequence[Path], classes: Sequence[str]) -> Contents:
-    """Images and labels of the training and of the test, from four files. The three channels are equal."""
+    """Images and labels of the training and of the test, from four files."""
     train, test = (_split(*paths[start : start + 2]) for start in (0, 2))
     return Contents(train, test, tuple(classes))
 
@@ -58,7 +58,7 @@ def _split(images: Path, labels: Path) -> Split:
     grey, numbers = read_idx(images, 3), read_idx(labels, 1)
     if len(grey) != len(numbers):
         raise DataError(f"{images}: {len(grey):,} images, but {labels.name} has {len(numbers):,} labels")
-    return Split(np.repeat(grey[..., None], 3, axis=-1), numbers.astype(np.int64))
+    return Split(grey, numbers.astype(np.int64))
 
 
 def _sources(site: str, files: dict[str, tuple[str, int]]) -> tuple[Source, ...]:

@@ -15,6 +15,7 @@ from deploy.errors import ImageError
 from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
 from diptych.errors import DataError
 from diptych.stopping import until_stopped
+from trainspec.data.form import Form
 
 __all__ = ["RESIZE_RULE", "decode", "decode_all", "resize", "resize_arrays"]
 
@@ -24,26 +25,30 @@ THREADS = 8  # at most: each thread keeps some memory after decoding
 SMALL = 8192  # bytes per image; below it, waiting for the interpreter lock costs more than threads gain
 
 
-def resize_arrays(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """uint8 RGB images `(N, H, W, 3)` as `(N, size, size, 3)`, by the same rule."""
-    if images.shape[1:3] == (size, size):
+def resize_arrays(images: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
+    """uint8 images `(N, H, W)` or `(N, H, W, 3)` as `(N, size, size, channels)` of `form`, by the same rules."""
+    if images.shape[1:] == form.shape:
         return images
-    resized = np.empty((len(images), size, size, 3), np.uint8)  # the only copy: gigabytes for CIFAR at 128 pixels
-    for image, place in until_stopped(zip(images, resized, strict=True)):
-        place[:] = np.asarray(resize(Image.fromarray(image), size))
-    return resized
+    made = np.empty((len(images), *form.shape), np.uint8)  # the only copy: gigabytes for CIFAR at 128 pixels
+    mode = {1: "L", 3: "RGB"}[form.channels]
+    for image, place in until_stopped(zip(images, made, strict=True)):
+        pixels = np.asarray(resize(Image.fromarray(image).convert(mode), form.size, form.rule))
+        place[:] = pixels.reshape(form.shape)
+    return made
 
 
-def decode(content: bytes, size: int, name: str) -> NDArray[np.uint8]:
-    """Decode an image to uint8 RGB `(size, size, 3)`, as `deploy.images` reads it. Raises `DataError`."""
+def decode(content: bytes, form: Form, name: str) -> NDArray[np.uint8]:
+    """Decode an image to uint8 `(size, size, channels)`, as `deploy.images` reads it. Raises `DataError`."""
     try:
-        return read_image(content, size, name)
+        return read_image(content, form.size, name, rule=form.rule, channels=form.channels)
     except ImageError as error:
         raise DataError(str(error)) from error
 
 
-def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Decode `(name, bytes)` pairs to `(name, uint8 (size, size, 3))` pairs, in order. Large images use up to 8 cores.
+def decode_all(files: Iterable[tuple[str, bytes]], form: Form) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Decode `(name, bytes)` pairs to `(name, uint8 (size, size, channels))` pairs, in order.
+
+    Large images use up to 8 cores.
 
     On any number of cores, at most `MAX_PIXELS` are decoded at once: five phone photos, or one huge image.
     """
@@ -53,13 +58,13 @@ def decode_all(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[
     def decoded(file: tuple[str, bytes]) -> NDArray[np.uint8]:
         name, content = file
         with room.taken(cost(content)):
-            return decode(content, size, name)
+            return decode(content, form, name)
 
     pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))  # Pillow releases the interpreter lock to decode
     try:
         while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)
-            images = pool.map(decoded, chunk) if large else (decode(content, size, name) for name, content in chunk)
+            images = pool.map(decoded, chunk) if large else (decode(content, form, name) for name, content in chunk)
             yield from until_stopped(zip((name for name, _ in chunk), images, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)  # after an error, or when the caller stops early

@@ -8,6 +8,7 @@ from diptych.errors import DataError
 from trainspec.data.cache import cache_folder
 from trainspec.data.dataset import DataSet, Split, channel_statistics, with_validation
 from trainspec.data.download import Source, fetch
+from trainspec.data.form import Form
 from trainspec.data.images import resize_arrays
 from trainspec.data.memory import require_memory
 
@@ -16,7 +17,7 @@ Constants = tuple[float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What the files hold: images as published, uint8 `(N, H, W, 3)`, and the names of the classes."""
+    """What the files hold: images as published, uint8 `(N, H, W)` or `(N, H, W, 3)`, and the names of the classes."""
 
     train: Split
     test: Split
@@ -27,8 +28,9 @@ class Contents:
 class Published:
     """A data set with fixed splits. `images` is the number in both. `read` gets the paths of `sources`, in order.
 
-    `constants`: the mean and the deviation of each channel on the 0..255 scale; without them, they are those of the
-    training images. `folder`: in the cache folder, for files with names that another set has, too.
+    `constants`: the mean and the deviation of each of three channels on the 0..255 scale. Without them, and for another
+    number of channels, they are those of the training images. `folder`: in the cache folder, for files with names that
+    another set has, too.
     """
 
     name: str
@@ -43,16 +45,16 @@ class Published:
         """Download the files that are not there yet. Raises `DataError` or `StorageError` where this fails."""
         return [fetch(source, cache_folder() / self.folder) for source in self.sources]
 
-    def load(self, image_size: int, seed: int) -> DataSet:
-        """The set, with images uint8 `(N, image_size, image_size, 3)`. A tenth of the training split is validation.
+    def load(self, form: Form, seed: int) -> DataSet:
+        """The set, with images uint8 `(N, size, size, channels)`. A tenth of the training split is validation.
 
         Downloads the files that are not there yet. Raises `DataError` where they cannot be used.
         """
-        require_memory(self.label, self.images, image_size)
+        require_memory(self.label, self.images, form)
         paths = self.fetch()
         try:
             found = self.read(paths)
-            splits = [Split(resize_arrays(each.images, image_size), each.labels) for each in (found.train, found.test)]
+            splits = [Split(resize_arrays(each.images, form), each.labels) for each in (found.train, found.test)]
             highest = max(int(split.labels.max()) for split in splits)
             if highest >= len(found.classes):
                 raise ValueError(f"label {highest} of {len(found.classes)} classes")
@@ -61,7 +63,7 @@ class Published:
                 f"{paths[0]}: does not hold {self.label} as published ({error}); delete it, so that it is downloaded"
             ) from error
         train, validation = with_validation(splits[0], seed)
-        if self.constants:
+        if self.constants and form.channels == 3:
             mean, std = (tuple(value / 255 for value in each) for each in self.constants)
         else:
             mean, std = channel_statistics(train.images)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
+from trainspec.data.form import Channels, Form, Resize
 from trainspec.initialisation import Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.patchup import PatchUp
@@ -40,10 +41,20 @@ class Data:
     """`name`: the data set's own name; None until one is chosen.
 
     `image_size`: in pixels. Without it, the network's native size is used: networks of one family may differ in it.
+
+    `resize`: how an image of another size becomes the input. "crop" scales its shorter side and crops the centre;
+    "squash" scales each side, as origin 2 does. `channels`: with 1, an image becomes its luma (ITU-R 601) before it is
+    resized; with 3, a grey image has its level in all three channels.
     """
 
     name: str | None = None
     image_size: int | None = _limited(None, also=("size", "img_size", "resolution", "input_size"), least=1)
+    resize: Resize = field(default="crop", metadata={"also": ("resize_rule", "crop_mode", "resize_mode")})
+    channels: Channels = field(default=3, metadata={"also": ("in_channels", "in_chans", "grayscale")})
+
+    def form(self, image_size: int) -> Form:
+        """The form of the images, `image_size` pixels wide and high."""
+        return Form(image_size, self.resize, self.channels)
 
 
 @dataclass(frozen=True)

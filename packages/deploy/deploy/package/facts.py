@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import __version__
-from deploy.contract import Contract
+from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 from deploy.errors import ModelError
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, of_accuracy
@@ -16,6 +16,10 @@ from deploy.proto import model_class
 
 PREPROCESSING = "preprocess.json"
 CERTIFICATE = "certificate.json"  # what was proved of the network, and how closely
+BOXES = {
+    RESIZE_RULES["crop"]: "from the fractional box of PIL.ImageOps.fit",
+    RESIZE_RULES["squash"]: "from the whole image",
+}
 LIBRARIES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu")
 
 
@@ -90,9 +94,9 @@ def preprocessing(contract: Contract, channels: int) -> bytes:
     steps = {
         "decode": "first image of the file, 8 bits a channel, turned upright by EXIF or XMP, no colour profile",
         "transparency": "put on white",
-        "color": "RGB" if channels == 3 else "luma of RGB (ITU-R 601)",
+        "color": COLOR_RULES[channels],
         "resize": contract.resize_rule,
-        "filter": "Pillow's BILINEAR, antialiased, from the fractional box of PIL.ImageOps.fit",
+        "filter": f"Pillow's BILINEAR, antialiased, {BOXES[contract.resize_rule]}",
         "height": height,
         "width": width,
         "normalise": "(pixel / 255 - mean) / std",

@@ -45,7 +45,7 @@ def make(session: Any, contract: Contract, channels: int) -> dict[str, bytes]:
     picture = pattern(contract.image_size, channels)
     file = io.BytesIO()
     Image.fromarray(picture[..., 0] if channels == 1 else picture).save(file, "PNG")
-    pixels = prepare(file.getvalue(), contract.image_size, channels, IMAGE)
+    pixels = prepare(file.getvalue(), contract.image_size, channels, IMAGE, contract.resize_rule)
     given = normalised(views(pixels), contract.mean, contract.std)
     logits = runtime.infer(session, given, "the model")
     if problem := runtime.logits_problem(logits, len(given), len(contract.classes)):
@@ -61,7 +61,7 @@ def make(session: Any, contract: Contract, channels: int) -> dict[str, bytes]:
 def check_pixels(folder: Path, contract: Contract, channels: int) -> None:
     """Raise `PackageError` unless this machine makes the expected input of the image."""
     pixels, given = read_tensor(folder / PIXELS), read_tensor(folder / INPUT)
-    found = prepare(folder / IMAGE, contract.image_size, channels)
+    found = prepare(folder / IMAGE, contract.image_size, channels, rule=contract.resize_rule)
     if found.shape != pixels.shape or np.abs(found.astype(int) - pixels).max() > ROUNDING:
         raise PackageError(f"{folder / IMAGE}: becomes other pixels here; install Pillow {PILLOW} or newer")
     if not np.array_equal(normalised(views(pixels), contract.mean, contract.std), given):

@@ -47,7 +47,8 @@ def answers(sides: Sequence[Side], *, unfinished: bool = False) -> Answers:
     Raises `DataError` where the data or a model cannot be used.
     """
     first = sides[0]
-    data = Recorded.of(first.run).load(None, first.graph.input_shape[1], first.run.recipe.seed)
+    recipe = first.run.recipe
+    data = Recorded.of(first.run).load(None, recipe.data.form(first.graph.input_shape[1]), recipe.seed)
     found = []
     for side in sides:
         try:

@@ -19,7 +19,7 @@ from netspec import Graph, find, list_architectures, without_noise
 from netspec.reduce import least_image
 from parity.train_all.rows import Columns
 from trainspec.augment import VOCABULARY
-from trainspec.data import DataSet, FoundData, digits
+from trainspec.data import DataSet, Form, FoundData, digits
 from trainspec.data.images import resize_arrays
 from trainspec.network import network_for
 from trainspec.recipes import COLLECTIONS, Recipe, find_recipe, override, read_recipe
@@ -71,7 +71,7 @@ def small_recipe(name: str) -> Recipe:
 @cache
 def few_images(size: int) -> DataSet:
     """A batch of the digits, without images for validation and testing."""
-    data = digits.load_digits(size, seed=0)
+    data = digits.load_digits(Form(size), seed=0)
     return _only(data, np.arange(BATCH))
 
 
@@ -93,10 +93,10 @@ def original_names() -> list[str]:
 def images_of_all_classes(found: FoundData, size: int) -> DataSet:
     """The first `OF_A_CLASS` training images of each class: an archive may be sorted by class. Only these are enlarged
     above `SMALL`: all images of a data set may not fit into memory."""
-    data = found.load(min(size, SMALL), 0)
+    data = found.load(Form(min(size, SMALL)), 0)
     labels = data.train.labels
     few = _only(data, np.concatenate([np.flatnonzero(labels == one)[:OF_A_CLASS] for one in range(len(data.classes))]))
-    return replace(few, train=replace(few.train, images=resize_arrays(few.train.images, size)))
+    return replace(few, train=replace(few.train, images=resize_arrays(few.train.images, Form(size))))
 
 
 def original_case(name: str, found: FoundData) -> Case:
