@@ -262,6 +262,12 @@ def results(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def split(session: nox.Session) -> None:
+    """A reproducible train/validation/test split of a class folder: -- FOLDER --seed N --out FILE --copy FOLDER."""
+    run(session, "zoo", "trainspec", "split", *session.posargs)
+
+
+@nox.session(default=False)
 def predict(session: nox.Session) -> None:
     """The likeliest classes of images: -- MODEL.onnx IMAGE ..."""
     run(session, "deploy", "deploy", "predict", *session.posargs)

@@ -34,7 +34,7 @@ run = earlier[-1] if earlier else torch_impl.train("lenet5", data="digits", epoc
 
 test = open_data("digits", 32, notice=print).test
 files = [folder / f"image{number}-of-a-{test.labels[number]}.png" for number in range(4)]
-for file, pixels in zip(files, test.images[:4], strict=True):
+for file, pixels in zip(files, test.read(np.arange(4)), strict=True):
     Image.fromarray(pixels).save(file)
 
 classifier = deploy.Classifier(run.folder)  # or the path of an ONNX file

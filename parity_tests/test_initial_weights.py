@@ -11,6 +11,7 @@ import torch
 from netspec import Graph, Tensor, architecture, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import CUT
+from trainspec.data import ArraySplit
 from trainspec.initialisation import Dirac, Start
 from trainspec.whitening import whitening_filters
 
@@ -122,4 +123,5 @@ def start_of(graph: Graph) -> Start:
     """Smooth images: neighbouring pixels are alike, channels are not."""
     noise = np.random.default_rng(0).integers(0, 256, (30, 17, 17, 3))
     smooth = (noise[:, 1:, 1:] + 2 * noise[:, :-1, 1:] + 4 * noise[:, 1:, :-1]) // 7
-    return Start(graph, 0, smooth.astype(np.uint8), ((0.5,) * 3, (0.25,) * 3))
+    split = ArraySplit(smooth.astype(np.uint8), np.zeros(len(smooth), np.int64))
+    return Start(graph, 0, split, ((0.5,) * 3, (0.25,) * 3))

@@ -8,12 +8,16 @@ item that it was working on is lost.
 import os
 import pickle
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Any, Generic, Self, TypeVar
 
 from diptych.errors import DiptychError
@@ -104,7 +108,8 @@ class Worker:
         # The process inherits this mask, which blocks Ctrl-C until it ignores Ctrl-C itself.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            process.start()
+            with _STARTING, _without_main():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that the pipe ends when the process ends
@@ -116,6 +121,20 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._process = None
+
+
+_STARTING = threading.Lock()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the main module from a process that starts: it would run a user's script again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def serve(connection: Connection, threads: int | None) -> None:

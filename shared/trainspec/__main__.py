@@ -1,4 +1,4 @@
-"""`python -m trainspec agreement RUN RUN | results [RUN ...] | keys`: finished runs, and what recipes may say."""
+"""`python -m trainspec agreement RUN RUN | results [RUN ...] | keys | split FOLDER`: runs, recipes, and data sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,9 +29,23 @@ def main(argv: Sequence[str]) -> int | None:
             ),
             run_results,
         ),
+        Command(
+            "split",
+            "a reproducible split of a class folder, written as a manifest",
+            (
+                option("folder", type=path, metavar="FOLDER", help="a folder with a folder of images for each class"),
+                option("--seed", type=int, default=0, metavar="N", help="seed of the split (0)"),
+                option("--validation", type=float, default=0.1, metavar="SHARE", help="share of all images (0.1)"),
+                option("--test", type=float, default=0.1, metavar="SHARE", help="share of all images (0.1)"),
+                option("--out", type=path, metavar="FILE", help="the manifest; default: <folder>.split.json, here"),
+                option("--copy", type=path, metavar="FOLDER", help="also copy the files to FOLDER/<split>/<class>/"),
+                option("--json", action="store_true", help="print one line of JSON"),
+            ),
+            run_split,
+        ),
         Command("keys", "all keys of a recipe, with defaults and limits, in Markdown", (), run_keys),
     )
-    return cli.run_command("trainspec", "Compares and lists runs, and prints the keys of recipes.", commands, argv)
+    return cli.run_command("trainspec", "Compares and lists runs, splits folders, prints keys.", commands, argv)
 
 
 def run_agreement(runs: Sequence[Path]) -> None:
@@ -54,6 +68,27 @@ def run_results(runs: Sequence[Path], out: Path, headers: bool) -> None:
         say(f"written    {file}")
     measured, recipes = count_measured()
     say(f"headers    {measured} of {recipes} recipes say what was measured")
+
+
+def run_split(
+    folder: Path, seed: int, validation: float, test: float, out: Path | None, copy: Path | None, json: bool
+) -> None:
+    from trainspec.data.splitting import Shares, copy_split, split_folder, summary, table
+
+    manifest = split_folder(folder, Shares(validation, test), seed)
+    file = out or Path(f"{manifest.name}.split.json")
+    manifest.write(file)
+    if copy:
+        copy_split(manifest, copy)
+    if json:
+        say(summary(manifest, file))
+        return
+    for line in table(manifest):
+        say(line)
+    say(f"written    {file}")
+    if copy:
+        say(f"copied     {copy}")
+    say(f"train on it: --data {file}")
 
 
 def run_keys() -> None:

@@ -2,9 +2,10 @@
 
 On a CPU, NumPy makes them in the background while the network works on earlier ones. On a GPU, all training images are
 on the device and are changed there; NumPy makes targets and noise in the background. If a recipe uses a transform
-without handlers on the device, NumPy makes its images, too.
+without handlers on the device, or images are read from files, NumPy makes the images, too.
 """
 
+import time
 from collections.abc import Callable, Generator, Iterable
 
 from trainspec.plan import Batch, BatchPlan, ahead
@@ -14,9 +15,39 @@ from trainspec.trainer import Trainer
 Batches = Callable[[Iterable[BatchPlan]], Generator[Batch, None, None]]
 
 
-def batches_of(task: Task, trainer: Trainer) -> Batches:
-    """The function that makes placed batches from plans, in order."""
-    resident = None if task.recipe.augmentation.host_only else trainer.resident(task)
+class Waits:
+    """`seconds`: how long a training waited for batches that were not made yet."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
+        """The same batches. The time until each is there is added."""
+        try:
+            while True:
+                begin = time.monotonic()
+                batch = next(batches, None)
+                self.seconds += time.monotonic() - begin
+                if batch is None:
+                    return
+                yield batch
+        finally:
+            batches.close()
+
+    def figures(self, train_seconds: float) -> dict[str, float]:
+        """What a run records: the seconds, and their share of the training in percent."""
+        share = 100 * self.seconds / train_seconds if train_seconds else 0.0
+        return {"data_wait_seconds": round(self.seconds, 2), "data_wait_percent": round(share, 2)}
+
+
+def batches_of(task: Task, trainer: Trainer, waits: Waits | None = None) -> Batches:
+    """The function that makes placed batches from plans, in order. `waits` counts the time until they are there."""
+    made = _batches_of(task, trainer)
+    return (lambda plans: waits.timed(made(plans))) if waits else made
+
+
+def _batches_of(task: Task, trainer: Trainer) -> Batches:
+    resident = None if task.host_only else trainer.resident(task)
     if resident is None:
         return lambda plans: ahead(trainer.place(task.batch(plan)) for plan in plans)
 
@@ -29,5 +60,6 @@ def batches_of(task: Task, trainer: Trainer) -> Batches:
 
 def host_notes(task: Task) -> tuple[str, ...]:
     """Notes for readers of the run about transforms that need the CPU."""
-    kinds = ", ".join(transform.kind for transform in task.recipe.augmentation.host_only)
-    return (f"{kinds}: the CPU makes the images of each batch, also if a GPU trains.",) if kinds else ()
+    kinds = [transform.kind for transform in task.recipe.augmentation.host_only]
+    causes = ", ".join([*kinds, *(["images in files"] if task.data.train.whole else [])])
+    return (f"{causes}: the CPU makes the images of each batch, also if a GPU trains.",) if causes else ()

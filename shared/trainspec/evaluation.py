@@ -61,8 +61,8 @@ def evaluate(
     """
     if not len(split):
         raise DataError("a split without images cannot be evaluated")
-    starts = range(0, len(split), BATCH)
-    images = ahead(normalise(split.images[start : start + BATCH], *constants) for start in starts)
+    parts = (np.arange(start, min(start + BATCH, len(split))) for start in range(0, len(split), BATCH))
+    images = ahead(normalise(split.read(part), *constants) for part in parts)
     logits = np.concatenate([mean_logits(forward, batch, tta) for batch in until_stopped(images)])
     scores = score([(logits, split.labels)], classes or [str(number) for number in range(logits.shape[1])])
     return Evaluation(logits.argmax(1), scores.top1, scores.loss, tta, scores)

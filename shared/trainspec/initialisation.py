@@ -16,6 +16,7 @@ from netspec import Graph
 from netspec.graph import IMAGE
 from netspec.init import Weights, normal, stream
 from netspec.ops import Conv
+from trainspec.data.dataset import Split
 from trainspec.whitening import whitening_filters
 
 Constants = tuple[tuple[float, ...], tuple[float, ...]]
@@ -23,14 +24,14 @@ Constants = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Start:
-    """What the first weights depend on: the network, the seed and the training images, uint8 `(N, H, W, C)`.
+    """What the first weights depend on: the network, the seed and the training images.
 
     `constants` are `(mean, std)` per channel on the 0..1 scale.
     """
 
     graph: Graph
     seed: int
-    images: NDArray[np.uint8] = field(repr=False)
+    images: Split = field(repr=False)
     constants: Constants
 
     def matching(self, match: str, key: str) -> Iterator[str]:
@@ -137,7 +138,7 @@ class Whiten:
         if node is None:
             raise RecipeError(f"initialisation.whiten: no convolution of {start.graph.name} reads the image")
         count = min(self.images, len(start.images))
-        chosen = start.images[np.arange(count) * len(start.images) // count]
+        chosen = start.images.read(np.arange(count) * len(start.images) // count)
         kernel = weights[f"{node.name}.weight"].copy()
         filters = whitening_filters(chosen, kernel.shape[2:], start.constants, self.epsilon)[: len(kernel) // 2]
         kernel[: 2 * len(filters)] = np.concatenate([filters, -filters])

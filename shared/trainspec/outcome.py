@@ -41,6 +41,7 @@ def finish(training: "Training", framework: Framework) -> None:
         "train_seconds": round(state.seconds, 2),
         "epochs": len(run.metrics),
         "steps": state.step,
+        **(waited := training.waits.figures(state.seconds)),
         **augmented_test(training, deployed),
         **training.pace.figures(),
     }
@@ -58,7 +59,8 @@ def finish(training: "Training", framework: Framework) -> None:
     for name, difference in differences.items():
         say(f"{name}: differs from {framework.name} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
-    say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training")
+    waiting = f"{waited['data_wait_percent']:.1f} % of it waiting for data"
+    say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training, {waiting}")
 
 
 def certify(

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from trainspec.augment import Draws, Transform
-from trainspec.plan import ImageSource, normalisation
+from trainspec.plan import BatchPlan, ImageSource, normalisation
 from trainspec.task import Task
 
 
@@ -27,11 +26,11 @@ class Resident(ImageSource):
     ) -> None:
         super().__init__(task.recipe.augmentation.transforms)
         self.placed, self.handlers, self._taken = placed, handlers, taken
-        self.images = placed(task.data.train.images)
+        self.images = placed(task.data.train.array())
         self.offset, self.scale = map(placed, normalisation(*task.constants))
 
-    def taken(self, indices: NDArray[np.int32]) -> Any:
-        return self._taken(self.images, self.placed(indices))
+    def taken(self, plan: BatchPlan) -> Any:
+        return self._taken(self.images, self.placed(plan.indices))
 
     def normalised(self, images: Any) -> Any:
         return (images - self.offset) * self.scale

@@ -1,6 +1,6 @@
 """Work out what is trained, on which data and how, before any framework is loaded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from trainspec.network import Network, network_for as network_for
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
 from trainspec.patchup import Patching, places_of
-from trainspec.plan import Batch, BatchPlan, EpochPlan, apply, draw_epoch, one_hot
+from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, one_hot
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
 from trainspec.recipes.options import OWN
 from trainspec.runs.events import check_installed
@@ -84,10 +84,19 @@ class Task:
         """The trainable parameters, in groups that the optimizer treats alike."""
         return settings(self.graph, self.recipe)
 
+    @cached_property
+    def images(self) -> HostImages:
+        """The training images, as NumPy makes them."""
+        return HostImages(self.data.train, self.recipe.augmentation.transforms, *self.constants)
+
+    @property
+    def host_only(self) -> bool:
+        """Whether NumPy makes the images of each batch, on a GPU too."""
+        return self.data.train.whole or bool(self.recipe.augmentation.host_only)
+
     def batch(self, plan: BatchPlan) -> Batch:
         """The batch of `plan`, made by NumPy."""
-        images = apply(self.data.train.images, plan, self.recipe.augmentation.transforms, *self.constants)
-        return Batch(images, *self.beside(plan))
+        return Batch(self.images.batch(plan), *self.beside(plan))
 
     def beside(self, plan: BatchPlan) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]], float]:
         """What belongs to the images of a batch: targets, noise, and the weight of the loss."""
@@ -101,7 +110,7 @@ class Task:
         """The soft targets of the batch, float64 `(B, classes)`: smoothed, and mixed as the images are."""
         targets = self._smoothed(plan)
         for mixing in self.recipe.augmentation.mixing:
-            share = mixing.share(plan.draws[mixing.kind], *self.data.train.images.shape[1:3])[:, None]
+            share = mixing.share(plan.draws[mixing.kind], *self.data.image_shape[:2])[:, None]
             targets = share * targets + (1 - share) * self._smoothed(plan.partners[mixing.kind])
         return self.patching.mixed(targets, plan)
 
@@ -146,7 +155,7 @@ def first_weights(graph: Graph, recipe: Recipe, data: DataSet) -> Weights:
 
     Raises `RecipeError` for a change that the network has no place for.
     """
-    start = Start(graph, recipe.seed, data.train.images, recipe.augmentation.constants(data))
+    start = Start(graph, recipe.seed, data.train, recipe.augmentation.constants(data))
     return recipe.initialisation.changed(initial_weights(graph, recipe.seed, recipe.init), start)
 
 
@@ -196,6 +205,7 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
     say(f"data       {found.label}")
     data = found.load(recipe.data.form(recipe.data.image_size or network.size), recipe.seed)
     recipe.augmentation.constants(data)  # raises where the recipe's own are for other images
+    recipe = replace(recipe, data=replace(recipe.data, storage=data.storage))
     say(f"images     {data.summary()}")
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))

@@ -8,7 +8,7 @@ from functools import partial
 
 from diptych.files import write_bytes
 from diptych.stopping import check
-from trainspec.batches import Batches, batches_of, host_notes
+from trainspec.batches import Batches, Waits, batches_of, host_notes
 from trainspec.judging import data_facts
 from trainspec.optim import StepSettings, step_settings
 from trainspec.outcome import finish, keep, memory_facts
@@ -95,17 +95,21 @@ def steps_of(task: Task, trainer: Trainer) -> Iterator[tuple[Step, StepSettings,
 
 
 class Training:
-    """A task in training. `state` is its position, `pace` its length, `watch` shows it to people."""
+    """A task in training. `state` is its position, `pace` its length, `watch` shows it to people.
+
+    `waits` counts the time in which steps waited for data.
+    """
 
     def __init__(self, task: Task, trainer: Trainer, run: Run, pace: Pace) -> None:
         self.task, self.trainer, self.run, self.pace = task, trainer, run, pace
         self.state = TrainState()
         self.watch = Watch(task, run, pace)
+        self.waits = Waits()
 
     def train(self) -> None:
         """Train every epoch. Evaluate on the validation split as often as the recipe says, and after the last epoch."""
         task, state, pace = self.task, self.state, self.pace
-        batches = batches_of(task, self.trainer)
+        batches = batches_of(task, self.trainer, self.waits)
         pace.try_evaluation(self.trainer.logits)
         with self.watch.progress:
             while state.step < pace.total_steps:

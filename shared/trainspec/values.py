@@ -48,7 +48,7 @@ def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any
 def one_of(value: Any, names: Any, where: str) -> Any:
     """`value`, if it is one of `names`. Raises `RecipeError` otherwise."""
     if not any(value == name and type(value) is type(name) for name in names):  # True is equal to 1
-        close = closest(value, names, 1) if isinstance(value, str) else []
+        close = closest(value, list(map(str, names)), 1) if isinstance(value, str) else []
         hint = f"; did you mean {close[0]}?" if close else ""
         raise RecipeError(f"{where} = {shown(value)} is not allowed; choose {', '.join(map(str, names))}{hint}")
     return value

@@ -104,7 +104,7 @@ def compress(
     with tempfile.TemporaryDirectory() as name:
         if to == "int8":
             order = draw_epoch(0, 0, len(data.train)).order[:images]
-            calibration = judge.prepared(data.train.images[order])
+            calibration = judge.prepared(data.train.read(order))
             quantizer = Quantizer(content, calibration, Path(name), reduce_range=reduce_range)
             kept = _kept_in_float(quantizer, content, judge, data.validation, limit, notice)
             smaller = quantizer.quantized(without=kept)
@@ -149,10 +149,10 @@ def _kept_in_float(
     A layer's noise is that of the logits if it alone is quantized. More layers in float32 are taken to lose less.
     """
     some = validation.take(np.arange(min(JUDGED, len(validation))))
-    expected = judge.logits(content, some.images)
+    expected = judge.logits(content, some)
     noise = {}
     for layer in until_stopped(quantizer.layers):
-        alone = judge.logits(quantizer.quantized(only=[layer]).SerializeToString(), some.images)
+        alone = judge.logits(quantizer.quantized(only=[layer]).SerializeToString(), some)
         noise[layer] = decibels(expected, alone)
     worst = sorted(noise, key=noise.__getitem__)
     notice(f"{'signal to noise':<22}{', '.join(f'{name} {noise[name]:.0f} dB' for name in worst[:5])}, ...")
@@ -176,29 +176,29 @@ def decibels(expected: NDArray[Any], found: NDArray[Any]) -> float:
 
 @dataclass(frozen=True)
 class Judge:
-    """Runs files of one contract on uint8 images `(N, H, W, C)`."""
+    """Runs files of one contract on the images of a split."""
 
     contract: Contract
 
     def prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return normalised(images, self.contract.mean, self.contract.std)
 
-    def logits(self, content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, content: bytes, split: Split) -> NDArray[np.float32]:
         session = runtime.load(content, "the file", provider=runtime.CPU)
-        starts = until_stopped(range(0, len(images), BATCH))
-        parts = [self.prepared(images[start : start + BATCH]) for start in starts]
+        starts = until_stopped(range(0, len(split), BATCH))
+        parts = (self.prepared(split.read(np.arange(start, min(start + BATCH, len(split))))) for start in starts)
         return np.concatenate([runtime.infer(session, part, "the file") for part in parts])
 
     def loss(self, one: bytes, other: bytes, split: Split) -> tuple[float, float, float, float]:
         """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`."""
-        right = [self.logits(content, split.images).argmax(1) == split.labels for content in (one, other)]
+        right = [self.logits(content, split).argmax(1) == split.labels for content in (one, other)]
         lost, won = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
         low, high = paired(lost, won, len(split))
         return 100 * (lost - won) / len(split), 100 * low, 100 * high, 100 * float(right[1].mean())
 
     def speed(self, one: bytes, other: bytes, split: Split) -> Ratio:
         """The time of `other` as a part of that of `one`."""
-        image = self.prepared(split.images[:1])
+        image = self.prepared(split.read(np.arange(1)))
         sessions = [runtime.load(content, "the file", provider=runtime.CPU, threads=1) for content in (one, other)]
         times = in_turns({str(place): _passing(session, image) for place, session in enumerate(sessions)})
         return ratio(times["1"], times["0"])

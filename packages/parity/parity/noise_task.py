@@ -4,7 +4,7 @@ import numpy as np
 
 from netspec import Graph
 from trainspec.data import DataSet
-from trainspec.data.dataset import Split
+from trainspec.data.dataset import ArraySplit
 from trainspec.recipes import Recipe, override
 from trainspec.task import Task, first_weights
 
@@ -29,7 +29,7 @@ def noise_task(graph: Graph, recipe: Recipe = RECIPE, epoch_steps: int = 2) -> T
     classes = graph.shapes[graph.outputs[0]][0]
     count = epoch_steps * recipe.batch
     images = generator.integers(0, 256, (count, height, width, channels), np.uint8)
-    split = Split(images, generator.integers(0, classes, count))
+    split = ArraySplit(images, generator.integers(0, classes, count))
     names = tuple(map(str, range(classes)))
     data = DataSet("noise", "noise", names, split, split, split, (0.5,) * channels, (0.3,) * channels)
     return Task(graph.name, graph, first_weights(graph, recipe, data), data, "noise", recipe)

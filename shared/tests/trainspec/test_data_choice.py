@@ -95,7 +95,7 @@ def test_choices_that_are_no_data_set(tmp_path, monkeypatch, choice):
     with pytest.raises((DataError, UnknownNameError)) as error:
         open_data(choice, 32, notice=print)
     assert "\n" not in str(error.value)
-    assert len(CHOICES) == 3
+    assert len(CHOICES) == 5
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(0, 2**63))

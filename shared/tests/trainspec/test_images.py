@@ -47,7 +47,7 @@ def test_every_kind(name):
         with pytest.raises(ImageError, match=f"^{re.escape(name)}: "):
             read_image(content, name=name)
         with pytest.raises(DataError, match=f"^{re.escape(name)}: "):
-            training.decode(content, 8, name)
+            training.decode(content, Form(8), name)
         return
     image = read_image(content, name=name)
     with Image.open(io.BytesIO(content)) as opened:
@@ -55,7 +55,7 @@ def test_every_kind(name):
         if not upright.has_transparency_data:
             assert np.array_equal(image, np.asarray(upright.convert("RGB")))
         assert image.shape == (*upright.size[::-1], 3)
-    assert np.array_equal(training.decode(content, 8, name), read_image(content, (8, 8)))
+    assert np.array_equal(training.decode(content, Form(8), name), read_image(content, (8, 8)))
     assert read_image(content, (5, 9)).shape == (5, 9, 3)
 
 

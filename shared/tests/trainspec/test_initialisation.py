@@ -11,6 +11,7 @@ from diptych.errors import RecipeError
 from netspec import architecture, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import SCHEMES, stream
+from trainspec.data import ArraySplit
 from trainspec.initialisation import Dirac, Initialisation, Start, TensorTable, Whiten
 from trainspec.recipes import Recipe, find_recipe, read_recipe, to_toml
 from trainspec.recipes.recipe import Init
@@ -29,7 +30,8 @@ def blurred(count=40, size=12, seed=0):
 
 
 def start_of(graph, images=None):
-    return Start(graph, 0, blurred() if images is None else images, (MEAN, STD))
+    images = blurred() if images is None else images
+    return Start(graph, 0, ArraySplit(images, np.zeros(len(images), np.int64)), (MEAN, STD))
 
 
 def patches_of(images, kernel):

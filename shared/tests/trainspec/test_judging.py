@@ -184,9 +184,9 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
         assert words in str(error.value)
     digits = task_of("mine.json", "--data", "digits", *SMALL)
     assert digits.architecture == "Mine"
-    (tmp_path / "grey.json").write_text(architecture("lenet5", in_channels=1).to_json())
-    with pytest.raises(DiptychError, match="takes images with 1 channels, but UCI optical digits"):
-        task_of("grey.json", "--data", "digits")
+    (tmp_path / "two.json").write_text(architecture("lenet5", in_channels=2).to_json())
+    with pytest.raises(DiptychError, match="takes images with 2 channels, but UCI optical digits"):
+        task_of("two.json", "--data", "digits")
 
 
 def test_a_folder_of_an_architectures_name_is_not_in_its_way(tmp_path, monkeypatch):

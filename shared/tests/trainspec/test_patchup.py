@@ -8,7 +8,7 @@ import pytest
 from diptych.errors import RecipeError, UnknownNameError
 from netspec import Graph, architecture, explicit_noise, initial_weights, without_noise
 from trainspec.data import DataSet
-from trainspec.data.dataset import Split
+from trainspec.data.dataset import ArraySplit
 from trainspec.limits import check_limits
 from trainspec.patchup import Patches, Patching, PatchUp, box_mask, draw_patches, grown, places_of
 from trainspec.recipes import Recipe, override
@@ -132,7 +132,7 @@ def task_of(graph: Graph, recipe: Recipe) -> Task:
     """Two batches of 8 images, which are noise."""
     generator = np.random.default_rng(7)
     images = generator.integers(0, 256, (16, 32, 32, 3), np.uint8)
-    split = Split(images, generator.integers(0, 10, 16))
+    split = ArraySplit(images, generator.integers(0, 10, 16))
     data = DataSet("noise", "noise", tuple("0123456789"), split, split, split, (0.5,) * 3, (0.3,) * 3)
     return Task(graph.name, graph, initial_weights(graph), data, "noise", recipe)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from trainspec.augment.transform import Draws, Transform
+from trainspec.augment.transform import Draws, Transform, picture_of
 
 LEVELS = 31  # magnitudes go from level 0, no change, to level 30
 Picture = Image.Image
@@ -93,10 +93,10 @@ class Operations(Transform):
         changed = np.empty_like(images)
         chosen = np.stack([draws["operation"], draws["level"], draws["negative"]], axis=-1).tolist()
         for target, array, row in zip(changed, images, chosen, strict=True):
-            image = Image.fromarray(array)
+            image = picture_of(array)
             for number, level, negative in row:
                 operation = ORDERED[number]
                 magnitude = operation.most(self.space, image.size) * level / (LEVELS - 1)
                 image = operation.apply(image, -magnitude if negative and operation.signed else magnitude)
-            target[:] = np.asarray(image)
+            target[:] = np.asarray(image).reshape(target.shape)
         return changed

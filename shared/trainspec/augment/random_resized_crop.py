@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainspec.augment.boxes import TRIES, clipped, first_size, pixels
-from trainspec.augment.transform import Draws, Transform
+from trainspec.augment.transform import Draws, Transform, picture_of
 from trainspec.distributions import uniform
 from trainspec.stream import Stream
 
@@ -21,12 +21,15 @@ class RandomResizedCrop(Transform):
     The box covers from `least_area` to all of the image. Its width is from `least_ratio` to `1 / least_ratio` times its
     height, uniform on a logarithmic scale. If none of ten drawn sizes fits, it is the greatest box of an allowed ratio
     in the middle. The box is cut out before it is resized, so that no pixel beyond it has an influence.
+
+    Of images in memory it cuts the resized image, of images in files (`data.storage`) the whole one.
     """
 
     kind = "random_resized_crop"
     purpose = 24
     host_only = True
     stage = "pixels"
+    cuts = True
 
     least_area: float = field(default=0.08, metadata={"above": 0.0, "most": 1.0})
     least_ratio: float = field(default=0.75, metadata={"least": 0.01, "most": 1.0})
@@ -52,8 +55,19 @@ class RandomResizedCrop(Transform):
 
     def apply(self, images: NDArray[np.uint8], draws: Draws) -> NDArray[np.uint8]:
         """Images of their boxes, resized by Pillow's bilinear filter, which averages where it makes smaller."""
-        resized, size = np.empty_like(images), (images.shape[2], images.shape[1])
-        for target, array, (top, left, bottom, right) in zip(resized, images, draws["box"].tolist(), strict=True):
-            box = Image.fromarray(array).crop((left, top, right, bottom))
-            target[:] = np.asarray(box.resize(size, Image.Resampling.BILINEAR))
+        resized = np.empty_like(images)
+        for target, array, box in zip(resized, images, draws["box"], strict=True):
+            made = resized_box(picture_of(array), box, images.shape[1:3])
+            target[:] = np.asarray(made).reshape(target.shape)
         return resized
+
+    def cut(self, image: Image.Image, draws: Draws, size: tuple[int, int]) -> Image.Image:
+        """The box of a whole image: its area and its ratio are those of the file's own pixels, as in torchvision."""
+        (box,) = self.fitted(draws, image.height, image.width)["box"]
+        return resized_box(image, box, size)
+
+
+def resized_box(image: Image.Image, box: NDArray[np.int32], size: tuple[int, ...]) -> Image.Image:
+    """A box of an image, resized to `size`, `(H, W)`."""
+    top, left, bottom, right = box.tolist()
+    return image.crop((left, top, right, bottom)).resize((size[1], size[0]), Image.Resampling.BILINEAR)

@@ -16,12 +16,14 @@ from trainspec.data import digits
 from trainspec.data.archives import SUFFIXES, is_archive
 from trainspec.data.cache import Notice
 from trainspec.data.cifar import CIFAR10, CIFAR100
-from trainspec.data.class_folder import describe, load_class_folder
-from trainspec.data.dataset import DataSet, LeftOut, Split
-from trainspec.data.form import Channels, Form, Resize
+from trainspec.data.class_folder import load_class_folder
+from trainspec.data.dataset import ArraySplit, DataSet, LeftOut, Split
+from trainspec.data.form import Channels, Form, Resize, Storage
 from trainspec.data.idx import FASHION_MNIST, MNIST
+from trainspec.data.image_files import described, open_images, title_of
+from trainspec.data.manifest import SUFFIX, is_manifest
 
-__all__ = ["CHOICES", "DataSet", "Form", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
+__all__ = ["CHOICES", "ArraySplit", "DataSet", "Form", "FoundData", "LeftOut", "Split", "find_data", "open_data"]
 
 PUBLISHED = {found.name: found for found in (CIFAR10, CIFAR100, MNIST, FASHION_MNIST)}
 CHOICES = (*PUBLISHED, digits.NAME)
@@ -43,7 +45,8 @@ def find_data(
     on_gpu: bool | None = None,
     estimate: Callable[[str], str] = lambda name: "",
 ) -> FoundData:
-    """The data set that `choice` names: one of `CHOICES`, or the path of a class folder or of an archive of one.
+    """The data set that `choice` names: one of `CHOICES`, or the path of a class folder, of an archive of one, or of a
+    manifest of a split (`nox -s split`).
 
     None means CIFAR-10 on a GPU, or the embedded digits where CIFAR-10 cannot be downloaded. On a CPU it means the
     digits, so that a first command ends in minutes. `notice` gets a sentence whenever the digits are chosen this way.
@@ -83,9 +86,10 @@ def open_data(
     notice: Notice,
     resize: Resize = "crop",
     channels: Channels = 3,
+    storage: Storage = "memory",
 ) -> DataSet:
     """The data set that `choice` names (see `find_data`), with images uint8 `(N, image_size, image_size, channels)`."""
-    return find_data(choice, notice=notice).load(Form(image_size, resize, channels), seed)
+    return find_data(choice, notice=notice).load(Form(image_size, resize, channels, storage), seed)
 
 
 def _digits() -> FoundData:
@@ -108,15 +112,17 @@ def _class_folder(choice: str, notice: Notice) -> FoundData:
     except (OSError, ValueError) as error:  # ValueError: a NUL, or a name that is not UTF-8: a run cannot record it
         reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8; rename it"
         raise DataError(f"{printable(choice)}: cannot be read ({reason})") from error
-    if kind == stat.S_IFDIR or (kind == stat.S_IFREG and is_archive(path)):
-        name, label = describe(path)
-        return FoundData(name, label, lambda form, seed: load_class_folder(path, form, seed, notice))
-    raise DataError(f"{choice}: neither a folder nor an archive ({', '.join(SUFFIXES)}) of class folders")
+    if kind == stat.S_IFDIR or (kind == stat.S_IFREG and (is_archive(path) or is_manifest(path))):
+        name, label = described(title_of(path))
+        return FoundData(name, label, lambda form, seed: load_class_folder(open_images(path), form, seed, notice))
+    raise DataError(
+        f"{choice}: neither a folder nor an archive ({', '.join(SUFFIXES)}) of class folders, nor a manifest ({SUFFIX})"
+    )
 
 
 def _unknown(choice: str) -> DiptychError:
     path = Path(choice)
-    if path.name != choice or is_archive(path):
+    if path.name != choice or is_archive(path) or is_manifest(path):
         return DataError(f"{choice}: no such folder or archive")
     close = closest(choice, CHOICES, 2)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(CHOICES)}, or a path"

@@ -17,7 +17,7 @@ from deploy.shell import printable
 from diptych.errors import DataError
 from netspec.pickled import PickleError
 from trainspec.data.archives import read_archive
-from trainspec.data.dataset import Split
+from trainspec.data.dataset import ArraySplit
 from trainspec.data.download import Source
 from trainspec.data.pickles import Array, read_pickle
 from trainspec.data.published import Contents, Published
@@ -58,19 +58,19 @@ def _files(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
     return found
 
 
-def _records(content: bytes, name: str) -> Split:
+def _records(content: bytes, name: str) -> ArraySplit:
     if not content or len(content) % (2 + PIXELS):
         raise ValueError(f"{name} has {len(content):,} bytes, which are not records of {2 + PIXELS:,}")
     records = np.frombuffer(content, np.uint8).reshape(-1, 2 + PIXELS)
-    return Split(_images(records[:, 2:]), records[:, 1].astype(np.int64))
+    return ArraySplit(_images(records[:, 2:]), records[:, 1].astype(np.int64))
 
 
-def _pickled_split(batches: Sequence[dict[bytes, Any]]) -> Split:
+def _pickled_split(batches: Sequence[dict[bytes, Any]]) -> ArraySplit:
     rows = np.concatenate([_rows(batch[b"data"]) for batch in batches])
     labels = np.array([_label(label) for batch in batches for label in batch[b"labels"]], np.int64)
     if len(rows) != len(labels):
         raise ValueError(f"{len(rows):,} images and {len(labels):,} labels")
-    return Split(_images(rows), labels)
+    return ArraySplit(_images(rows), labels)
 
 
 def _images(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Read a class folder, or an archive of one: each class has its own folder of JPEG, PNG and WebP images.
+"""Read a class folder, an archive of one, or the files of a manifest: JPEG, PNG and WebP images, labelled by folders.
 
 The paths are `<root>/{train,test[,val|validation]}/<class>/*` or, without splits, `<root>/<class>/*`. The root may be
 inside one more folder. Classes are numbered in alphabetical order. Without splits, a tenth of each class becomes the
@@ -9,120 +9,148 @@ a training image.
 import hashlib
 import json
 import os
-from collections.abc import Container, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import ImageError
-from deploy.images import MAX_BYTES, read_file
 from deploy.shell import printable
-from deploy.walking import Entry, walk
 from diptych.errors import DataError
-from diptych.stopping import until_stopped
-from trainspec.data.archives import is_archive, read_archive, stem
 from trainspec.data.cache import Arrays, Notice, cached
 from trainspec.data.dataset import (
+    AnySplit,
+    ArraySplit,
     DataSet,
     LeftOut,
-    Split,
     channel_statistics,
     hold_out_tenth,
     with_validation,
 )
+from trainspec.data.file_split import FileSplit
 from trainspec.data.form import Form
+from trainspec.data.image_files import ImageFiles, described, labels_of
 from trainspec.data.images import decode_all
-from trainspec.data.layout import SPLITS, Layout, read_layout
-from trainspec.data.listing import list_archive, list_folder, member_name
-from trainspec.data.memory import require_memory
+from trainspec.data.layout import SPLITS, Layout
+from trainspec.data.memory import require_memory, stays_in_files
 
-LABELS = {"cifar10-jpeg": "CIFAR-10 (JPEG)"}  # lossy copies must not pass for the original pixels
 TEST_SEED = 0  # not the run's seed: all runs are tested on the same images
 CACHE_VERSION = 2  # raise it when decoding or resizing gives other pixels
-LONGEST_NAME = 60  # letters of a set's name in the names of runs and cache entries
+MEASURED = 2048  # training images whose mean and deviation normalise the images, where they stay in files
 
 
-def load_class_folder(path: Path, form: Form, seed: int, notice: Notice) -> DataSet:
-    """The data set in the folder or archive `path`, with images uint8 `(N, size, size, channels)`.
+def load_class_folder(files: ImageFiles, form: Form, seed: int, notice: Notice) -> DataSet:
+    """The data set in image files, with images uint8 `(N, size, size, channels)`, in memory or in files.
 
     `seed` draws the validation split if the set does not have one. Raises `DataError` in one line that names the file.
     """
-    try:
-        entries = [] if is_archive(path) else list(until_stopped(walk(path)))
-        key = _fingerprint(path, entries, form)
-    except OSError as error:
-        raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
-    name, label = describe(path)
-    arrays = cached(
-        f"{name}-{form.size}px-{key}",
-        lambda: _decode(path, entries, form, label),
-        lambda arrays: _is_right(arrays, form),
-        notice,
+    name, label = described(files.title)
+    entry = f"{name}-{form.size}px-{_fingerprint(files, form)}"
+    if stays_in_files(label, files.count, form, notice):
+        return _load_from_files(files, form, seed, f"{entry}-{seed}", notice)
+    form = replace(form, storage="memory")
+    arrays: Mapping[str, NDArray[Any]] = cached(
+        entry, lambda: _decode(files, form, label), lambda arrays: _is_right(arrays, form), notice
     )
     classes, left_out = _read_facts(arrays)
     splits = {
-        split: Split(arrays[f"{split}_images"].astype(np.uint8, copy=False), arrays[f"{split}_labels"].astype(np.int64))
+        split: ArraySplit(
+            arrays[f"{split}_images"].astype(np.uint8, copy=False), arrays[f"{split}_labels"].astype(np.int64)
+        )
         for split in SPLITS
         if f"{split}_images" in arrays
     }
-    notes = [*form.notes]
-    if "" in splits:
-        kept, held = hold_out_tenth(splits[""].labels, TEST_SEED)
-        splits = {"train": splits[""].take(kept), "test": splits[""].take(held)}
-        notes.append(f"Not split by its authors: a tenth of each class ({len(held)} images) was held out as test.")
-    if "validation" not in splits:
-        splits["train"], splits["validation"] = with_validation(splits["train"], seed)
-    mean, std = channel_statistics(splits["train"].images)
-    return DataSet(
-        name=name, label=label, classes=classes, **splits, mean=mean, std=std, notes=tuple(notes), left_out=left_out
+    data = _with_all_splits(files, form, splits, seed, classes, left_out)
+    mean, std = channel_statistics(data.train.array())
+    return replace(data, mean=mean, std=std)
+
+
+def _load_from_files(files: ImageFiles, form: Form, seed: int, entry: str, notice: Notice) -> DataSet:
+    """The data set of `FileSplit`s. What takes long to work out is cached."""
+    layout, left_out = files.layout()
+    splits = {
+        split: FileSplit(files.located(places), labels_of(layout, places), form)
+        for split, places in layout.splits.items()
+    }
+    data = _with_all_splits(files, form, splits, seed, tuple(layout.classes), left_out)
+    some = np.arange(count := min(MEASURED, len(data.train))) * len(data.train) // count  # of all classes alike
+
+    def measure() -> Arrays:
+        mean, std = channel_statistics(data.train.read(some))
+        fingerprint = np.frombuffer(data.fingerprint.encode(), np.uint8)
+        return {"mean": np.array(mean), "std": np.array(std), "fingerprint": fingerprint}
+
+    def is_right(arrays: Arrays) -> bool:
+        constants = (arrays["mean"], arrays["std"])
+        return all(each.shape == (form.channels,) for each in constants) and arrays["fingerprint"].shape == (64,)
+
+    known = cached(f"{entry}-files", measure, is_right, notice)
+    notes = (f"The mean and the deviation are those of {count:,} training images.",) if count < len(data.train) else ()
+    return replace(
+        data,
+        mean=tuple(map(float, known["mean"])),
+        std=tuple(map(float, known["std"])),
+        known_fingerprint=known["fingerprint"].tobytes().decode("ascii"),
+        notes=(*data.notes, *notes),
     )
 
 
-def describe(path: Path) -> tuple[str, str]:
-    """The name and the label of the set in `path`. The set is not read."""
-    name = stem(path.resolve())
-    slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
-    return slug[:LONGEST_NAME] or "images", LABELS.get(name, printable(name) or "images")
+def _with_all_splits(
+    files: ImageFiles,
+    form: Form,
+    splits: Mapping[str, AnySplit],
+    seed: int,
+    classes: tuple[str, ...],
+    left_out: tuple[LeftOut, ...],
+) -> DataSet:
+    """The data set, with a test and a validation split held out where there is none. Mean and deviation are missing."""
+    name, label = described(files.title)
+    found = dict(splits)
+    notes = [*form.notes, *files.notes]
+    if "" in found:
+        kept, held = hold_out_tenth(found[""].labels, TEST_SEED)
+        found = {"train": found[""].take(kept), "test": found[""].take(held)}
+        notes.append(f"Not split by its authors: a tenth of each class ({len(held)} images) was held out as test.")
+    if "validation" not in found:
+        found["train"], found["validation"] = with_validation(found["train"], seed)
+    return DataSet(
+        name=name,
+        label=label,
+        classes=classes,
+        train=found["train"],
+        validation=found["validation"],
+        test=found["test"],
+        mean=(),
+        std=(),
+        notes=tuple(notes),
+        left_out=left_out,
+    )
 
 
-def _decode(path: Path, entries: list[Entry], form: Form, label: str) -> Arrays:
+def _decode(files: ImageFiles, form: Form, label: str) -> Arrays:
     """`facts`, and for each split of the set `<split>_images` and `<split>_labels`, sorted by file name."""
-    listing = list_archive(path) if is_archive(path) else list_folder(path, entries)
-    layout = read_layout(path, listing)
-    require_memory(label, len(listing.images), form)
-    arrays: dict[str, NDArray[Any]] = {"facts": _facts(layout, listing.left_out)}
+    layout, left_out = files.layout()
+    require_memory(label, sum(map(len, layout.splits.values())), form)
+    arrays: dict[str, NDArray[Any]] = {"facts": _facts(layout, left_out)}
     rows: dict[str, NDArray[np.uint8]] = {}
     for split, places in layout.splits.items():
         images = np.empty((len(places), *form.shape), np.uint8)
         arrays[f"{split}_images"] = images
-        arrays[f"{split}_labels"] = np.array([layout.classes.index(place.class_name) for place in places], np.int64)
+        arrays[f"{split}_labels"] = labels_of(layout, places)
         rows |= {place.path: row for place, row in zip(places, images, strict=True)}
     names: list[str] = []
-    contents = _archive_contents(path, rows.keys(), names) if is_archive(path) else _contents(path, sorted(rows), names)
-    for number, (_, image) in enumerate(decode_all(contents, form)):
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        for name, shown, content in files.contents(rows.keys()):
+            names.append(name)
+            yield shown, content
+
+    for number, (_, image) in enumerate(decode_all(contents(), form)):
         rows.pop(names[number])[:] = image
     if rows:
-        raise DataError(f"{path}: {printable(min(rows))} was removed while the data were read; start again")
+        raise DataError(f"{files.path}: {printable(min(rows))} was removed while the data were read; start again")
     return arrays
-
-
-def _contents(path: Path, wanted: list[str], names: list[str]) -> Iterator[tuple[str, bytes]]:
-    """`(name for messages, content)` of each wanted image. Its path inside the set is appended to `names`."""
-    for name in wanted:
-        try:
-            content = read_file(path / name)
-        except ImageError as error:
-            raise DataError(printable(str(error))) from error
-        names.append(name)
-        yield f"{path}/{printable(name)}", content
-
-
-def _archive_contents(path: Path, wanted: Container[str], names: list[str]) -> Iterator[tuple[str, bytes]]:
-    for name, content in read_archive(path, lambda name: member_name(name) in wanted, MAX_BYTES):
-        names.append(member_name(name))
-        yield f"{path}: {printable(name)}", content
 
 
 def _facts(layout: Layout, left_out: tuple[LeftOut, ...]) -> NDArray[np.uint8]:
@@ -147,16 +175,15 @@ def _is_right(arrays: Arrays, form: Form) -> bool:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
         if images.dtype != np.uint8 or images.shape != (len(labels), *form.shape):
             return False
-        if labels.dtype != np.int64 or labels.ndim != 1 or set(labels.tolist()) != set(range(len(classes))):
+        found, every = set(labels.tolist()), set(range(len(classes)))
+        if labels.dtype != np.int64 or labels.ndim != 1 or not found <= every:
+            return False
+        if split in ("", "train") and found != every:
             return False
     return len(arrays) == 1 + 2 * len(splits) and set(splits) <= set(SPLITS)
 
 
-def _fingerprint(path: Path, entries: list[Entry], form: Form) -> str:
+def _fingerprint(files: ImageFiles, form: Form) -> str:
     """A hash that changes when a file of the set changes, judged by names, sizes and times."""
-    status = path.stat()
-    lines = [f"{CACHE_VERSION} {form.rule} {form.color_rule} {path.resolve()}"]
-    if is_archive(path):
-        lines.append(f"{status.st_size} {status.st_mtime_ns}")
-    lines += [f"{entry.name!r} {entry.reason} {entry.status}" for entry in entries]
+    lines = [f"{CACHE_VERSION} {form.rule} {form.color_rule}", *files.signature()]
     return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()[:16]

@@ -4,34 +4,83 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy.shell import printable
 from diptych.errors import DataError
+from trainspec.data.decoding import Cut
+from trainspec.data.file_split import FileSplit
 
+AnySplit = TypeVar("AnySplit", "ArraySplit", "FileSplit")
+HASHED = 1 << 12  # images that are read together for a fingerprint
 HELD_OUT = 0.1  # share of the training split that is held out: 5,000 of CIFAR's 50,000 images
 
 
+class Split(Protocol):
+    """Images and their labels, int64 `(N,)`: `ArraySplit` in memory, or `FileSplit` in files."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` of every image."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether `read` can cut boxes out of whole images, before they are resized."""
+
+    @property
+    def classes(self) -> set[int]:
+        """The labels that occur."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: NDArray[np.integer]) -> "Split":
+        """The samples at `indices`, in the order of `indices`."""
+
+    def read(self, indices: NDArray[np.integer], cut: Cut | None = None) -> NDArray[np.uint8]:
+        """The images at `indices`, uint8 `(B, H, W, C)`; with `cut`, what is cut out of the whole images."""
+
+    def array(self) -> NDArray[np.uint8]:
+        """All images, uint8 `(N, H, W, C)`. They must fit into memory."""
+
+
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Images, uint8 `(N, H, W, C)`, and their labels, int64 `(N,)`."""
+class ArraySplit:
+    """Images in memory, uint8 `(N, H, W, C)`, and their labels, int64 `(N,)`."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    whole = False
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` of every image."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
 
     @property
     def classes(self) -> set[int]:
         """The labels that occur."""
         return {int(label) for label in np.unique(self.labels)}
 
-    def take(self, indices: NDArray[np.int64]) -> "Split":
+    def take(self, indices: NDArray[np.integer]) -> "ArraySplit":
         """The samples at `indices`, in the order of `indices`."""
-        return Split(self.images[indices], self.labels[indices])
+        return ArraySplit(self.images[indices], self.labels[indices])
+
+    def read(self, indices: NDArray[np.integer], cut: Cut | None = None) -> NDArray[np.uint8]:
+        """The images at `indices`. There is nothing to cut: the whole images are not kept."""
+        return self.images.take(indices, axis=0)
+
+    def array(self) -> NDArray[np.uint8]:
+        """All images, without a copy."""
+        return self.images
 
 
 @dataclass(frozen=True)
@@ -55,7 +104,7 @@ class DataSet:
     `name` is a slug for folders and recipes, `label` the name for people. `validation` was held out of the training
     split. `test` is never used for tuning. `mean` and `std` are per channel, on the 0..1 scale. `notes` are sentences
     that belong beside every result (how the split was made, the licence). `left_out`: files in the folder or archive
-    that were not read.
+    that were not read. `known_fingerprint`: the fingerprint, where it was worked out before.
     """
 
     name: str
@@ -68,12 +117,17 @@ class DataSet:
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    known_fingerprint: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """`(H, W, C)` of every image."""
-        height, width, channels = self.train.images.shape[1:]
-        return height, width, channels
+        return self.train.shape
+
+    @property
+    def storage(self) -> Literal["memory", "files"]:
+        """Where the images are."""
+        return "files" if self.train.whole else "memory"
 
     def summary(self) -> str:
         """One line: the images and classes of each split, and what was left out and why."""
@@ -88,8 +142,11 @@ class DataSet:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that an accuracy depends on: the classes in order, the test images and their labels."""
-        total = hashlib.sha256(json.dumps([self.classes, self.test.images.shape]).encode())
-        total.update(np.ascontiguousarray(self.test.images).data)
+        if self.known_fingerprint:
+            return self.known_fingerprint
+        total = hashlib.sha256(json.dumps([self.classes, (len(self.test), *self.test.shape)]).encode())
+        for start in range(0, len(self.test), HASHED):
+            total.update(self.test.read(np.arange(start, min(start + HASHED, len(self.test)))).data)
         total.update(np.ascontiguousarray(self.test.labels).data)
         return total.hexdigest()
 
@@ -128,7 +185,7 @@ def hold_out_tenth(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int
     return np.setdiff1d(np.arange(len(labels)), held), held
 
 
-def with_validation(train: Split, seed: int) -> tuple[Split, Split]:
+def with_validation(train: AnySplit, seed: int) -> tuple[AnySplit, AnySplit]:
     """`(train, validation)`: a tenth of the training split, by class and at least one image, becomes validation.
 
     Every class keeps a training image. Raises `DataError` where this is impossible.

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from trainspec.data.dataset import DataSet, Split, channel_statistics, hold_out, with_validation
+from trainspec.data.dataset import ArraySplit, DataSet, channel_statistics, hold_out, with_validation
 from trainspec.data.form import Form
 from trainspec.data.images import resize_arrays
 from trainspec.data.memory import require_memory
@@ -31,7 +31,7 @@ def load_digits(form: Form, seed: int) -> DataSet:
         levels, labels = arrays["images"], arrays["labels"].astype(np.int64)
     require_memory(LABEL, len(labels), form)
     grey = np.rint(levels * (255 / 16)).astype(np.uint8)
-    everything = Split(resize_arrays(grey, form), labels)
+    everything = ArraySplit(resize_arrays(grey, form), labels)
     rest, held = hold_out(labels, TEST_IMAGES, TEST_SEED)
     train, validation = with_validation(everything.take(rest), seed)
     mean, std = channel_statistics(train.images)

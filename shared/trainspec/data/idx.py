@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deploy.errors import first_line
 from diptych.errors import DataError
-from trainspec.data.dataset import Split
+from trainspec.data.dataset import ArraySplit
 from trainspec.data.download import Source
 from trainspec.data.published import Contents, Published
 
@@ -54,11 +54,11 @@ def read_mnist(paths: Sequence[Path], classes: Sequence[str]) -> Contents:
     return Contents(train, test, tuple(classes))
 
 
-def _split(images: Path, labels: Path) -> Split:
+def _split(images: Path, labels: Path) -> ArraySplit:
     grey, numbers = read_idx(images, 3), read_idx(labels, 1)
     if len(grey) != len(numbers):
         raise DataError(f"{images}: {len(grey):,} images, but {labels.name} has {len(numbers):,} labels")
-    return Split(grey, numbers.astype(np.int64))
+    return ArraySplit(grey, numbers.astype(np.int64))
 
 
 def _sources(site: str, files: dict[str, tuple[str, int]]) -> tuple[Source, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from diptych.errors import DataError
 from trainspec.data.cache import cache_folder
-from trainspec.data.dataset import DataSet, Split, channel_statistics, with_validation
+from trainspec.data.dataset import ArraySplit, DataSet, channel_statistics, with_validation
 from trainspec.data.download import Source, fetch
 from trainspec.data.form import Form
 from trainspec.data.images import resize_arrays
@@ -19,8 +19,8 @@ Constants = tuple[float, float, float]
 class Contents:
     """What the files hold: images as published, uint8 `(N, H, W)` or `(N, H, W, 3)`, and the names of the classes."""
 
-    train: Split
-    test: Split
+    train: ArraySplit
+    test: ArraySplit
     classes: tuple[str, ...]
 
 
@@ -54,7 +54,7 @@ class Published:
         paths = self.fetch()
         try:
             found = self.read(paths)
-            splits = [Split(resize_arrays(each.images, form), each.labels) for each in (found.train, found.test)]
+            splits = [ArraySplit(resize_arrays(each.images, form), each.labels) for each in (found.train, found.test)]
             highest = max(int(split.labels.max()) for split in splits)
             if highest >= len(found.classes):
                 raise ValueError(f"label {highest} of {len(found.classes)} classes")

@@ -1,7 +1,7 @@
 """Plan an epoch: draw all that is random before any batch is made. Pure functions then make the batches."""
 
 from trainspec.plan.ahead import ahead
-from trainspec.plan.apply import ImageSource, apply, normalisation, normalise, one_hot
+from trainspec.plan.apply import HostImages, ImageSource, apply, normalisation, normalise, one_hot
 from trainspec.plan.batch import Batch
 from trainspec.plan.epoch import BatchPlan, EpochPlan, draw_epoch
 
@@ -9,6 +9,7 @@ __all__ = [
     "Batch",
     "BatchPlan",
     "EpochPlan",
+    "HostImages",
     "ImageSource",
     "ahead",
     "apply",

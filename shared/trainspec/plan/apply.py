@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from deploy.normalisation import normalisation as normalisation
 from trainspec.augment import OTHERS, Draws, Stage, Transform
+from trainspec.data.dataset import ArraySplit, Split
+from trainspec.data.decoding import Cut
 from trainspec.plan.epoch import BatchPlan
 
 
@@ -27,8 +29,8 @@ class ImageSource:
     def __init__(self, transforms: Iterable[Transform]) -> None:
         self.transforms = tuple(transforms)
 
-    def taken(self, indices: NDArray[np.int32]) -> Any:
-        """The images of these indices, `(B, H, W, C)`."""
+    def taken(self, plan: BatchPlan) -> Any:
+        """The images of a batch, before any transform of `transforms`, `(B, H, W, C)`."""
         raise NotImplementedError
 
     def normalised(self, images: Any) -> Any:
@@ -41,7 +43,7 @@ class ImageSource:
 
     def batch(self, plan: BatchPlan) -> Any:
         """The images of a batch, float32 `(B, H, W, C)`."""
-        images = self._through("pixels", self.taken(plan.indices), plan)
+        images = self._through("pixels", self.taken(plan), plan)
         return self._through("normalised", self.normalised(images), plan)
 
     def _through(self, stage: Stage, images: Any, plan: BatchPlan) -> Any:
@@ -55,20 +57,26 @@ class ImageSource:
 
 
 class HostImages(ImageSource):
-    """Images in NumPy's arrays: `images`, uint8 `(N, H, W, C)`. `mean` and `std` are per channel on the 0..1 scale."""
+    """The images of a split, made by NumPy. `mean` and `std` are per channel on the 0..1 scale.
+
+    If the split reads whole images, a transform that cuts boxes out of them does so while they are read.
+    """
 
     def __init__(
         self,
-        images: NDArray[np.uint8],
+        split: Split,
         transforms: Iterable[Transform],
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
-        super().__init__(transforms)
-        self.images, self.mean, self.std = images, mean, std
+        chosen = tuple(transforms)
+        self.cutters = tuple(one for one in chosen if one.cuts and split.whole)
+        super().__init__(one for one in chosen if one not in self.cutters)
+        self.split, self.mean, self.std = split, mean, std
 
-    def taken(self, indices: NDArray[np.int32]) -> NDArray[np.uint8]:
-        return self.images.take(indices, axis=0)
+    def taken(self, plan: BatchPlan) -> NDArray[np.uint8]:
+        cuts = [Cut(one, plan.draws[one.kind]) for one in self.cutters if one.kind in plan.draws]
+        return self.split.read(plan.indices, *cuts)
 
     def normalised(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return normalise(images, self.mean, self.std)
@@ -88,7 +96,8 @@ def apply(
 
     `transforms` are those of the plan. `mean` and `std` are per channel on the 0..1 scale.
     """
-    made: NDArray[np.float32] = HostImages(images, transforms, mean, std).batch(plan)
+    split = ArraySplit(images, np.zeros(len(images), np.int64))
+    made: NDArray[np.float32] = HostImages(split, transforms, mean, std).batch(plan)
     return made
 
 

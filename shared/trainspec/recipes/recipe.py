@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
-from trainspec.data.form import Channels, Form, Resize
+from trainspec.data.form import Channels, Form, Resize, Storage
 from trainspec.initialisation import Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.patchup import PatchUp
@@ -45,6 +45,10 @@ class Data:
     `resize`: how an image of another size becomes the input. "crop" scales its shorter side and crops the centre;
     "squash" scales each side, as origin 2 does. `channels`: with 1, an image becomes its luma (ITU-R 601) before it is
     resized; with 3, a grey image has its level in all three channels.
+
+    `storage`: "memory" decodes all images at the start; "files" decodes each one when it is needed, in worker
+    processes, and cuts random resized crops out of the whole images; "auto" takes files where the decoded images would
+    take more than a quarter of the free memory.
     """
 
     name: str | None = None
@@ -52,9 +56,12 @@ class Data:
     resize: Resize = field(default="crop", metadata={"also": ("resize_rule", "crop_mode", "resize_mode")})
     channels: Channels = field(default=3, metadata={"also": ("in_channels", "in_chans", "grayscale")})
 
+    storage: Storage = field(default="auto", metadata={"also": ("cache", "in_memory")})
+
+
     def form(self, image_size: int) -> Form:
         """The form of the images, `image_size` pixels wide and high."""
-        return Form(image_size, self.resize, self.channels)
+        return Form(image_size, self.resize, self.channels, self.storage)
 
 
 @dataclass(frozen=True)

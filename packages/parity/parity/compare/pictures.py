@@ -37,7 +37,7 @@ def pictures(answers: Answers) -> list[Picture]:
             number,
             names[split.labels[number]],
             tuple(names[predictions[number]] for predictions in answers.predictions),
-            _address(split.images[number]),
+            _address(split.read(np.array([number]))[0]),
         )
         for number in map(int, apart[chosen])
     ]

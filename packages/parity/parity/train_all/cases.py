@@ -19,7 +19,7 @@ from netspec import Graph, find, list_architectures, without_noise
 from netspec.reduce import least_image
 from parity.train_all.rows import Columns
 from trainspec.augment import VOCABULARY
-from trainspec.data import DataSet, Form, FoundData, digits
+from trainspec.data import ArraySplit, DataSet, Form, FoundData, digits
 from trainspec.data.images import resize_arrays
 from trainspec.network import network_for
 from trainspec.recipes import COLLECTIONS, Recipe, find_recipe, override, read_recipe
@@ -96,7 +96,7 @@ def images_of_all_classes(found: FoundData, size: int) -> DataSet:
     data = found.load(Form(min(size, SMALL)), 0)
     labels = data.train.labels
     few = _only(data, np.concatenate([np.flatnonzero(labels == one)[:OF_A_CLASS] for one in range(len(data.classes))]))
-    return replace(few, train=replace(few.train, images=resize_arrays(few.train.images, Form(size))))
+    return replace(few, train=ArraySplit(resize_arrays(few.train.array(), Form(size)), few.train.labels))
 
 
 def original_case(name: str, found: FoundData) -> Case:

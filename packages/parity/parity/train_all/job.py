@@ -73,7 +73,7 @@ class Job:
         package, case = f"{self.framework}_impl", self.case
         roots = (("parity.train_all.job", "Job"), (f"{package}.trainer", self.framework.upper()))
         code = digest_of_code(roots, [case.graph], [package])
-        images = hashlib.sha256(case.data.train.images.tobytes() + case.data.train.labels.tobytes()).hexdigest()
+        images = hashlib.sha256(case.data.train.array().tobytes() + case.data.train.labels.tobytes()).hexdigest()
         return fingerprint(case.graph, to_toml(case.recipe), images, sorted(self.versions.items()), code)
 
     def train(self, framework: Framework) -> Row:
