@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 # Purposes. Each transform in `trainspec.augment` has its own. Never change a number: plans depend on it.
 ORDER = 0
 NOISE = 3
+SAMPLING = 4
 PATCHUP = 128  # far from the transforms
 
 

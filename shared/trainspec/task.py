@@ -26,7 +26,7 @@ from trainspec.network import Network, network_for as network_for
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
 from trainspec.patchup import Patching, places_of
-from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, one_hot
+from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, one_hot, visited
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
 from trainspec.recipes.options import OWN
 from trainspec.runs.events import check_installed
@@ -67,7 +67,9 @@ class Task:
         """The random draws of epoch `epoch` (from 0)."""
         place = self.recipe.seed, epoch
         patches = partial(self.patching.of_epoch, *place, self.batch_size, self.steps_per_epoch)
-        return draw_epoch(*place, len(self.data.train), self.recipe.augmentation.transforms, patches)
+        labels, balance = self.data.train.labels, self.recipe.data.balance
+        order = visited(*place, labels, balance) if balance else None
+        return draw_epoch(*place, len(labels), self.recipe.augmentation.transforms, patches, order)
 
     @cached_property
     def noisy(self) -> Graph:

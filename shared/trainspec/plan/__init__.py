@@ -4,6 +4,7 @@ from trainspec.plan.ahead import ahead
 from trainspec.plan.apply import HostImages, ImageSource, apply, normalisation, normalise, one_hot
 from trainspec.plan.batch import Batch
 from trainspec.plan.epoch import BatchPlan, EpochPlan, draw_epoch
+from trainspec.plan.sampling import visited
 
 __all__ = [
     "Batch",
@@ -17,4 +18,5 @@ __all__ = [
     "normalisation",
     "normalise",
     "one_hot",
+    "visited",
 ]

@@ -46,8 +46,9 @@ class EpochPlan:
     """One epoch over N samples.
 
     `order`, int32 `(N,)`, lists the samples in the order of their visits. `draws` has, by kind, the random arrays of
-    each transform that is on. Each array is `(N, ...)`, indexed by the sample. `transforms` are those of `draws`.
-    `of_batches` makes what is drawn for whole batches, one batch after the other.
+    each transform that is on. Each array has a row for each sample, in order, and then one for each visit that is not a
+    sample's first, in the order of the visits. `transforms` are those of `draws`. `of_batches` makes what is drawn for
+    whole batches, one batch after the other.
     """
 
     seed: int
@@ -88,6 +89,30 @@ class EpochPlan:
         visits[places] = np.arange(len(places)) - np.repeat(first, np.diff([*first, len(places)]))
         return visits
 
+    @cached_property
+    def _again(self) -> NDArray[np.int64]:
+        """The positions in `order` of visits that are not a sample's first."""
+        return np.flatnonzero(self.visits)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """For each position in `order`: the row of its draws."""
+        rows = self.order.astype(np.int64)
+        rows[self._again] = len(self._samples) - len(self._again) + np.arange(len(self._again))
+        return rows
+
+    @cached_property
+    def _samples(self) -> NDArray[np.int32]:
+        """The sample of each row of the draws."""
+        count = max(len(self.order), int(self.order.max(initial=-1)) + 1)
+        return np.concatenate([np.arange(count, dtype=np.int32), self.order[self._again]])
+
+    @cached_property
+    def _visits(self) -> NDArray[np.int64]:
+        """The visit of each row of the draws."""
+        first = np.zeros(len(self._samples) - len(self._again), np.int64)
+        return np.concatenate([first, self.visits[self._again]])
+
     def batches(self, batch_size: int, drop_last: bool = False, *, skip: int = 0) -> Iterator[BatchPlan]:
         """The epoch in batches of `batch_size`, without the first `skip` batches.
 
@@ -97,23 +122,17 @@ class EpochPlan:
         stop = samples - samples % batch_size if drop_last else samples
         for start in range(skip * batch_size, stop, batch_size):
             here = slice(start, start + batch_size)
-            batch = self._batch(self.order[here], self.visits[here], self.transforms)
+            batch = self._batch(self.rows[here], self.transforms)
             yield replace(batch, number=start // batch_size)
 
-    def _batch(
-        self, indices: NDArray[np.int32], visits: NDArray[np.int64], transforms: tuple[Transform, ...]
-    ) -> BatchPlan:
+    def _batch(self, rows: NDArray[np.integer], transforms: tuple[Transform, ...]) -> BatchPlan:
         draws = {
-            one.kind: one.of_batch({name: array[indices] for name, array in self.draws[one.kind].items()})
+            one.kind: one.of_batch({name: array[rows] for name, array in self.draws[one.kind].items()})
             for one in transforms
         }
         alone = tuple(one for one in transforms if PARTNER not in draws[one.kind])
-        partners = {
-            kind: self._batch(arrays[PARTNER], np.zeros_like(visits), alone)
-            for kind, arrays in draws.items()
-            if PARTNER in arrays
-        }
-        return BatchPlan(self.seed, self.epoch, indices, visits, draws, partners)
+        partners = {kind: self._batch(arrays[PARTNER], alone) for kind, arrays in draws.items() if PARTNER in arrays}
+        return BatchPlan(self.seed, self.epoch, self._samples[rows], self._visits[rows], draws, partners)
 
 
 def draw_epoch(
@@ -122,11 +141,18 @@ def draw_epoch(
     samples: int,
     transforms: Iterable[Transform] = (),
     of_batches: Callable[[], Iterable[Draws]] = tuple,
+    visited: NDArray[np.integer] | None = None,
 ) -> EpochPlan:
-    """The plan of epoch `epoch` (from 0) over `samples` images. `transforms` change the images."""
+    """The plan of epoch `epoch` (from 0) over `samples` images. `transforms` change the images.
+
+    `visited` are the samples to visit, in any order; without it, each one is visited once. A sample that is visited
+    again has draws of its own then.
+    """
     chosen = tuple(transforms)
+    visited = np.arange(samples) if visited is None else visited
+    order = visited[np.argsort(Stream(seed, epoch, ORDER).words(len(visited)), kind="stable")].astype(np.int32)
+    rows = samples + len(order) - len(np.unique(order))
     draws: dict[str, dict[str, NDArray[Any]]] = {
-        transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), samples) for transform in chosen
+        transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), rows) for transform in chosen
     }
-    order = np.argsort(Stream(seed, epoch, ORDER).words(samples), kind="stable").astype(np.int32)
     return EpochPlan(seed, epoch, order, draws, chosen, of_batches)

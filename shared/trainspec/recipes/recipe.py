@@ -49,6 +49,9 @@ class Data:
     `storage`: "memory" decodes all images at the start; "files" decodes each one when it is needed, in worker
     processes, and cuts random resized crops out of the whole images; "auto" takes files where the decoded images would
     take more than a quarter of the free memory.
+
+    `balance`: an epoch visits a class of n images in proportion to n to the power of 1 - balance. With 0, it visits
+    each image once; with 1, all classes equally often. An epoch has as many visits as there are images.
     """
 
     name: str | None = None
@@ -58,6 +61,7 @@ class Data:
 
     storage: Storage = field(default="auto", metadata={"also": ("cache", "in_memory")})
 
+    balance: float = _limited(0.0, also=("balanced", "class_weights", "oversample"), least=0.0, most=1.0)
 
     def form(self, image_size: int) -> Form:
         """The form of the images, `image_size` pixels wide and high."""
