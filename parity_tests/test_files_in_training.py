@@ -114,7 +114,7 @@ def trained(folder: Path, out: Path, framework: str, storage: str) -> tuple[dict
         most = 0
         while process.poll() is None:
             most = max(most, in_all(process))
-            time.sleep(0.2)
+            time.sleep(1)
         assert process.stdout
         assert process.returncode == 0, process.stdout.read()
     (run,) = (out / storage).iterdir()

@@ -109,8 +109,8 @@ def test_dirac_is_that_of_torch_on_the_first_filters() -> None:
 def test_whitening_is_that_of_torch_but_for_signs() -> None:
     """Step by step as airbench's code, in float64: patches by `unfold`, their moments, `eigh`."""
     start = start_of(architecture("airbench94"))
-    filters = whitening_filters(start.images, (2, 2), start.constants, EPSILON)
-    images = (torch.tensor(start.images).double() / 255 - 0.5) / 0.25
+    filters = whitening_filters(start.images.array(), (2, 2), start.constants, EPSILON)
+    images = (torch.tensor(start.images.array()).double() / 255 - 0.5) / 0.25
     patches = images.permute(0, 3, 1, 2).unfold(2, 2, 1).unfold(3, 2, 1).transpose(1, 3).reshape(-1, 12)
     eigenvalues, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     scaled = (vectors / torch.sqrt(eigenvalues + EPSILON)).T.flip(0).reshape(12, 3, 2, 2).numpy()
