@@ -101,7 +101,9 @@ def test_a_head_for_other_classes_is_drawn_anew(writer, tmp_path):
     write.get(writer, partial(save_file, state()))(path)
     five = architecture("resnet20", distinct_blocks=True, image_size=16, num_classes=5)
     initial = initial_weights(five, 3)
-    found = fit_weights(five, path, initial, said.append)
+    fitted = fit_weights(five, path, initial, said.append)
+    found = fitted.weights
+    assert fitted.anew == ("classifier.weight", "classifier.bias")
     (text,) = said
     assert "10 classes, not for 5" in text
     assert "classifier" in text

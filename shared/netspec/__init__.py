@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from netspec.passes import (
         explicit_noise as explicit_noise,
+        frozen_norms as frozen_norms,
         inference as inference,
         without_heads as without_heads,
         without_noise as without_noise,
@@ -53,6 +54,7 @@ __all__ = [
     "family",
     "find",
     "from_json",
+    "frozen_norms",
     "inference",
     "initial_weights",
     "list_architectures",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy(
     ),
     passes=(
         "explicit_noise",
+        "frozen_norms",
         "inference",
         "without_heads",
         "without_noise",

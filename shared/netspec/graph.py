@@ -250,7 +250,7 @@ def draw_names_of(node: Node) -> tuple[str, ...]:
 
 def at_inference(node: Node) -> tuple[Op | None, tuple[str, ...]]:
     """The op of a node at inference, None if it does nothing there, and its inputs without draws."""
-    return (node.op.at_inference, node.inputs[:1]) if isinstance(node.op, NoisyOp) else (node.op, node.inputs)
+    return node.op.at_inference, node.inputs[:1] if isinstance(node.op, NoisyOp) else node.inputs
 
 
 def attributes_of(op: Op) -> dict[str, Any]:

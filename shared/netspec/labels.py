@@ -8,6 +8,7 @@ from netspec.ops import (
     BlurPool,
     Conv,
     Dropout,
+    FrozenBatchNorm,
     InstanceNorm,
     Linear,
     LocalResponseNorm,
@@ -23,6 +24,7 @@ from netspec.ops import (
 
 _SHORT = {
     BatchNorm: "BN",
+    FrozenBatchNorm: "frozen BN",
     InstanceNorm: "IN",
     LocalResponseNorm: "LRN",
     Add: "add",

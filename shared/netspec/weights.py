@@ -8,8 +8,8 @@ names and shapes.
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -45,21 +45,23 @@ def auxiliary(graph: Graph) -> list[str]:
     return [name for name in graph.params if name.rpartition(".")[0] not in needed]
 
 
-def check_weights(graph: Graph, weights: Mapping[str, Any], source: str = "the weights") -> None:
-    """Raise `WeightsError` unless names and shapes are exactly the graph's."""
-    check_names(graph, weights, source)
+def check_weights(
+    graph: Graph, weights: Mapping[str, Any], source: str = "the weights", anew: Collection[str] = ()
+) -> None:
+    """Raise `WeightsError` unless names and shapes are exactly the graph's. Those of `anew` do not matter."""
+    check_names(graph, weights, source, anew)
     classes = graph.shapes[graph.outputs[0]][0]
     for name, param in graph.params.items():
-        if tuple(weights[name].shape) != param.shape:
+        if name not in anew and tuple(weights[name].shape) != param.shape:
             raise WeightsError(
                 f"'{name}' has shape {tuple(weights[name].shape)} in {source}, "
                 f"but {graph.name} with {classes} classes and images of {graph.input_shape} needs {param.shape}"
             )
 
 
-def check_names(graph: Graph, weights: Mapping[str, Any], source: str) -> None:
-    """Raise `WeightsError` unless the names are exactly the graph's."""
-    missing = [name for name in graph.params if name not in weights]
+def check_names(graph: Graph, weights: Mapping[str, Any], source: str, anew: Collection[str] = ()) -> None:
+    """Raise `WeightsError` unless the names are exactly the graph's. Those of `anew` may be missing."""
+    missing = [name for name in graph.params if name not in weights and name not in anew]
     others = [name for name in weights if name not in graph.params]
     if missing:
         if others:
@@ -133,24 +135,48 @@ def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice =
     return _taken(graph, read_tensors(path), str(path), notice)
 
 
-def fit_weights(graph: Graph, path: str | os.PathLike[str], initial: Weights, notice: Notice) -> Weights:
-    """`load_weights`, but also from a network with another number of classes: the heads then keep `initial` values.
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Weights from a file, except for the tensors `anew`, which the file does not have in this form."""
 
-    In that case `notice` is called with a message. Raises `WeightsError` as `load_weights` does.
+    weights: Weights
+    anew: tuple[str, ...] = ()
+
+
+def fit_weights(
+    graph: Graph, path: str | os.PathLike[str], initial: Weights, notice: Notice, anew: Collection[str] = ()
+) -> Fitted:
+    """`load_weights` for a network that is not quite the file's: what does not fit keeps `initial` values.
+
+    That is the heads, if the file is of a network with another number of classes, and the tensors `anew`, which the
+    file may lack or have in another shape. `notice` is called with a message about each of both. Raises `WeightsError`
+    as `load_weights` does.
     """
     file = read_tensors(path)
     tensors = canonical_names(graph, file.tensors, str(path))
     heads = {name: head_of(graph, output) for name, output in zip(graph.heads, graph.outputs, strict=True)}
     last = f"{heads['logits'][-1]}.weight"
-    classes = len(tensors[last]) if last in tensors and tensors[last].ndim else 0
     own = graph.shapes[graph.outputs[0]][0]
-    if not classes or classes == own:
-        return _taken(graph, file, str(path), notice)
-    weights = _taken(with_classes(graph, classes), file, str(path), notice)
-    drawn = {node for nodes in heads.values() for node in nodes}
-    which = f"the head {next(iter(drawn))} is" if len(drawn) == 1 else f"the heads {', '.join(sorted(drawn))} are"
-    notice(f"{path} has weights for {classes} classes, not for {own}: {which} drawn anew")
-    return {name: initial[name] if name.rpartition(".")[0] in drawn else weights[name] for name in graph.params}
+    classes = len(tensors[last]) if last in tensors and tensors[last].ndim else own
+    source, drawn = graph, set(anew)
+    if drawn:
+        notice(f"{_counted(graph, drawn)} drawn anew, whatever {path} has")
+    if classes not in (0, own):
+        source, nodes = with_classes(graph, classes), {node for nodes in heads.values() for node in nodes}
+        which = f"the head {next(iter(nodes))} is" if len(nodes) == 1 else f"the heads {', '.join(sorted(nodes))} are"
+        notice(f"{path} has weights for {classes} classes, not for {own}: {which} drawn anew")
+        drawn |= {name for name in graph.params if name.rpartition(".")[0] in nodes}
+    taken = _taken(source, file, str(path), notice, anew)
+    weights = {name: initial[name] if name in drawn else taken[name] for name in graph.params}
+    return Fitted(weights, tuple(name for name in graph.params if name in drawn))
+
+
+def _counted(graph: Graph, names: Collection[str]) -> str:
+    """`'a' and 2 further tensors are`."""
+    first, *others = (name for name in graph.params if name in names)
+    if not others:
+        return f"'{first}' is"
+    return f"'{first}' and {len(others)} further tensor{'s' * (len(others) > 1)} are"
 
 
 def head_of(graph: Graph, output: str) -> list[str]:
@@ -180,24 +206,26 @@ def with_classes(graph: Graph, classes: int) -> Graph:
     return replace(graph, nodes=tuple(nodes), blocks=())
 
 
-def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice) -> Weights:
+def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice, anew: Collection[str] = ()) -> Weights:
+    """The tensors of a file, without those of `anew`."""
     if "diptych" in file.metadata.get("format", ""):
-        return _own(graph, file, path)
+        return _own(graph, file, path, anew)
     tensors, dtypes = (canonical_names(graph, part, path) for part in (file.tensors, file.dtypes))
-    check_weights(graph, tensors, path)
-    for name in graph.params:
+    check_weights(graph, tensors, path, anew)
+    names = [name for name in graph.params if name not in anew]
+    for name in names:
         if dtypes[name] not in ("float32", "float16", "bfloat16", "float64"):
             raise WeightsError(f"'{name}' is {dtypes[name]} in {path}: weights are float32")
-    others = [name for name in graph.params if dtypes[name] != "float32"]
+    others = [name for name in names if dtypes[name] != "float32"]
     if others:
         rounded = ", and float64 is rounded" if "float64" in dtypes.values() else ""
         notice(
             f"{path} has '{others[0]}' as {dtypes[others[0]]}: {len(others)} tensors are converted to float32{rounded}"
         )
-    return {name: np.ascontiguousarray(tensors[name], np.float32) for name in graph.params}
+    return {name: np.ascontiguousarray(tensors[name], np.float32) for name in names}
 
 
-def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
+def _own(graph: Graph, file: TensorFile, path: str, anew: Collection[str]) -> Weights:
     metadata, weights = file.metadata, file.tensors
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is a file of another version of Diptych: its format is {metadata.get('format')!r}")
@@ -206,13 +234,23 @@ def _own(graph: Graph, file: TensorFile, path: str) -> Weights:
     if metadata.get("digest") != graph.digest:
         other = metadata.get("architecture")
         if other != graph.name:
-            raise WeightsError(f"{path} has weights of {other}, not of {graph.name}")
-        check_weights(graph, kept, path)  # names the tensor if classes or channels differ
+            raise WeightsError(f"{path} has weights of {other}, not of {graph.name}{_misfit(graph, kept)}")
+        check_weights(graph, kept, path, anew)  # names the tensor if classes or channels differ
         raise WeightsError(f"{path} has weights of another network with the same name, {other}")
-    check_weights(graph, kept, path)
+    check_weights(graph, kept, path, anew)
     for name, dtype in file.dtypes.items():
         if dtype != "float32":
             raise WeightsError(f"{path} is damaged: {name!r} is {dtype}, not float32")
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not match the hash that was saved with them")
-    return {name: kept[name] for name in graph.params}
+    return {name: kept[name] for name in graph.params if name not in anew}
+
+
+def _misfit(graph: Graph, tensors: Mapping[str, np.ndarray]) -> str:
+    """The first tensor that does not fit, for the end of a message; empty if all do."""
+    for name, param in graph.params.items():
+        if name not in tensors:
+            return f": it has no '{name}'"
+        if tensors[name].shape != param.shape:
+            return f": its '{name}' has shape {tensors[name].shape}, and {param.shape} fits"
+    return next((f": its '{name}' is not in {graph.name}" for name in tensors if name not in graph.params), "")

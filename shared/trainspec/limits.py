@@ -10,7 +10,7 @@ from diptych.errors import RecipeError, ShapeError, StorageError
 from netspec import Graph
 from netspec.limits import check_onnx_size
 from netspec.ops import PatchUp
-from trainspec.optim import settings
+from trainspec.optim import settings, trained_graph
 from trainspec.recipes.recipe import Recipe
 from trainspec.sections import to_table
 
@@ -28,7 +28,7 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     if not graph.num_trainable:
         raise ShapeError(f"{graph.name} has no parameter to train; PyTorch's optimizers refuse it")
     batch = min(recipe.batch, images)
-    if batch == 1 and (lonely := _norms_over_one_value(graph)):
+    if batch == 1 and (lonely := _norms_over_one_value(trained_graph(graph, recipe))):
         raise ShapeError(
             f"{graph.name}: with one image in a batch '{lonely[0]}' would normalise a single value, which has no "
             "variance; take a batch of 2 or more, or larger images"
@@ -42,8 +42,7 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
         )
     if recipe.patchup and not any(isinstance(node.op, PatchUp) for node in graph):
         raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
-    changes = {0.0, *(table.until for table in recipe.parameters if table.until is not None)}  # in epochs
-    if all(group.at(0.0, epochs).frozen for group in settings(graph, recipe) for epochs in changes):
+    if all(group.is_frozen for group in settings(graph, recipe)):
         raise RecipeError(f"parameters: every parameter of {graph.name} is frozen for the whole training")
     for key, number in numbers(to_table(recipe)):
         if number > FLOAT32:

@@ -1,11 +1,13 @@
 """Work out the settings of a training step from the recipe and the step's place. Trainers only apply them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from deploy.options import nearest
 from diptych.errors import RecipeError
-from netspec import Graph
+from netspec import Graph, frozen_norms
+from netspec.ops import BatchNorm
 from trainspec.averages import Averaging
 from trainspec.optimizers import Optimizer, ParameterTable
 from trainspec.recipes import Recipe
@@ -48,6 +50,12 @@ class Group:
         """Whether the group may be frozen at some step."""
         return any(table.freeze for table in self.tables)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the group is frozen in every step."""
+        changes = {0.0, *(table.until for table in self.tables if table.until is not None)}  # in epochs
+        return all(self.at(0.0, epochs).frozen for epochs in changes)
+
     def at(self, rate: float, epochs: float) -> GroupSettings:
         """The group's settings after `epochs` epochs, with `rate` as the schedule's rate."""
         chosen: dict[str, float] = {}
@@ -63,7 +71,7 @@ def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
     """The groups of a graph's trainable parameters, in the graph's order.
 
     Weight decay applies to kernels. It applies to norms and biases only with `decay_norms_and_biases`. Raises
-    `RecipeError` for a table that does not match any parameter.
+    `RecipeError` with the nearest names for a table that does not match any parameter.
     """
     optimizer = recipe.optimizer
     trainable = {name: param for name, param in graph.params.items() if param.trainable}
@@ -72,14 +80,34 @@ def settings(graph: Graph, recipe: Recipe) -> tuple[Group, ...]:
         decayed = param.kind == "kernel" or optimizer.decay_norms_and_biases
         tables = tuple(table for table in recipe.parameters if fnmatchcase(name, table.match))
         groups.setdefault((optimizer.weight_decay if decayed else 0.0, tables), []).append(name)
-    used = {table for _, tables in groups for table in tables}
     for table in recipe.parameters:
-        if table not in used:
+        names = trainable if table.anew is None else graph.params
+        if not any(fnmatchcase(name, table.match) for name in names):
             raise RecipeError(
-                f"parameters: '{table.match}' matches no trainable parameter of {graph.name}; "
-                f"the first one is {next(iter(trainable))}"
+                f"parameters: '{table.match}' matches no trainable parameter of {graph.name}"
+                f"{nearest(table.match, patterns_of(names))}"
             )
     return tuple(Group(tuple(names), decay, tables) for (decay, tables), names in groups.items())
+
+
+def patterns_of(names: Iterable[str]) -> list[str]:
+    """Patterns of the scopes of dotted `names`, the outer ones first, then the names: `stem.*`, `stem.conv.weight`."""
+    parts = [name.split(".") for name in names]
+    depths = range(1, max(map(len, parts), default=0))
+    scopes = (".".join((*path[:depth], "*")) for depth in depths for path in parts if depth < len(path))
+    return list(dict.fromkeys((*scopes, *map(".".join, parts))))
+
+
+def frozen_norms_of(graph: Graph, groups: Sequence[Group]) -> frozenset[str]:
+    """The batch norms with a weight and a bias that are frozen in every step. They also keep their statistics."""
+    frozen = {name for group in groups if group.is_frozen for name in group.names}
+    norms = (node.name for node in graph if isinstance(node.op, BatchNorm))
+    return frozenset(norm for norm in norms if {f"{norm}.weight", f"{norm}.bias"} <= frozen)
+
+
+def trained_graph(graph: Graph, recipe: Recipe) -> Graph:
+    """The graph in which the batch norms that the recipe freezes are frozen. Trainers build it."""
+    return frozen_norms(graph, frozen_norms_of(graph, settings(graph, recipe)))
 
 
 def slot_names(optimizer: Optimizer) -> tuple[str, ...]:

@@ -141,9 +141,10 @@ class ParameterTable:
     """A table `[[parameters]]`: different settings for the parameters that it matches.
 
     `match` is a shell pattern of canonical names, such as `*.bn.bias`. `rate_factor` and `decay_factor` multiply the
-    learning rate and the decay. With `freeze`, a parameter keeps its value and its optimizer state. `until`: the table
-    applies before this epoch (from 0; fractions are allowed). If several tables apply, the last one that sets a value
-    decides it.
+    learning rate and the decay. With `freeze`, a parameter keeps its value and its optimizer state; a batch norm with
+    its weight and its bias frozen in every step also uses and keeps its running statistics. `until`: the table applies
+    before this epoch (from 0; fractions are allowed). If several tables apply, the last one that sets a value decides
+    it. With `anew`, a training that begins from a file of weights draws the tensor and does not take it from the file.
     """
 
     match: str
@@ -151,3 +152,4 @@ class ParameterTable:
     decay_factor: float | None = field(default=None, metadata={"least": 0.0, "also": ("decay_mult",)})
     freeze: bool | None = field(default=None, metadata={"also": ("frozen", "trainable")})
     until: float | None = field(default=None, metadata={"above": 0.0})
+    anew: bool | None = field(default=None, metadata={"also": ("reset", "reinitialise")})

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 from deploy.shell import say
 from diptych.cli import option
-from diptych.errors import WeightsError
-from diptych.reading import check_file
 from netspec import Graph, explicit_noise, initial_weights, without_heads
 from netspec.init import Weights
 from netspec.options import name_or_path
-from netspec.weights import fit_weights, weights_hash
+from netspec.weights import weights_hash
 from trainspec.data import DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.estimate import cpu_seconds, in_words
@@ -30,6 +28,7 @@ from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, 
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
 from trainspec.recipes.options import OWN
 from trainspec.runs.events import check_installed
+from trainspec.warm_start import WarmStart, weights_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +36,7 @@ class Task:
     """A network, its initial weights, its data and its recipe. `data_choice` finds the data set again.
 
     `budget` is in seconds. `threads` is the number of CPU threads; None means all cores that the process may use.
+    `warm_start` is None where the initial weights were drawn.
     """
 
     architecture: str
@@ -48,6 +48,7 @@ class Task:
     budget: float | None = None
     threads: int | None = None
     recipe_name: str = OWN
+    warm_start: WarmStart | None = None
 
     @property
     def batch_size(self) -> int:
@@ -189,8 +190,7 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
     options.check(network.name, network.family)
     if options.tensorboard:
         check_installed()
-    if options.weights:
-        check_file(options.weights, WeightsError)
+    given = weights_file(options.weights, notice) if options.weights else None
 
     def recipe_for(data_name: str) -> tuple[Recipe, tuple[str, ...]]:
         return network.fitted(options.recipe_for(network.name, network.family, data_name), options.overrides)
@@ -212,17 +212,17 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))
     weights = first_weights(graph, recipe, data)
-    if options.weights:
-        weights = fit_weights(graph, options.weights, weights, notice)
+    warm_start = WarmStart.read(given, graph, recipe, weights, notice) if given else None
     task = Task(
         architecture=network.name,
         graph=graph,
-        weights=weights,
+        weights=warm_start.weights if warm_start else weights,
         data=data,
         data_choice=options.data or found.name,
         recipe=recipe,
         budget=options.budget,
         threads=options.threads,
         recipe_name=options.recipe_name(network.name, network.family, found.name),
+        warm_start=warm_start,
     )
     return task, Asked(command, (*notes, *data.notes), options.out, options.tensorboard)

@@ -88,7 +88,10 @@ class Trainer(Protocol):
         """The second half of a step: apply the gradients."""
 
     def canonical(self, gradients: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-        """The gradients one by one, with canonical names and in canonical layout."""
+        """The gradients one by one, with canonical names and in canonical layout.
+
+        A parameter that is frozen in every step has none.
+        """
 
     def gradients(self, batch: Batch) -> Weights:
         """The gradients of `backward`, by canonical name."""

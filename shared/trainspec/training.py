@@ -50,6 +50,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     )
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
+    run.facts |= task.warm_start.facts if task.warm_start else {}
     with run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
         training = Training(task, trainer, run, Pace(task, build_seconds))

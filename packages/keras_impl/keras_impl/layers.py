@@ -141,6 +141,14 @@ class BatchNormalization(Layer):
 
 
 @registered
+class FrozenBatchNormalization(BatchNormalization):
+    """A batch norm that stays in evaluation mode: it uses and keeps its statistics."""
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        return super().call(x, training=False)
+
+
+@registered
 class InstanceNormalization(Layer):
     """Normalises by each image's own mean and biased variance over its map, in training and inference."""
 
@@ -201,10 +209,9 @@ class GlobalAveragePooling2D(Layer):
         self.keepdims = keepdims
 
     def call(self, x: Tensor) -> Tensor:
-        _, height, width, _ = x.shape
         wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        rows = ops.sum(wide, 2, keepdims=self.keepdims) / width
-        return ops.cast(ops.sum(rows, 1, keepdims=self.keepdims) / height, x.dtype)
+        rows = ops.sum(wide, 2, keepdims=self.keepdims) / x.shape[2]
+        return ops.cast(ops.sum(rows, 1, keepdims=self.keepdims) / x.shape[1], x.dtype)
 
 
 @registered
@@ -219,8 +226,7 @@ class BlurPooling2D(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
-        kernel = ops.cast(self.filter, x.dtype)
-        return kernels.conv(x, kernel, self.stride, (0, 0, 0, 0), (1, 1), self.shape[0])
+        return kernels.conv(x, ops.cast(self.filter, x.dtype), self.stride, (0, 0, 0, 0), (1, 1), self.shape[0])
 
 
 def local_response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:

@@ -50,6 +50,11 @@ def batch_norm(op: ops.BatchNorm, x: Shape, **layer: Any) -> keras.layers.Layer:
     return layers.BatchNormalization(x, op.epsilon, op.fraction, **layer)
 
 
+@builds(ops.FrozenBatchNorm)
+def frozen_batch_norm(op: ops.FrozenBatchNorm, x: Shape, **layer: Any) -> keras.layers.Layer:
+    return layers.FrozenBatchNormalization(x, op.epsilon, op.fraction, **layer)
+
+
 @builds(ops.InstanceNorm)
 def instance_norm(op: ops.InstanceNorm, x: Shape, **layer: Any) -> keras.layers.Layer:
     return layers.InstanceNormalization(x, op.epsilon, **layer)

@@ -65,15 +65,16 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any] | None = None) -> None:
         self.updates.assign_add(self.settings[2])
-        super().apply(self.clipped(grads), trainable_variables)
+        super().apply(self.clipped(grads, trainable_variables or self._trainable_variables), trainable_variables)
 
-    def clipped(self, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+    def clipped(self, gradients: Sequence[Tensor], variables: Sequence[Any]) -> Sequence[Tensor]:
         """All gradients, scaled down together where their norm is above the limit. Those of frozen groups are zero."""
         if self.recipe.clip_norm is None:
             return gradients
+        places = [self.places[self._get_variable_index(variable)] for variable in variables]
         active = [
             ops.where(self.settings[2, place] > 0, gradient, ops.zeros_like(gradient))
-            for place, gradient in zip(self.places, gradients, strict=True)
+            for place, gradient in zip(places, gradients, strict=True)
         ]
         norm = ops.sqrt(sum(ops.sum(gradient * gradient) for gradient in active))
         factor = ops.minimum(self.recipe.clip_norm / norm, 1.0)
@@ -187,6 +188,13 @@ def optimizer_of(model: keras.Model, recipe: optimizers.Optimizer, groups: Seque
     optimizer = Optimizer(recipe, groups, [places[id(variable)] for variable in model.trainable_variables])
     optimizer.build(model.trainable_variables)
     return optimizer
+
+
+def without_frozen(model: keras.Model, groups: Sequence[Group]) -> list[Any]:
+    """The variables of the parameters that are not frozen in every step, in the model's order."""
+    frozen = {name for group in groups if group.is_frozen for name in group.names}
+    kept = {id(variable) for name, _, variable in variables(model) if name not in frozen}
+    return [variable for variable in model.trainable_variables if id(variable) in kept]
 
 
 def get_slots(optimizer: Optimizer, names: Sequence[str], model: keras.Model) -> Iterator[tuple[str, np.ndarray]]:

@@ -18,12 +18,12 @@ from keras_impl.gradients import compiled, with_gradients
 from keras_impl.kernels import Tensor
 from keras_impl.model import build, over_the_layers_of
 from keras_impl.network import by_name
-from keras_impl.optim import get_slots, optimizer_of, set_slots
+from keras_impl.optim import get_slots, optimizer_of, set_slots, without_frozen
 from keras_impl.weights import get_weights, of_variables, set_weights
 from netspec import Graph, explicit_noise
 from netspec.graph import LOGITS
 from netspec.init import Weights
-from trainspec.optim import StepSettings, settings, slot_names
+from trainspec.optim import StepSettings, settings, slot_names, trained_graph
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
@@ -33,13 +33,19 @@ from trainspec.trainer import Framework, Step
 
 
 class Trainer:
-    """`graph` is trained and has explicit noise. `model` is the network without explicit noise, for evaluation."""
+    """`graph` is trained and has explicit noise. `model` is the network without explicit noise, for evaluation.
+
+    `trained` are the variables of the parameters, without those that are frozen in every step.
+    """
 
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
+        graph = trained_graph(graph, recipe)
         self.graph, self.device = explicit_noise(graph), device
         self.model = build(graph, weights=weights, dtype=device.policy)
         self.recipe = recipe
-        self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
+        groups = settings(graph, recipe)
+        self.trained = without_frozen(self.model, groups)
+        self.optimizer = optimizer_of(self.model, recipe.optimizer, groups)
         self.average = Average(self.model, device.policy) if recipe.average else None
         self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if device.precision == "fp16" else None
         self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=device.dtype)
@@ -106,10 +112,11 @@ class Trainer:
             correct = ops.sum(ops.equal(ops.argmax(heads[LOGITS], -1), ops.argmax(targets, -1)))
             return self.scaler.scale_loss(loss) if self.scaler else loss, (loss, correct)
 
-        return with_gradients(forward, self.model.trainable_variables, self.model.non_trainable_variables)
+        trained = {id(variable) for variable in self.trained}
+        return with_gradients(forward, self.trained, [one for one in self.model.variables if id(one) not in trained])
 
     def _update(self, gradients: Sequence[Tensor]) -> None:
-        (self.scaler or self.optimizer).apply(gradients, self.model.trainable_variables)
+        (self.scaler or self.optimizer).apply(gradients, self.trained)
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradients of the loss over a placed batch, by canonical name. Statistics are updated as in a step."""
@@ -117,7 +124,7 @@ class Trainer:
 
     def canonical(self, gradients: Sequence[Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Gradients by canonical name, one by one."""
-        return of_variables(self.model, zip(self.model.trainable_variables, gradients, strict=True))
+        return of_variables(self.model, zip(self.trained, gradients, strict=True))
 
     def evaluated(self, averaged: bool) -> keras.Model:
         """The network for evaluation. Without an average, the trained weights are its average."""

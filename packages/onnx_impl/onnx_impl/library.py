@@ -61,6 +61,7 @@ class Library:
         budget: str | float | None = None,
         threads: int | None = None,
         weights: str | os.PathLike[str] | None = None,
+        freeze: str | Sequence[str] = (),
         out: str | os.PathLike[str] = "runs",
         tensorboard: bool = False,
         settings: Mapping[str, Any] | None = None,
@@ -71,8 +72,8 @@ class Library:
         (`cifar10`, `cifar100`, `mnist`, `fashion_mnist`, `digits`) or a folder or archive of class folders; None
         chooses one that fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`;
         `settings` changes single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or
-        seconds. `weights` is a file to start from. `tensorboard`: also write the figures for TensorBoard, into the
-        run's folder.
+        seconds. `weights` is a file or a run's folder to start from. `freeze` are patterns of parameters that are not
+        trained, as `["stem*"]`. `tensorboard`: also write the figures for TensorBoard, into the run's folder.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
@@ -85,6 +86,7 @@ class Library:
             budget=parse_duration(budget) if isinstance(budget, str) else budget,
             threads=threads,
             weights=None if weights is None else Path(weights),
+            freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
             out=Path(out),
             tensorboard=tensorboard,
         )

@@ -47,6 +47,11 @@ def batch_norm(op: ops.BatchNorm, emit: Emit) -> None:
     emit("BatchNormalization", *emit.inputs, *emit.weights, epsilon=op.epsilon)
 
 
+@builds(ops.FrozenBatchNorm)
+def frozen_batch_norm(op: ops.FrozenBatchNorm, emit: Emit) -> None:
+    emit("BatchNormalization", *emit.inputs, *emit.weights, epsilon=op.epsilon)
+
+
 @builds(ops.InstanceNorm)
 def instance_norm(op: ops.InstanceNorm, emit: Emit) -> None:
     emit("InstanceNormalization", *emit.inputs, *emit.weights, epsilon=op.epsilon)

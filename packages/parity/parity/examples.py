@@ -7,7 +7,7 @@ ONNX. A test fails if an op of the vocabulary has no example.
 from collections.abc import Callable
 from functools import partial
 
-from netspec import Graph, functional as f, trace
+from netspec import Graph, functional as f, ops, trace
 from netspec.ops import ACTIVATIONS, VOCABULARY
 from netspec.tracer import Tensor
 
@@ -21,6 +21,11 @@ def _stem(x: Tensor) -> Tensor:
 def _activation(x: Tensor, fn: str) -> Tensor:
     """Scales the values so that they reach 3 and 6, where ReLU6 and the hard functions bend."""
     return f.activation(f.scale(x, 4.0), fn)
+
+
+def _frozen(x: Tensor, op: ops.FrozenBatchNorm) -> Tensor:
+    """Frozen norms come from a pass, so there is no function that draws them."""
+    return x.tracer.emit(op, x, name="op")
 
 
 def _split_attention(x: Tensor, radix: int, groups: int) -> Tensor:
@@ -49,6 +54,8 @@ EXAMPLES: dict[str, Example] = {
     "linear": lambda x: f.linear(f.flatten(x), 12, bias=False, name="op"),
     "batch_norm.map": lambda x: f.batch_norm(x, epsilon=1e-3, fraction=0.01, name="op"),
     "batch_norm.vector": lambda x: f.batch_norm(f.global_avg_pool(x), name="op"),
+    "frozen_batch_norm.map": lambda x: _frozen(x, ops.FrozenBatchNorm(1e-3, 0.01)),
+    "frozen_batch_norm.vector": lambda x: _frozen(f.global_avg_pool(x), ops.FrozenBatchNorm()),
     "instance_norm": lambda x: f.instance_norm(x, name="op"),
     # more channels than any comparison has images: otherwise nobody would see a loop over images instead of channels
     "local_response_norm": lambda x: f.local_response_norm(f.conv(x, 12, 1, name="wide"), 5, alpha=0.5, k=2),

@@ -1,7 +1,7 @@
 """Modules that PyTorch does not have in the spec's exact form."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -70,6 +70,17 @@ class BatchNorm2d(nn.BatchNorm2d):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
             raise ValueError(f"expected (N, C) or (N, C, H, W), got {tuple(input.shape)}")
+
+
+class FrozenBatchNorm2d(BatchNorm2d):
+    """A batch norm that stays in evaluation mode: it uses and keeps its statistics."""
+
+    def __init__(self, channels: int, **options: Any) -> None:
+        super().__init__(channels, **options)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)
 
 
 class MaxPool2d(nn.Module):

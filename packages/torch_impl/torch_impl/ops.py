@@ -43,6 +43,11 @@ def batch_norm(op: ops.BatchNorm, x: Shape) -> nn.Module:
     return layers.BatchNorm2d(x[0], eps=op.epsilon, momentum=op.fraction)
 
 
+@builds(ops.FrozenBatchNorm)
+def frozen_batch_norm(op: ops.FrozenBatchNorm, x: Shape) -> nn.Module:
+    return layers.FrozenBatchNorm2d(x[0], eps=op.epsilon, momentum=op.fraction)
+
+
 @builds(ops.InstanceNorm)
 def instance_norm(op: ops.InstanceNorm, x: Shape) -> nn.Module:
     return nn.InstanceNorm2d(x[0], eps=op.epsilon, affine=True)

@@ -112,6 +112,14 @@ def optimizer_of(model: nn.Module, recipe: optimizers.Optimizer, groups: Sequenc
     return HANDLERS[recipe.kind](recipe, [{"params": [parameters[name] for name in group.names]} for group in groups])
 
 
+def without_frozen(model: nn.Module, groups: Sequence[Group]) -> dict[str, nn.Parameter]:
+    """The parameters that are not frozen in every step, in the module's order. The others get no gradients."""
+    frozen = {name for group in groups if group.is_frozen for name in group.names}
+    for name in frozen:
+        model.get_parameter(name).requires_grad_(False)
+    return {name: parameter for name, parameter in model.named_parameters() if name not in frozen}
+
+
 def apply_settings(optimizer: torch.optim.Optimizer, now: StepSettings) -> None:
     """Set what the next step does to each group. The gradients of frozen groups are dropped."""
     for group, settings in zip(optimizer.param_groups, now.groups, strict=True):

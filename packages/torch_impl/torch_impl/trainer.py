@@ -19,9 +19,9 @@ from torch_impl.averages import Average
 from torch_impl.deployed import Deployed
 from torch_impl.devices import Device, choose_device
 from torch_impl.model import build, by_name, over_the_weights_of
-from torch_impl.optim import apply_settings, clip, get_slots, optimizer_of, set_slots
+from torch_impl.optim import apply_settings, clip, get_slots, optimizer_of, set_slots, without_frozen
 from torch_impl.weights import get_weights, set_weights
-from trainspec.optim import StepSettings, settings, slot_names
+from trainspec.optim import StepSettings, settings, slot_names, trained_graph
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
@@ -31,13 +31,19 @@ from trainspec.trainer import Framework, Step
 
 
 class Trainer:
-    """`graph` is trained and has explicit noise. `model` is the network without explicit noise, for evaluation."""
+    """`graph` is trained and has explicit noise. `model` is the network without explicit noise, for evaluation.
+
+    `trained` are the parameters by canonical name, without those that are frozen in every step.
+    """
 
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray], recipe: Recipe, device: Device) -> None:
+        graph = trained_graph(graph, recipe)
         self.graph, self.device = explicit_noise(graph), device
         self.model = device.place(build(graph, weights=weights)).eval()
         self.recipe = recipe
-        self.optimizer = optimizer_of(self.model, recipe.optimizer, settings(graph, recipe))
+        groups = settings(graph, recipe)
+        self.trained = without_frozen(self.model, groups)
+        self.optimizer = optimizer_of(self.model, recipe.optimizer, groups)
         self.average = Average(self.model) if recipe.average else None
         self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.precision == "fp16")
 
@@ -64,7 +70,7 @@ class Trainer:
         """The gradients of the mean loss over a batch. Batch norm updates its statistics with every part."""
         count = self.recipe.accumulate
         steps = [self._backward(part, 1 / count) for part in batch.parts(count)]
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self.trained.values() if parameter.grad is not None]
         self.optimizer.zero_grad()
         return Step.of_parts(steps), gradients
 
@@ -80,12 +86,12 @@ class Trainer:
 
     def update(self, gradients: Sequence[torch.Tensor], now: StepSettings) -> None:
         """Apply the gradients, then update the average."""
-        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
+        for parameter, gradient in zip(self.trained.values(), gradients, strict=True):
             parameter.grad = gradient
         apply_settings(self.optimizer, now)
         if self.recipe.optimizer.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
-            clip(self.model.parameters(), self.recipe.optimizer.clip_norm)
+            clip(self.trained.values(), self.recipe.optimizer.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
@@ -98,7 +104,7 @@ class Trainer:
 
     def canonical(self, gradients: Sequence[torch.Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Gradients by canonical name, one by one."""
-        for (name, _), gradient in zip(self.model.named_parameters(), gradients, strict=True):
+        for name, gradient in zip(self.trained, gradients, strict=True):
             yield name, gradient.cpu().numpy()
 
     def evaluated(self, averaged: bool) -> nn.Module:

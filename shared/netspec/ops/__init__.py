@@ -9,7 +9,7 @@ from netspec.ops.channels import Flatten, PadChannels, SliceChannels, SpaceToDep
 from netspec.ops.draws import Draw, Keep, Law, Planned, Uniform
 from netspec.ops.merge import Add, Concat, Mul, RadixSoftmax
 from netspec.ops.noise import Dropout, PatchUp, ShakeDrop, StochasticDepth
-from netspec.ops.norm import BatchNorm, InstanceNorm, LocalResponseNorm
+from netspec.ops.norm import BatchNorm, FrozenBatchNorm, InstanceNorm, LocalResponseNorm
 from netspec.ops.pointwise import ACTIVATIONS, Activation, Scale
 from netspec.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool
 from netspec.ops.weighted import Conv, Linear
@@ -20,6 +20,7 @@ VOCABULARY: dict[str, type[Op]] = {
         Conv,
         Linear,
         BatchNorm,
+        FrozenBatchNorm,
         InstanceNorm,
         LocalResponseNorm,
         MaxPool,
@@ -56,6 +57,7 @@ __all__ = [
     "Draw",
     "Dropout",
     "Flatten",
+    "FrozenBatchNorm",
     "GlobalAvgPool",
     "InstanceNorm",
     "Keep",

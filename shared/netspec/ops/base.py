@@ -71,6 +71,11 @@ class Op:
         """Multiply-adds for one image; only convolutions and dense layers count."""
         return 0
 
+    @property
+    def at_inference(self) -> "Op | None":
+        """The op that takes its place at inference; None if it does nothing there."""
+        return self
+
 
 @dataclass(frozen=True)
 class NoisyOp(Op):
@@ -96,7 +101,6 @@ class NoisyOp(Op):
 
     @property
     def at_inference(self) -> Op | None:
-        """The op that takes its place at inference; None if it does nothing there."""
         return None
 
 

@@ -39,6 +39,18 @@ class BatchNorm(Op):
 
 
 @dataclass(frozen=True)
+class FrozenBatchNorm(BatchNorm):
+    """A batch norm that uses and keeps its running statistics, in training as at inference.
+
+    The pass `frozen_norms` makes it. `fraction` has no effect; it is the batch norm's own.
+    """
+
+    @property
+    def at_inference(self) -> Op:
+        return BatchNorm(self.epsilon, self.fraction)
+
+
+@dataclass(frozen=True)
 class InstanceNorm(Op):
     """As `BatchNorm`, but with each image's own mean and biased variance over its map, in training and inference."""
 

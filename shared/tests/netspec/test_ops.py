@@ -21,6 +21,7 @@ CASES = {  # op, shapes of its inputs -> shape of its output, parameters, MACs
     "linear without bias": (ops.Linear(10, bias=False), [(84,)], (10,), 840, 840),
     "batch norm of a map": (ops.BatchNorm(), [(16, 4, 4)], (16, 4, 4), 64, 0),
     "batch norm of a vector": (ops.BatchNorm(), [(16,)], (16,), 64, 0),
+    "frozen batch norm": (ops.FrozenBatchNorm(1e-3), [(16, 4, 4)], (16, 4, 4), 64, 0),
     "instance norm": (ops.InstanceNorm(), [(16, 4, 4)], (16, 4, 4), 32, 0),
     "lrn": (ops.LocalResponseNorm(), [(16, 4, 4)], (16, 4, 4), 0, 0),
     "max pool": (ops.MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), [(16, 7, 8)], (16, 4, 4), 0, 0),

@@ -7,6 +7,7 @@ from netspec import (
     Node,
     architecture,
     explicit_noise,
+    frozen_norms,
     functional as f,
     inference,
     list_architectures,
@@ -59,10 +60,20 @@ def test_inference_is_the_way_to_the_logits():
     assert served.digest == graph.digest
 
 
+def test_frozen_norms_are_plain_again_at_inference(small):
+    frozen = frozen_norms(small, {"conv.bn", "fc"})
+    changed = {node.name: node for node in frozen if node not in small.nodes}
+    assert changed == {"conv.bn": Node("conv.bn", ops.FrozenBatchNorm(1e-5, 0.1), ("conv",))}
+    assert frozen_norms(frozen, {"conv.bn"}) == frozen
+    assert inference(frozen) == inference(small)
+    assert frozen_norms(small, ()) == small
+
+
 @pytest.mark.parametrize("name", list_architectures())
 def test_passes_keep_weights_counts_and_digest(name):
     graph = architecture(name)
-    for changed in (without_noise(graph), inference(graph), explicit_noise(graph)):
+    all_frozen = frozen_norms(graph, {node.name for node in graph})
+    for changed in (without_noise(graph), inference(graph), explicit_noise(graph), all_frozen):
         assert changed.digest == graph.digest
         assert changed.params == graph.params
         assert (changed.num_total, changed.macs) == (graph.num_total, graph.macs)

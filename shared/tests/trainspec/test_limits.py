@@ -110,6 +110,10 @@ REFUSED = {
     "--recipe Modern": "did you mean modern?",
     "--recipe nowhere.toml": "no such recipe file",
     "--weights nowhere.safetensors": "nowhere.safetensors",
+    "--freeze stm*": "'stm*' matches no trainable parameter of resnet20; did you mean stem.*",
+    "--freeze stage1.block1.conv1.weigth": "did you mean stage1.block1.conv1.weight",
+    "--freeze *.running_mean": "'*.running_mean' matches no trainable parameter of resnet20",
+    "--freeze *": "every parameter of resnet20 is frozen",
     "--lr 0.1": "unrecognized arguments",
     "--epoch-s 3": "did you mean --epochs?",
 }

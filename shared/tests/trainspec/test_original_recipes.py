@@ -9,7 +9,7 @@ from netspec import find
 from trainspec.recipes import find_recipe, read_recipe
 from trainspec.recipes.find import shipped_recipes
 from trainspec.results.published import published
-from trainspec.schedules import learning_rate
+from trainspec.schedules import Constant, learning_rate
 
 ORIGINAL = {name.partition("/")[2]: file for name, file in shipped_recipes().items() if name.startswith("original/")}
 
@@ -29,6 +29,7 @@ RATES = {  # origin 1: epochs, batch, and the rate by epoch from 0
     "nin_bn": (200, 128, steps((61, 0.05), (121, 0.01), (161, 0.002), (REST, 0.0004))),
     "nin_bn+tf": (200, 128, steps((60, 0.05), (120, 0.01), (160, 0.002), (REST, 0.0004))),
     "vgg19_cifar": (200, 128, steps((80, 0.1), (160, 0.01), (REST, 0.001))),
+    "vgg19_cifar+imagenet": (200, 128, steps((80, 0.1), (160, 0.01), (REST, 0.001))),
     "vgg19_cifar+tf": (164, 250, steps((80, 0.1), (120, 0.01), (REST, 0.001))),
     "resnet_cifar": (200, 128, RESNET),
     "preresnet_cifar": (200, 128, RESNET),
@@ -52,6 +53,15 @@ def test_rates_are_those_of_the_origins_code(name):
         for step in (0, 390):
             found = learning_rate(recipe.schedule, epoch * 391 + step, epochs * 391, 391)
             assert found == pytest.approx(rate(epoch), rel=1e-12)
+
+
+def test_origin_2_fine_tunes_every_layer_alike():
+    recipe = read_recipe(ORIGINAL["resnet34+imagenet"])
+    assert (recipe.epochs, recipe.batch, recipe.optimizer.kind, recipe.optimizer.weight_decay) == (3, 32, "adam", 0.0)
+    assert recipe.schedule == Constant(1e-4)
+    assert recipe.parameters == ()
+    shown = [round(255 * value) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)) for value in values]
+    assert [round(value) for value in (*recipe.augmentation.mean, *recipe.augmentation.std)] == shown
 
 
 TRICKS = {  # of origin 3's rows: what it changes in a recipe

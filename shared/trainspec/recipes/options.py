@@ -7,13 +7,14 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
 from diptych.cli import Option, option
 from diptych.errors import UsageError
 from netspec.options import name_or_path, path
+from trainspec.optimizers import ParameterTable
 from trainspec.recipes.find import (
     COLLECTIONS,
     check_values,
@@ -37,7 +38,8 @@ class TrainOptions:
     """What the user asks for.
 
     `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe.
-    `overrides` has single values of the recipe by `section.key`. `budget` is in seconds.
+    `overrides` has single values of the recipe by `section.key`. `freeze` are patterns of canonical names, which become
+    the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder.
     """
 
     data: str | None = None
@@ -46,6 +48,7 @@ class TrainOptions:
     budget: float | None = None
     threads: int | None = None
     weights: Path | None = None
+    freeze: tuple[str, ...] = ()
     out: Path = Path("runs")
     tensorboard: bool = False
 
@@ -58,6 +61,7 @@ class TrainOptions:
         budget: str | None,
         threads: str | None,
         weights: Path | None,
+        freeze: Sequence[str],
         out: Path,
         tensorboard: bool,
         set: Sequence[str],
@@ -77,6 +81,7 @@ class TrainOptions:
             budget=None if budget is None else parse_duration(budget),
             threads=None if threads is None else parse_threads(threads),
             weights=weights,
+            freeze=tuple(freeze),
             out=out,
             tensorboard=tensorboard,
         )
@@ -103,7 +108,9 @@ class TrainOptions:
             found = self.recipe
         else:
             found = find_recipe(architecture, family, data_name, self.recipe)
-        return with_data(override(found, self.overrides), data_name)
+        changed = override(found, self.overrides)
+        frozen = tuple(ParameterTable(pattern, freeze=True) for pattern in self.freeze)
+        return with_data(replace(changed, parameters=(*changed.parameters, *frozen)), data_name)
 
 
 def _shortcuts() -> Iterator[Option]:
@@ -131,7 +138,16 @@ TRAIN_OPTIONS = (
     *_shortcuts(),
     option("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h"),
     option("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use"),
-    option("--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file"),
+    option(
+        "--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file, or run"
+    ),
+    option(
+        "--freeze",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="do not train the parameters with such names: --freeze 'stem*'; may be repeated",
+    ),
     option("--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"),
     option(
         "--tensorboard",
