@@ -256,6 +256,12 @@ def agreement(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def doctor(session: nox.Session) -> None:
+    """What this machine can do, what is wrong and what helps: -- --json, or -- --clean to remove the caches."""
+    run(session, "zoo", "doctor", *session.posargs)
+
+
+@nox.session(default=False)
 def results(session: nox.Session) -> None:
     """Tables and a plot of what runs have measured: -- RUN ... --out FOLDER --headers."""
     run(session, "zoo", "trainspec", "results", *session.posargs)

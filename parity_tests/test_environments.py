@@ -11,6 +11,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from doctor.place import ON_GPU, WORK
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -160,6 +162,16 @@ def test_a_moved_checkout_is_noticed(checkout, tmp_path):
     there = Checkout(checkout.root.rename(tmp_path / "elsewhere"))
     there.environment()
     assert there.installed() == ["venv", "pip", "venv", "pip"]
+
+
+def test_the_doctor_knows_what_every_environment_is_for(checkout):
+    kinds = checkout.noxfile.KINDS
+    assert WORK.keys() == kinds.keys()
+    for kind, packages in kinds.items():
+        needed = [f"step {name}" for name in ("torch", "keras") if f"./packages/{name}_impl" in packages]
+        needed += ["runtime"] * any(re.search(r"\[(c|g)pu\b", package) for package in packages)
+        assert sorted(WORK[kind]) == sorted(needed)
+        assert set(ON_GPU.get(kind, ())) <= set(needed)
 
 
 def test_what_installs_holds_the_lock_longer_than_nox(checkout):

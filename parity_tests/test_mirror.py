@@ -11,12 +11,13 @@ from netspec.ops import VOCABULARY
 ROOT = Path(__file__).parents[1]
 BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "onnx", "onnxruntime", "tf2onnx", "onnxscript"}
-OURS = {"diptych", "netspec", "trainspec", *BUILDERS, "parity", "deploy"}
+OURS = {"diptych", "netspec", "trainspec", "doctor", *BUILDERS, "parity", "deploy"}
 SHARED = {"diptych", "netspec", "trainspec", "deploy"}
 MAY_IMPORT = {  # package -> the other packages of ours
     "diptych": {"deploy"},
     "netspec": {"diptych", "deploy"},
     "trainspec": SHARED,
+    "doctor": SHARED,
     "torch_impl": SHARED,
     "keras_impl": SHARED,
     "onnx_impl": SHARED,
@@ -27,6 +28,7 @@ OWN_FRAMEWORK = {  # package -> the frameworks it may import
     "diptych": set(),
     "netspec": set(),
     "trainspec": set(),
+    "doctor": set(),
     "torch_impl": {"torch", "onnx"},
     "keras_impl": {"keras", "tensorflow", "jax", "tf2onnx", "onnx"},
     "onnx_impl": {"onnx", "onnxruntime"},
@@ -38,7 +40,7 @@ EXPORTERS = {"export", "commands"}  # the modules of a framework that may import
 def folder(package: str) -> Path:
     return (
         ROOT / "shared" / package
-        if package in ("diptych", "netspec", "trainspec")
+        if package in ("diptych", "netspec", "trainspec", "doctor")
         else ROOT / "packages" / package / package
     )
 

@@ -16,7 +16,7 @@ import deploy
 ROOT = Path(__file__).parents[1]
 PACKAGES = {  # folder -> what can be imported of it
     "packages/deploy": ["deploy"],
-    "shared": ["diptych", "netspec", "trainspec"],
+    "shared": ["diptych", "netspec", "trainspec", "doctor"],
     "packages/onnx_impl": ["onnx_impl"],
     "packages/torch_impl": ["torch_impl"],
     "packages/keras_impl": ["keras_impl"],

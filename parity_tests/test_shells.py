@@ -10,6 +10,7 @@ import pytest
 COMMANDS = {  # module -> its commands
     "netspec": [""],
     "trainspec": ["", "agreement"],
+    "doctor": [""],
     "torch_impl": ["", "train", "evaluate", "export"],
     "keras_impl": ["train", "evaluate", "export"],
     "onnx_impl": ["", "evaluate", "export", "package", "quantize"],
@@ -28,6 +29,7 @@ SHOWN = r"caf\xe9\x1b[31m\u202e.onnx"
 PATHS = {  # arguments that name files which are not there
     "netspec": ["--show", f"{NAME}.json"],
     "trainspec": ["agreement", NAME, NAME],
+    "doctor": ["--environments", NAME],
     "torch_impl": ["evaluate", NAME],
     "keras_impl": ["evaluate", NAME],
     "onnx_impl": ["evaluate", NAME],

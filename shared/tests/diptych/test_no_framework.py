@@ -36,7 +36,7 @@ def frameworks_after(code: str) -> tuple[list[str], str]:
     return json.loads(last), "\n".join(printed)
 
 
-@pytest.mark.parametrize("package", ["diptych", "netspec", "trainspec"])
+@pytest.mark.parametrize("package", ["diptych", "netspec", "trainspec", "doctor"])
 def test_importing_every_module(package):
     loaded, _ = frameworks_after(WALK.format(package=package, least=1))
     assert loaded == []

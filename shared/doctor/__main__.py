@@ -1,0 +1,75 @@
+"""`python -m doctor [--json] [--clean]`: what this machine can do, what is wrong with it, and what to do about it."""
+
+import json
+from collections.abc import Sequence
+
+from deploy.shell import say
+from diptych import cli
+from diptych.cli import Parser, add_options, option
+from diptych.errors import UsageError
+from doctor.caches import caches
+from doctor.examination import examine
+from doctor.finding import gigabytes
+from doctor.place import Place
+from netspec.options import path
+
+OPTIONS = (
+    option("--json", action="store_true", help="print the findings as JSON"),
+    option("--clean", action="store_true", help="remove the project's caches, after saying which; nothing else"),
+    option("--environments", type=path, metavar="FOLDER", help="the folder of the environments; default: .nox"),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit status 0 where all is well, 1 where a problem was found."""
+    parser = Parser(prog="python -m doctor", description=__doc__)
+    add_options(parser, OPTIONS)
+    options = parser.parse_args(argv)
+    place = Place.here()
+    if options.environments:
+        if not options.environments.is_dir():
+            raise UsageError(f"--environments {options.environments}: no such folder")
+        place = Place(place.root, options.environments)
+    return clean(place, as_json=options.json) if options.clean else report(place, as_json=options.json)
+
+
+def report(place: Place, *, as_json: bool) -> int:
+    """Examine, and print every section when it is ready, or all of them as JSON."""
+    from doctor import view
+
+    screen, sections = view.status(), {}
+    with screen.status("looking") as status:
+        for section, findings in examine(place, lambda name: status.update(f"looking at the {name}")):
+            sections[section] = findings
+            if not as_json:
+                status.stop()
+                view.show(section, findings)
+                status.start()
+    problems = sum(one.is_problem for findings in sections.values() for one in findings)
+    if as_json:
+        listed = {section: [one.to_json() for one in findings] for section, findings in sections.items()}
+        say(json.dumps({"well": not problems, "problems": problems, "sections": listed}))
+    else:
+        view.end(problems)
+    return 1 if problems else 0
+
+
+def clean(place: Place, *, as_json: bool) -> int:
+    """Remove the caches. Each is named with its size before it is removed."""
+    removed = []
+    for one in caches(place):
+        size, where = one.size, [str(folder) for folder in one.paths]
+        removed.append({"what": one.what, "bytes": size, "paths": where})
+        if not as_json:
+            more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+            say(f"remove     {one.what}: {gigabytes(size)} in {where[0]}{more}")
+        one.remove()
+    if as_json:
+        say(json.dumps({"removed": removed}))
+    elif not removed:
+        say("there is no cache to remove")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,50 @@
+"""The published data sets in the cache folder, against their published SHA-256."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from diptych.errors import DiptychError
+from doctor.finding import Finding, gigabytes
+from doctor.place import Place
+from trainspec.data import PUBLISHED, find_data
+from trainspec.data.cache import cache_folder
+from trainspec.data.download import Source
+
+
+def check(place: Place) -> Iterator[Finding]:
+    """The embedded digits, then every published set: found, not here yet, or damaged."""
+    yield _digits()
+    try:
+        folder = cache_folder()
+    except DiptychError as error:
+        yield Finding("data sets", str(error), "set DIPTYCH_CACHE to a folder")
+        return
+    for name, one in PUBLISHED.items():
+        files = [(folder / one.source.file_name, one.source)]
+        for path, source in files:
+            yield of_file(name, path, source)
+
+
+def of_file(name: str, path: Path, source: Source) -> Finding:
+    """The finding for a published file."""
+    size = f"{source.size / 1e6:,.0f} MB" if source.size else "the files"
+    part = path.with_name(f"{path.name}.part")
+    if not path.exists():
+        begun = f"; {gigabytes(part.stat().st_size)} of it are" if part.is_file() else ""
+        return Finding(name, f"not here{begun}: --data {name} downloads {size}")
+    try:
+        whole = source.is_whole(path)
+    except DiptychError as error:
+        return Finding(name, str(error), f"remove {path}; the next --data {name} downloads it again")
+    if whole:
+        return Finding(name, f"as published: {path}", facts={"path": str(path), "sha256": source.sha256})
+    text = f"{path} is damaged: its SHA-256 is not the published one"
+    return Finding(name, text, f"rm {path}; the next --data {name} downloads it again")
+
+
+def _digits() -> Finding:
+    try:
+        data = find_data("digits", notice=lambda text: None).load(8, 0)
+    except Exception as error:  # whatever a damaged file makes NumPy raise
+        return Finding("digits", f"cannot be read ({error})", "git checkout shared/trainspec/data/embedded")
+    return Finding("digits", f"embedded: {data.summary()}")

@@ -1,0 +1,50 @@
+"""A checkout with environments that answer what a test wants, or that are this test's own."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from doctor.place import WORK, Place
+
+VERSIONS = {"python": "3.12.1", "packages": {"numpy": "2.0"}, "requires": {}}
+DID = {"seconds": 1.0, "device": "CPU, 2 threads", "on_gpu": False, "libraries": {}}
+WELL = {
+    "versions": VERSIONS,
+    "step torch": DID | {"did": "torch 2.0 trained and exported"},
+    "step keras": DID | {"did": "keras 3.0 trained and exported"},
+    "runtime": DID | {"did": "onnxruntime 1.0 ran a model"},
+}
+
+
+def checkout(folder: Path, kinds: Mapping[str, Mapping[str, Any]], pins: str = "numpy==2.0\n") -> Place:
+    """A checkout in `folder`. `kinds` has what each environment's probes do instead of being well: facts, or shell."""
+    (folder / "constraints.txt").write_text(pins)
+    for kind, does in kinds.items():
+        environment(folder / ".nox" / kind, {probe: WELL[probe] for probe in ("versions", *WORK[kind])} | dict(does))
+    return Place(folder, folder / ".nox", seconds=20)
+
+
+def environment(folder: Path, does: Mapping[str, Any]) -> None:
+    """An environment whose Python is a script."""
+    cases = []
+    for probe, what in does.items():
+        action = what if isinstance(what, str) else f"echo {shlex.quote(json.dumps(what))}"
+        module, *arguments = probe.split()
+        cases.append(f"'{' '.join((f'-P -m doctor.probes.{module}', *arguments))}') {action};;")
+    script(folder, "\n".join(['case "$*" in', *cases, "*) exit 9;;", "esac"]))
+
+
+def own_environment(folder: Path) -> None:
+    """An environment whose Python is the one that runs the tests."""
+    script(folder, f'exec {shlex.quote(sys.executable)} "$@"')
+
+
+def script(folder: Path, text: str) -> None:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "installed").touch()
+    python = folder / "bin" / "python"
+    python.write_text(f"#!/bin/sh\n{text}\n")
+    python.chmod(0o755)

@@ -1,0 +1,85 @@
+"""Caches: named with their size, and removed; nothing else is touched."""
+
+import json
+from pathlib import Path
+
+import pytest
+from checkouts import checkout
+
+from diptych.errors import StorageError
+from doctor.__main__ import clean
+from doctor.caches import caches, check
+from doctor.place import Place
+from trainspec.data import PUBLISHED
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    """A checkout with caches, and with things that are none."""
+    name = PUBLISHED["cifar10"].source.file_name
+    files = {
+        f"cache/{name}": 300,
+        f"cache/{name}.part": 20,
+        "cache/decoded/one.npz": 1000,
+        "cache/mine.txt": 7,
+        ".mypy_cache/deep/inside": 50,
+        "shared/netspec/__pycache__/graph.pyc": 60,
+        "shared/netspec/graph.py": 5,
+        "runs/one/weights.safetensors": 9,
+    }
+    for path, size in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(bytes(size))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").write_bytes(bytes(999))
+    (tmp_path / "cache" / "decoded" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".ruff_cache").symlink_to(tmp_path / "elsewhere")
+    return checkout(tmp_path, {})
+
+
+def test_sizes(place, tmp_path):
+    sizes = {one.what: one.size for one in caches(place)}
+    link = (tmp_path / ".ruff_cache").lstat().st_size
+    assert sizes.keys() == {"downloaded data sets", "decoded images", "caches of tools", "compiled Python"}
+    assert (sizes["downloaded data sets"], sizes["compiled Python"]) == (320, 60)
+    assert sizes["decoded images"] + sizes["caches of tools"] == 1000 + 50 + link
+    assert [one.facts["bytes"] for one in check(place)] == list(sizes.values())
+
+
+def test_clean_says_what_it_removes_and_removes_nothing_else(place, tmp_path, capsys):
+    assert clean(place, as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "remove     downloaded data sets",
+        "remove     decoded images",
+        "remove     caches of tools",
+        "remove     compiled Python",
+    ]
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    machine = {name for name in left if name.startswith("machine/")}
+    assert left - machine == {
+        "cache/mine.txt",
+        "shared/netspec/graph.py",
+        "runs/one/weights.safetensors",
+        "elsewhere/kept",
+        "constraints.txt",
+    }
+    assert clean(place, as_json=False) == 0
+    assert capsys.readouterr().out == "there is no cache to remove\n"
+
+
+def test_clean_as_json(place, tmp_path, capsys):
+    assert clean(place, as_json=True) == 0
+    removed = json.loads(capsys.readouterr().out)["removed"]
+    assert removed[0]["what"] == "downloaded data sets"
+    assert removed[0]["bytes"] == 320
+    assert not Path(removed[1]["paths"][0]).exists()
+
+
+def test_what_cannot_be_removed(place, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(StorageError, match="cannot be removed: Permission denied"):
+        clean(place, as_json=False)

@@ -1,0 +1,102 @@
+"""What the probes report of GPUs and onnxruntime, and the small model against the package onnx."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from doctor.gpu import check
+from doctor.probes.libraries import loaded, of_cuda, of_cudnn
+from doctor.probes.runtime import MODEL
+
+MAPS = """\
+7f00-7f01 r-xp 00000000 08:01 1 /lib/nvidia/libcudart.so.12
+7f01-7f02 r-xp 00000000 08:01 1 /lib/nvidia/libcudart.so.12
+7f02-7f03 r-xp 00000000 08:01 2 /lib/nvidia/cudnn/libcudnn.so.9
+7f03-7f04 r-xp 00000000 08:01 3 /lib/nvidia/cudnn/libcudnn_ops.so.9
+7f04-7f05 r-xp 00000000 08:01 4 /usr/lib/libcuda.so.550.54
+7f05-7f06 rw-p 00000000 00:00 0 [heap]
+"""
+
+
+class Library:
+    """A GPU library that says its version in its own way."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def cudaRuntimeGetVersion(self, number) -> int:  # noqa: N802  # NVIDIA's name
+        ctypes.cast(number, ctypes.POINTER(ctypes.c_int))[0] = 12040
+        return 0
+
+    def cuDriverGetVersion(self, number) -> int:  # noqa: N802
+        return 999
+
+    @property
+    def cudnnGetVersion(self):  # noqa: N802
+        return type("Call", (), {"__call__": lambda self: 90100})()
+
+
+def test_the_libraries_that_a_process_has_loaded(tmp_path):
+    (tmp_path / "maps").write_text(MAPS)
+    found = loaded(tmp_path / "maps", Library)
+    assert found == {"driver for CUDA": "libcuda.so.550.54", "CUDA": "12.4", "cuDNN": "9.1.0"}
+    assert loaded(tmp_path / "none") == {}
+    assert loaded(tmp_path / "maps", lambda path: object())["CUDA"] == "libcudart.so.12"
+
+
+def test_this_process_has_none():
+    assert loaded() == {}
+
+
+def test_numbers_of_versions():
+    assert [of_cuda(number) for number in (11080, 12040, 13000)] == ["11.8", "12.4", "13.0"]
+    assert [of_cudnn(number) for number in (8902, 90100, 91002)] == ["8.9.2", "9.1.0", "9.10.2"]
+
+
+def test_the_small_model_is_relu():
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(MODEL)
+    onnx.checker.check_model(model, full_check=True)
+    values = np.array([[-1.0, 2.0], [3.0, -4.0]], np.float32)
+    from onnx.reference import ReferenceEvaluator
+
+    np.testing.assert_array_equal(ReferenceEvaluator(model).run(None, {"x": values})[0], np.maximum(values, 0))
+
+
+SMI = {  # what nvidia-smi does -> the findings
+    "echo 'NVIDIA H100, 550.54, 81559 MiB, 81000 MiB'": [
+        ("GPU 0", "NVIDIA H100, driver 550.54, 81000 MiB of 81559 MiB free", False)
+    ],
+    "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18": [
+        ("GPU", "nvidia-smi fails: Failed to initialize NVML: Driver/library version mismatch", True)
+    ],
+    "exit 0": [("GPU", "nvidia-smi fails: status 0", True)],
+}
+
+
+@pytest.mark.parametrize("action", SMI)
+def test_nvidia_smi(action, tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{action}\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda name: str(tool))
+    monkeypatch.setattr("doctor.gpu.has_gpu", lambda: True)
+    assert [(one.subject, one.text, one.is_problem) for one in check(None)] == SMI[action]
+
+
+def test_a_gpu_without_its_tool(monkeypatch):
+    monkeypatch.setattr("doctor.gpu.has_gpu", lambda: True)
+    (found,) = check(None)
+    assert found.is_problem
+    assert "builds for the CPU" in found.text
+
+
+def test_a_gpu_that_is_hidden(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H100, 550.54, 81559 MiB, 81000 MiB'\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda name: str(tool))
+    *_, last = check(None)
+    assert "CUDA_VISIBLE_DEVICES hides it" in last.text
+    assert not last.is_problem
