@@ -23,7 +23,7 @@ def check(place: Place) -> Iterator[Finding]:
     for one in found:
         yield from in_environment(one, ask(one.python, "versions", seconds=place.seconds), pins, place.constraints)
     if absent := [kind for kind in WORK if kind not in {one.kind for one in found}]:
-        yield Finding(f"{len(absent)} more", f"{', '.join(absent)}: not made yet; nox makes one when it needs it")
+        yield Finding("others", f"{', '.join(absent)}: not made yet; nox makes one when it needs it")
 
 
 def in_environment(one: Environment, answer: Answer, pins: Mapping[str, str], constraints: Path) -> Iterator[Finding]:
@@ -47,7 +47,8 @@ def in_environment(one: Environment, answer: Answer, pins: Mapping[str, str], co
             yield Finding(one.kind, text, f"{pip}{f'=={pins[name]}' if name in pins else ''}")
     facts = {"python": version, "packages": packages}
     same = pinned - sum(name in packages for name, _ in wrong)
-    yield Finding(one.kind, f"Python {version}; {same} packages as in constraints.txt", facts=facts)
+    counted = "1 package" if same == 1 else f"{same} packages"
+    yield Finding(one.kind, f"Python {version}; {counted} as in constraints.txt", facts=facts)
 
 
 def _wrong(

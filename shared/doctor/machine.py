@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy import cgroups
+from deploy.machine import memory_gib
 from diptych.errors import DiptychError
 from diptych.machine import cores, describe_machine, free_bytes
 from doctor.finding import Finding, gigabytes
@@ -56,7 +57,8 @@ def of_threads() -> Iterator[Finding]:
 def of_memory() -> Finding:
     """The memory that this process may still use."""
     free, group = free_bytes(), cgroups.free_memory()
-    limit = f"; its control group has {gigabytes(group)} left" if group < float("inf") else ""
+    limits = group < memory_gib() * 2**30  # version 1 of control groups has a number for "no limit"
+    limit = f"; its control group has {gigabytes(group)} left" if limits else ""
     text, facts = f"{gigabytes(free)} may be used{limit}", {"free_bytes": free}
     if not 0 < free < MEMORY:
         return Finding("memory", text, facts=facts)

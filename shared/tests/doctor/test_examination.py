@@ -187,6 +187,16 @@ def test_little_memory(tmp_path, monkeypatch):
     assert found.remedy == "end other programs, or allow more than 2.0 GiB: docker run -m"
 
 
+@pytest.mark.parametrize(("limit", "shown"), [(3 << 30, "; its control group has 2.0 GiB left"), (2**63 - 4096, "")])
+def test_the_memory_of_a_control_group(limit, shown, sound, monkeypatch):
+    """Without a limit, version 1 of control groups has a very large number."""
+    monkeypatch.setattr(machine, "memory_gib", lambda: 16.0)
+    group = sound / "sys" / "fs" / "cgroup" / "job"
+    for name, number in (("max", limit), ("current", 1 << 30)):
+        (group / f"memory.{name}").write_text(str(number))
+    assert machine.of_memory().text == f"8.0 GiB may be used{shown}"
+
+
 def test_a_variable_that_limits_threads(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     (found,) = problems(checkout(tmp_path, {})).values()
