@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diptych.errors import DiptychError, StorageError
+from doctor.data import files_of
 from doctor.finding import Finding, gigabytes
 from doctor.place import Place
 from trainspec.data import PUBLISHED
@@ -68,13 +69,12 @@ def check(place: Place) -> Iterator[Finding]:
 
 def caches(place: Place) -> list[Cache]:
     """The caches that there are. Raises `StorageError` for a user without a home folder."""
-    folder = cache_folder()
-    names = [one.source.file_name for one in PUBLISHED.values()]
-    downloads = (folder / f"{name}{end}" for name in names for end in ("", ".part"))
+    files = [path for name in PUBLISHED for path, _ in files_of(name)]
+    downloads = (path.with_name(f"{path.name}{end}") for path in files for end in ("", ".part"))
     compiled = (path for name in SOURCES for path in sorted((place.root / name).rglob("__pycache__")))
     found = (
         Cache("downloaded data sets", _present(downloads)),
-        Cache("decoded images", _present([folder / "decoded"])),
+        Cache("decoded images", _present([cache_folder() / "decoded"])),
         Cache("caches of tools", _present(place.root / name for name in TOOLS)),
         Cache("compiled Python", _present(compiled)),
     )

@@ -15,14 +15,17 @@ def check(place: Place) -> Iterator[Finding]:
     """The embedded digits, then every published set: found, not here yet, or damaged."""
     yield _digits()
     try:
-        folder = cache_folder()
+        for name in PUBLISHED:
+            for path, source in files_of(name):
+                yield of_file(name, path, source)
     except DiptychError as error:
         yield Finding("data sets", str(error), "set DIPTYCH_CACHE to a folder")
-        return
-    for name, one in PUBLISHED.items():
-        files = [(folder / one.source.file_name, one.source)]
-        for path, source in files:
-            yield of_file(name, path, source)
+
+
+def files_of(name: str) -> list[tuple[Path, Source]]:
+    """Where the files of a published set are kept. Raises `StorageError` for a user without a home folder."""
+    source = PUBLISHED[name].source
+    return [(cache_folder() / source.file_name, source)]
 
 
 def of_file(name: str, path: Path, source: Source) -> Finding:

@@ -9,17 +9,17 @@ from checkouts import checkout
 from diptych.errors import StorageError
 from doctor.__main__ import clean
 from doctor.caches import caches, check
+from doctor.data import files_of
 from doctor.place import Place
-from trainspec.data import PUBLISHED
 
 
 @pytest.fixture
 def place(tmp_path) -> Place:
     """A checkout with caches, and with things that are none."""
-    name = PUBLISHED["cifar10"].source.file_name
+    archive = files_of("cifar10")[0][0].relative_to(tmp_path)
     files = {
-        f"cache/{name}": 300,
-        f"cache/{name}.part": 20,
+        f"{archive}": 300,
+        f"{archive}.part": 20,
         "cache/decoded/one.npz": 1000,
         "cache/mine.txt": 7,
         ".mypy_cache/deep/inside": 50,

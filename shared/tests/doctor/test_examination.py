@@ -10,10 +10,10 @@ from checkouts import DID, VERSIONS, WELL, checkout, own_environment
 
 from doctor import machine
 from doctor.__main__ import main, report
+from doctor.data import files_of
 from doctor.examination import examine
 from doctor.finding import Finding
 from doctor.place import WORK, Place
-from trainspec.data import PUBLISHED
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -151,8 +151,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_a_damaged_data_set(tmp_path):
-    source = PUBLISHED["cifar10"].source
-    path = tmp_path / "cache" / source.file_name
+    ((path, _),) = files_of("cifar10")
     path.parent.mkdir()
     path.write_bytes(b"x")
     (found,) = problems(checkout(tmp_path, {})).values()
