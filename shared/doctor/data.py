@@ -9,6 +9,7 @@ from doctor.place import Place
 from trainspec.data import PUBLISHED, find_data
 from trainspec.data.cache import cache_folder
 from trainspec.data.download import Source
+from trainspec.data.form import Form
 
 
 def check(place: Place) -> Iterator[Finding]:
@@ -24,8 +25,8 @@ def check(place: Place) -> Iterator[Finding]:
 
 def files_of(name: str) -> list[tuple[Path, Source]]:
     """Where the files of a published set are kept. Raises `StorageError` for a user without a home folder."""
-    source = PUBLISHED[name].source
-    return [(cache_folder() / source.file_name, source)]
+    published = PUBLISHED[name]
+    return [(cache_folder() / published.folder / source.file_name, source) for source in published.sources]
 
 
 def of_file(name: str, path: Path, source: Source) -> Finding:
@@ -47,7 +48,7 @@ def of_file(name: str, path: Path, source: Source) -> Finding:
 
 def _digits() -> Finding:
     try:
-        data = find_data("digits", notice=lambda text: None).load(8, 0)
+        data = find_data("digits", notice=lambda text: None).load(Form(8), 0)
     except Exception as error:  # whatever a damaged file makes NumPy raise
         return Finding("digits", f"cannot be read ({error})", "git checkout shared/trainspec/data/embedded")
     return Finding("digits", f"embedded: {data.summary()}")
