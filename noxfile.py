@@ -207,14 +207,20 @@ def lockstep(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def kill(session: nox.Session) -> None:
+    """Kills trainings at random moments and compares what they come to: -- --kills N --frameworks torch keras."""
+    run(session, "parity", "parity", "kill", *session.posargs)
+
+
+@nox.session(default=False)
 def train_torch(session: nox.Session) -> None:
-    """Trains, evaluates and exports in PyTorch: -- ARCH --data D --recipe R --epochs N --budget 10m."""
+    """Trains, evaluates and exports in PyTorch: -- ARCH --data D --recipe R --budget 10m, or -- --resume RUN."""
     run(session, "torch", "torch_impl", "train", *session.posargs)
 
 
 @nox.session(default=False)
 def train_keras(session: nox.Session) -> None:
-    """Trains, evaluates and exports in Keras: -- ARCH --data D --recipe R --epochs N --budget 10m."""
+    """Trains, evaluates and exports in Keras: -- ARCH --data D --recipe R --budget 10m, or -- --resume RUN."""
     run(session, "keras", "keras_impl", "train", *session.posargs)
 
 

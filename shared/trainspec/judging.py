@@ -22,9 +22,9 @@ from trainspec.runs.reading import FINISHED
 LABELS = {digits.LABEL: (digits.NAME,)} | {found.label: (found.name,) for found in PUBLISHED.values()}  # to choices
 ENDS = {  # by the state of an unfinished run: what happened, and what to do
     "running": "is still running; wait for its end",
-    "interrupted": "was interrupted before its end; train again",
-    "failed": "failed before its end; train again",
-    "killed": "was killed before its end; train again",
+    "interrupted": "was interrupted before its end; train --resume goes on with it",
+    "failed": "failed before its end; train again, or go on with --resume",
+    "killed": "was killed before its end; train --resume goes on with it",
 }
 
 
@@ -162,11 +162,11 @@ def read_run(
     run = Run.open(folder)
     check_finished(run, unfinished=unfinished, notice=notice)
     graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
-    _check_graph(run, graph)
+    check_graph(run, graph)
     return run, graph, load_weights(graph, check_file(folder / "weights.safetensors", WeightsError))
 
 
-def _check_graph(run: Run, graph: Graph) -> None:
+def check_graph(run: Run, graph: Graph) -> None:
     """Raise `GraphError` where `graph` does not fit what the run recorded."""
     file, recorded = run.folder / "graph.json", run.facts["architecture"]
     if graph.name != recorded:

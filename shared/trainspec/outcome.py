@@ -13,8 +13,10 @@ from netspec import save_weights
 from netspec.compare import Difference
 from netspec.init import Weights
 from trainspec.certificate import NAME as CERTIFICATE, Certificate, hashes
+from trainspec.checkpoints.file import load
 from trainspec.evaluation import predictions_file, save_predictions
 from trainspec.runs.run import PROOF
+from trainspec.state import average_in
 from trainspec.trainer import Deployed, Device, Framework
 
 if TYPE_CHECKING:
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 def finish(training: "Training", framework: Framework) -> None:
     """Save the weights of a training that reached its end, test it, and export its models."""
     task, state, run, say = training.task, training.state, training.run, training.watch.say
-    weights, deployed = save(training, framework)
+    weights, deployed = save(training, framework, tensors := kept_tensors(training))
     test = training.pace.evaluate(deployed.logits, task.data.test)
     if task.recipe.average:
-        unaveraged = framework.deploy(task.graph, trained(training, averaged=False), task.threads)
+        unaveraged = framework.deploy(task.graph, trained(training, tensors, averaged=False), task.threads)
         own = training.pace.evaluate(unaveraged.logits, task.data.test)
         run.facts |= {"test_top1_unaveraged": round(own.top1, 3), "test_loss_unaveraged": own.loss}
     save_predictions(test, run.folder / predictions_file(framework.name))
@@ -44,6 +46,7 @@ def finish(training: "Training", framework: Framework) -> None:
         **(waited := training.waits.figures(state.seconds)),
         **augmented_test(training, deployed),
         **training.pace.figures(),
+        **training.keeper.figures(),
     }
     run.save()  # so that the figures are kept if an export fails
     if problem := training.pace.problem(state.step):
@@ -51,6 +54,7 @@ def finish(training: "Training", framework: Framework) -> None:
     metadata = task.metadata(weights)
     check()
     differences = {"model.onnx": deployed.export(run.folder / "model.onnx", metadata)}
+    training.exported = True
     proof = f"{PROOF}/{framework.name}.onnx"
     make_folder(run.folder / PROOF)
     check()
@@ -94,7 +98,7 @@ def keep(training: "Training", framework: Framework) -> None:
     model = run.folder / "model.onnx"
     try:
         training.end_epoch(validate=False)
-        if not model.exists():
+        if not training.exported:
             weights, deployed = save(training, framework)
             deployed.export(model, training.task.metadata(weights))
         say(f"kept       {run.folder}: {training.state.step} of {training.pace.total_steps} steps")
@@ -102,13 +106,33 @@ def keep(training: "Training", framework: Framework) -> None:
         say(f"kept       {run.folder}, but not completely: {error}")
 
 
-def save(training: "Training", framework: Framework) -> tuple[Weights, Deployed]:
-    """Save the canonical weights, averaged if the recipe says so. Returns them, and the float32 network with them."""
-    task, weights = training.task, trained(training, averaged=True)
+def save(training: "Training", framework: Framework, tensors: Weights | None = None) -> tuple[Weights, Deployed]:
+    """Save the canonical weights, averaged if the recipe says so: those in `tensors`, a trainer's state, or the last.
+
+    Returns them, and the float32 network with them.
+    """
+    task, weights = training.task, trained(training, tensors, averaged=True)
     save_weights(task.graph, weights, training.run.folder / "weights.safetensors")
     return weights, framework.deploy(task.graph, weights, task.threads)
 
 
-def trained(training: "Training", *, averaged: bool) -> Weights:
-    """The weights of a training in float32."""
-    return {name: np.asarray(array, np.float32) for name, array in training.trainer.weights(averaged).items()}
+def kept_tensors(training: "Training") -> Weights | None:
+    """The state of the best checkpoint if the recipe keeps the best, which is said; None if it keeps the last."""
+    if training.task.recipe.checkpoint.keep == "last":
+        return None
+    if (best := training.keeper.best) is None:  # no room for any checkpoint
+        training.watch.say("kept       the last weights: there is no checkpoint of an epoch that was validated")
+        return None
+    training.watch.say(f"kept       the weights of step {best.step}, top-1 {best.top1:.2f} % of the held-out images")
+    training.run.facts |= {"kept_step": best.step, "kept_val_top1": best.top1}
+    return load(training.keeper.folder, best.step).tensors
+
+
+def trained(training: "Training", tensors: Weights | None, *, averaged: bool) -> Weights:
+    """The weights of a training in float32, those in `tensors` if it is given."""
+    names, is_average = training.task.graph.params, averaged and training.task.recipe.average is not None
+    if tensors is None:
+        weights = training.trainer.weights(averaged)
+    else:
+        weights = average_in(tensors, names) if is_average else {name: tensors[name] for name in names}
+    return {name: np.asarray(array, np.float32) for name, array in weights.items()}

@@ -1,6 +1,8 @@
 """The length of a training: what its recipe says, or what fits into its budget."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from deploy.views import VIEWS
 from trainspec.data import Split
 from trainspec.evaluation import Evaluation, Forward, evaluate
 from trainspec.runs import Budget
+from trainspec.state import TrainState
 from trainspec.task import Task
 
 TRIED = 32  # images that are evaluated before a training with a budget, to measure the time of an evaluation
@@ -24,6 +27,25 @@ class Pace:
         self.total_steps = task.recipe.steps(task.steps_per_epoch)
         self.cut_short = False
         self.budget = budget_of(task, build_seconds)
+
+    def to_json(self) -> dict[str, float | None]:
+        """The length, the budget and its use as plain numbers; None without a budget."""
+        budget = self.budget
+        return {
+            "total_steps": self.total_steps,
+            "budget_seconds": budget.seconds if budget else None,
+            "used_seconds": budget.elapsed if budget else None,
+        }
+
+    def go_on(self, state: TrainState, values: Mapping[str, Any]) -> None:
+        """Continue a training from the position `state`. `values` are from `to_json`.
+
+        A budget is for the whole training. If the training had none before, its training time counts.
+        """
+        if self.budget:
+            used = values["used_seconds"]
+            self.budget.go_on(state.step, state.seconds + state.seconds_in_epoch if used is None else used)
+            self.total_steps = values["total_steps"]
 
     def is_over(self, step: int) -> bool:
         """Whether the training ends before step `step` (from 0)."""

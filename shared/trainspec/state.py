@@ -1,17 +1,17 @@
 """The position of a training, and the names in a trainer's state."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from netspec.init import Weights
-from trainspec.optim import StepSettings
 from trainspec.trainer import Step, TrainingError
 
-AVERAGE = "average"
+AVERAGE, LOSS_SCALE = "average", "loss_scale"
 
 
 @dataclass
@@ -20,7 +20,8 @@ class TrainState:
 
     `epoch` counts from 0. `step` is the number of steps done in the whole training, `step_in_epoch` in this epoch.
     `images`, `loss` (times images) and `correct` are sums over the epoch; they stay on the device until they are read.
-    `seconds` is the training time of the finished epochs.
+    `seconds` is the training time of the finished epochs, `seconds_in_epoch` that of this one until its checkpoint.
+    `rate` is the learning rate of the last step.
     """
 
     epoch: int = 0
@@ -30,34 +31,38 @@ class TrainState:
     loss: Any = 0.0
     correct: Any = 0
     seconds: float = 0.0
+    seconds_in_epoch: float = 0.0
+    rate: float = 0.0
 
-    def record(self, step: Step, images: int) -> None:
-        """Add a finished step over `images` images."""
+    def record(self, step: Step, images: int, rate: float) -> None:
+        """Add a finished step over `images` images with the learning rate `rate`."""
         self.step += 1
         self.step_in_epoch += 1
         self.images += images
         self.loss = self.loss + step.loss * images
         self.correct = self.correct + step.correct
+        self.rate = rate
 
     def end_epoch(self, seconds: float) -> None:
         """Begin the next epoch. The last one took `seconds` of training."""
         self.epoch += 1
         self.step_in_epoch = self.images = self.correct = 0
-        self.loss = 0.0
+        self.loss = self.seconds_in_epoch = 0.0
         self.seconds += seconds
 
-    def mean_loss(self, now: StepSettings) -> float:
-        """The mean loss of the epoch so far. It waits for the device. `now`, the last step's settings, is for messages.
+    def check(self, losses: Sequence[Any]) -> None:
+        """Raise `TrainingError` where one of the last steps' losses is NaN or infinite. It waits for the device."""
+        for step, loss in enumerate(losses, self.step + 1 - len(losses)):
+            if not math.isfinite(float(loss)):
+                raise TrainingError(
+                    f"the loss became NaN or infinite in step {step} (epoch {self.epoch + 1}, rate {self.rate:.3g}); "
+                    "try a lower rate: --set schedule.peak=..."
+                )
 
-        Raises `TrainingError` where the loss is NaN or infinite.
-        """
-        loss = float(self.loss) / max(self.images, 1)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss became NaN or infinite by step {self.step} (epoch {self.epoch + 1}, rate {now.rate:.3g}); "
-                "try a lower rate: --set schedule.peak=..."
-            )
-        return loss
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss of the epoch so far. Reading it waits for the device."""
+        return float(self.loss) / max(self.images, 1)
 
     @property
     def top1(self) -> float:
@@ -66,7 +71,8 @@ class TrainState:
 
     def to_json(self) -> dict[str, int | float]:
         """The state as plain numbers. Reading the sums waits for the device."""
-        return asdict(self) | {"loss": float(self.loss), "correct": float(self.correct)}
+        sums = {"loss": float(self.loss), "correct": int(self.correct)}
+        return {one.name: getattr(self, one.name) for one in fields(self)} | sums  # asdict would copy tensors
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -74,11 +80,26 @@ class TrainState:
         return cls(**values)
 
 
-def joined(weights: Weights, slots: Iterable[tuple[str, NDArray[Any]]], averaged: Weights) -> Weights:
-    """A trainer's state: the weights and statistics, the optimizer's `<slot>.<parameter>`, `average.<tensor>`."""
-    return {**weights, **dict(slots), **{f"{AVERAGE}.{name}": tensor for name, tensor in averaged.items()}}
+def joined(
+    weights: Weights, slots: Iterable[tuple[str, NDArray[Any]]], averaged: Weights, loss_scale: Weights
+) -> Weights:
+    """A trainer's state: the weights and statistics, the optimizer's `<slot>.<parameter>`, `average.<tensor>`, and
+    `loss_scale.<value>`: `scale`, and `steps` since it last changed."""
+    averages = {f"{AVERAGE}.{name}": tensor for name, tensor in averaged.items()}
+    scales = {f"{LOSS_SCALE}.{name}": value for name, value in loss_scale.items()}
+    return {**weights, **dict(slots), **averages, **scales}
 
 
 def average_in(state: Weights, names: Iterable[str]) -> Weights:
     """The average of these tensors in a trainer's state."""
     return {name: state[f"{AVERAGE}.{name}"] for name in names}
+
+
+def scale_in(state: Weights) -> tuple[float, int]:
+    """The scale of the loss in a trainer's state, and the number of steps since it last changed."""
+    return float(state[f"{LOSS_SCALE}.scale"]), int(state[f"{LOSS_SCALE}.steps"])
+
+
+def scale_of(scale: float, steps: int) -> Weights:
+    """The scale of the loss as `joined` takes it."""
+    return {"scale": np.array(scale, np.float64), "steps": np.array(steps, np.int64)}

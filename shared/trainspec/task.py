@@ -1,9 +1,10 @@
 """Work out what is trained, on which data and how, before any framework is loaded."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 from deploy.shell import say
 from diptych.cli import option
+from diptych.errors import UsageError
 from netspec import Graph, explicit_noise, initial_weights, without_heads
 from netspec.init import Weights
 from netspec.options import name_or_path
@@ -30,6 +32,9 @@ from trainspec.recipes.options import OWN
 from trainspec.runs.events import check_installed
 from trainspec.warm_start import WarmStart, weights_file
 
+if TYPE_CHECKING:
+    from trainspec.resumption import Resumption
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -37,6 +42,7 @@ class Task:
 
     `budget` is in seconds. `threads` is the number of CPU threads; None means all cores that the process may use.
     `warm_start` is None where the initial weights were drawn.
+    `precision` is the one that a resumed run has had; None means that of the recipe.
     """
 
     architecture: str
@@ -49,6 +55,7 @@ class Task:
     threads: int | None = None
     recipe_name: str = OWN
     warm_start: WarmStart | None = None
+    precision: str | None = None
 
     @property
     def batch_size(self) -> int:
@@ -81,6 +88,12 @@ class Task:
     def patching(self) -> Patching:
         """PatchUp's part in the batches."""
         return Patching(self.recipe.patchup, places_of(self.noisy))
+
+    @cached_property
+    def data_digest(self) -> str:
+        """SHA-256 of what tells the data from others: the images of all splits, and their labels, in order."""
+        parts = self.data.fingerprint, self.data.train.digest, self.data.validation.digest
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -144,13 +157,14 @@ class Task:
 class Asked:
     """How a run was requested: the `command` that was typed, `notes` for readers, and where the folder goes (`out`).
 
-    `tensorboard`: whether the figures are also written for TensorBoard.
+    `tensorboard`: whether the figures are also written for TensorBoard. `resumption`: the run that goes on.
     """
 
     command: str = ""
     notes: tuple[str, ...] = ()
     out: Path = Path("runs")
     tensorboard: bool = False
+    resumption: "Resumption | None" = None
 
 
 def first_weights(graph: Graph, recipe: Recipe, data: DataSet) -> Weights:
@@ -162,18 +176,16 @@ def first_weights(graph: Graph, recipe: Recipe, data: DataSet) -> Weights:
     return recipe.initialisation.changed(initial_weights(graph, recipe.seed, recipe.init), start)
 
 
-TASK_OPTIONS = (
-    option(
-        "network",
-        type=name_or_path,
-        metavar="ARCH",
-        help="an architecture's name; or a .json file of a graph, or a RUN, to train its network anew",
-    ),
-    *TRAIN_OPTIONS,
+ARCH = option(
+    "network",
+    type=name_or_path,
+    metavar="ARCH",
+    help="an architecture's name; or a .json file of a graph, or a RUN, to train its network anew",
 )
+TASK_OPTIONS = (ARCH, *TRAIN_OPTIONS)
 
 
-def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
+def prepare(source: str | Graph | None, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
     """Find the data and the recipe, and draw or read the initial weights. Notices about the data are printed at once.
 
     `source` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. Raises a `DiptychError`
@@ -185,6 +197,8 @@ def prepare(source: str | Graph, options: TrainOptions, command: str = "") -> tu
         notes.append(text)
         say(f"*** {text} ***")
 
+    if source is None:
+        raise UsageError("give ARCH, the network to train, or --resume RUN (see --help)")
     network = Network.read(source)
     network.check_recipe(options.recipe)
     options.check(network.name, network.family)

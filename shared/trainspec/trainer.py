@@ -36,6 +36,8 @@ class Device(Protocol):
     """
 
     @property
+    def on_gpu(self) -> bool: ...
+    @property
     def label(self) -> str: ...
     @property
     def precision(self) -> str: ...
@@ -106,7 +108,7 @@ class Trainer(Protocol):
         """Every tensor by canonical name, or its average."""
 
     def state(self) -> Weights:
-        """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        """All that a step changes, by name: see `trainspec.state.joined`."""
 
     def restore(self, state: Weights) -> None:
         """Continue from a state."""

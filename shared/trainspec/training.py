@@ -6,10 +6,14 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
+from deploy.shell import Stopped
+from diptych.errors import StorageError
 from diptych.files import write_bytes
 from diptych.stopping import check
-from trainspec.batches import Batches, Waits, batches_of, host_notes
-from trainspec.judging import data_facts
+from trainspec.batches import Batches, Waits, batches_of
+from trainspec.beginning import open_run
+from trainspec.checkpoints.keeper import keeper_of
+from trainspec.checkpoints.snapshot import restore, snapshot
 from trainspec.optim import StepSettings, step_settings
 from trainspec.outcome import finish, keep, memory_facts
 from trainspec.pace import Pace
@@ -17,54 +21,43 @@ from trainspec.runs import Run
 from trainspec.schedules import Place
 from trainspec.state import TrainState
 from trainspec.task import Asked, Task
-from trainspec.trainer import Framework, Step, Trainer
+from trainspec.trainer import Framework, Step, Trainer, TrainingError
 from trainspec.watch import Watch
 
 
 def train(task: Task, framework: Framework, asked: Asked) -> Run:
-    """Train, evaluate and export.
+    """Train, evaluate and export; or go on with the run that `asked` names.
 
-    On Ctrl-C or another signal (`diptych.stopping`) it keeps the weights, metrics, curves and model.onnx so far, marks
-    the run as interrupted, and raises the interrupt again. Before the first step there is nothing to keep, so the
-    folder is removed.
+    On Ctrl-C or another signal (`diptych.stopping`) it writes a checkpoint, keeps the weights, metrics, curves and
+    model.onnx so far, marks the run as interrupted, and raises the interrupt again. Before the first step there is
+    nothing to keep, so the folder is removed.
     """
     begin = time.monotonic()
-    device = framework.choose_device(task.recipe.precision, task.threads)
+    device = framework.choose_device(task.precision or task.recipe.precision, task.threads)
     trainer = framework.trainer(task.graph, task.weights, task.recipe, device)
     build_seconds = time.monotonic() - begin
     check()
-    run = Run.start(
-        task.recipe,
-        architecture=task.architecture,
-        framework=framework.name,
-        data_name=task.data.name,
-        data_label=task.data.label,
-        command=asked.command,
-        device=device.label,
-        precision=device.precision,
-        threads=device.threads,
-        packages=framework.packages,
-        notes=(*asked.notes, *device.notes, *host_notes(task)),
-        out=asked.out,
-        tensorboard=asked.tensorboard,
-    )
-    run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
-    run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
-    run.facts |= task.warm_start.facts if task.warm_start else {}
-    with run:
+    with open_run(task, framework, device, asked) as run:
         write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
+        run.save()  # with all that a killed run needs to go on
         training = Training(task, trainer, run, Pace(task, build_seconds))
+        if asked.resumption and asked.resumption.checkpoint:
+            restore(training, asked.resumption.checkpoint)
         training.watch.begin(device)
         try:
             training.train()
             run.facts |= memory_facts(device)  # now, since exporting takes memory too
             finish(training, framework)
-        except KeyboardInterrupt:
+        except TrainingError as error:
+            raise TrainingError(f"{error}{training.keeper.advice}") from None
+        except KeyboardInterrupt as stop:
             if not training.state.step:
                 run.discard()
                 training.watch.say("interrupted before the first step: nothing is kept")
                 raise
             training.watch.say("interrupted: saving the training so far")
+            if isinstance(stop, Stopped):  # between two steps
+                training.checkpoint(due=training.keeper.is_behind(training.state))
             keep(training, framework)
             raise
     return run
@@ -82,13 +75,16 @@ def steps_of_epoch(
                 return
             now = step_settings(task.recipe, task.groups, Place(state.step, pace.total_steps, task.steps_per_epoch))
             step = trainer.step(batch, now)
-            state.record(step, task.batch_size)
+            state.record(step, task.batch_size, now.rate)
             yield step, now
 
 
-def steps_of(task: Task, trainer: Trainer) -> Iterator[tuple[Step, StepSettings, TrainState]]:
-    """Train the whole schedule and do nothing else. Yields each step, with its settings and the position after it."""
-    state, pace, batches = TrainState(), Pace(task), batches_of(task, trainer)
+def steps_of(
+    task: Task, trainer: Trainer, state: TrainState | None = None
+) -> Iterator[tuple[Step, StepSettings, TrainState]]:
+    """Train the schedule from `state` on, and do nothing else. Yields each step, with its settings and the position
+    after it."""
+    state, pace, batches = state or TrainState(), Pace(task), batches_of(task, trainer)
     while state.step < pace.total_steps:
         for step, now in steps_of_epoch(task, trainer, batches, state, pace):
             yield step, now, state
@@ -96,7 +92,7 @@ def steps_of(task: Task, trainer: Trainer) -> Iterator[tuple[Step, StepSettings,
 
 
 class Training:
-    """A task in training. `state` is its position, `pace` its length, `watch` shows it to people.
+    """A task in training. `state` is its position, `pace` its length, `watch` shows it, `keeper` keeps checkpoints.
 
     `waits` counts the time in which steps waited for data.
     """
@@ -106,6 +102,8 @@ class Training:
         self.state = TrainState()
         self.watch = Watch(task, run, pace)
         self.waits = Waits()
+        self.keeper = keeper_of(task, run)
+        self.exported = False  # whether the folder has the model of these weights
 
     def train(self) -> None:
         """Train every epoch. Evaluate on the validation split as often as the recipe says, and after the last epoch."""
@@ -113,17 +111,22 @@ class Training:
         batches = batches_of(task, self.trainer, self.waits)
         pace.try_evaluation(self.trainer.logits)
         with self.watch.progress:
-            while state.step < pace.total_steps:
-                self.watch.begin_epoch(task.plan(state.epoch))
-                for step, now in steps_of_epoch(task, self.trainer, batches, state, pace):
-                    self.watch.step(state, step, now)
+            while state.step < pace.total_steps or state.images:
+                self.watch.begin_epoch(state, task.plan(state.epoch))
+                for step, _ in steps_of_epoch(task, self.trainer, batches, state, pace):
+                    self.watch.step(state, step)
+                    self.checkpoint(due=self.keeper.is_due(state))
                 last = state.step >= pace.total_steps
-                self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
+                top1 = self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
+                self.checkpoint(due=self.keeper.is_due(state, top1), top1=top1)
 
-    def end_epoch(self, *, validate: bool) -> None:
-        """Keep the figures of the epoch, whole or broken off. After an interrupted validation, call it without one."""
+    def end_epoch(self, *, validate: bool) -> float | None:
+        """Keep the figures of the epoch, whole or broken off. Returns the top-1 accuracy if it was measured.
+
+        After an interrupted validation, call it without one.
+        """
         if not self.state.images:
-            return
+            return None
         figures = self.watch.figures(self.state)
         if validate:
             validation = self.pace.evaluate(partial(self.trainer.logits, averaged=True), self.task.data.validation)
@@ -134,3 +137,13 @@ class Training:
         self.state.end_epoch(figures.seconds)
         self.run.log(figures)
         self.watch.show(figures)
+        return figures.val_top1
+
+    def checkpoint(self, *, due: bool, top1: float | None = None) -> None:
+        """Write a checkpoint if it is `due`. Where there is no room for one, the training goes on without it."""
+        if due:
+            with self.watch.pausing(self.state):
+                try:
+                    self.keeper.write(snapshot(self, top1), top1)
+                except StorageError as error:
+                    self.watch.say(f"no checkpoint of step {self.state.step}, the training goes on: {error}")

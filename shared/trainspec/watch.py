@@ -1,10 +1,11 @@
 """Show a running training to people, check that its loss is finite, and keep its first losses."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from trainspec.estimate import in_words
-from trainspec.optim import StepSettings
 from trainspec.pace import Pace
 from trainspec.plan import EpochPlan
 from trainspec.runs import EpochMetrics, Run, TrainingProgress
@@ -15,7 +16,7 @@ from trainspec.trainer import Device, Step
 WARM_UP = 5  # steps before the estimate begins to measure: the first steps compile
 LONG = 30 * 60  # seconds; a longer training says how long it will take
 FIRST = 20  # first steps: each one's loss is kept, to compare two runs
-CHECK = 20  # steps between two checks that the loss is finite: each check makes a GPU wait
+CHECK = 20  # steps between two updates of the display, and on a GPU between two checks of the loss, which make it wait
 
 
 class Watch:
@@ -26,9 +27,16 @@ class Watch:
         self.progress = TrainingProgress(pace.total_steps, task.steps_per_epoch)
         self.say = self.progress.say
         self.first_losses: list[Any] = []
+        self._unchecked: list[Any] = []  # losses
+        self._first = 0  # the step that this process begins with
+
+    def go_on(self, step: int, first_losses: Sequence[float]) -> None:
+        """Follow a training from step `step` on. `first_losses` are those of the steps before."""
+        self._first, self.first_losses = step, [*first_losses]
 
     def begin(self, device: Device) -> None:
         """Print what is trained, on what, and where the run is kept."""
+        self._most_unchecked = CHECK if device.on_gpu else 1
         for title, text in (
             ("network", f"{self.task.graph.name}, {self.task.graph.num_trainable:,} parameters"),
             ("device", device.label),
@@ -39,38 +47,55 @@ class Watch:
         ):
             self.say(f"{title:<10} {text}")
 
-    def begin_epoch(self, plan: EpochPlan) -> None:
-        """Call it when an epoch begins."""
+    def begin_epoch(self, state: TrainState, plan: EpochPlan) -> None:
+        """Call it when an epoch begins, or goes on in this process."""
         self._plan = plan
-        self._start = time.monotonic()
+        self._start = time.monotonic() - state.seconds_in_epoch
         self._seconds: float | None = None
 
-    def step(self, state: TrainState, step: Step, now: StepSettings) -> None:
-        """Call it after a step. Raises `TrainingError` when the loss is not finite, at most `CHECK` steps late."""
-        self._now = now
+    def step(self, state: TrainState, step: Step) -> None:
+        """Call it after a step. Raises `TrainingError` when its loss is not finite; on a GPU some steps late."""
+        self._unchecked.append(step.loss)
         if state.step <= FIRST:
             self.first_losses.append(step.loss)
-        if state.step == WARM_UP:
+        if len(self._unchecked) == self._most_unchecked:
+            self.check(state)
+        if state.step - self._first == WARM_UP:
             self._warm = time.monotonic()
-        if state.step % CHECK == 0:
-            loss = state.mean_loss(now)
-            if state.step == FIRST and not self.pace.budget:
-                self._estimate((time.monotonic() - self._warm) / (FIRST - WARM_UP))
-            if self.progress.due(state.step):
-                images = CHECK * self.task.batch_size
-                total = self.pace.total_steps
-                self.progress.update(state.step, total, images=images, loss=loss, top1=state.top1, lr=now.rate)
+        if state.step - self._first == FIRST and not self.pace.budget:
+            self.check(state)  # makes the device finish
+            self._estimate((time.monotonic() - self._warm) / (FIRST - WARM_UP))
+        if self.progress.due(state.step):
+            images, total, loss = CHECK * self.task.batch_size, self.pace.total_steps, state.mean_loss
+            self.progress.update(state.step, total, images=images, loss=loss, top1=state.top1, lr=state.rate)
+
+    def check(self, state: TrainState) -> None:
+        """Raise `TrainingError` where a loss is not finite that was not checked yet. It waits for the device."""
+        losses, self._unchecked = self._unchecked, []
+        state.check(losses)
+
+    @contextmanager
+    def pausing(self, state: TrainState) -> Iterator[None]:
+        """Work that is no training. `state` gets the epoch's time until now."""
+        self.check(state)
+        begin = time.monotonic()
+        state.seconds_in_epoch = (
+            (begin - self._start if self._seconds is None else self._seconds) if state.images else 0.0
+        )
+        yield
+        self._start += time.monotonic() - begin
 
     def figures(self, state: TrainState) -> EpochMetrics:
         """The figures of the epoch; its time ends with the first call. Raises `TrainingError` as `step` does."""
-        loss = state.mean_loss(self._now)  # makes the device finish
+        self.check(state)
+        loss = state.mean_loss
         if self._seconds is None:
             self._seconds = time.monotonic() - self._start
         self.run.facts["first_losses"] = [float(loss) for loss in self.first_losses]
         return EpochMetrics(
             epoch=state.epoch + 1,
             step=state.step,
-            lr=self._now.rate,
+            lr=state.rate,
             train_loss=loss,
             train_top1=state.top1,
             val_loss=None,
@@ -85,8 +110,8 @@ class Watch:
         self.progress.epoch(figures, self.pace.total_steps)
 
     def _estimate(self, step_seconds: float) -> None:
-        """Say how long a long training will take."""
-        seconds = step_seconds * self.pace.total_steps
+        """Say how long a long training will take, from the first step of this process on."""
+        seconds = step_seconds * (self.pace.total_steps - self._first)
         if seconds > LONG:
             self.say(
                 f"estimate   this training takes {in_words(seconds)} here; --budget 30m (or another time) "

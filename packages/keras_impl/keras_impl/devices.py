@@ -90,7 +90,7 @@ def set_threads(threads: int | None) -> int:
     is given on another backend.
     """
     if not on_tensorflow():
-        if threads is not None:
+        if threads not in (None, cores()):
             raise RecipeError(f"--threads: {keras.backend.backend()} takes all cores; leave it out")
         return cores()
     import tensorflow as tf

@@ -27,7 +27,7 @@ from trainspec.optim import StepSettings, settings, slot_names, trained_graph
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
-from trainspec.state import average_in, joined
+from trainspec.state import average_in, joined, scale_in, scale_of
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -48,6 +48,7 @@ class Trainer:
         self.optimizer = optimizer_of(self.model, recipe.optimizer, groups)
         self.average = Average(self.model, device.policy) if recipe.average else None
         self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if device.precision == "fp16" else None
+        (self.scaler or self.optimizer).build(self.model.trainable_variables)  # in the first step, it would trace twice
         self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=device.dtype)
 
     @cached_property
@@ -59,7 +60,6 @@ class Trainer:
     def _programs(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """`_backward` and `_update`, compiled."""
         outer = self.scaler or self.optimizer
-        outer.build(self.model.trainable_variables)  # inside the first step, this would cause a second trace
         variables = (*self.model.variables, *outer.variables)
         return compiled(self._backward, variables), compiled(self._update, variables)
 
@@ -139,10 +139,15 @@ class Trainer:
         return get_weights(self.evaluated(averaged))
 
     def state(self) -> Weights:
-        """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        """All that a step changes, by name: see `trainspec.state.joined`."""
         slots = get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)
         averaged = self.weights(averaged=True) if self.average else {}
-        return joined(self.weights(), slots, averaged)
+        return joined(self.weights(), slots, averaged, self._loss_scale())
+
+    def _loss_scale(self) -> Weights:
+        if self.scaler is None:
+            return {}
+        return scale_of(float(self.scaler.dynamic_scale), int(self.scaler.step_counter))
 
     def restore(self, state: Weights) -> None:
         """Continue from a state."""
@@ -150,6 +155,11 @@ class Trainer:
         set_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model, state)
         if self.average:
             set_weights(self.average.model, average_in(state, self.graph.params))
+        if self.scaler is not None:
+            for variable, value in zip(
+                (self.scaler.dynamic_scale, self.scaler.step_counter), scale_in(state), strict=True
+            ):
+                variable.assign(value)
 
 
 def loss_of(

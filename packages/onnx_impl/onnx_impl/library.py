@@ -27,8 +27,9 @@ from trainspec.evaluation import (
 )
 from trainspec.recipes import Recipe, TrainOptions
 from trainspec.recipes.options import parse_duration
+from trainspec.resumption import RESUMABLE_OPTIONS, resume
 from trainspec.runs import Run
-from trainspec.task import TASK_OPTIONS, prepare
+from trainspec.task import prepare
 from trainspec.trainer import Framework
 from trainspec.training import train
 
@@ -51,7 +52,7 @@ class Library:
 
     def train(
         self,
-        network: str | Graph,
+        network: str | Graph | None = None,
         *,
         data: str | None = None,
         recipe: str | Recipe = "modern",
@@ -65,6 +66,7 @@ class Library:
         out: str | os.PathLike[str] = "runs",
         tensorboard: bool = False,
         settings: Mapping[str, Any] | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Run:
         """Train, evaluate and export a network into a run's folder.
 
@@ -73,7 +75,9 @@ class Library:
         chooses one that fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`;
         `settings` changes single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or
         seconds. `weights` is a file or a run's folder to start from. `freeze` are patterns of parameters that are not
-        trained, as `["stem*"]`. `tensorboard`: also write the figures for TensorBoard, into the run's folder.
+        trained, as `["stem*"]`. `tensorboard`: also write the figures for TensorBoard, into the run's folder. `resume`
+        is the folder of a run of either framework that goes on from its newest checkpoint; then `network` can be left
+        out.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
@@ -89,6 +93,7 @@ class Library:
             freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
             out=Path(out),
             tensorboard=tensorboard,
+            resume=None if resume is None else Path(resume),
         )
         return self._train(network, options, command=f"{self.package}.train({_shown(network)})")
 
@@ -113,7 +118,12 @@ class Library:
     def main(self, argv: Sequence[str]) -> int | None:
         """The package's command line."""
         commands = (
-            Command("train", "train, evaluate and export a network into a run's folder", TASK_OPTIONS, self._run_train),
+            Command(
+                "train",
+                "train, evaluate and export a network into a run's folder",
+                RESUMABLE_OPTIONS,
+                self._run_train,
+            ),
             Command("evaluate", "the accuracy of a run's weights over its test split", RUN_OPTIONS, self._run_evaluate),
             Command(
                 "export",
@@ -124,12 +134,12 @@ class Library:
         )
         return run_command(self.package, f"Networks in {self.title}.", commands, argv)
 
-    def _train(self, network: str | Graph, options: TrainOptions, command: str) -> Run:
+    def _train(self, network: str | Graph | None, options: TrainOptions, command: str) -> Run:
         self.check()
-        task, asked = prepare(network, options, command)
+        task, asked = (resume if options.resume else prepare)(network, options, command)
         return train(task, self.load(), asked)
 
-    def _run_train(self, network: str, **values: Any) -> None:
+    def _run_train(self, network: str | None, **values: Any) -> None:
         command = shlex.join(["python", "-m", self.package, *sys.argv[1:]])
         with between_steps():
             self._train(network, TrainOptions.read(**values), command)
@@ -162,5 +172,5 @@ class Library:
             say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")
 
 
-def _shown(network: str | Graph) -> str:
-    return repr(network) if isinstance(network, str) else network.name
+def _shown(network: str | Graph | None) -> str:
+    return network.name if isinstance(network, Graph) else repr(network)

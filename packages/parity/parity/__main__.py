@@ -1,8 +1,8 @@
 """`python -m parity`: prints a table of comparisons. The exit status is not 0 if one differs.
 
 `python -m parity check` is the same. `time` prints a table of timings (`parity.forward_times`), `diff` compares two
-networks (`parity.diff`), `lockstep` two trainings (`parity.lockstep`), and `compare` writes a page about runs
-(`parity.compare`).
+networks (`parity.diff`), `lockstep` two trainings (`parity.lockstep`), `kill` kills trainings (`parity.killing`), and
+`compare` writes a page about runs (`parity.compare`).
 """
 
 import argparse
@@ -33,6 +33,7 @@ RUN/proof/certificate.json.
 `python -m parity check PATTERN` is the same. Sub-commands with a --help of their own:
 `python -m parity compare ARCH` trains in both frameworks and writes a page about the two runs.
 `python -m parity diff A B` says where two networks differ.
+`python -m parity kill` kills trainings, lets them go on, and compares them with one that was never killed.
 `python -m parity lockstep ARCH` says whether both frameworks train it by the same formulas.
 `python -m parity time RUN` times the frameworks' own forward passes."""
 
@@ -56,6 +57,13 @@ From one common state both take the step in float64: these must agree, and each 
 wrong and its stage is named (forward, gradient, statistics, update). Each step in the precision asked for is measured
 against its own framework's float64 step, beside what the rounding of weights and inputs does to that step. The exit
 status is 0 if no formula differs and rounding explains every step, 1 if not, and 2 if it cannot be said."""
+
+
+KILL = """Kills trainings with `kill -9` at random moments, some of them inside the write of a checkpoint.
+
+Each goes on with --resume until it ends. Its weights, its optimizer's state and its figures must then be those of a
+training that was never killed, bit for bit. The network is small, with dropout, mixing and an average of the weights,
+on the CPU in float32. The exit status is 0 if nothing differs, and 1 if anything does."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -159,6 +167,22 @@ def lockstep(argv: Sequence[str]) -> int:
     return run(network, options, steps, every)
 
 
+def kill(argv: Sequence[str]) -> int:
+    """The sub-command `kill`. Frameworks are trained as users run them."""
+    parser = Parser(
+        prog="python -m parity kill", description=KILL, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frameworks", nargs="+", choices=("torch", "keras"), default=["torch", "keras"])
+    parser.add_argument("--kills", type=int, default=25, metavar="N", help="kills in each framework (25)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the moments (0)")
+    parser.add_argument("--out", type=path, default=Path("killed"), metavar="FOLDER", help="where the runs are made")
+    options = parser.parse_args(argv)
+
+    from parity.killing.command import run
+
+    return run(options.frameworks, options.kills, options.seed, options.out)
+
+
 def time(argv: Sequence[str]) -> int:
     """The sub-command `time`. Frameworks are timed as users run them."""
     from parity.forward_times import main
@@ -259,7 +283,7 @@ def mutants(options: argparse.Namespace) -> int:
     return try_networks(matching(options.patterns, list_architectures(), "network"))
 
 
-COMMANDS = {"check": check, "compare": compare, "diff": diff, "lockstep": lockstep, "time": time}
+COMMANDS = {"check": check, "compare": compare, "diff": diff, "kill": kill, "lockstep": lockstep, "time": time}
 
 if __name__ == "__main__":
     cli.run(main)

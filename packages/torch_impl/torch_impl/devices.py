@@ -29,6 +29,10 @@ class Device:
     notes: tuple[str, ...] = ()
 
     @property
+    def on_gpu(self) -> bool:
+        return self.torch_device.type != "cpu"
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype of parameters and of the loss."""
         return torch.float64 if self.precision == "fp64" else torch.float32

@@ -154,5 +154,5 @@ def set_slots(
     for parameter_name, parameter in model.named_parameters():
         for name in names:
             values = torch.tensor(state[f"{name}.{parameter_name}"])
-            empty = torch.zeros(()) if name == UPDATES else torch.zeros_like(parameter)
+            empty = torch.zeros((), device=parameter.device) if name == UPDATES else torch.zeros_like(parameter)
             optimizer.state[parameter][KEYS[name]] = empty.copy_(values)

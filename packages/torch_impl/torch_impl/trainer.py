@@ -25,7 +25,7 @@ from trainspec.optim import StepSettings, settings, slot_names, trained_graph
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
-from trainspec.state import average_in, joined
+from trainspec.state import average_in, joined, scale_in, scale_of
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -122,11 +122,16 @@ class Trainer:
         return get_weights(self.evaluated(averaged))
 
     def state(self) -> Weights:
-        """Weights and statistics, the optimizer's state as `<slot>.<parameter>`, the average as `average.<tensor>`."""
+        """All that a step changes, by name: see `trainspec.state.joined`."""
         slots = get_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model)
         averaged = self.weights(averaged=True) if self.average else {}
         arrays = ((name, slot.detach().cpu().numpy().copy()) for name, slot in slots)
-        return joined(self.weights(), arrays, averaged)
+        return joined(self.weights(), arrays, averaged, self._loss_scale())
+
+    def _loss_scale(self) -> Weights:
+        if not (kept := self.scaler.state_dict()):
+            return {}
+        return scale_of(kept["scale"], kept["_growth_tracker"])
 
     def restore(self, state: Weights) -> None:
         """Continue from a state."""
@@ -134,6 +139,9 @@ class Trainer:
         set_slots(self.optimizer, slot_names(self.recipe.optimizer), self.model, state)
         if self.average:
             set_weights(self.average.model, average_in(state, self.graph.params))
+        if kept := self.scaler.state_dict():
+            scale, steps = scale_in(state)
+            self.scaler.load_state_dict({**kept, "scale": scale, "_growth_tracker": steps})
 
 
 def loss_of(heads: Mapping[str, torch.Tensor], targets: torch.Tensor, weights: Mapping[str, float]) -> torch.Tensor:

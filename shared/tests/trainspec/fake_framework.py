@@ -10,6 +10,7 @@ from trainspec.trainer import Framework, Step
 
 @dataclass(frozen=True)
 class Device:
+    on_gpu = False
     label = "none"
     precision = "fp32"
     threads = 1
@@ -58,6 +59,36 @@ class FakeTrainer:
 
     def weights(self, averaged=False):
         return self.given
+
+
+class LearningTrainer(FakeTrainer):
+    """Its weights depend on every batch and every rate: heavy-ball steps of a gradient that is the batch's mean."""
+
+    def __init__(self, graph, weights, recipe, device, **options):
+        super().__init__(graph, weights, recipe, device, **options)
+        self.trained = {name: np.array(array, np.float64) for name, array in weights.items()}
+        self.momentum = {name: np.zeros_like(array) for name, array in self.trained.items()}
+
+    def step(self, batch, now):
+        step = super().step(batch, now)
+        gradient = float(batch.images.mean() + batch.targets.std())
+        for name, array in self.trained.items():
+            self.momentum[name] = 0.9 * self.momentum[name] + gradient * np.cos(array)
+            array -= now.rate * self.momentum[name]
+        return Step(step.loss + gradient, step.correct)
+
+    def logits(self, images, averaged=False):
+        return super().logits(images) * float(next(iter(self.trained.values())).mean())
+
+    def weights(self, averaged=False):
+        return {name: array.copy() for name, array in self.trained.items()}
+
+    def state(self):
+        return self.weights() | {f"momentum.{name}": array.copy() for name, array in self.momentum.items()}
+
+    def restore(self, state):
+        self.trained = {name: state[name].copy() for name in self.trained}
+        self.momentum = {name: state[f"momentum.{name}"].copy() for name in self.trained}
 
 
 def framework(trainer=FakeTrainer):

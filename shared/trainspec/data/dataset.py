@@ -47,6 +47,10 @@ class Split(Protocol):
     def array(self) -> NDArray[np.uint8]:
         """All images, uint8 `(N, H, W, C)`. They must fit into memory."""
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what tells the images from others, and of their labels, in order."""
+
 
 @dataclass(frozen=True, eq=False)
 class ArraySplit:
@@ -81,6 +85,13 @@ class ArraySplit:
     def array(self) -> NDArray[np.uint8]:
         """All images, without a copy."""
         return self.images
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the images and of their labels, in order."""
+        total = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        total.update(np.ascontiguousarray(self.labels).data)
+        return total.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A split whose images stay in their files and are decoded when they are needed."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,3 +81,10 @@ class FileSplit:
             here = np.arange(start, min(start + ALL, len(self)))
             made[here] = self.read(here)
         return made
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the files' names and sizes, of their hashes if they are known, and of their labels, in order."""
+        sizes = [] if self.located.statuses is None else self.located.statuses[:, 0].tolist()
+        text = repr((list(self.located.names), sizes, list(self.located.sha256), self.labels.tolist()))
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

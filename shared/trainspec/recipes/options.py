@@ -3,7 +3,6 @@
 `--set section.key=value` sets any value of a recipe. Values that are often changed also have their own options.
 """
 
-import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Self, get_args, get_type_hints
 from diptych.cli import Option, option
 from diptych.errors import UsageError
 from netspec.options import name_or_path, path
+from trainspec.durations import seconds_in
 from trainspec.optimizers import ParameterTable
 from trainspec.recipes.find import (
     COLLECTIONS,
@@ -30,7 +30,6 @@ from trainspec.recipes.recipe import Recipe
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
 OWN = "of its own"  # the name shown for a recipe that does not come from a file
 MOST_THREADS = 1024
-SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class TrainOptions:
 
     `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe.
     `overrides` has single values of the recipe by `section.key`. `freeze` are patterns of canonical names, which become
-    the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder.
+    the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder. `resume`: a run that goes
+    on.
     """
 
     data: str | None = None
@@ -51,6 +51,7 @@ class TrainOptions:
     freeze: tuple[str, ...] = ()
     out: Path = Path("runs")
     tensorboard: bool = False
+    resume: Path | None = None
 
     @classmethod
     def read(
@@ -65,6 +66,7 @@ class TrainOptions:
         out: Path,
         tensorboard: bool,
         set: Sequence[str],
+        resume: Path | None = None,
         **shortcuts: str | None,
     ) -> Self:
         """Read the texts of a command line. Raises a `DiptychError` for a text that is not valid."""
@@ -84,6 +86,7 @@ class TrainOptions:
             freeze=tuple(freeze),
             out=out,
             tensorboard=tensorboard,
+            resume=resume,
         )
 
     def check(self, architecture: str, family: str) -> None:
@@ -162,8 +165,7 @@ TRAIN_OPTIONS = (
 
 def parse_duration(text: str) -> float:
     """The seconds in a text like `90s`, `10m`, `1h` or `1.5h`. Raises `UsageError` for any other text."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if match is None or not 0 < (seconds := float(match[1]) * SECONDS[match[2]]) < math.inf:
+    if (seconds := seconds_in(text)) is None:
         raise UsageError(f"--budget {text}: not a time; give 90s, 10m or 1h")
     return seconds
 

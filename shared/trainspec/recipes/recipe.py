@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
+from trainspec.checkpoints.settings import CheckpointSettings
 from trainspec.data.form import Channels, Form, Resize, Storage
 from trainspec.initialisation import Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
@@ -124,6 +125,7 @@ class Recipe:
     parameters: tuple[ParameterTable, ...] = ()
     average: AnyAverage | None = field(default=None, metadata={"also": ("ema", "model_ema", "swa", "lookahead")})
     patchup: PatchUp | None = field(default=None, metadata={"also": ("patch_up",)})
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
 
     def steps(self, steps_per_epoch: int) -> int:

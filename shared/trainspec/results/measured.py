@@ -12,7 +12,7 @@ from trainspec.judging import ENDS
 from trainspec.recipes.find import read_recipe, shipped_recipes, with_image_size
 from trainspec.results.commands import shown_command
 from trainspec.runs import Run
-from trainspec.runs.reading import FINISHED, NUMBER, TABLE, TEXT, WHOLE, fits
+from trainspec.runs.reading import FINISHED, NUMBER, TABLE, TEXT, TEXTS, WHOLE, fits
 from trainspec.sections import flat, to_table
 
 NEEDED: dict[str, Any] = {
@@ -36,8 +36,14 @@ WHERE_PRESENT: dict[str, Any] = {
     "test_top1_unaveraged": NUMBER,
     "peak_memory": WHOLE,
     "peak_device_memory": WHOLE,
+    "frameworks": TEXTS,
 }
-GROUPED = ("seed", "precision", "data.name")  # of a recipe's values: they may differ in a group, or tell it otherwise
+GROUPED = (
+    "seed",
+    "precision",
+    "data.name",
+    "checkpoint.every",
+)  # of a recipe's values: they may differ in a group, or tell it otherwise
 SHOWN = (*GROUPED, "epochs")  # those that have a column or an interval, and are not listed as changes
 
 
@@ -78,6 +84,7 @@ class Measured:
         return (
             self.graph.digest,
             *(facts.get(name) for name in ("data_fingerprint", "data_label", "framework", "precision", "recipe")),
+            tuple(facts.get("frameworks", ())),
             *(facts[name] for name in ("device", "threads")),
             str(facts["machine"].get("cpu")),
             length,

@@ -15,9 +15,10 @@ class Row:
     """Figures over `runs` (the names of their folders), with seeds of their own; all are means over the runs.
 
     Accuracies are in percent. `top1` is that of the average where the recipe averages weights, and `top1_unaveraged` is
-    then that of the weights themselves. `low` and `high` are the 95 % interval of `top1`: over the runs (Student) or,
-    for a single run, over its test images (Wilson); `interval` says which. Memory is in bytes, the largest of the runs,
-    and None where no run recorded it. `commands` and `started` are those of each run.
+    then that of the weights themselves. `framework` names both if the runs changed from one to the other. `low` and
+    `high` are the 95 % interval of `top1`: over the runs (Student) or, for a single run, over its test images (Wilson);
+    `interval` says which. Memory is in bytes, the largest of the runs, and None where no run recorded it. `commands`
+    and `started` are those of each run.
     """
 
     network: str
@@ -94,7 +95,7 @@ def _row(group: Sequence[Measured]) -> Row:
         macs=first.graph.macs,
         recipe=first.recipe,
         changes=first.changes,
-        framework=facts["framework"],
+        framework=" then ".join(facts.get("frameworks", (facts["framework"],))),
         precision=facts["precision"],
         batch=first.run.recipe.batch,
         epochs=fmean(one.epochs for one in group),

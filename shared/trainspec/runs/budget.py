@@ -22,7 +22,8 @@ class Budget:
     """Fits a training into `seconds`.
 
     Call `fit(step)` before each step; it may return a new length of the schedule. Run evaluations inside
-    `evaluating(images)`. `build_seconds` is the time that it takes to build the network again.
+    `evaluating(images)`. `build_seconds` is the time that it takes to build the network again. `go_on` continues a
+    training of another process.
     """
 
     seconds: float
@@ -41,32 +42,37 @@ class Budget:
     _total: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._start = self.clock()
+        self._start, self._begin = self.clock(), 0
+
+    def go_on(self, step: int, used: float) -> None:
+        """Continue from step `step` of a training that has used `used` seconds. The steps are timed anew."""
+        self._start, self._begin = self.clock() - used, step
 
     def fit(self, step: int) -> int | None:
         """Call it before step `step` (from 0). Returns the new total number of steps, at least `step`, or None.
 
         The total is fitted before every step at first, and less often later. None means that it is not fitted now.
         """
-        if step == len(self._marks) <= WARM_UP:
+        done = step - self._begin
+        if done == len(self._marks) <= WARM_UP:
             self._marks.append(self._training_time())
-        if step < self._next:
+        if done < self._next:
             return None
-        first = min(WARM_UP, step // 2)
-        self.step_seconds = (self._training_time() - self._marks[first]) / (step - first)
+        first = min(WARM_UP, done // 2)
+        self.step_seconds = (self._training_time() - self._marks[first]) / (done - first)
         evaluations = self.validation_images * self._image_seconds / (self.steps_per_epoch * self.evaluate_every)
         final = (self.validation_images + self.test_images) * self._image_seconds
         spare = self.seconds - self.elapsed - final
         left = max(0, int((spare - RESERVE * self.seconds - self.build_seconds) / (self.step_seconds + evaluations)))
-        if left == 0 and step != self._total and self._last_step_fits(step, spare):
+        if left == 0 and step != self._total and self._last_step_fits(done, spare):
             left = 1
-        self._next = step + max(1, min(step // 2, int(REFIT * left)))
+        self._next = done + max(1, min(done // 2, int(REFIT * left)))
         self._total = step + left
         return self._total
 
-    def _last_step_fits(self, step: int, spare: float) -> bool:
+    def _last_step_fits(self, done: int, spare: float) -> bool:
         """Whether there is time for one more step, at the schedule's last rate, so that the schedule is not cut."""
-        if step == 1:  # the only step so far compiled, so its time says nothing about the next one
+        if done == 1:  # the only step so far compiled, so its time says nothing about the next one
             return spare > 0
         share, least = TOLERANCE
         return self.step_seconds <= spare + max(share * self.seconds, least)

@@ -10,6 +10,7 @@ from diptych.files import cannot_write, make_folder
 
 FOLDER = "tensorboard"  # in the folder of a run
 VERSION = "brain.Event:2"  # the first record of every event file
+START = 1  # SessionLog.START
 
 
 def check_installed() -> None:
@@ -21,9 +22,12 @@ def check_installed() -> None:
 class EventFile:
     """The event file of a run. Every method that writes raises `StorageError` if the disk does not take it."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, after: int | None = None) -> None:
+        """`after`: the run goes on after this step, and TensorBoard forgets what earlier files have of later ones."""
         self.path = make_folder(run / FOLDER) / f"events.out.tfevents.{int(time.time())}.diptych"
         self._append(file_version=VERSION)
+        if after is not None:
+            self._append(step=after + 1, session_log={"status": START})
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Append the figures of a step under their names."""

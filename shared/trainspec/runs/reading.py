@@ -44,6 +44,7 @@ Kinds = Mapping[str, tuple[Callable[[Any], bool], str]]  # by key: a test of its
 TEXT, NUMBER, WHOLE = (_is_text, "a text"), (_is_number, "a finite number"), (_is_whole, "a whole number")
 TEXTS, NUMBERS = (_list_of(_is_text), "a list of texts"), (_list_of(_is_number), "a list of finite numbers")
 OPTIONAL: tuple[Callable[[Any], bool], str] = (lambda value: value is None or _is_number(value), "a finite number")
+TABLES = (_list_of(lambda value: isinstance(value, dict)), "a list of objects")
 TABLE: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, dict), "an object with keys")
 NEEDED: Kinds = {
     "status": TEXT,
@@ -61,6 +62,8 @@ READ_WHERE_PRESENT: Kinds = {
     "mean": NUMBERS,
     "std": NUMBERS,
     "first_losses": NUMBERS,
+    "frameworks": TEXTS,
+    "resumed": TABLES,
 }
 _METRIC = {int: WHOLE, float: NUMBER, str: TEXT}
 METRICS: Kinds = {field.name: _METRIC[field.type] for field in fields(EpochMetrics) if field.type in _METRIC}

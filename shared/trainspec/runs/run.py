@@ -11,14 +11,15 @@ from typing import Any, Self
 
 from deploy.runs import is_running, state_of
 from deploy.shell import printable
-from diptych.errors import StorageError
+from diptych.errors import DataError, StorageError
 from diptych.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
 from diptych.machine import describe_machine, describe_versions
 from diptych.stopping import check
+from trainspec.checkpoints.file import FOLDER as CHECKPOINTS
 from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import FORMATS, draw_curves
-from trainspec.runs.events import EventFile
+from trainspec.runs.events import FOLDER as EVENTS, EventFile
 from trainspec.runs.lock import RunLock
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_figures, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
@@ -28,7 +29,8 @@ PROOF = "proof"  # the folder with the exports by the framework's own exporter
 
 class Run:
     """A run. Its `folder` has `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv`, `curves.png` and
-    `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names.
+    `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names. A longer
+    one has `checkpoints/`, from which it can go on.
 
     As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (by a signal) or
     `failed`; `reason` says why. However it ends, the files are complete and fit one another. Methods that write raise
@@ -106,13 +108,38 @@ class Run:
         return run
 
     @classmethod
+    def resume(cls, folder: Path, recipe: Recipe, facts: dict[str, Any], metrics: Sequence[EpochMetrics]) -> Self:
+        """Go on with the run in `folder`, which has so far these `facts` and `metrics`.
+
+        Raises `DataError` if another process goes on with it, and `StorageError` where it cannot be written.
+        """
+        try:
+            lock = RunLock(folder)
+        except BlockingIOError:
+            raise DataError(f"{folder} is still running; wait for its end") from None
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        facts = {key: value for key, value in facts.items() if key != "reason"}
+        facts |= {"status": "running", "plan_digests": [epoch.plan_digest for epoch in metrics]}
+        run = cls(folder, recipe, facts, metrics, lock)
+        try:
+            if (folder / EVENTS).is_dir():
+                run._events = EventFile(folder, metrics[-1].step if metrics else 0)
+            write_bytes(folder / "recipe.toml", to_toml(recipe).encode())
+            run.save()
+        except StorageError:
+            run._release()
+            raise
+        return run
+
+    @classmethod
     def open(cls, folder: Path) -> Self:
         """Open the run in `folder` for reading. Raises `DataError` where there is none."""
         running = is_running(folder)  # asked before the status is read, because the run may end in between
         facts, metrics = read_facts(folder)
         state = str(state_of(facts["status"], running))
         if not running:
-            for place in (folder, folder / PROOF):
+            for place in (folder, folder / PROOF, folder / CHECKPOINTS):
                 clear_abandoned(place)
         return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics, state=state)
 

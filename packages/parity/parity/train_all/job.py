@@ -35,10 +35,10 @@ class FewSteps:
 
     def run(self, trainer: Trainer) -> None:
         """Train through the whole schedule. Raises `TrainingError` if a loss is not finite."""
-        for step, now, state in steps_of(self.task, trainer):
+        for step, _, state in steps_of(self.task, trainer):
             self.losses.append(float(step.loss))
             self.times.append(time.monotonic())
-            state.mean_loss(now)
+            state.check([step.loss])
 
     @property
     def digest(self) -> str:

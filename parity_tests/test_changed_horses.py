@@ -1,0 +1,47 @@
+"""A training that changes its framework on the way, in float64, through a checkpoint on the disk.
+
+Three steps in one framework and three in the other are six of either. The rate changes twice on the way.
+"""
+
+import pytest
+
+from family_networks import ONE_OF_A_FAMILY, is_light
+from netspec.reduce import reduced
+from parity.memory import release
+from training_sides import state_difference, task_of, trainer_of
+from trainspec.schedules import Place
+from trainspec.state import TrainState
+from two_halves import AVERAGES, HALF, OPTIMIZERS, recipe_of, stepped, through_a_file
+
+FAMILIES = [family for family, name in ONE_OF_A_FAMILY.items() if is_light(reduced(name))][: len(OPTIMIZERS)]
+PAIRS = [(optimizer, family) for optimizer in OPTIMIZERS for family in FAMILIES]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "family"),
+    [
+        pytest.param(*pair, marks=() if OPTIMIZERS.index(pair[0]) == FAMILIES.index(pair[1]) else pytest.mark.long)
+        for pair in PAIRS
+    ],
+)
+def test_three_steps_in_one_and_three_in_the_other(optimizer, family, tmp_path):
+    task = task_of(reduced(ONE_OF_A_FAMILY[family], num_classes=10), recipe_of(optimizer))
+    trainers, halves, wholes = {}, {}, {}
+    for name in ("torch", "keras"):
+        trainers[name], state = trainer_of(name, task), TrainState()
+        halves[name] = through_a_file(stepped(trainers[name], task, state), state, tmp_path / name)
+        wholes[name] = stepped(trainers[name], task, state)
+    places = [Place(step, 2 * HALF, task.steps_per_epoch) for step in range(2 * HALF)]
+    assert len({task.recipe.schedule.rate(place) for place in places}) == 3
+    for begun, other in (("torch", "keras"), ("keras", "torch")):
+        trainers[other].restore(halves[begun].tensors)
+        changed = stepped(trainers[other], task, TrainState.from_json(halves[begun].content["state"]))
+        for name, whole in wholes.items():
+            difference = state_difference(changed, whole, task)
+            assert difference.within, f"from {begun} to {other}, against {name}: {difference}"
+    release()
+
+
+def test_every_optimizer_and_an_average_of_each_kind():
+    assert {average["average.kind"] for average in AVERAGES.values()} == {"ema", "lookahead"}
+    assert len(set(FAMILIES)) == len(OPTIMIZERS) >= 5

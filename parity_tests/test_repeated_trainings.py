@@ -1,0 +1,82 @@
+"""The same training twice has the same bits; and so has one that goes on from the state of the other, with its noise.
+
+In float32 on the CPU, with as many threads as a user has. The loss is scaled as it is in float16 on a GPU.
+"""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from family_networks import ONE_OF_A_FAMILY, is_light
+from netspec import Graph, functional as f, trace
+from netspec.init import Weights
+from netspec.reduce import reduced
+from parity.memory import release
+from training_sides import framework, task_of, trained
+from trainspec.recipes import override
+from trainspec.state import TrainState, scale_in
+from trainspec.trainer import Trainer
+from two_halves import recipe_of, stepped
+
+FAMILIES = [family for family, name in ONE_OF_A_FAMILY.items() if is_light(reduced(name))]
+PLAIN = {"torch": FAMILIES[:3], "keras": FAMILIES[:1]}  # the others take minutes
+
+
+def equal_bits(one: Weights, other: Weights) -> list[str]:
+    """The names of the tensors that differ."""
+    assert one.keys() == other.keys()
+    return [name for name in one if one[name].tobytes() != other[name].tobytes()]
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        pytest.param(name, family, marks=() if family in plain else pytest.mark.long)
+        for name, plain in PLAIN.items()
+        for family in FAMILIES
+    ],
+)
+def test_the_same_seed_twice(name, family):
+    task = task_of(
+        reduced(ONE_OF_A_FAMILY[family], num_classes=10), override(recipe_of("adamw"), {"precision": "fp32"})
+    )
+    one, other = (trained(name, task, 6) for _ in range(2))
+    assert not equal_bits(one, other)
+    release()
+
+
+def small() -> Graph:
+    return trace(
+        "small",
+        (3, 8, 8),
+        lambda x: f.linear(f.dropout(f.flatten(f.relu(f.conv(x, 4, 3, name="conv"))), 0.5), 5, name="fc"),
+    )
+
+
+def scaled(name: str, task) -> Trainer:
+    """A trainer whose loss is scaled; on a CPU no command makes one."""
+    devices = import_module(f"{name}_impl.devices")
+    device = {
+        "torch": lambda: devices.Device(import_module("torch").device("cpu"), "CPU", "fp16", 1),
+        "keras": lambda: devices.Device(False, "CPU", "fp16", 1),
+    }[name]()
+    return framework(name).trainer(task.graph, task.weights, task.recipe, device)
+
+
+@pytest.mark.parametrize("name", ["torch", "keras"])
+def test_a_scaled_loss_goes_on(name):
+    """Its scale and its counter are in the state: six steps are three and three."""
+    task = task_of(small(), override(recipe_of("sgd"), {"precision": "fp16"}))
+    whole, state = scaled(name, task), TrainState()
+    half = stepped(whole, task, state)
+    middle = TrainState.from_json(state.to_json())
+    assert scale_in(half)[1] == 3
+    end = stepped(whole, task, state)
+    other = scaled(name, task)
+    other.restore(half)
+    assert not equal_bits(other.state(), half)
+    again = stepped(other, task, middle)
+    assert not equal_bits(end, again)
+    assert scale_in(again)[1] == 6
+    assert np.isfinite(again["fc.weight"]).all()

@@ -1,0 +1,171 @@
+"""Work out how a run goes on, before any framework is loaded. The run's folder says almost all of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.shell import say
+from diptych.cli import Option, option
+from diptych.errors import DataError, GraphError, RecipeError, UsageError
+from diptych.reading import read_bytes
+from netspec import Graph, from_json, list_architectures
+from netspec.init import Weights
+from netspec.options import path
+from netspec.weights import weights_hash
+from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest
+from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same, fixed_values, graph_digest
+from trainspec.data import DataSet, find_data
+from trainspec.judging import Recorded, check_classes, check_graph
+from trainspec.network import Network
+from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override
+from trainspec.recipes.find import with_data
+from trainspec.runs import Run
+from trainspec.runs.reading import FINISHED, TEXT, TEXTS, WHOLE, Kinds, fits
+from trainspec.sections import flat, to_table
+from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
+from trainspec.warm_start import WarmStart, weights_file
+
+RESUMABLE_OPTIONS = (  # of the command that trains
+    Option(ARCH.names, {**ARCH.settings, "nargs": "?"}),
+    *TASK_OPTIONS[1:],
+    option(
+        "--resume",
+        metavar="RUN",
+        type=path,
+        help="go on with a run from its newest checkpoint, in either framework; --epochs and --budget may be changed",
+    ),
+)
+
+
+NEEDED: Kinds = {"recipe": TEXT, "device": TEXT, "precision": TEXT, "threads": WHOLE, "notes": TEXTS}
+
+
+@dataclass(frozen=True, eq=False)
+class Resumption:
+    """A run that goes on, from `checkpoint`, or from its beginning if it has none.
+
+    `skipped`: what is wrong with newer checkpoints. `changed`: what was asked to be otherwise, as `[before, now]`.
+    `moved`: the data are in another place than before.
+    """
+
+    run: Run
+    checkpoint: Checkpoint | None
+    skipped: tuple[str, ...]
+    changed: Mapping[str, Any]
+    moved: bool = False
+
+
+def resume(network: str | Graph | None, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
+    """The task of the run `options.resume`, and where it goes on. Prints what was skipped.
+
+    Of the options, data may have moved; epochs, budget, threads and checkpoints may change; anything else that is
+    given must be as in the run. Raises a `DiptychError` where that is not so, and for a run that runs or is finished.
+    """
+    notes: list[str] = []
+
+    def notice(text: str) -> None:
+        notes.append(text)
+        say(f"*** {text} ***")
+
+    folder = options.resume
+    assert folder is not None
+    run = Run.open(folder)
+    if run.state == "running":
+        raise DataError(f"{folder} is still running; wait for its end")
+    if not fits(run.facts, NEEDED):
+        raise DataError(f"{folder}: run.json does not have all that a resumed run needs; train again")
+    checkpoint, skipped = newest(folder / FOLDER)
+    for problem in skipped:
+        notice(f"skipped {problem}")
+    if skipped and checkpoint is None:
+        raise CheckpointError(f"{folder} has no good checkpoint; train again")
+    graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
+    check_graph(run, graph)
+    data = _data(run, options, graph)
+    recipe = _recipe(run, network, options, graph, data)
+    facts = run.facts
+    budget = checkpoint.content["pace"]["budget_seconds"] if checkpoint else facts.get("budget_seconds")
+    if checkpoint:
+        weights = {name: checkpoint.tensors[name] for name in graph.params}
+    else:
+        weights = _first_weights(run, graph, recipe, data, options.weights)
+    task = Task(
+        architecture=graph.name.partition("(")[0],
+        graph=graph,
+        weights=weights,
+        data=data,
+        data_choice=options.data or facts.get("data_choice", facts["data"]),
+        recipe=recipe,
+        budget=options.budget or budget,
+        threads=options.threads or facts["threads"],
+        recipe_name=facts["recipe"],
+        precision=facts["precision"],
+    )
+    if checkpoint:
+        check_same(task, checkpoint, folder)
+    _check_length(task, run, checkpoint, options.budget or 0.0)
+    changed = _changed(run.recipe, recipe) | ({} if task.budget == budget else {"budget": [budget, task.budget]})
+    where = f"from {name_of(checkpoint.step)}" if checkpoint else "from its beginning: it has no checkpoint"
+    notice(f"{folder} goes on {where}")
+    resumption = Resumption(run, checkpoint, tuple(skipped), changed, moved=options.data is not None)
+    return task, Asked(command, tuple(notes), folder.parent, resumption=resumption)
+
+
+def _data(run: Run, options: TrainOptions, graph: Graph) -> DataSet:
+    """The data of the run. Raises `DataError` where they are others, or cannot be found."""
+    recorded = Recorded.of(run)
+    found = recorded.find() if options.data is None else find_data(options.data, notice=say)
+    data = found.load(run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
+    check_classes(recorded.classes, data, recorded.source)
+    if recorded.fingerprint != data.fingerprint:
+        raise DataError(f"{run.folder}: the images of {data.label} are not those that the run began with; train again")
+    return data
+
+
+def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph: Graph, data: DataSet) -> Recipe:
+    """The run's recipe with what may change. Raises `RecipeError` or `GraphError` where another training is asked."""
+    given = options.overrides
+    asked = override(run.recipe, given)
+    if network is not None or options.recipe != COLLECTIONS[0]:
+        base = graph.name.partition("(")[0]
+        named = Network.read(network or (base if base in list_architectures() else graph))
+        full, _ = named.fitted(options.recipe_for(named.name, named.family, data.name), given)
+        drawn = named.draw(data, full) if network is not None else graph
+        if graph_digest(drawn) != graph_digest(graph):
+            raise GraphError(f"{run.folder}: its network is {graph.name}, not the {drawn.name} that is asked")
+        asked = full
+    check_recipe(fixed_values(run.recipe), with_data(asked, data.name), run.folder)
+    return override(run.recipe, {key: given[key] for key in CHANGEABLE if key in given})
+
+
+def _first_weights(run: Run, graph: Graph, recipe: Recipe, data: DataSet, file: Path | None) -> Weights:
+    """The weights that the run began with, if need be with those in `file`. Raises `CheckpointError` for others."""
+    weights = first_weights(graph, recipe, data)
+    if file:
+        weights = WarmStart.read(weights_file(file, say), graph, recipe, weights, say).weights
+    if run.facts.get("first_weights") != weights_hash(weights):
+        raise CheckpointError(
+            f"{run.folder} has no checkpoint, and did not begin with these weights; give --weights, or train again"
+        )
+    return weights
+
+
+def _check_length(task: Task, run: Run, checkpoint: Checkpoint | None, budget: float) -> None:
+    """Raise `UsageError` or `RecipeError` where nothing is left to train. `budget` is a new one, 0 for none."""
+    steps, done = task.recipe.steps(task.steps_per_epoch), checkpoint.step if checkpoint else 0
+    longer = task.recipe.epochs > run.recipe.epochs or budget > run.facts.get("budget_seconds", 0.0)
+    if run.state == FINISHED and not (longer and checkpoint):
+        what = "give more --epochs to train it further" if checkpoint else "it has no checkpoint to go on from"
+        raise UsageError(f"{run.folder} is finished; {what}")
+    if not task.budget and steps < done:
+        raise RecipeError(
+            f"{run.folder}: epochs = {task.recipe.epochs:g}, but {done / task.steps_per_epoch:g} epochs are done; "
+            "give more"
+        )
+
+
+def _changed(before: Recipe, now: Recipe) -> dict[str, Any]:
+    """The values that differ, as `[before, now]`."""
+    old, new = flat(to_table(before)), flat(to_table(now))
+    return {key: [old.get(key), new.get(key)] for key in new if old.get(key) != new.get(key)}
