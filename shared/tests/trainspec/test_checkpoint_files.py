@@ -40,7 +40,7 @@ def test_there_and_back(tmp_path):
     assert read.content.items() >= written.content.items()
     assert read.tensors.keys() == written.tensors.keys()
     for name, array in written.tensors.items():
-        assert read.tensors[name].dtype == array.dtype
+        assert (read.tensors[name].dtype, read.tensors[name].shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(read.tensors[name], array)
     assert {path.name for path in tmp_path.iterdir()} == {"step-10.json", "step-10.safetensors"}
 

@@ -56,7 +56,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     _check_room(file, size + len(_encoded(checkpoint.content)) + MARGIN)
     with written_whole(file) as temporary:
         try:
-            save_file({key: np.ascontiguousarray(array) for key, array in checkpoint.tensors.items()}, temporary)
+            save_file({key: np.asarray(array, order="C") for key, array in checkpoint.tensors.items()}, temporary)
         except SafetensorError as error:  # raised for a full disk
             raise StorageError(f"{file} cannot be written, it takes {size:,} bytes: {error}") from None
         digest = _sha256(temporary)
