@@ -63,7 +63,7 @@ def _resumed(
         "step": checkpoint.step if checkpoint else 0,
         "checkpoint": name_of(checkpoint.step) if checkpoint else None,
         "skipped": list(from_.skipped),
-        "changed": changed | from_.changed,
+        "changed": {**changed, **from_.changed},
     }
     facts |= now | {"notes": list(dict.fromkeys((*facts["notes"], *notes)))}
     facts |= {"resumed": [*before.get("resumed", []), time_]}

@@ -90,7 +90,7 @@ def steps_in(folder: Path) -> list[int]:
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest good checkpoint in `folder`, None if there is none; and what is wrong with the newer ones."""
-    skipped = []
+    skipped: list[str] = []
     for step in steps_in(folder):
         try:
             return load(folder, step), skipped
