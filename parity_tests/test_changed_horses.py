@@ -3,12 +3,15 @@
 Three steps in one framework and three in the other are six of either. The rate changes twice on the way.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec.reduce import reduced
 from parity.memory import release
 from training_sides import state_difference, task_of, trainer_of
+from trainspec.optimizers import Optimizer
 from trainspec.schedules import Place
 from trainspec.state import TrainState
 from two_halves import AVERAGES, HALF, OPTIMIZERS, recipe_of, stepped, through_a_file
@@ -17,15 +20,31 @@ FAMILIES = sorted(  # those that Keras compiles fastest
     (family for family, name in ONE_OF_A_FAMILY.items() if is_light(reduced(name))),
     key=lambda family: len(reduced(ONE_OF_A_FAMILY[family]).nodes),
 )[: len(OPTIMIZERS)]
-PAIRS = [(optimizer, family) for optimizer in OPTIMIZERS for family in FAMILIES]
+
+
+def fits(optimizer: type[Optimizer], family: str) -> bool:
+    """Adam divides a gradient by its own size. Some biases of a batch norm have one that is rounding and nothing else,
+    and two whole trainings then differ by 1e-9 already."""
+    kinds = {node.op.kind for node in reduced(ONE_OF_A_FAMILY[family])}
+    return not (optimizer.counts and "batch_norm" in kinds)
+
+
+def matched() -> Iterator[tuple[str, str]]:
+    """Every optimizer with a family of its own; those that fit few choose first."""
+    left = list(FAMILIES)
+    for optimizer in sorted(OPTIMIZERS, key=lambda optimizer: sum(fits(optimizer, family) for family in FAMILIES)):
+        family = next(family for family in left if fits(optimizer, family))
+        left.remove(family)
+        yield optimizer.kind, family
+
+
+PAIRS = [(optimizer.kind, family) for optimizer in OPTIMIZERS for family in FAMILIES if fits(optimizer, family)]
+MATCHED = list(matched())
 
 
 @pytest.mark.parametrize(
     ("optimizer", "family"),
-    [
-        pytest.param(*pair, marks=() if OPTIMIZERS.index(pair[0]) == FAMILIES.index(pair[1]) else pytest.mark.long)
-        for pair in PAIRS
-    ],
+    [pytest.param(*pair, marks=() if pair in MATCHED else pytest.mark.long) for pair in PAIRS],
 )
 def test_three_steps_in_one_and_three_in_the_other(optimizer, family, tmp_path):
     task = task_of(reduced(ONE_OF_A_FAMILY[family], num_classes=10), recipe_of(optimizer))

@@ -19,7 +19,7 @@ AVERAGES = {  # beside an optimizer
     "sgd": {"average.kind": "lookahead", "average.every": 2},
     "rmsprop": {"average.kind": "ema", "average.decay": 0.7},
 }
-OPTIMIZERS = [kind.kind for kind in get_args(AnyOptimizer)]
+OPTIMIZERS = get_args(AnyOptimizer)
 
 
 def recipe_of(optimizer: str) -> Recipe:
