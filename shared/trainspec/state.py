@@ -100,6 +100,11 @@ def scale_in(state: Weights) -> tuple[float, int]:
     return float(state[f"{LOSS_SCALE}.scale"]), int(state[f"{LOSS_SCALE}.steps"])
 
 
+def without_scale(state: Weights) -> Weights:
+    """A trainer's state without the scale of the loss."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(f"{LOSS_SCALE}.")}
+
+
 def scale_of(scale: float, steps: int) -> Weights:
     """The scale of the loss as `joined` takes it."""
     return {"scale": np.array(scale, np.float64), "steps": np.array(steps, np.int64)}

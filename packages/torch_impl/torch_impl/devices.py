@@ -78,13 +78,13 @@ def choose_device(precision: str, threads: int | None = None) -> Device:
     torch.set_num_threads(threads or cores())
     used = torch.get_num_threads()
     label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {used} threads"
-    return Device(chosen, label, resolved, used, make_deterministic())
+    return Device(chosen, label, resolved, used, make_deterministic(used))
 
 
-def make_deterministic() -> tuple[str, ...]:
+def make_deterministic(threads: int) -> tuple[str, ...]:
     """Make runs repeatable as far as PyTorch can. Returns notes for readers of a run."""
     if not torch.cuda.is_available():
-        return ()
+        return (f"CPU: the same seed gives the same bits again on this machine in PyTorch with {threads} threads.",)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stubs

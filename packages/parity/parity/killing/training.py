@@ -28,7 +28,6 @@ RECIPE = override(
         "average.decay": 0.95,
         "augmentation.crop.pad": 2,
         "augmentation.cutmix.alpha": 1.0,
-        "augmentation.mixup.alpha": 0.2,
         "regularisation.label_smoothing": 0.1,
         "checkpoint.every": "10 steps",
     },

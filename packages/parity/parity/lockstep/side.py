@@ -18,6 +18,7 @@ from trainspec.optim import StepSettings, step_settings
 from trainspec.plan import Batch, BatchPlan
 from trainspec.recipes import override
 from trainspec.schedules import Place
+from trainspec.state import without_scale
 from trainspec.task import Task
 from trainspec.trainer import Trainer
 
@@ -88,8 +89,8 @@ class Side:
         return self.framework.trainer(self.task.graph, self.task.weights, recipe, device)
 
     def state(self) -> Weights:
-        """The state of the training before the next step."""
-        return self.trained.state()
+        """The state of the training before the next step, without the scale of its loss: float64 has none."""
+        return without_scale(self.trained.state())
 
     def _next(self) -> tuple[Batch, StepSettings]:
         """The batch of the next step, made by NumPy, and its settings."""
@@ -109,13 +110,13 @@ class Side:
     def judge(self, common: Weights | None) -> Taken:
         """Train one step and measure it. `common` is the common state; None if it is this side's own."""
         batch, now = self._next()
-        own = self.trained.state()
+        own = self.state()
         exact = self._exactly(own if common is None else common, batch, now)
         reference = exact if common is None else self._exactly(own, batch, now)
         logits = self.trained.logits(batch.images[:SHOWN])
         placed = self.trained.place(batch)
         step = self.trained.step(placed, now)
-        after = self._stages(placed, step.loss, logits, {}, self.trained.state())
+        after = self._stages(placed, step.loss, logits, {}, self.state())
         unjudged = below_floor(exact.gradient)
         errors = self._errors(after, reference, own, batch, now, unjudged)
         return Taken(exact, errors, unjudged, float(step.loss))
