@@ -5,6 +5,7 @@ then stands still, so that it is killed before this operation; with `go` it goes
 """
 
 import os
+import re
 import runpy
 import sys
 import time
@@ -14,17 +15,19 @@ from typing import Any
 from trainspec.checkpoints.file import FOLDER
 
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod"}  # Python's names for what it audits
+WRITTEN = re.compile(rf"/{FOLDER}(/step-[^/]*|/\.diptych-.*)?$")  # not the sources in a folder of the same name
 LINE = "inside the write of a checkpoint"
 LONG = 600.0  # seconds
 
 
 def main(argv: Sequence[str]) -> None:
+    """Run the program."""
     number, how, program, *arguments = argv
     left = int(number)
 
     def hook(event: str, values: tuple[Any, ...]) -> None:
         nonlocal left
-        if event in EVENTS and f"/{FOLDER}/" in f"{values[0]}/":
+        if event in EVENTS and WRITTEN.search(str(values[0])):
             left -= 1
             if left == 0:
                 os.write(1, f"{LINE}: {event}\n".encode())

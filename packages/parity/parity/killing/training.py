@@ -22,7 +22,7 @@ RECIPE = override(
     {
         "data.name": DATA,
         "data.image_size": SIZE,
-        "schedule.peak": 0.02,
+        "schedule.peak": 0.005,
         "optimizer.kind": "adamw",
         "average.kind": "ema",
         "average.decay": 0.95,
@@ -120,5 +120,5 @@ def run(framework: str, arguments: Sequence[str], kill: Kill | None = None) -> E
 def random_kill(generator: np.random.Generator, seconds: float, *, inside: bool) -> Kill:
     """A kill at a random moment of a training that takes `seconds`, or inside a random write."""
     if inside:
-        return Kill(float(generator.uniform(0, 0.003)), int(generator.integers(1, 120)), bool(generator.integers(2)))
+        return Kill(float(generator.uniform(0, 0.003)), int(generator.integers(1, 150)), bool(generator.integers(2)))
     return Kill(float(generator.uniform(0, seconds)))
