@@ -1,7 +1,7 @@
 """Work out how a run goes on, before any framework is loaded. The run's folder says almost all of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,8 @@ def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph:
         if graph_digest(drawn) != graph_digest(graph):
             raise GraphError(f"{run.folder}: its network is {graph.name}, not the {drawn.name} that is asked")
         asked = full
+    if asked.data.storage == "auto":
+        asked = replace(asked, data=replace(asked.data, storage=data.storage))
     check_recipe(fixed_values(run.recipe), with_data(asked, data.name), run.folder)
     return override(run.recipe, {key: given[key] for key in CHANGEABLE if key in given})
 

@@ -115,7 +115,7 @@ def broken(step):
     ("loss", "reason"),
     [
         (lambda step: 1 + step, "the loss did not fall: 3.0000 to 18.0000"),
-        (lambda step: float("nan"), "the loss became NaN or infinite by step 1"),
+        (lambda step: float("nan"), "the loss became NaN or infinite in step 1"),
         (broken, "RuntimeError: no room left"),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_changed_source_is_trained_again(tmp_path, run, trained, changed):
 WORDS = {
     "trainspec/recipes/modern/alexnet.toml": ("epochs", "# a comment\nepochs"),
     "trainspec/recipes/options.py": ("fit the schedule", "fit the whole schedule"),
-    "trainspec/training.py": ("Train, evaluate and export.", "Trains and exports."),
+    "trainspec/training.py": ("Train, evaluate and export;", "Trains and exports;"),
     "keras_impl/optim.py": ("recipe.momentum *", "2 * recipe.momentum *"),
 }
 
