@@ -5,7 +5,6 @@ In float32 on the CPU, with as many threads as a user has. The loss is scaled as
 
 from importlib import import_module
 
-import numpy as np
 import pytest
 
 from family_networks import ONE_OF_A_FAMILY, is_light
@@ -82,4 +81,3 @@ def test_a_scaled_loss_goes_on(name):
     assert not equal_bits(other.state(), half)
     again = stepped(other, task, middle)
     assert not equal_bits(end, again)
-    assert np.isfinite(again["fc.weight"]).all()
