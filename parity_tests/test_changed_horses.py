@@ -10,7 +10,8 @@ import pytest
 from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec.reduce import reduced
 from parity.memory import release
-from training_sides import state_difference, task_of, trainer_of
+from parity.noise_task import noise_task
+from training_sides import state_difference, trainer_of
 from trainspec.optimizers import Optimizer
 from trainspec.schedules import Place
 from trainspec.state import TrainState
@@ -22,11 +23,13 @@ FAMILIES = sorted(  # those that Keras compiles fastest
 )[: len(OPTIMIZERS)]
 
 
+UNFIT = "densenet_cifar"
+
+
 def fits(optimizer: type[Optimizer], family: str) -> bool:
-    """Adam divides a gradient by its own size. Some biases of a batch norm have one that is rounding and nothing else,
-    and two whole trainings then differ by 1e-9 already."""
-    kinds = {node.op.kind for node in reduced(ONE_OF_A_FAMILY[family])}
-    return not (optimizer.counts and "batch_norm" in kinds)
+    """Adam divides a gradient by its own size. In the reduced DenseNet, that of `transition2.norm.bias` is rounding and
+    nothing else: two whole trainings of six steps differ there by 1.0e-9. In other families they differ by 1e-14."""
+    return not (optimizer.counts and family == UNFIT)
 
 
 def matched() -> Iterator[tuple[str, str]]:
@@ -47,7 +50,7 @@ MATCHED = list(matched())
     [pytest.param(*pair, marks=() if pair in MATCHED else pytest.mark.long) for pair in PAIRS],
 )
 def test_three_steps_in_one_and_three_in_the_other(optimizer, family, tmp_path):
-    task = task_of(reduced(ONE_OF_A_FAMILY[family], num_classes=10), recipe_of(optimizer))
+    task = noise_task(reduced(ONE_OF_A_FAMILY[family], num_classes=10), recipe_of(optimizer))
     trainers, halves, wholes = {}, {}, {}
     for name in ("torch", "keras"):
         trainers[name], state = trainer_of(name, task), TrainState()

@@ -14,9 +14,10 @@ from netspec.init import Weights
 from netspec.ops import BatchNorm
 from netspec.reduce import reduced
 from netspec.weights import save_weights
-from onnx_impl.measure import probe
+from onnx_impl.measure import measured_weights, probe
 from parity.memory import release
-from training_sides import RECIPE, STEPS, state_difference, task_of, trained, trainer_of
+from parity.noise_task import RECIPE, noise_task
+from training_sides import STEPS, state_difference, trained, trainer_of
 from trainspec.averages import AnyAverage
 from trainspec.batches import batches_of
 from trainspec.optim import frozen_norms_of, settings
@@ -71,8 +72,9 @@ def trainable(graph: Graph, node: str) -> bool:
 
 
 def tuned(graph: Graph, recipe: Recipe) -> Task:
-    """A task that begins with trained weights: its statistics are far from 0 and 1."""
-    return replace(task_of(graph, recipe), weights=probe(graph))
+    """A task that begins with statistics far from 0 and 1, as after a training."""
+    task = noise_task(graph, recipe)
+    return replace(task, weights=measured_weights(graph, task.weights))
 
 
 def check(task: Task) -> None:
@@ -194,7 +196,7 @@ def test_as_the_origins_fine_tuned(name: str, tmp_path) -> None:
     )
     if "vgg" in name:  # its schedule is in epochs: the rate changes within the steps
         recipe = override(recipe, {"schedule.peak": 1e-3})
-    task = task_of(trained_one, recipe)
+    task = noise_task(trained_one, recipe)
     warm = WarmStart.read(path, trained_one, recipe, task.weights, said.append)
     assert said
     assert warm.anew

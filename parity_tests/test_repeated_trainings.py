@@ -12,7 +12,8 @@ from netspec import Graph, functional as f, trace
 from netspec.init import Weights
 from netspec.reduce import reduced
 from parity.memory import release
-from training_sides import framework, task_of, trained
+from parity.noise_task import noise_task
+from training_sides import framework, trained
 from trainspec.recipes import override
 from trainspec.state import TrainState, scale_in
 from trainspec.trainer import Trainer
@@ -40,7 +41,7 @@ def equal_bits(one: Weights, other: Weights) -> list[str]:
     ],
 )
 def test_the_same_seed_twice(name, family):
-    task = task_of(
+    task = noise_task(
         reduced(ONE_OF_A_FAMILY[family], num_classes=10), override(recipe_of("adamw"), {"precision": "fp32"})
     )
     one, other = (trained(name, task, 6) for _ in range(2))
@@ -69,7 +70,7 @@ def scaled(name: str, task) -> Trainer:
 @pytest.mark.parametrize("name", ["torch", "keras"])
 def test_a_scaled_loss_goes_on(name):
     """Its scale and its counter are in the state: six steps are three and three."""
-    task = task_of(small(), override(recipe_of("sgd"), {"precision": "fp16"}))
+    task = noise_task(small(), override(recipe_of("sgd"), {"precision": "fp16"}))
     whole, state = scaled(name, task), TrainState()
     first = scale_in(whole.state())
     half = stepped(whole, task, state)

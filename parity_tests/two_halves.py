@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 from netspec.init import Weights
-from training_sides import RECIPE
+from parity.noise_task import RECIPE
 from trainspec.checkpoints.file import Checkpoint, load, save
 from trainspec.optimizers import AnyOptimizer
 from trainspec.recipes import Recipe, override
