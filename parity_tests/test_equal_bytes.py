@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-TIMES = {"started", "peak_memory", "command", "images_per_second", "train_seconds", "seconds"}
+TIMES = {"started", "peak_memory", "command", "images_per_second", "train_seconds", "seconds", "data_wait_seconds"}
+TIMES |= {"data_wait_percent"}
 
 
 def train(framework: str, network: str, out: Path, hash_seed: int) -> dict[str, bytes]:

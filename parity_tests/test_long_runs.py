@@ -89,7 +89,7 @@ CODE = {  # a change of code that decides what a comparison of a convolution giv
     "keras_impl/kernels.py": ('== "tensorflow"', '!= "tensorflow"'),
     "keras_impl/trainer.py": ("from_logits=True", "from_logits=False"),
     "onnx_impl/model.py": ("DEFAULT_OPSET = ", "DEFAULT_OPSET = 1 + "),
-    "parity/check.py": ("IMAGES = 8", "IMAGES = 9"),
+    "parity/subject.py": ("IMAGES = 8", "IMAGES = 9"),
     "parity/runners/keras.py": ("MEMORY = 2**30", "MEMORY = 2**20"),
     "parity/counts.json": ("[", "[ "),
 }

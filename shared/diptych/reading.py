@@ -4,6 +4,7 @@ Reading a FIFO would hang, a device never ends, and a file of gigabytes is not w
 """
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -26,6 +27,15 @@ def read_bytes(
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
             return file.read(most)
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
+
+
+def sha256_of(path: str | os.PathLike[str], error: type[DiptychError] = DataError) -> str:
+    """The SHA-256 of an ordinary file of any size. Raises `error` with one line that names the file."""
+    try:
+        with check_file(path, error).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
         raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
 

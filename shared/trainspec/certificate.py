@@ -4,7 +4,6 @@ A field that was not computed is null, and `reasons` has the reason under its na
 comparisons of a run and writes its certificate anew.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from diptych.files import write_bytes
 from diptych.machine import describe_machine, describe_versions
+from diptych.reading import sha256_of
 from netspec import Graph, without_heads
 from netspec.compare import Difference
 from netspec.weights import weights_hash
@@ -69,8 +69,8 @@ class Certificate:
 
 
 def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of files in a folder, by name."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    """The SHA-256 of files in a folder, by name. Raises `DataError` for a file that cannot be read."""
+    return {name: sha256_of(folder / name) for name in names}
 
 
 def beside(model: Path) -> Path:

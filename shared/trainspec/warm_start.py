@@ -1,13 +1,12 @@
 """Begin a training with the weights of a file, or of a run, as fine-tuning does."""
 
-import hashlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
 
 from diptych.errors import WeightsError
-from diptych.reading import check_file
+from diptych.reading import check_file, sha256_of
 from netspec import Graph
 from netspec.init import Weights
 from netspec.weights import Notice, fit_weights
@@ -32,9 +31,7 @@ class WarmStart:
         `notice` is called with a sentence about each. Raises `WeightsError` for a file that does not fit otherwise.
         """
         fitted = fit_weights(graph, path, drawn, notice, anew_by(recipe, graph))
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(fitted.weights, path, sha256, fitted.anew)
+        return cls(fitted.weights, path, sha256_of(path, WeightsError), fitted.anew)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from diptych.errors import DiptychError, StorageError
 from diptych.files import make_folder, write_bytes, written_whole
-from diptych.reading import check_file, read_bytes
+from diptych.reading import check_file, read_bytes, sha256_of
 from netspec.init import Weights
 from netspec.tensor_file import read_tensors
 
@@ -59,7 +59,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
             save_file({key: np.asarray(array, order="C") for key, array in checkpoint.tensors.items()}, temporary)
         except SafetensorError as error:  # raised for a full disk
             raise StorageError(f"{file} cannot be written, it takes {size:,} bytes: {error}") from None
-        digest = _sha256(temporary)
+        digest = sha256_of(temporary, CheckpointError)
     values = {"schema": SCHEMA, "tensors": {"file": file.name, "sha256": digest}, **checkpoint.content}
     write_bytes(folder / f"{name}.json", _signed(values))
 
@@ -77,7 +77,7 @@ def verified(folder: Path, step: int) -> dict[str, Any]:
     file = check_file(folder / f"{name_of(step)}.safetensors", CheckpointError)
     if values.get("schema") != SCHEMA or values.get("tensors", {}).get("file") != file.name:
         raise CheckpointError(f"{path} is not of schema {SCHEMA}, or not the one of {file.name}")
-    if values["tensors"]["sha256"] != _sha256(file):
+    if values["tensors"]["sha256"] != sha256_of(file, CheckpointError):
         raise CheckpointError(f"{file} is damaged: its content does not match the SHA-256 in {path.name}")
     return values
 
@@ -138,11 +138,3 @@ def _read_signed(path: Path) -> dict[str, Any]:
     if not intact:
         raise CheckpointError(f"{path} is damaged: its content does not match its own SHA-256")
     return dict(values)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -1,6 +1,5 @@
 """A training that is killed several times, and goes on each time until it ends."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from diptych.errors import DataError
+from diptych.reading import sha256_of
 from parity.killing.training import Kill, begin, random_kill, run
 from trainspec.checkpoints.file import FOLDER, steps_in
 from trainspec.runs import EpochMetrics, Run
@@ -82,17 +82,12 @@ def difference(whole: Run, killed: Run) -> str:
     """What differs between two runs: weights, the state at their newest checkpoint, or figures. Empty if nothing."""
     newest = f"{FOLDER}/step-{steps_in(whole.folder / FOLDER)[0]}.safetensors"
     for file in ("weights.safetensors", newest):
-        if digest(whole.folder / file) != digest(killed.folder / file):
+        if sha256_of(whole.folder / file) != sha256_of(killed.folder / file):
             return f"{file} differs"
     if list(map(figures, whole.metrics)) != list(map(figures, killed.metrics)):
         return "metrics.jsonl differs"
     tested = [run.facts["test_loss"] for run in (whole, killed)]
     return "" if tested[0] == tested[1] else "test_loss differs"
-
-
-def digest(file: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def figures(epoch: EpochMetrics) -> dict[str, object]:
