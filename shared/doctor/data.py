@@ -17,8 +17,12 @@ def check(place: Place) -> Iterator[Finding]:
     yield _digits()
     try:
         for name in PUBLISHED:
-            for path, source in files_of(name):
-                yield of_file(name, path, source)
+            files = files_of(name)
+            if any(path.exists() or part_of(path).exists() for path, _ in files):
+                yield from (of_file(name, path, source) for path, source in files)
+            else:
+                size = sum(source.size or 0 for _, source in files)
+                yield Finding(name, f"not here: --data {name} downloads {size / 1e6:,.0f} MB")
     except DiptychError as error:
         yield Finding("data sets", str(error), "set DIPTYCH_CACHE to a folder")
 
@@ -29,10 +33,15 @@ def files_of(name: str) -> list[tuple[Path, Source]]:
     return [(cache_folder() / published.folder / source.file_name, source) for source in published.sources]
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is while it is downloaded."""
+    return path.with_name(f"{path.name}.part")
+
+
 def of_file(name: str, path: Path, source: Source) -> Finding:
     """The finding for a published file."""
-    size = f"{source.size / 1e6:,.0f} MB" if source.size else "the files"
-    part = path.with_name(f"{path.name}.part")
+    size = f"{source.size / 1e6:,.1f} MB" if source.size else "the files"
+    part = part_of(path)
     if not path.exists():
         begun = f"; {gigabytes(part.stat().st_size)} of it are" if part.is_file() else ""
         return Finding(name, f"not here{begun}: --data {name} downloads {size}")
