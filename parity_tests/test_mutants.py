@@ -12,7 +12,7 @@ from family_networks import ONE_OF_A_FAMILY
 from netspec import Graph, architecture, functional as f, initial_weights, trace
 from netspec.reduce import reduced
 from parity.examples import EXAMPLES, example
-from parity.mutants.equal import same_function
+from parity.mutants.equal import same_function, strides_first
 from parity.mutants.graph_faults import GRAPH_FAULTS
 from parity.mutants.judging import Judge, Outcome
 from parity.mutants.mutant import Mutant
@@ -98,15 +98,47 @@ def test_a_fault_that_changes_nothing_is_proved_equal() -> None:
     assert not found["onnx"].survived
 
 
+def strided(first: int, second: int, kernel: int = 1, second_reader: bool = False) -> Build:
+    """A convolution, ops on single values and a convolution, with these strides."""
+
+    def network(x):
+        x = f.conv_bn(x, 4, 3, first, name="first")
+        y = f.conv(x, 4, kernel, second, name="second")
+        if second_reader:
+            y = f.add(y, f.max_pool(x, 1, second))
+        return f.linear(f.global_avg_pool(y), 5, name="fc")
+
+    graph = trace("strided", (3, 9, 9), network)
+    return Build(graph, initial_weights(graph))
+
+
+def test_a_stride_before_ops_on_single_values() -> None:
+    """The same function at inference alone: in training, a norm sees more values. Not with a wider kernel, and not if
+    another op reads what lies between."""
+    assert same_function(strided(2, 1), strided(1, 2), inference=True)
+    assert not same_function(strided(2, 1), strided(1, 2), inference=False)
+    assert not same_function(strided(2, 1, kernel=3), strided(1, 2, kernel=3), inference=True)
+    assert strides_first(strided(1, 2, second_reader=True).graph) == strided(1, 2, second_reader=True).graph
+    judge = judge_of(strided(2, 1).graph)
+    mutant = mutants_of(judge.one.graph, judge.one.weights)["stride on another convolution"][0]
+    found = {side: judge.outcome(Planted(mutant, side)) for side in ("torch", "onnx")}
+    assert (found["torch"].killed_by, found["torch"].named) == ("gradients", True)
+    assert (found["onnx"].killed_by, found["onnx"].equal) == ("", True)
+
+
 def test_no_proof_where_something_differs() -> None:
     """Weights, an attribute, the order of a concat, what follows the logits."""
     graph = twins()
     weights = initial_weights(graph)
     right = Build(graph, weights)
-    assert same_function(right, Build(twins(("right", "left")), weights))
-    assert not same_function(right, Build(graph, weights | {"fc.bias": weights["fc.bias"] + 1}))
-    assert not same_function(right, Build(reduced("lenet5"), initial_weights(reduced("lenet5"))))
-    assert not same_function(right, replace(right, after=abs))
+
+    def proved(other: Build) -> bool:
+        return same_function(right, other, inference=True)
+
+    assert proved(Build(twins(("right", "left")), weights))
+    assert not proved(Build(graph, weights | {"fc.bias": weights["fc.bias"] + 1}))
+    assert not proved(Build(reduced("lenet5"), initial_weights(reduced("lenet5"))))
+    assert not proved(replace(right, after=abs))
 
 
 def test_a_survivor_is_reported(tmp_path) -> None:

@@ -69,7 +69,7 @@ class Judge:
             killed_by=failed.check if failed else "",
             where=failed.where if failed else "",
             named=failed is not None and f"'{mutant.node}'" in failed.where,
-            equal=not failed and same_function(self.one.build(side), mutant.build),
+            equal=not failed and same_function(self.one.build(side), mutant.build, inference=side not in FRAMEWORKS),
             value=failed.value if failed and failed.value is not None and isfinite(failed.value) else None,
         )
 
