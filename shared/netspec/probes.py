@@ -32,8 +32,8 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
     channel before an activation reaches 6; without it, ReLU6 would pass for ReLU.
     """
     weights = initial_weights(graph, seed)
-    activated = _activated(graph)
-    bent = set(activated[:: math.ceil(len(activated) / BENT) or 1])
+    in_order = _activated(graph)
+    activated, bent = set(in_order), set(in_order[:: math.ceil(len(in_order) / BENT) or 1])
     for name, param in graph.params.items():
         node = name.rpartition(".")[0]
         kind = "activated beta" if param.kind == "beta" and node in activated else param.kind

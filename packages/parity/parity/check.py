@@ -12,7 +12,7 @@ from netspec.init import Weights, stream
 from parity import locate
 from parity.counting import Counts, of_layers, of_models
 from parity.memory import release
-from parity.runners import OnnxRunner, Sides, TrainingStep, native_logits, train_once
+from parity.runners import OnnxRunner, Runner, Sides, TrainingStep, native_logits, train_once
 from parity.subject import FRAMEWORKS, IMAGES, Subject, subject
 from trainspec.certificate import CHECKS as CHECKS
 from trainspec.plan import one_hot
@@ -130,10 +130,15 @@ def in_float64(one: Subject) -> Iterator[Result]:
 def side_in_float64(one: Subject, name: str) -> tuple[np.ndarray, TrainingStep]:
     """The logits and a training step of one framework."""
     runner = one.framework(name, "float64")
-    found = one.logits(name, runner), train_once(runner, one.feeds, _targets(one.graph))
+    found = one.logits(name, runner), training_step(one, runner)
     del runner
     release()
     return found
+
+
+def training_step(one: Subject, runner: Runner) -> TrainingStep:
+    """A step of the network in `runner` with the subject's images, draws and targets."""
+    return train_once(runner, one.feeds, _targets(one.graph))
 
 
 def float64_forward(one: Subject) -> Iterator[Result]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import isfinite
 
 from diptych.errors import DiptychError
 from netspec import Graph
-from parity.check import Result, judge_logits, judge_steps, side_in_float64
+from parity.check import Result, judge_logits, judge_steps, side_in_float64, training_step
 from parity.mutants.equal import same_function
 from parity.mutants.places import Planted, drawn
 from parity.subject import FRAMEWORKS, Subject, subject
@@ -77,5 +76,6 @@ class Judge:
         if side == "onnx":
             yield from judge_logits(one, self.logits | {side: one.logits(side, one.onnx())})
             return
-        logits, step = side_in_float64(one, side)
-        yield from chain(judge_logits(one, self.logits | {side: logits}), judge_steps(one, {**self.steps, side: step}))
+        runner = one.framework(side, "float64")
+        yield from judge_logits(one, self.logits | {side: one.logits(side, runner)})
+        yield from judge_steps(one, {**self.steps, side: training_step(one, runner)})

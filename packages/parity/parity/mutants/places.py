@@ -1,6 +1,6 @@
 """Where faults are planted: one node of each kind of place in a network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,9 +65,5 @@ def drawn(graph: Graph, weights: Mapping[str, np.ndarray], seed: int = 0) -> lis
         order = stream(seed, f"{graph.name} {fault}").permutation(len(mutants))
         for index in sorted(order[:MOST]):
             mutant: Mutant = mutants[index]
-            planted.append(Planted(mutant, turn(mutant.sides, len(planted))))
+            planted.append(Planted(mutant, mutant.sides[len(planted) % len(mutant.sides)]))
     return planted
-
-
-def turn(sides: Sequence[str], position: int) -> str:
-    return sides[position % len(sides)]

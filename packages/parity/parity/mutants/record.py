@@ -1,7 +1,7 @@
 """Keeps what became of the mutants of each network, and writes the table of all."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import starmap
@@ -16,7 +16,7 @@ from parity.dependencies import digest_of_code
 from parity.log import BUILDERS, PACKAGES
 from parity.mutants.judging import Outcome
 
-ROOTS = (("parity.mutants.testing", "try_graph"), ("parity.mutants.testing", "try_steps"))
+ROOTS = {False: ("parity.mutants.testing", "try_graph"), True: ("parity.mutants.testing", "try_steps")}  # of steps?
 HEAD = """# The proof, tested: mutants
 
 Written by `nox -s parity -- --all --mutants` on {date}, on the CPU ({cpu}, {cores} cores); {versions}.
@@ -50,13 +50,10 @@ class Row:
         except (TypeError, KeyError):
             return None
 
-    def count(self, which: Callable[[Outcome], bool]) -> int:
-        return sum(map(which, self.outcomes))
-
     @property
     def sound(self) -> bool:
         """Whether no mutant survived."""
-        return bool(self.outcomes) and not self.count(lambda one: one.survived)
+        return bool(self.outcomes) and not any(one.survived for one in self.outcomes)
 
 
 class Record:
@@ -79,7 +76,7 @@ class Record:
         self.ledger.add(self.fingerprint(graph, row.of_steps), row)
 
     def fingerprint(self, graph: Graph, of_steps: bool) -> str:
-        return fingerprint(graph, self.versions, digest_of_code(ROOTS[of_steps:][:1], [graph], BUILDERS))
+        return fingerprint(graph, self.versions, digest_of_code([ROOTS[of_steps]], [graph], BUILDERS))
 
     def write_table(self, rows: Sequence[Row]) -> Path:
         """Write `mutants.md` and return its path."""
