@@ -1,4 +1,4 @@
-"""The project's caches: how large they are, and how to remove them. Runs and results are no caches."""
+"""The project's caches: how large they are, and how to remove them. Runs and results are not caches."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
 """`python -m parity.killing.stopping_inside NUMBER HOW PROGRAM ...`: a program that tells when it writes a checkpoint.
 
 Every operation on a file in a folder of checkpoints counts. Before number NUMBER it prints a line. With HOW `wait` it
-then stands still, so that it is killed before this operation; with `go` it goes on, and is killed somewhere after it.
+then waits, so that it is killed before this operation; with `go` it goes on, and is killed somewhere after it.
 """
 
 import os

@@ -193,7 +193,7 @@ SHOWN_IN = {"fraction sense": FRAMEWORKS, "dropout rate": FRAMEWORKS, "survival"
 def wrong_graphs(graph: Graph, node: Node) -> Iterator[tuple[str, Graph, tuple[str, ...]]]:
     """Every fault that the node can have, with the wrong graph and the sides in which it shows.
 
-    What is no network, or does not fit the weights, is left out: a framework would refuse it.
+    What is not a network, or does not fit the weights, is left out: a framework would refuse it.
     """
     for name, fault in GRAPH_FAULTS.items():
         try:

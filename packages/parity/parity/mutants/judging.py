@@ -40,7 +40,7 @@ class Outcome:
 
 
 class Judge:
-    """A network whose sound implementations were run once, so that each mutant costs one implementation."""
+    """A network. Its sound implementations are run once, so that each mutant costs one implementation."""
 
     def __init__(self, graph: Graph) -> None:
         self.one = subject(graph)

@@ -23,7 +23,7 @@ class Mutant:
 
 
 def with_nodes(graph: Graph, changed: Mapping[str, Node]) -> Graph:
-    """The graph with some nodes replaced. Raises `ShapeError` or `GraphError` if that is no network."""
+    """The graph with some nodes replaced. Raises `ShapeError` or `GraphError` if that is not a network."""
     return replace(graph, nodes=tuple(changed.get(node.name, node) for node in graph))
 
 
