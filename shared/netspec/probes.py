@@ -9,7 +9,7 @@ import numpy as np
 
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights, stream
-from netspec.ops import Activation, Add
+from netspec.ops import Activation, Add, AvgPool, BatchNorm, Conv, MaxPool
 
 RANGES = {  # of uniform draws
     "gamma": (0.25, 0.75),
@@ -19,8 +19,9 @@ RANGES = {  # of uniform draws
     "mean": (-0.1, 0.1),
     "variance": (0.5, 1.5),
 }
-BEND = (5.5, 6.5)  # of the first channel before an activation, for the bend of ReLU6
+BEND = {"beta": (5.5, 6.5), "bias": (6.5, 7.5)}  # of the first channel before an activation, for ReLU6's bend at 6
 BENT = 100  # about so many activations of a network have such a channel: it costs precision in float32
+FAINT = np.float32(1 / 32)  # times the weights of a channel
 
 
 def probe_weights(graph: Graph, seed: int = 0) -> Weights:
@@ -29,7 +30,9 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
     With fresh weights an implementation that forgets a bias or a beta would pass, and deep networks of batch norm and
     ReLU multiply rounding errors layer by layer. Small gammas, and positive betas before an activation, keep the
     networks near linear. Other betas have either sign, because the blocks of a residual tower add them up. One
-    channel before an activation reaches 6; without it, ReLU6 would pass for ReLU.
+    channel before an activation passes 6; without it, ReLU6 would pass for ReLU. If no norm follows its layer, its
+    weights are faint, so that they do not take it below 6. The last channel before a batch norm is faint, so that its
+    variance is near the epsilon; without it, a wrong epsilon would not show in float32.
     """
     weights = initial_weights(graph, seed)
     in_order = _activated(graph)
@@ -40,8 +43,12 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
         if kind in RANGES:
             generator = stream(seed, name)
             weights[name] = generator.uniform(*RANGES[kind], param.shape).astype(np.float32)
-            if node in bent and param.kind in ("beta", "bias"):
-                weights[name][0] = generator.uniform(*BEND)
+            if node in bent and param.kind in BEND:
+                weights[name][0] = generator.uniform(*BEND[param.kind])
+                if param.kind == "bias":
+                    weights[f"{node}.weight"][0] *= FAINT
+    for name in _normalised(graph):
+        weights[f"{name}.weight"][-1] *= FAINT
     return weights
 
 
@@ -50,11 +57,30 @@ def _activated(graph: Graph) -> list[str]:
 
     A term without one is a shortcut: it brings the channels of the block before, and they must not add up.
     """
-    found = {node.inputs[0] for node in graph if isinstance(node.op, Activation)}
+    sources = _sources(graph)
     shifted = {name.rpartition(".")[0] for name, param in graph.params.items() if param.kind in ("beta", "bias")}
-    sums = [node for node in graph if isinstance(node.op, Add) and node.name in found]
-    found |= {node.inputs[0] for node in sums if shifted.issuperset(node.inputs)}
+    found = {sources[node.inputs[0]] for node in graph if isinstance(node.op, Activation)}
+    terms = [
+        [sources[name] for name in node.inputs] for node in graph if node.name in found and isinstance(node.op, Add)
+    ]
+    found |= {first for first, *others in terms if shifted.issuperset([first, *others])}
     return [node.name for node in graph if node.name in found & shifted]
+
+
+def _normalised(graph: Graph) -> list[str]:
+    """The convolutions whose values go to a batch norm."""
+    sources = _sources(graph)
+    found = {sources[node.inputs[0]] for node in graph if isinstance(node.op, BatchNorm)}
+    return [node.name for node in graph if node.name in found and isinstance(node.op, Conv)]
+
+
+def _sources(graph: Graph) -> dict[str, str]:
+    """By the name of each value, the node that it comes from: of a pool, the node before it."""
+    sources = {name: name for name in graph.inputs}
+    for node in graph:
+        pool = isinstance(node.op, MaxPool | AvgPool)
+        sources[node.name] = sources[node.inputs[0]] if pool else node.name
+    return sources
 
 
 def probe_images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
