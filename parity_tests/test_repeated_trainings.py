@@ -49,6 +49,18 @@ def test_the_same_seed_twice(name, family):
     release()
 
 
+@pytest.mark.parametrize("name", ["torch", "keras"])
+def test_a_run_says_whether_it_repeats_to_the_bit(name):
+    choose_device = framework(name).choose_device
+    try:
+        fast = choose_device("fp32", None, False)
+    finally:
+        usual = choose_device("fp32")  # as other tests have it
+    assert (usual.deterministic, fast.deterministic) == (True, False)
+    assert "the same seed gives the same bits again" in usual.notes[0]
+    assert "may differ in the last bits" in fast.notes[0]
+
+
 def small() -> Graph:
     return trace(
         "small",

@@ -46,7 +46,7 @@ def test_run_folders_are_complete(runs):
     for framework, folder in runs.items():
         facts = json.loads((folder / "run.json").read_text())
         assert facts["status"] == "finished"
-        assert facts["precision"] == "fp64"
+        assert (facts["precision"], facts["deterministic"]) == ("fp64", True)
         assert {"test_top1", "images_per_second", "train_seconds"} <= facts.keys()
         assert {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} == {
             "curves.png",

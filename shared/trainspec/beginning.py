@@ -30,6 +30,7 @@ def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> 
         device=device.label,
         precision=device.precision,
         threads=device.threads,
+        deterministic=device.deterministic,
         packages=framework.packages,
         notes=notes,
         out=asked.out,
@@ -53,6 +54,7 @@ def _resumed(
         "framework": framework.name,
         "device": device.label,
         "threads": device.threads,
+        "deterministic": device.deterministic,
         "machine": describe_machine(),
         "versions": describe_versions(("numpy", "pillow", *framework.packages)),
     }

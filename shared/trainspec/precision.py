@@ -1,4 +1,4 @@
-"""Choose the arithmetic that a machine trains in."""
+"""Choose the arithmetic that a machine trains in, and whether it repeats to the bit."""
 
 from pathlib import Path
 
@@ -17,6 +17,11 @@ def resolve_precision(asked: str, *, on_gpu: bool) -> str:
     if asked in ("tf32", "fp16") and not on_gpu:
         raise RecipeError(f"--precision {asked}: needs a GPU; a CPU can use fp64, fp32 and bf16")
     return asked
+
+
+def resolve_deterministic(asked: bool | None, *, on_gpu: bool) -> bool:
+    """Whether runs repeat to the bit; if nothing is `asked` for, on a CPU, where it costs next to nothing."""
+    return not on_gpu if asked is None else asked
 
 
 def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

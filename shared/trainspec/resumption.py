@@ -59,8 +59,9 @@ class Resumption:
 def resume(network: str | Graph | None, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
     """The task of the run `options.resume`, and where it goes on. Prints what was skipped.
 
-    Of the options, data may have moved; epochs, budget, threads and checkpoints may change; anything else that is
-    given must be as in the run. Raises a `DiptychError` where that is not so, and for a run that runs or is finished.
+    Of the options, data may have moved; epochs, budget, threads, determinism and checkpoints may change; anything else
+    that is given must be as in the run. Raises a `DiptychError` where that is not so, and for a run that runs or is
+    finished.
     """
     notes: list[str] = []
 
@@ -99,6 +100,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
         recipe=recipe,
         budget=options.budget or budget,
         threads=options.threads or facts["threads"],
+        deterministic=facts.get("deterministic") if options.deterministic is None else options.deterministic,
         recipe_name=facts["recipe"],
         precision=facts["precision"],
     )

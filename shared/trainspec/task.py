@@ -41,6 +41,7 @@ class Task:
     """A network, its initial weights, its data and its recipe. `data_choice` finds the data set again.
 
     `budget` is in seconds. `threads` is the number of CPU threads; None means all cores that the process may use.
+    `deterministic` is None where the device decides.
     `warm_start` is None where the initial weights were drawn.
     `precision` is the one that a resumed run has had; None means that of the recipe.
     """
@@ -53,6 +54,7 @@ class Task:
     recipe: Recipe
     budget: float | None = None
     threads: int | None = None
+    deterministic: bool | None = None
     recipe_name: str = OWN
     warm_start: WarmStart | None = None
     precision: str | None = None
@@ -236,6 +238,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
         recipe=recipe,
         budget=options.budget,
         threads=options.threads,
+        deterministic=options.deterministic,
         recipe_name=options.recipe_name(network.name, network.family, found.name),
         warm_start=warm_start,
     )

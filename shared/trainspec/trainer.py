@@ -32,7 +32,8 @@ class TrainingError(DiptychError):
 class Device(Protocol):
     """What a framework computes on. `label` and `precision` are shown to people, `notes` go into the run.
 
-    `threads` is the number of CPU threads. The exact bits of a result depend on it.
+    `threads` is the number of CPU threads. The exact bits of a result depend on it. `deterministic`: whether the same
+    training on the same machine has the same bits again.
     """
 
     @property
@@ -43,6 +44,8 @@ class Device(Protocol):
     def precision(self) -> str: ...
     @property
     def threads(self) -> int: ...
+    @property
+    def deterministic(self) -> bool: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
     @property
@@ -133,7 +136,7 @@ class Framework:
 
     name: str
     packages: tuple[str, ...]
-    choose_device: Callable[[str, int | None], Any]  # from a precision and a number of threads
+    choose_device: Callable[..., Any]  # from a precision, a number of threads and `deterministic`, None by default
     trainer: Callable[[Graph, Mapping[str, np.ndarray], Recipe, Any], Trainer]
     deploy: Callable[[Graph, Weights, int | None], Deployed]
     forget: Callable[[], None]  # frees the memory of networks that are not used any more

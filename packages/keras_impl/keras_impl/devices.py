@@ -1,4 +1,4 @@
-"""Chooses the device and the precision for training in Keras."""
+"""Chooses the device and the precision for training in Keras, and whether runs repeat to the bit."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from diptych.errors import RecipeError
 from diptych.machine import cores
 from keras_impl.kernels import on_tensorflow
 from trainspec.plan import Batch
-from trainspec.precision import resolve_precision
+from trainspec.precision import resolve_deterministic, resolve_precision
 
 POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
@@ -17,14 +17,15 @@ POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"
 class Device:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16. `label` names the device for people.
 
-    `threads` is the framework's number of CPU threads; the bits of results depend on it. `notes` are for readers of a
-    run.
+    `threads` is the framework's number of CPU threads; the bits of results depend on it. `deterministic`: whether runs
+    repeat to the bit, as far as the backend can. `notes` are for readers of a run.
     """
 
     on_gpu: bool
     label: str
     precision: str
     threads: int
+    deterministic: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -66,9 +67,10 @@ def gpu_peak_bytes() -> int:
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
-def choose_device(precision: str, threads: int | None = None) -> Device:
+def choose_device(precision: str, threads: int | None = None, deterministic: bool | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
 
+    `deterministic` is on by default on a CPU, and off on a GPU.
     Raises `RecipeError` for a precision that the machine does not have.
     """
     found = gpus()
@@ -80,7 +82,8 @@ def choose_device(precision: str, threads: int | None = None) -> Device:
     used = set_threads(threads)
     device = found[0] if found else f"CPU, {used} threads"
     label = f"{device} ({keras.backend.backend()})"
-    return Device(bool(found), label, resolved, used, make_deterministic(bool(found), used))
+    repeats = resolve_deterministic(deterministic, on_gpu=bool(found))
+    return Device(bool(found), label, resolved, used, repeats, set_deterministic(repeats, used))
 
 
 def set_threads(threads: int | None) -> int:
@@ -109,17 +112,17 @@ def set_threads(threads: int | None) -> int:
     return wanted
 
 
-def make_deterministic(on_gpu: bool, threads: int) -> tuple[str, ...]:
-    """Make runs repeatable as far as the backend can. Returns notes for readers of a run."""
-    if not on_gpu:
-        backend = keras.backend.backend()
-        return (
-            f"CPU: the same seed gave the same bits again in every test on {backend} with {threads} threads; "
-            f"{backend} itself does not promise it.",
-        )
-    if on_tensorflow():
+def set_deterministic(wanted: bool, threads: int) -> tuple[str, ...]:
+    """Make runs repeatable as far as the backend can, or as fast as it can. Returns notes for readers of a run."""
+    backend = keras.backend.backend()
+    if wanted and on_tensorflow():
         import tensorflow as tf
 
-        tf.config.experimental.enable_op_determinism()
-        return ()
-    return (f"GPU: two runs on {keras.backend.backend()} may differ in the last bits.",)
+        tf.config.experimental.enable_op_determinism()  # for the rest of the process: there is no way back
+    if not wanted:
+        return ("not deterministic: two runs with the same seed may differ in the last bits",)
+    if not on_tensorflow():
+        return (f"deterministic as far as seen: {backend} does not promise the same bits again",)
+    return (
+        f"deterministic: the same seed gives the same bits again on this machine in {backend} with {threads} threads",
+    )

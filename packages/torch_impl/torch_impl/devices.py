@@ -1,4 +1,4 @@
-"""Chooses the device and the precision for training in PyTorch."""
+"""Chooses the device and the precision for training in PyTorch, and whether runs repeat to the bit."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import nn
 
 from diptych.machine import cores
 from trainspec.plan import Batch
-from trainspec.precision import resolve_precision
+from trainspec.precision import resolve_deterministic, resolve_precision
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -18,14 +18,15 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class Device:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16. `label` names the device for people.
 
-    `threads` is the framework's number of CPU threads; the bits of results depend on it. `notes` are for readers of a
-    run.
+    `threads` is the framework's number of CPU threads; the bits of results depend on it. `deterministic`: whether runs
+    repeat to the bit, as far as PyTorch can. `notes` are for readers of a run.
     """
 
     torch_device: torch.device
     label: str
     precision: str
     threads: int
+    deterministic: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -67,9 +68,10 @@ def found_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_device(precision: str, threads: int | None = None) -> Device:
+def choose_device(precision: str, threads: int | None = None, deterministic: bool | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
 
+    `deterministic` is on by default on a CPU, and off on a GPU.
     Raises `RecipeError` for a precision that the machine does not have.
     """
     chosen = found_device()
@@ -78,15 +80,21 @@ def choose_device(precision: str, threads: int | None = None) -> Device:
     torch.set_num_threads(threads or cores())
     used = torch.get_num_threads()
     label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {used} threads"
-    return Device(chosen, label, resolved, used, make_deterministic(used))
+    repeats = resolve_deterministic(deterministic, on_gpu=chosen.type == "cuda")
+    return Device(chosen, label, resolved, used, repeats, set_deterministic(repeats, chosen.type == "cuda", used))
 
 
-def make_deterministic(threads: int) -> tuple[str, ...]:
-    """Make runs repeatable as far as PyTorch can. Returns notes for readers of a run."""
-    if not torch.cuda.is_available():
-        return (f"CPU: the same seed gives the same bits again on this machine in PyTorch with {threads} threads.",)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.benchmark = False
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stubs
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    return ("GPU: operations that have no deterministic form in PyTorch may differ in the last bits between two runs.",)
+def set_deterministic(wanted: bool, on_gpu: bool, threads: int) -> tuple[str, ...]:
+    """Make runs repeatable as far as PyTorch can, or as fast as it can. Returns notes for readers of a run."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stubs
+    torch.backends.cudnn.benchmark = not wanted
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    if not wanted:
+        return ("not deterministic: two runs with the same seed may differ in the last bits",)
+    if on_gpu:
+        return ("deterministic, but for operations that have no such form in PyTorch; it warns of each",)
+    return (
+        f"deterministic: the same seed gives the same bits again on this machine in PyTorch with {threads} threads",
+    )

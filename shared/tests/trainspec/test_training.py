@@ -15,7 +15,7 @@ from trainspec.agreement import compare_runs
 from trainspec.data import Form, find_data
 from trainspec.evaluation import evaluate
 from trainspec.pace import budget_of
-from trainspec.precision import cpu_has_bfloat16, resolve_precision
+from trainspec.precision import cpu_has_bfloat16, resolve_deterministic, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
 from trainspec.task import Asked, Task
@@ -185,6 +185,13 @@ def test_nothing_to_evaluate(tmp_path):
     work = task()
     with pytest.raises(DataError, match="a split without images"):
         evaluate(Deployed().logits, work.data.test.take(np.arange(0)), work.constants)
+
+
+def test_runs_repeat_to_the_bit_on_a_cpu_or_if_asked_for():
+    assert resolve_deterministic(None, on_gpu=False)
+    assert not resolve_deterministic(None, on_gpu=True)
+    for asked in (True, False):
+        assert {resolve_deterministic(asked, on_gpu=on_gpu) for on_gpu in (True, False)} == {asked}
 
 
 def test_precisions(tmp_path):

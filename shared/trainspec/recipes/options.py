@@ -5,6 +5,7 @@
 
 import re
 import tomllib
+from argparse import BooleanOptionalAction
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -47,6 +48,7 @@ class TrainOptions:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     budget: float | None = None
     threads: int | None = None
+    deterministic: bool | None = None
     weights: Path | None = None
     freeze: tuple[str, ...] = ()
     out: Path = Path("runs")
@@ -61,6 +63,7 @@ class TrainOptions:
         recipe: str,
         budget: str | None,
         threads: str | None,
+        deterministic: bool | None,
         weights: Path | None,
         freeze: Sequence[str],
         out: Path,
@@ -82,6 +85,7 @@ class TrainOptions:
             overrides=overrides,
             budget=None if budget is None else parse_duration(budget),
             threads=None if threads is None else parse_threads(threads),
+            deterministic=deterministic,
             weights=weights,
             freeze=tuple(freeze),
             out=out,
@@ -141,6 +145,11 @@ TRAIN_OPTIONS = (
     *_shortcuts(),
     option("--budget", metavar="TIME", help="fit the schedule into this time: 90s, 10m, 1h"),
     option("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use"),
+    option(
+        "--deterministic",
+        action=BooleanOptionalAction,
+        help="same seed, same machine, same bits, as far as the framework can; default: on a CPU",
+    ),
     option(
         "--weights", metavar="FILE", type=path, help="start from the weights in this .safetensors or .pt file, or run"
     ),
