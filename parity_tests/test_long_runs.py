@@ -112,7 +112,7 @@ WORDS = {  # changes that no figure depends on
     "torch_impl/ops.py": ("@builds(ops.MaxPool)", "# a comment\n@builds(ops.MaxPool)"),
     "keras_impl/ops.py": ("One handler an op", "A handler for each op"),
     "trainspec/recipes/modern/alexnet.toml": ("epochs", "# a comment\nepochs"),
-    "parity/__main__.py": ("networks by wildcard", "networks, by wildcard"),
+    "parity/commands/check.py": ("networks by wildcard", "networks, by wildcard"),
     "parity/report.py": ("FAILED", "failed"),
 }
 

@@ -7,6 +7,8 @@ from deploy import commands, options, shell
 from deploy.commands import Command as Command, Option as Option, add_options as add_options, option as option
 from diptych.errors import DiptychError, UsageError
 
+SWITCH = options.SWITCH
+
 
 class Parser(options.Parser):
     """An argument parser that reports mistakes as user errors: one line, without a usage text."""

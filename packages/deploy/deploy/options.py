@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 from deploy.errors import DeployError
 
+SWITCH = argparse.BooleanOptionalAction  # of an option that is also there as --no-NAME
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, if the file system does not say
 
 

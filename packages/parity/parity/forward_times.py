@@ -95,12 +95,13 @@ def _measured(job: Job) -> list[Timing]:
         return done.result()
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity time", description="Latency and throughput of the frameworks' own forward passes."
     )
     add_options(parser, OPTIONS)
     time_command(**vars(parser.parse_args(argv)))
+    return 0
 
 
 def time_command(

@@ -5,13 +5,12 @@
 
 import re
 import tomllib
-from argparse import BooleanOptionalAction
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
-from diptych.cli import Option, option
+from diptych.cli import SWITCH, Option, option
 from diptych.errors import UsageError
 from netspec.options import name_or_path, path
 from trainspec.durations import seconds_in
@@ -147,7 +146,7 @@ TRAIN_OPTIONS = (
     option("--threads", metavar="N", help="CPU threads of the framework; default: the cores it may use"),
     option(
         "--deterministic",
-        action=BooleanOptionalAction,
+        action=SWITCH,
         help="same seed, same machine, same bits, as far as the framework can; default: on a CPU",
     ),
     option(

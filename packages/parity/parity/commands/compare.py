@@ -1,0 +1,58 @@
+"""`compare`: writes a page about runs. Frameworks are trained as users run them."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from diptych.cli import Parser
+from diptych.errors import UsageError
+from netspec.options import path
+
+DESCRIPTION = """Writes a page that shows runs side by side: comparisons/NAME/index.html, and its figures in index.json.
+
+ARCH [options]: trains the network in PyTorch and in Keras first, with the options of `train`, each framework in a
+process of its own. --runs compares runs that exist, of any framework, the first with each other one. --all writes a
+table of all networks with runs under a folder; it links the pages that exist."""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(
+        prog="python -m parity compare",
+        usage="%(prog)s ARCH [train options] | --runs A B [C ...] | --all RUNS",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--runs", nargs="+", type=path, metavar="RUN", help="two or more runs of one data set")
+    parser.add_argument("--all", type=path, metavar="RUNS", help="a folder of runs: a table of all networks")
+    parser.add_argument("--unfinished", action="store_true", help="also take runs that did not reach their end")
+    parser.add_argument(
+        "--pages", type=path, default=Path("comparisons"), metavar="FOLDER", help="where pages are written"
+    )
+    parser.add_argument(
+        "--float64", action="store_true", help="also train an epoch in float64, to see what is not rounding"
+    )
+    parser.add_argument(
+        "--python",
+        type=path,
+        nargs=2,
+        metavar=("TORCH", "KERAS"),
+        help="the Pythons that train, where each framework has an environment of its own; default: this one",
+    )
+    options, arguments = parser.parse_known_args(argv)
+    if sum(map(bool, (options.runs, options.all, arguments))) != 1:
+        raise UsageError("give one of ARCH with options of train, --runs A B, and --all RUNS (see --help)")
+    if options.unfinished and not options.runs:
+        raise UsageError("--unfinished goes with --runs")
+    if options.float64 and not arguments:
+        raise UsageError("--float64 goes with ARCH")
+
+    from parity.compare.command import compare_all, compare_runs, compare_training
+
+    if options.all:
+        compare_all(options.all, options.pages)
+    elif options.runs:
+        compare_runs(options.runs, options.pages, unfinished=options.unfinished)
+    else:
+        compare_training(arguments, options.pages, options.python or (), float64=options.float64)
+    return 0

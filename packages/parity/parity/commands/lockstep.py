@@ -1,0 +1,36 @@
+"""`lockstep`: trains both frameworks side by side and judges every step."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from diptych.cli import Parser, add_options
+from parity.commands.judging import for_judging
+
+DESCRIPTION = """Trains a network in PyTorch and in Keras side by side, on the same batches, and judges every step.
+
+From one common state both take the step in float64: these must agree, and each update must be NumPy's, or a formula is
+wrong and its stage is named (forward, gradient, statistics, update). Each step in the precision asked for is measured
+against its own framework's float64 step, beside what the rounding of weights and inputs does to that step. The exit
+status is 0 if no formula differs and rounding explains every step, 1 if not, and 2 if it cannot be said."""
+
+
+def main(argv: Sequence[str]) -> int:
+    for_judging()
+    from trainspec.recipes import TrainOptions
+    from trainspec.task import TASK_OPTIONS
+
+    parser = Parser(
+        prog="python -m parity lockstep", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser, TASK_OPTIONS)
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="steps to train (20)")
+    parser.add_argument("--every", type=int, default=1, metavar="K", help="judge only every K-th step (1)")
+    parser.set_defaults(out=Path("lockstep"))
+    given = vars(parser.parse_args(argv))
+    network, steps, every = (given.pop(name) for name in ("network", "steps", "every"))
+    options = TrainOptions.read(**given)
+
+    from parity.lockstep.command import run
+
+    return run(network, options, steps, every)
