@@ -1,0 +1,168 @@
+"""Runs that are killed, damaged, changed, without room or not finite: what is lost, and what is said."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_framework import LearningTrainer, framework
+from learning_runs import WHOLE, command, facts_of, killed, learning, prepared, rows, stopped, weights_of
+from samples import class_files, write_folder
+
+from diptych.errors import DiptychError, StorageError
+from netspec import architecture
+from trainspec.checkpoints import file as checkpoint_file
+from trainspec.checkpoints.file import FOLDER, load, steps_in
+from trainspec.runs.lock import RunLock
+from trainspec.trainer import TrainingError
+from trainspec.training import train
+
+pytestmark = pytest.mark.usefixtures("no_curves")
+
+
+@pytest.mark.parametrize("last", [1, 5, 6, 13, 38])
+def test_a_killed_run_goes_on_from_its_checkpoint_or_its_beginning(whole, tmp_path, monkeypatch, last):
+    folder = killed(monkeypatch, tmp_path, last)
+    newest = max(steps_in(folder / FOLDER), default=0)
+    assert newest >= last - 6
+    command("--resume", str(folder))
+    assert weights_of(folder) == weights_of(whole)
+    assert rows(folder) == rows(whole)
+    assert facts_of(folder)["resumed"][0]["step"] == newest
+
+
+def test_damaged_checkpoints_are_skipped_and_named(whole, tmp_path, monkeypatch, capsys):
+    folder = killed(monkeypatch, tmp_path, 23)
+    newest, before = steps_in(folder / FOLDER)[:2]
+    file = folder / FOLDER / f"step-{newest}.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    command("--resume", str(folder))
+    assert f"*** skipped {file} is damaged" in capsys.readouterr().out
+    assert weights_of(folder) == weights_of(whole)
+    (resumed,) = facts_of(folder)["resumed"]
+    assert resumed["step"] == before
+    assert len(resumed["skipped"]) == 1
+    assert rows(folder) == rows(whole)
+
+
+def test_no_good_checkpoint(tmp_path, monkeypatch):
+    folder = killed(monkeypatch, tmp_path, 23)
+    for path in (folder / FOLDER).glob("*.json"):
+        path.write_bytes(b"{}")
+    with pytest.raises(DiptychError, match="has no good checkpoint; train again"):
+        command("--resume", str(folder))
+
+
+def changed_text(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+
+
+def test_files_that_were_changed_under_a_run(tmp_path):
+    folder = stopped(tmp_path, 20)
+    recipe, graph = folder / "recipe.toml", folder / "graph.json"
+    changed_text(recipe, "momentum = 0.9", "momentum = 0.8")
+    with pytest.raises(DiptychError, match=r"optimizer.momentum is 0.9 in the run and 0.8"):
+        command("--resume", str(folder))
+    changed_text(recipe, "momentum = 0.8", "momentum = 0.9")
+    kept = graph.read_text()
+    graph.write_text(architecture("lenet5", activation="mish").to_json().replace("lenet5(activation=mish)", "lenet5"))
+    with pytest.raises(DiptychError, match="graph.json is not the network of step-20; it was changed"):
+        command("--resume", str(folder))
+    graph.write_text(kept)
+    command("--resume", str(folder))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_data_that_changed_under_a_run(tmp_path, split):
+    """One image of the training, or one of the test."""
+    data = tmp_path / "data"
+    files = {f"{part}/{name}": content for part in ("train", "test") for name, content in class_files().items()}
+    write_folder(data, files)
+    argv = ("lenet5", "--data", str(data), "--epochs", "9", "--set", "batch=4", "--set", "checkpoint.every=3 steps")
+    folder = stopped(tmp_path / "runs", 8, *argv)
+    other = class_files(count=11)["a/10.png"]
+    (data / split / "a" / "3.png").write_bytes(other)
+    with pytest.raises(DiptychError, match="the images"):
+        command("--resume", str(folder))
+    write_folder(data, files)
+    moved = data.rename(tmp_path / "moved")
+    with pytest.raises(DiptychError, match="give --data D"):
+        command("--resume", str(folder))
+    command("--resume", str(folder), "--data", str(moved))
+    assert facts_of(folder)["data_choice"] == str(moved)
+
+
+def test_two_processes_do_not_go_on_with_one_run(tmp_path, monkeypatch):
+    """Both have found it not running; one then has the lock."""
+    folder = stopped(tmp_path, 20)
+    lock = RunLock(folder)
+    monkeypatch.setattr("trainspec.runs.run.is_running", lambda folder: False)
+    with pytest.raises(DiptychError, match="is still running"):
+        command("--resume", str(folder))
+    lock.release()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_read_only(tmp_path):
+    folder = stopped(tmp_path, 20)
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(StorageError, match="cannot be written: Permission denied"):
+            command("--resume", str(folder))
+    finally:
+        folder.chmod(0o700)
+
+
+def test_no_room_for_a_checkpoint_does_not_end_the_training(whole, tmp_path, monkeypatch, capsys):
+    real = checkpoint_file._check_room
+
+    def check(path: Path, needed: int) -> None:
+        real(path, needed if "step-20." not in path.name else 2**60)
+
+    monkeypatch.setattr(checkpoint_file, "_check_room", check)
+    run = command(*WHOLE, "--out", str(tmp_path))
+    assert "no checkpoint of step 20, the training goes on: " in capsys.readouterr().out
+    assert weights_of(run.folder) == weights_of(whole)
+
+
+def test_a_loss_that_is_not_finite_at_a_random_step(tmp_path):
+    """It is caught in that very step, and the last checkpoint is named; 20 of 20."""
+    task, asked = prepared(*WHOLE)
+    for number, bad in enumerate(np.random.default_rng(2).integers(6, 48, 20)):
+        out = tmp_path / str(number)
+        value = (float("nan"), float("inf"))[number % 2]
+        seen: list[int] = []
+
+        def loss(step: int, bad=bad, value=value, seen=seen) -> float:
+            seen.append(step)
+            return value if step == bad else 1.0
+
+        with pytest.raises(TrainingError, match=rf"in step {bad} \(.*; the last good checkpoint is ") as error:
+            train(task, learning(loss), replace(asked, out=out))
+        assert seen[-1] == bad
+        (folder,) = out.iterdir()
+        assert facts_of(folder)["status"] == "failed"
+        assert str(error.value) == facts_of(folder)["reason"]
+        step = int(str(error.value).rpartition("step-")[2])
+        assert bad - 6 <= step < bad
+        assert load(folder / FOLDER, step)
+
+
+def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
+    class Broken(LearningTrainer):
+        def step(self, batch, now):
+            step = super().step(batch, now)
+            if len(self.rates) == 8:
+                self.trained["conv1.weight"][0] = np.nan
+            return step
+
+    task, asked = prepared(*WHOLE, "--out", str(tmp_path))
+    with pytest.raises(TrainingError, match=r"'conv1.weight' became NaN or infinite by step 10 .*step-5"):
+        train(task, framework(Broken), asked)
+    (folder,) = tmp_path.iterdir()
+    assert steps_in(folder / FOLDER) == [5]
