@@ -34,7 +34,7 @@ class Keeper:
     interval: Interval
     steps_per_epoch: int
     every_best: bool = False
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)  # a test may have put another there
     kept: list[Kept] = field(default_factory=list)
     written: int = field(default=0, init=False)
     seconds: float = field(default=0.0, init=False)
