@@ -15,6 +15,7 @@ from deploy.errors import ModelError
 SCHEMA = "1"  # version of the keys below; it changes when a key changes its meaning
 RESIZE_RULES = {  # how an image becomes an input of another size, by the name that recipes use
     "crop": "shorter side to size, bilinear with antialiasing, centre crop",
+    "margin": "shorter side to 8/7 of size, bilinear with antialiasing, centre crop",
     "squash": "each side to size, bilinear with antialiasing",
 }
 RESIZE_RULE = RESIZE_RULES["crop"]

@@ -142,13 +142,12 @@ def cost(content: bytes) -> int:
 def resize(image: Image.Image, size: int | tuple[int, int], rule: str = RESIZE_RULE) -> Image.Image:
     """`image` resized to `size` (`(H, W)`, or one number for both) by `rule`, a text of `RESIZE_RULES`."""
     height, width = (size, size) if isinstance(size, int) else size
-    if image.size == (width, height):
-        return image
     return _RESIZED[rule](image, (width, height), Image.Resampling.BILINEAR)
 
 
 _RESIZED: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
     RESIZE_RULES["crop"]: lambda image, size, filter: ImageOps.fit(image, size, filter),
+    RESIZE_RULES["margin"]: lambda image, size, filter: ImageOps.fit(image, size, filter, bleed=1 / 16),
     RESIZE_RULES["squash"]: lambda image, size, filter: image.resize(size, filter),
 }
 

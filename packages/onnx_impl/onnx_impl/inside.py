@@ -101,8 +101,14 @@ def _largest_box(prefix: Prefix, height: str, width: str, aspect: float) -> tupl
     return box_height, prefix("Min", width, prefix("Mul", height, np.float64(aspect)))
 
 
+def _inner_box(prefix: Prefix, height: str, width: str, aspect: float) -> tuple[str, str]:
+    """The largest box within the middle 7/8 of the image."""
+    return _largest_box(prefix, *(prefix("Mul", side, np.float64(7 / 8)) for side in (height, width)), aspect)
+
+
 BOXES: dict[str, Callable[[Prefix, str, str, float], tuple[str, str]]] = {  # by the rule
     RESIZE_RULES["crop"]: _largest_box,
+    RESIZE_RULES["margin"]: _inner_box,
     RESIZE_RULES["squash"]: lambda prefix, height, width, aspect: (height, width),
 }
 

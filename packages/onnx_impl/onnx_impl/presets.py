@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.contract import COLOR_RULES, RESIZE_RULE, Contract
+from deploy.contract import COLOR_RULES, RESIZE_RULE, RESIZE_RULES, Contract
 from deploy.errors import ModelError
 from diptych.errors import DataError, UnknownNameError, UsageError
 from netspec import Graph
@@ -17,15 +17,18 @@ MOST_BYTES = 1 << 24  # limit for a file of names
 
 @dataclass(frozen=True)
 class Preset:
-    """Mean and standard deviation per channel on the 0..1 scale, and the classes if they are few."""
+    """Mean and standard deviation per channel on the 0..1 scale, the classes if they are few, and the resize rule."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...] = ()
+    resize_rule: str = RESIZE_RULE
 
 
 PRESETS = {
-    "imagenet": Preset((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # the values of torchvision and timm
+    "imagenet": Preset(  # the values of torchvision and timm
+        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resize_rule=RESIZE_RULES["margin"]
+    ),
     "cifar10": Preset(
         tuple(value / 255 for value in MEAN),
         tuple(value / 255 for value in STD),
@@ -59,7 +62,9 @@ def describe(
     count = graph.shapes[graph.outputs[0]][0]
     names = read_names(classes) if classes else chosen.classes or tuple(f"class {place}" for place in range(count))
     color = COLOR_RULES.get(len(means), "")
-    contract = replace(contract, classes=names, mean=means, std=deviations, resize_rule=RESIZE_RULE, color_rule=color)
+    contract = replace(
+        contract, classes=names, mean=means, std=deviations, resize_rule=chosen.resize_rule, color_rule=color
+    )
     try:
         contract = Contract.read(contract.properties().items(), graph.name)
         contract.check_graph(graph.input_shape[0], contract.image_size, count, graph.name)

@@ -35,9 +35,9 @@ def by_pillow(array: np.ndarray, form: Form) -> np.ndarray:
     """The rules in Pillow's own words: luma, then the box, then the resize."""
     image = Image.fromarray(array).convert("L" if form.channels == 1 else "RGB")
     width, height = image.size
-    side = min(width, height)
+    side = min(width, height) * (7 / 8 if form.resize == "margin" else 1)
     left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side) if form.resize == "crop" else (0, 0, width, height)
+    box = (0, 0, width, height) if form.resize == "squash" else (left, top, left + side, top + side)
     made = np.asarray(image.resize((form.size, form.size), Image.Resampling.BILINEAR, box=box))
     return made.reshape(form.shape)
 

@@ -5,7 +5,7 @@ from typing import Literal, Self, get_args
 
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 
-Resize = Literal["crop", "squash"]  # the names of `RESIZE_RULES`
+Resize = Literal["crop", "margin", "squash"]  # the names of `RESIZE_RULES`
 Channels = Literal[1, 3]
 Storage = Literal["auto", "memory", "files"]
 

@@ -27,7 +27,7 @@ SMALL = 8192  # bytes per image; below it, waiting for the interpreter lock cost
 
 def resize_arrays(images: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
     """uint8 images `(N, H, W)` or `(N, H, W, 3)` as `(N, size, size, channels)` of `form`, by the same rules."""
-    if images.shape[1:] == form.shape:
+    if images.shape[1:] == form.shape and form.resize != "margin":  # the other rules keep an image of that size
         return images
     made = np.empty((len(images), *form.shape), np.uint8)  # the only copy: gigabytes for CIFAR at 128 pixels
     mode = {1: "L", 3: "RGB"}[form.channels]

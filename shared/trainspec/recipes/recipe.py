@@ -43,9 +43,10 @@ class Data:
 
     `image_size`: in pixels. Without it, the network's native size is used: networks of one family may differ in it.
 
-    `resize`: how an image of another size becomes the input. "crop" scales its shorter side and crops the centre;
-    "squash" scales each side, as origin 2 does. `channels`: with 1, an image becomes its luma (ITU-R 601) before it is
-    resized; with 3, a grey image has its level in all three channels.
+    `resize`: how an image becomes the input. "crop" scales its shorter side to the size and crops the centre. "margin"
+    scales it to 8/7 of the size first, as 256 for 224: how ImageNet networks are evaluated. "squash" scales each side,
+    as origin 2 does for most networks. `channels`: with 1, an image becomes its luma (ITU-R 601) before it is resized;
+    with 3, a grey image has its level in all three channels.
 
     `storage`: "memory" decodes all images at the start; "files" decodes each one when it is needed, in worker
     processes, and cuts random resized crops out of the whole images; "auto" takes files where the decoded images would

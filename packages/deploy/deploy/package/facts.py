@@ -18,6 +18,7 @@ PREPROCESSING = "preprocess.json"
 CERTIFICATE = "certificate.json"  # what was proved of the network, and how closely
 BOXES = {
     RESIZE_RULES["crop"]: "from the fractional box of PIL.ImageOps.fit",
+    RESIZE_RULES["margin"]: "from the fractional box of PIL.ImageOps.fit with bleed=1/16",
     RESIZE_RULES["squash"]: "from the whole image",
 }
 LIBRARIES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu")
