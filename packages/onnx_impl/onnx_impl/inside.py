@@ -103,7 +103,8 @@ def _largest_box(prefix: Prefix, height: str, width: str, aspect: float) -> tupl
 
 def _inner_box(prefix: Prefix, height: str, width: str, aspect: float) -> tuple[str, str]:
     """The largest box within the middle 7/8 of the image."""
-    return _largest_box(prefix, *(prefix("Mul", side, np.float64(7 / 8)) for side in (height, width)), aspect)
+    inner_height, inner_width = (prefix("Mul", side, np.float64(7 / 8)) for side in (height, width))
+    return _largest_box(prefix, inner_height, inner_width, aspect)
 
 
 BOXES: dict[str, Callable[[Prefix, str, str, float], tuple[str, str]]] = {  # by the rule
