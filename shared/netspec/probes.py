@@ -19,7 +19,7 @@ RANGES = {  # of uniform draws
     "mean": (-0.1, 0.1),
     "variance": (0.5, 1.5),
 }
-BEND = {"beta": (5.5, 6.5), "bias": (6.5, 7.5)}  # of the first channel before an activation, for ReLU6's bend at 6
+BEND = {"gamma": (1.5, 2.5), "beta": (4.0, 5.0), "bias": (6.5, 7.5)}  # of the first channel before an activation
 BENT = 100  # about so many activations of a network have such a channel: it costs precision in float32
 FAINT = np.float32(1 / 32)  # times the weights of a channel
 
@@ -30,7 +30,7 @@ def probe_weights(graph: Graph, seed: int = 0) -> Weights:
     With fresh weights an implementation that forgets a bias or a beta would pass, and deep networks of batch norm and
     ReLU multiply rounding errors layer by layer. Small gammas, and positive betas before an activation, keep the
     networks near linear. Other betas have either sign, because the blocks of a residual tower add them up. One
-    channel before an activation passes 6; without it, ReLU6 would pass for ReLU. If no norm follows its layer, its
+    channel before an activation passes 6; without it, ReLU6 would pass for ReLU. If its layer is not a norm, its
     weights are faint, so that they do not take it below 6. The last channel before a batch norm is faint, so that its
     variance is near the epsilon; without it, a wrong epsilon would not show in float32.
     """

@@ -32,8 +32,9 @@ def test_one_channel_before_an_activation_passes_the_bend_of_relu6_also_through_
         return f.relu(f.conv(x, 8, 1, bias=True, name="conv3"))
 
     weights = probe_weights(draw(network, (3, 8, 8)))
-    assert weights["conv1.bn.bias"][0] > 5 > weights["conv1.bn.bias"][1:].max()
-    assert weights["conv2.bn.bias"].max() < 5
+    assert weights["conv1.bn.bias"][0] > 3 > weights["conv1.bn.bias"][1:].max()
+    assert weights["conv1.bn.weight"][0] > 1 > weights["conv1.bn.weight"][1:].max()
+    assert weights["conv2.bn.bias"].max() < 3
     assert weights["conv3.bias"][0] > 6 > weights["conv3.bias"][1:].max()
 
 
