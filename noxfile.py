@@ -182,7 +182,7 @@ def zoo(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def parity(session: nox.Session) -> None:
-    """Compares every implementation with the others: -- PATTERN ... --native --all; times both: -- time RUN."""
+    """Compares every implementation with the others: -- PATTERN ... --native --all; also -- forms RUN, -- time RUN."""
     run(session, "parity", "parity", *session.posargs)
 
 

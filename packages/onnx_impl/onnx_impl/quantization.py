@@ -75,7 +75,7 @@ def quantize(
         raise ExportError(str(error)) from None
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
-    split = _data(model, found.contract, data, unfinished)
+    split = data_of(model, found.contract, data, unfinished)
     reduced = needs_reduced_range() if reduce_range is None else reduce_range
     made = compress(
         content, found.contract, split, to=to, limit=limit, images=images, reduce_range=reduced, notice=notice
@@ -208,7 +208,7 @@ def _passing(session: Any, image: NDArray[np.float32]) -> Callable[[], object]:
     return lambda: session.run(None, {"image": image})
 
 
-def _data(model: Path, contract: Contract, data: str | None, unfinished: bool) -> DataSet:
+def data_of(model: Path, contract: Contract, data: str | None, unfinished: bool) -> DataSet:
     """The data set of a file, with the validation split of its run where the file is beside one."""
     recorded = Recorded.of_model(
         model, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished

@@ -9,6 +9,7 @@ COMMANDS = {  # name -> the module with its command line
     "check": "parity.commands.check",
     "compare": "parity.commands.compare",
     "diff": "parity.commands.diff",
+    "forms": "parity.commands.forms",
     "kill": "parity.commands.kill",
     "lockstep": "parity.commands.lockstep",
     "time": "parity.forward_times",

@@ -1,0 +1,29 @@
+"""`forms`: every ONNX file that trained networks can become, judged over the whole test split."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from diptych.cli import Parser
+from netspec.options import path
+from parity.commands.judging import for_judging
+
+DESCRIPTION = """Makes every ONNX file that a trained network can become, and judges each over the whole test split.
+
+The float32 files of three exporters, folded batch norms, uint8 images, float16, and INT8 with 7 and 8 bits: size,
+accuracy, agreement with what the framework answered after the training, and time beside model.onnx, in turns."""
+
+
+def main(argv: Sequence[str]) -> int:
+    for_judging()
+    parser = Parser(
+        prog="python -m parity forms", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("--out", type=path, default=Path("results/forms.md"), metavar="FILE", help="the table")
+    options = parser.parse_args(argv)
+
+    from parity.forms import write_forms
+
+    write_forms(options.runs, options.out)
+    return 0

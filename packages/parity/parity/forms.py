@@ -1,0 +1,140 @@
+"""`python -m parity forms RUN ...`: every ONNX file that a trained network can become, over the whole test split."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy import runtime
+from deploy.contract import Contract
+from deploy.inspection import Inspected, inspect, read_model
+from deploy.intervals import of_accuracy
+from deploy.normalisation import normalised
+from deploy.shell import say
+from diptych.files import write_bytes
+from diptych.machine import describe_machine
+from diptych.stopping import until_stopped
+from netspec import Graph, without_heads
+from netspec.init import Weights
+from parity.memory import release
+from parity.runners import KerasRunner, TorchRunner
+from trainspec.data import DataSet, Split
+from trainspec.evaluation import predictions_file, read_predictions, read_run
+from trainspec.runs import Run
+
+RUNNERS: dict[str, type[TorchRunner] | type[KerasRunner]] = {"PyTorch": TorchRunner, "TensorFlow": KerasRunner}
+BATCH = 250
+REFERENCE = "model.onnx"  # its time is 1
+HEAD = ("file", "kB", "top-1, %", "95 % interval", "agrees with training, %", "ms", f"time / {REFERENCE}")
+
+
+@dataclass(frozen=True)
+class Form:
+    """One ONNX file of a network. `raw`: it takes uint8 `(N, H, W, C)`, not normalised float32 `(N, C, H, W)`."""
+
+    name: str
+    content: bytes
+    raw: bool = False
+
+    def prepared(self, images: NDArray[np.uint8], contract: Contract) -> NDArray[Any]:
+        """Its input for uint8 images `(N, H, W, C)` of the network's size."""
+        return images if self.raw else normalised(images, contract.mean, contract.std)
+
+    def predictions(self, split: Split, contract: Contract) -> NDArray[np.int64]:
+        """The class of each image `(N,)`, under onnxruntime."""
+        session = runtime.load(self.content, self.name, provider=runtime.CPU)
+        starts = until_stopped(range(0, len(split), BATCH))
+        batches = (split.read(np.arange(start, min(start + BATCH, len(split)))) for start in starts)
+        parts = (runtime.infer(session, self.prepared(images, contract), self.name) for images in batches)
+        return np.concatenate([part.argmax(1) for part in parts])
+
+    def passing(self, image: NDArray[np.uint8], contract: Contract) -> Callable[[], object]:
+        """A pass of one image on one thread."""
+        session = runtime.start(self.content, provider=runtime.CPU, threads=1)
+        given = self.prepared(image, contract)
+        return lambda: session.run(None, {"image": given})
+
+
+def forms_of(folder: Path, found: Inspected, graph: Graph, weights: Weights, data: DataSet) -> Iterator[Form]:
+    """The files of a run: float32 by three exporters, folded, with images inside, in float16 and in INT8."""
+    from onnx_impl.inside import takes_images
+    from onnx_impl.packaging import folded
+
+    yield Form(REFERENCE, found.content)
+    whole = folded(folder)
+    yield Form("folded", whole)
+    plain = without_heads(graph)
+    given = {name: weights[name] for name in plain.params}
+    for name, runner in RUNNERS.items():
+        yield Form(f"{name}'s export", runner(plain, given, "float32").native_onnx().SerializeToString())
+        release()
+    yield Form("uint8", takes_images(inspect(whole, "folded")), raw=True)
+    yield from _smaller(whole, found.contract, data)
+
+
+def _smaller(content: bytes, contract: Contract, data: DataSet) -> Iterator[Form]:
+    from onnx_impl.quantization import CALIBRATION, compress
+    from onnx_impl.smaller import needs_reduced_range
+
+    own = needs_reduced_range()
+    settings: dict[str, dict[str, Any]] = {"float16": {"to": "float16", "reduce_range": own}}
+    settings["int8"] = {"to": "int8", "reduce_range": own}
+    settings["int8, other range"] = {"to": "int8", "reduce_range": not own}
+    for name, chosen in settings.items():
+        made = compress(content, contract, data, limit=1.0, images=CALIBRATION, notice=lambda line: None, **chosen)
+        bits = {True: ", 7-bit weights", False: ", 8-bit weights"}[made.facts["reduce_range"]] if "int8" in name else ""
+        floats = made.facts.get("float_layers")
+        kept = f", {floats} of {made.facts['layers']} layers in float32" if floats else ""
+        yield Form(f"{chosen['to']}{bits}{kept}{' (refused)' if made.problem else ''}", made.content)
+
+
+def table_of(folder: Path, notice: Callable[[str], None]) -> str:
+    """A Markdown section about a run. Raises a `DiptychError` for a run that cannot be used."""
+    from onnx_impl.quantization import data_of
+    from onnx_impl.turns import in_turns, ratio
+
+    run, graph, weights = read_run(folder)
+    found = inspect(read_model(folder / REFERENCE), folder / REFERENCE)
+    data = data_of(folder, found.contract, None, False)
+    trained = read_predictions(folder / predictions_file(run.facts["framework"]))
+    forms = list(forms_of(folder, found, graph, weights, data))
+    image = data.test.read(np.arange(1))
+    times = in_turns({form.name: form.passing(image, found.contract) for form in forms})
+    rows = [HEAD, ("---",) * len(HEAD)]
+    for form in forms:
+        predictions = form.predictions(data.test, found.contract)
+        top1 = 100 * float((predictions == data.test.labels).mean())
+        low, high = of_accuracy(top1, len(data.test))
+        agreed = 100 * float((predictions == trained).mean())
+        time = 1e3 * float(np.median(times[form.name]))
+        share = str(ratio(times[form.name], times[REFERENCE]))
+        size = f"{len(form.content) / 1e3:,.0f}"
+        rows.append((form.name, size, f"{top1:.2f}", f"{low:.2f} to {high:.2f}", f"{agreed:.2f}", f"{time:.3f}", share))
+        notice(" | ".join(rows[-1]))
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"## {_title(run)}\n\n{len(data.test):,} test images of {data.label}.\n\n{lines}"
+
+
+def _title(run: Run) -> str:
+    return f"{run.facts['architecture']}, trained in {run.facts['framework']}"
+
+
+def write_forms(runs: Sequence[Path], out: Path) -> None:
+    """Write the table of all files of these runs."""
+    load = os.getloadavg()[0]
+    parts = [table_of(folder, say) for folder in runs]
+    machine = describe_machine()
+    text = (
+        "# Every form of a trained network\n\n"
+        f"`nox -s parity -- forms RUN ...` on {machine['cpu']}, {machine['cores']} cores. `agrees`: the share of the "
+        "test images on which the file gives the class that the framework gave after the training. Times are of one "
+        "image on one thread, in processor time, in turns: the median, and the median ratio with its 95 % interval. Others "
+        f"used the machine too: its load was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. A file "
+        "is refused if it may lose more than 1 point, or is slower.\n\n"
+    )
+    write_bytes(out, (text + "\n".join(parts)).encode())
+    say(f"written: {out}")
