@@ -132,9 +132,9 @@ def write_forms(runs: Sequence[Path], out: Path) -> None:
         "# Every form of a trained network\n\n"
         f"`nox -s parity -- forms RUN ...` on {machine['cpu']}, {machine['cores']} cores. `agrees`: the share of the "
         "test images on which the file gives the class that the framework gave after the training. Times are of one "
-        "image on one thread, in processor time, in turns: the median, and the median ratio with its 95 % interval. Others "
-        f"used the machine too: its load was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. A file "
-        "is refused if it may lose more than 1 point, or is slower.\n\n"
+        "image on one thread, in processor time, in turns: the median, and the median ratio with its 95 % interval. "
+        f"Others used the machine too: its load was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. "
+        "A file is refused if it may lose more than 1 point, or is slower.\n\n"
     )
     write_bytes(out, (text + "\n".join(parts)).encode())
     say(f"written: {out}")
