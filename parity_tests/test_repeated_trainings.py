@@ -5,6 +5,7 @@ In float32 on the CPU, with as many threads as a user has. The loss is scaled as
 
 from importlib import import_module
 
+import numpy as np
 import pytest
 
 from family_networks import ONE_OF_A_FAMILY, is_light
@@ -59,6 +60,14 @@ def test_a_run_says_whether_it_repeats_to_the_bit(name):
     assert (usual.deterministic, fast.deterministic) == (True, False)
     assert "the same seed gives the same bits again" in usual.notes[0]
     assert "may differ in the last bits" in fast.notes[0]
+
+
+def test_keras_shuffles_after_a_training_that_repeats_to_the_bit():
+    framework("keras").choose_device("fp32")
+    keras = import_module("keras")
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    assert model.fit(np.zeros((4, 2)), np.zeros((4, 1)), shuffle=True, verbose=0).epoch == [0]
 
 
 def small() -> Graph:

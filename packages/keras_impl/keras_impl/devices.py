@@ -119,6 +119,7 @@ def set_deterministic(wanted: bool, threads: int) -> tuple[str, ...]:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()  # for the rest of the process: there is no way back
+        tf.random.set_seed(0)  # without a seed, others' random operations would now be errors: the shuffling in `fit`
     if not wanted:
         return ("not deterministic: two runs with the same seed may differ in the last bits",)
     if not on_tensorflow():
