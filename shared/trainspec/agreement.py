@@ -48,10 +48,10 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     found = agreement_of(*sides)
     yield f"batches      equal plan digests in {found.equal_plans} of {found.plans} epochs"
     if found.loss_difference is not None:  # it is None if a run was interrupted in its first step
-        yield f"losses       differ by {found.loss_difference:.1e} in the first {found.losses} steps"
+        yield f"losses       differ by {found.loss_difference:.2g} in the first {found.losses} steps"
     difference = found.weight_difference
     yield (
-        f"weights      differ by {difference:.1e} at most, in '{found.tensor}'"
+        f"weights      differ by {difference:.2g} at most, in '{found.tensor}'"
         if difference
         else ("weights      are equal")
     )

@@ -45,7 +45,7 @@ def _same(pairs: Sequence[Pair]) -> str:
 
 
 def _by(most: float) -> str:
-    return f"differ by {most:.1e} at most" if most else "are equal"
+    return f"differ by {most:.2g} at most" if most else "are equal"
 
 
 def _accuracies(comparison: Comparison) -> str:
