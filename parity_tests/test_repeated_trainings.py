@@ -10,7 +10,7 @@ import pytest
 
 from family_networks import ONE_OF_A_FAMILY, is_light
 from netspec import Graph, functional as f, trace
-from netspec.init import Weights
+from netspec.init import Weights, initial_weights
 from netspec.reduce import reduced
 from parity.memory import release
 from parity.noise_task import noise_task
@@ -52,18 +52,42 @@ def test_the_same_seed_twice(name, family):
 
 @pytest.mark.parametrize("name", ["torch", "keras"])
 def test_a_run_says_whether_it_repeats_to_the_bit(name):
-    choose_device = framework(name).choose_device
+    device = framework(name).choose_device("fp32", None)
     try:
-        fast = choose_device("fp32", None, False)
+        fast = device.repeating(False)
     finally:
-        usual = choose_device("fp32")  # as other tests have it
+        usual = device.repeating(None)  # as other tests have it
     assert (usual.deterministic, fast.deterministic) == (True, False)
-    assert "the same seed gives the same bits again" in usual.notes[0]
-    assert "may differ in the last bits" in fast.notes[0]
+    assert "the same seed gives the same bits again" in usual.determinism
+    assert "may differ in the last bits" in fast.determinism
+
+
+def test_an_evaluation_leaves_it_to_the_training_whether_runs_repeat():
+    torch = import_module("torch")
+    device = framework("torch").choose_device("fp32", None)
+    try:
+        for asked in (False, True):
+            device.repeating(asked)
+            framework("torch").deploy(small(), initial_weights(small()), None)
+            assert torch.are_deterministic_algorithms_enabled() == asked
+    finally:
+        device.repeating(None)
+
+
+def test_a_seed_of_the_users_own_is_kept():
+    keras_devices, tf = import_module("keras_impl.devices"), import_module("tensorflow")
+    draws = []
+    for _ in range(2):
+        tf.random.set_seed(7)
+        keras_devices.make_deterministic()
+        draws.append(float(tf.random.uniform(())))
+    tf.random.set_seed(8)
+    keras_devices.make_deterministic()
+    assert draws[0] == draws[1] != float(tf.random.uniform(()))
 
 
 def test_keras_shuffles_after_a_training_that_repeats_to_the_bit():
-    framework("keras").choose_device("fp32")
+    framework("keras").choose_device("fp32", None).repeating(True)
     keras = import_module("keras")
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse", jit_compile=False)

@@ -29,7 +29,7 @@ def framework(name: str) -> Framework:
 def trainer_of(name: str, task: Task) -> Trainer:
     """The shipped one, in the recipe's precision."""
     one = framework(name)
-    device = one.choose_device(task.recipe.precision, 1 if name == "torch" else None)
+    device = one.choose_device(task.recipe.precision, 1 if name == "torch" else None).repeating(None)
     return one.trainer(task.graph, task.weights, task.recipe, device)
 
 

@@ -9,6 +9,7 @@ from trainspec.batches import host_notes
 from trainspec.checkpoints.file import name_of
 from trainspec.checkpoints.snapshot import metrics_in
 from trainspec.judging import data_facts
+from trainspec.precision import NO_PROMISE
 from trainspec.resumption import Resumption
 from trainspec.runs import Run
 from trainspec.task import Asked, Task
@@ -17,7 +18,7 @@ from trainspec.trainer import Device, Framework
 
 def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> Run:
     """The run of a task, with its first facts. Raises `StorageError`, and `DataError` if it runs already."""
-    notes = (*asked.notes, *device.notes, *host_notes(task))
+    notes = (*asked.notes, *host_notes(task))
     if asked.resumption is not None:
         return _resumed(task, framework, device, asked.command, notes, asked.resumption)
     run = Run.start(
@@ -30,18 +31,24 @@ def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> 
         device=device.label,
         precision=device.precision,
         threads=device.threads,
-        deterministic=device.deterministic,
         packages=framework.packages,
         notes=notes,
         out=asked.out,
         tensorboard=asked.tensorboard,
     )
+    run.facts |= determinism(device)
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
     run.facts |= task.warm_start.facts if task.warm_start else {}
     run.facts |= {"first_weights": weights_hash(task.weights)}
     run.facts |= {} if task.budget is None else {"budget_seconds": task.budget}
     return run
+
+
+def determinism(device: Device, before: bool = True) -> dict[str, Any]:
+    """Whether a run repeats to the bit, and what the framework promises; `before`, whether its first part does."""
+    repeats = device.deterministic and before
+    return {"deterministic": repeats, "determinism": device.determinism if repeats else NO_PROMISE}
 
 
 def _resumed(
@@ -54,7 +61,6 @@ def _resumed(
         "framework": framework.name,
         "device": device.label,
         "threads": device.threads,
-        "deterministic": device.deterministic,
         "machine": describe_machine(),
         "versions": describe_versions(("numpy", "pillow", *framework.packages)),
     }
@@ -68,6 +74,7 @@ def _resumed(
         "changed": {**changed, **from_.changed},
     }
     facts |= now | {"notes": list(dict.fromkeys((*facts["notes"], *notes)))}
+    facts |= determinism(device, before.get("deterministic", True))
     facts |= {"resumed": [*before.get("resumed", []), time_]}
     facts |= {} if task.budget is None else {"budget_seconds": task.budget}
     if from_.moved:

@@ -7,6 +7,9 @@ from diptych.errors import RecipeError
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # the flags in /proc/cpuinfo of a CPU that is fast in bfloat16
 
 
+NO_PROMISE = "two runs with the same seed may differ in the last bits"
+
+
 def resolve_precision(asked: str, *, on_gpu: bool) -> str:
     """`fp64`, `fp32`, `tf32`, `bf16` or `fp16`: the one `asked` for, or for `auto` the fastest that the machine has.
 

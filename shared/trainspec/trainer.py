@@ -30,10 +30,10 @@ class TrainingError(DiptychError):
 
 
 class Device(Protocol):
-    """What a framework computes on. `label` and `precision` are shown to people, `notes` go into the run.
+    """What a framework computes on. `label` and `precision` are shown to people, `determinism` too.
 
     `threads` is the number of CPU threads. The exact bits of a result depend on it. `deterministic`: whether the same
-    training on the same machine has the same bits again.
+    training on the same machine has the same bits again; `determinism`: what the framework promises of it.
     """
 
     @property
@@ -47,7 +47,7 @@ class Device(Protocol):
     @property
     def deterministic(self) -> bool: ...
     @property
-    def notes(self) -> tuple[str, ...]: ...
+    def determinism(self) -> str: ...
     @property
     def peak_bytes(self) -> int | None:
         """The most bytes of a GPU's memory that this process has used at a time; None on a CPU or if not known."""
@@ -136,7 +136,7 @@ class Framework:
 
     name: str
     packages: tuple[str, ...]
-    choose_device: Callable[..., Any]  # from a precision, a number of threads and `deterministic`, None by default
+    choose_device: Callable[[str, int | None], Any]  # from a precision and a number of threads
     trainer: Callable[[Graph, Mapping[str, np.ndarray], Recipe, Any], Trainer]
     deploy: Callable[[Graph, Weights, int | None], Deployed]
     forget: Callable[[], None]  # frees the memory of networks that are not used any more

@@ -33,7 +33,9 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     nothing to keep, so the folder is removed.
     """
     begin = time.monotonic()
-    device = framework.choose_device(task.precision or task.recipe.precision, task.threads, task.deterministic)
+    device = framework.choose_device(task.precision or task.recipe.precision, task.threads).repeating(
+        task.deterministic
+    )
     trainer = framework.trainer(task.graph, task.weights, task.recipe, device)
     build_seconds = time.monotonic() - begin
     check()

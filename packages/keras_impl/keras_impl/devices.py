@@ -1,6 +1,6 @@
 """Chooses the device and the precision for training in Keras, and whether runs repeat to the bit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -8,8 +8,9 @@ from diptych.errors import RecipeError
 from diptych.machine import cores
 from keras_impl.kernels import on_tensorflow
 from trainspec.plan import Batch
-from trainspec.precision import resolve_deterministic, resolve_precision
+from trainspec.precision import NO_PROMISE, resolve_deterministic, resolve_precision
 
+PROMISE = "the same seed gives the same bits again on this machine in TensorFlow with {} threads"
 POLICIES = {"fp64": "float64", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
@@ -18,15 +19,15 @@ class Device:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16. `label` names the device for people.
 
     `threads` is the framework's number of CPU threads; the bits of results depend on it. `deterministic`: whether runs
-    repeat to the bit, as far as the backend can. `notes` are for readers of a run.
+    repeat to the bit, as far as the backend can; `determinism` says so to the readers of a run.
     """
 
     on_gpu: bool
     label: str
     precision: str
     threads: int
-    deterministic: bool = True
-    notes: tuple[str, ...] = ()
+    deterministic: bool = False
+    determinism: str = ""
 
     @property
     def dtype(self) -> str:
@@ -42,6 +43,16 @@ class Device:
     def peak_bytes(self) -> int | None:
         """The most bytes of the GPU's memory that tensors have taken at a time; None on a CPU or another backend."""
         return gpu_peak_bytes() if self.on_gpu and on_tensorflow() else None
+
+    def repeating(self, asked: bool | None) -> "Device":
+        """The device where runs repeat to the bit, if `asked` for: by default on a CPU. It holds for the process."""
+        wanted = resolve_deterministic(asked, on_gpu=self.on_gpu)
+        if wanted and on_tensorflow():
+            make_deterministic()
+        promise = (
+            PROMISE.format(self.threads) if on_tensorflow() else f"as far as seen; {self.label} does not promise it"
+        )
+        return replace(self, deterministic=wanted, determinism=promise if wanted else NO_PROMISE)
 
     def feed(self, batch: Batch) -> Batch:
         """Convert a batch of arrays or tensors for a model, to the precision of the loss."""
@@ -67,10 +78,8 @@ def gpu_peak_bytes() -> int:
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
-def choose_device(precision: str, threads: int | None = None, deterministic: bool | None = None) -> Device:
+def choose_device(precision: str, threads: int | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
-
-    `deterministic` is on by default on a CPU, and off on a GPU.
     Raises `RecipeError` for a precision that the machine does not have.
     """
     found = gpus()
@@ -82,8 +91,7 @@ def choose_device(precision: str, threads: int | None = None, deterministic: boo
     used = set_threads(threads)
     device = found[0] if found else f"CPU, {used} threads"
     label = f"{device} ({keras.backend.backend()})"
-    repeats = resolve_deterministic(deterministic, on_gpu=bool(found))
-    return Device(bool(found), label, resolved, used, repeats, set_deterministic(repeats, used))
+    return Device(bool(found), label, resolved, used)
 
 
 def set_threads(threads: int | None) -> int:
@@ -112,18 +120,15 @@ def set_threads(threads: int | None) -> int:
     return wanted
 
 
-def set_deterministic(wanted: bool, threads: int) -> tuple[str, ...]:
-    """Make runs repeatable as far as the backend can, or as fast as it can. Returns notes for readers of a run."""
-    backend = keras.backend.backend()
-    if wanted and on_tensorflow():
-        import tensorflow as tf
+def make_deterministic() -> None:
+    """Give TensorFlow's operations their deterministic form, for the rest of the process: there is no way back.
 
-        tf.config.experimental.enable_op_determinism()  # for the rest of the process: there is no way back
-        tf.random.set_seed(0)  # without a seed, others' random operations would now be errors: the shuffling in `fit`
-    if not wanted:
-        return ("not deterministic: two runs with the same seed may differ in the last bits",)
-    if not on_tensorflow():
-        return (f"deterministic as far as seen: {backend} does not promise the same bits again",)
-    return (
-        f"deterministic: the same seed gives the same bits again on this machine in {backend} with {threads} threads",
-    )
+    Random operations then need a seed, or they are errors: `fit` shuffles with one. A seed of the user's own is kept.
+    """
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    try:
+        tf.random.uniform(())
+    except RuntimeError:
+        tf.random.set_seed(0)

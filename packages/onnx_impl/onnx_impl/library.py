@@ -61,6 +61,7 @@ class Library:
         precision: str | None = None,
         budget: str | float | None = None,
         threads: int | None = None,
+        deterministic: bool | None = None,
         weights: str | os.PathLike[str] | None = None,
         freeze: str | Sequence[str] = (),
         out: str | os.PathLike[str] = "runs",
@@ -74,10 +75,10 @@ class Library:
         (`cifar10`, `cifar100`, `mnist`, `fashion_mnist`, `digits`) or a folder or archive of class folders; None
         chooses one that fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`;
         `settings` changes single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or
-        seconds. `weights` is a file or a run's folder to start from. `freeze` are patterns of parameters that are not
-        trained, as `["stem*"]`. `tensorboard`: also write the figures for TensorBoard, into the run's folder. `resume`
-        is the folder of a run of either framework that goes on from its newest checkpoint; then `network` can be left
-        out.
+        seconds. `deterministic`: same seed, same machine, same bits; by default on a CPU. `weights` is a file or a
+        run's folder to start from. `freeze` are patterns of parameters that are not trained, as `["stem*"]`.
+        `tensorboard`: also write the figures for TensorBoard, into the run's folder. `resume` is the folder of a run of
+        either framework that goes on from its newest checkpoint; then `network` can be left out.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
@@ -89,6 +90,7 @@ class Library:
             overrides=overrides,
             budget=parse_duration(budget) if isinstance(budget, str) else budget,
             threads=threads,
+            deterministic=deterministic,
             weights=None if weights is None else Path(weights),
             freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
             out=Path(out),

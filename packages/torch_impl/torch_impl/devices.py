@@ -1,7 +1,7 @@
 """Chooses the device and the precision for training in PyTorch, and whether runs repeat to the bit."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -9,8 +9,10 @@ from torch import nn
 
 from diptych.machine import cores
 from trainspec.plan import Batch
-from trainspec.precision import resolve_deterministic, resolve_precision
+from trainspec.precision import NO_PROMISE, resolve_deterministic, resolve_precision
 
+CPU_PROMISE = "the same seed gives the same bits again on this machine in PyTorch with {} threads"
+GPU_PROMISE = "the same bits again, but for operations that have no such form in PyTorch; it warns of each"
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -19,15 +21,15 @@ class Device:
     """`precision` is one of fp64, fp32, tf32, bf16 and fp16. `label` names the device for people.
 
     `threads` is the framework's number of CPU threads; the bits of results depend on it. `deterministic`: whether runs
-    repeat to the bit, as far as PyTorch can. `notes` are for readers of a run.
+    repeat to the bit, as far as PyTorch can; `determinism` says so to the readers of a run.
     """
 
     torch_device: torch.device
     label: str
     precision: str
     threads: int
-    deterministic: bool = True
-    notes: tuple[str, ...] = ()
+    deterministic: bool = False
+    determinism: str = ""
 
     @property
     def on_gpu(self) -> bool:
@@ -42,6 +44,17 @@ class Device:
     def peak_bytes(self) -> int | None:
         """The most bytes of the GPU's memory that tensors have taken at a time; None on a CPU."""
         return None if self.torch_device.type == "cpu" else torch.cuda.max_memory_allocated(self.torch_device)
+
+    def repeating(self, asked: bool | None) -> "Device":
+        """The device where runs repeat to the bit, if `asked` for: by default on a CPU. It holds for the process."""
+        wanted = resolve_deterministic(asked, on_gpu=self.on_gpu)
+        if wanted:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # not in its stubs
+        torch.backends.cudnn.benchmark = not wanted
+        torch.use_deterministic_algorithms(wanted, warn_only=True)
+        promise = GPU_PROMISE if self.on_gpu else CPU_PROMISE.format(self.threads)
+        return replace(self, deterministic=wanted, determinism=promise if wanted else NO_PROMISE)
 
     def place(self, model: nn.Module) -> nn.Module:
         """The module on this device, in the layout that is fastest there."""
@@ -68,10 +81,8 @@ def found_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_device(precision: str, threads: int | None = None, deterministic: bool | None = None) -> Device:
+def choose_device(precision: str, threads: int | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
-
-    `deterministic` is on by default on a CPU, and off on a GPU.
     Raises `RecipeError` for a precision that the machine does not have.
     """
     chosen = found_device()
@@ -80,21 +91,4 @@ def choose_device(precision: str, threads: int | None = None, deterministic: boo
     torch.set_num_threads(threads or cores())
     used = torch.get_num_threads()
     label = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"CPU, {used} threads"
-    repeats = resolve_deterministic(deterministic, on_gpu=chosen.type == "cuda")
-    return Device(chosen, label, resolved, used, repeats, set_deterministic(repeats, chosen.type == "cuda", used))
-
-
-def set_deterministic(wanted: bool, on_gpu: bool, threads: int) -> tuple[str, ...]:
-    """Make runs repeatable as far as PyTorch can, or as fast as it can. Returns notes for readers of a run."""
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # missing in its stubs
-    torch.backends.cudnn.benchmark = not wanted
-    torch.use_deterministic_algorithms(wanted, warn_only=True)
-    if not wanted:
-        return ("not deterministic: two runs with the same seed may differ in the last bits",)
-    if on_gpu:
-        return ("deterministic, but for operations that have no such form in PyTorch; it warns of each",)
-    return (
-        f"deterministic: the same seed gives the same bits again on this machine in PyTorch with {threads} threads",
-    )
+    return Device(chosen, label, resolved, used)

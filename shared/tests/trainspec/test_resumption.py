@@ -79,6 +79,19 @@ def test_more_epochs(tmp_path):
     assert len(rows(folder)) == 7
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "whole"),
+    [("", "", True), ("--no-deterministic", "", False), ("--no-deterministic", "--deterministic", False)],
+)
+def test_a_run_repeats_to_the_bit_if_all_its_parts_do(tmp_path, first, then, whole):
+    folder = stopped(tmp_path, 20, *WHOLE, *first.split())
+    assert facts_of(folder)["deterministic"] == (not first)
+    command("--resume", str(folder), *then.split())
+    facts = facts_of(folder)
+    assert facts["deterministic"] == whole
+    assert ("may differ in the last bits" in facts["determinism"]) == (not whole)
+
+
 def test_a_budget(tmp_path):
     folder = stopped(tmp_path, 20)
     command("--resume", str(folder), "--budget", "1s")

@@ -34,7 +34,6 @@ def start(out: Path) -> Run:
         device="cpu",
         precision="bf16",
         threads=2,
-        deterministic=True,
         packages=("rich", "not-installed"),
         notes=("a note",),
         out=out,

@@ -83,7 +83,7 @@ class Side:
             self.trained.restore(state)
 
     def _trainer(self, precision: str) -> Trainer:
-        device = self.framework.choose_device(precision, self.threads)
+        device = self.framework.choose_device(precision, self.threads).repeating(self.task.deterministic)
         self.unit = UNITS[device.precision]
         recipe = override(self.task.recipe, {"precision": precision})
         return self.framework.trainer(self.task.graph, self.task.weights, recipe, device)

@@ -81,7 +81,7 @@ class Job:
         begin, case = time.monotonic(), self.case
         weights = first_weights(case.graph, case.recipe, case.data)
         steps = FewSteps(Task(case.network, case.graph, weights, case.data, digits.NAME, case.recipe))
-        device = framework.choose_device(case.recipe.precision, None)
+        device = framework.choose_device(case.recipe.precision, None).repeating(None)
         reason = failure(lambda: steps.run(framework.trainer(case.graph, weights, case.recipe, device)))
         seconds = time.monotonic() - begin
         framework.forget()
