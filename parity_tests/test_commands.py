@@ -177,3 +177,14 @@ def test_parity_fails_where_two_files_part(folder, tmp_path):
     done = call(folder, "parity", "lenet5", "--weights", *given)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "'conv2'" in done.stdout
+
+
+def test_the_help_of_parity_names_its_commands(capsys):
+    from parity.__main__ import COMMANDS, main
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert [
+        name for name in COMMANDS if f"`python -m parity {name} " not in shown.replace(f"{name}`", f"{name} ")
+    ] == []

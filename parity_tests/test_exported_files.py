@@ -13,7 +13,7 @@ import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
 from deploy import Classifier, ModelError
-from deploy.contract import PROBE_WEIGHTS, Contract
+from deploy.contract import PROBE_WEIGHTS, RESIZE_RULES, Contract
 from deploy.inspection import inspect
 from diptych.errors import DataError, DiptychError, ExportError, GraphError
 from netspec import architecture, functional as f, initial_weights, save_weights, trace
@@ -26,7 +26,7 @@ from onnx_impl.evaluation import evaluate
 from onnx_impl.judge import reference_forward
 from onnx_impl.measure import probe
 from onnx_impl.model import NEWEST_OPSET, OLDEST_OPSET
-from onnx_impl.presets import describe
+from onnx_impl.presets import PRESETS, describe
 from onnx_impl.verify import session
 from parity.examples import EXAMPLES, example
 from trainspec.data import Form, digits
@@ -284,4 +284,6 @@ def test_weights_that_are_not_the_files_own_are_refused(of_digits, tmp_path):
 def test_metadata_are_described_once():
     graph = architecture("lenet5")
     assert describe(graph).missing == ["classes", "mean", "std", "resize_rule"]
+    rules = {name: describe(graph, name).resize_rule for name in PRESETS}
+    assert rules == {"imagenet": RESIZE_RULES["margin"], "cifar10": RESIZE_RULES["crop"]}
     assert describe(graph, "imagenet").classes[:2] == ("class 0", "class 1")

@@ -1,5 +1,7 @@
 """Every ONNX file that a trained network can become, as a command judges it."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +41,37 @@ def test_every_float32_file_answers_as_the_training_did(run, tmp_path):
     assert all(2 * size < sizes["model.onnx"] + 16 for name, size in sizes.items() if name not in EXACT)
 
 
-def test_another_answer_is_seen(run, tmp_path):
-    file = run / "predictions-torch.npy"
+def test_images_that_are_cut_again_when_they_have_the_size(tmp_path):
+    arguments = f"train lenet5 --data digits --epochs 1 --set data.resize=margin --out {tmp_path / 'runs'}"
+    torch_impl.__main__.main(arguments.split())
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert rows(folder, tmp_path / "forms.md")["uint8"][3] == "100.00"
+
+
+def refused(run: Path, out: Path, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        parity.__main__.main(["forms", str(run), "--out", str(out)])
+    assert not out.exists()
+
+
+def test_other_answers_than_the_trainings_are_refused(run, tmp_path):
+    file, out = run / "predictions-torch.npy", tmp_path / "forms.md"
     kept = file.read_bytes()
     predictions = read_predictions(file)
-    predictions[:36] = (predictions[:36] + 1) % 10
-    np.save(file, predictions)
-    assert {cells[3] for name, cells in rows(run, tmp_path / "forms.md").items() if name in EXACT} == {"90.00"}
-    file.unlink()
-    with pytest.raises(DataError, match="predictions-torch.npy"):
-        parity.__main__.main(["forms", str(run), "--out", str(tmp_path / "none.md")])
-    file.write_bytes(kept)
-    assert not (tmp_path / "none.md").exists()
+    try:
+        np.save(file, predictions[:-1])
+        refused(run, out, "not the answers of the training; evaluate the run again: nox -s evaluate_torch")
+        np.save(file, (predictions + 1) % 10)
+        refused(run, out, "not the answers of the training")
+        file.unlink()
+        refused(run, out, "predictions-torch.npy")
+    finally:
+        file.write_bytes(kept)
+
+
+def test_a_run_that_did_not_end_is_refused(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    facts = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps({**facts, "status": "interrupted"}))
+    refused(other, tmp_path / "forms.md", "is interrupted: only a finished run has answers")

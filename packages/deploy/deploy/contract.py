@@ -13,12 +13,13 @@ from typing import Any
 from deploy.errors import ModelError
 
 SCHEMA = "1"  # version of the keys below; it changes when a key changes its meaning
-RESIZE_RULES = {  # how an image becomes an input of another size, by the name that recipes use
+RESIZE_RULES = {  # how an image becomes an input of some size, by the name that recipes use
     "crop": "shorter side to size, bilinear with antialiasing, centre crop",
     "margin": "shorter side to 8/7 of size, bilinear with antialiasing, centre crop",
     "squash": "each side to size, bilinear with antialiasing",
 }
 RESIZE_RULE = RESIZE_RULES["crop"]
+KEEPING = {RESIZE_RULES["crop"], RESIZE_RULES["squash"]}  # rules that leave an image of the size as it is
 COLOR_RULES = {  # how an image becomes an input with this number of channels
     1: "luma (ITU-R 601), taken before the image is resized",
     3: "RGB; a grey image has its level in all three channels",

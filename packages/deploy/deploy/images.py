@@ -9,8 +9,9 @@ The content tells the format, never the suffix. The result is:
 - opaque: transparent parts are put on white before the image is resized;
 - of one channel, if that is asked for: the luma of RGB (ITU-R 601), taken before the image is resized;
 - resized by a rule: "crop" scales the shorter side to the wanted size (bilinear, antialiased) and crops the centre, in
-  one step (`PIL.ImageOps.fit`); "squash" scales each side to the wanted size by the same filter. An image that already
-  has the size is left alone. A JPEG is always decoded at its full size (without Pillow's `draft`).
+  one step (`PIL.ImageOps.fit`); "margin" scales it to 8/7 of the size before; "squash" scales each side to the size by
+  the same filter. An image of the size is left as it is, but not by "margin". A JPEG is always decoded at its full size
+  (without Pillow's `draft`).
 
 Every problem raises an `ImageError` with the file's name. Kind of file, size and number of pixels are checked before
 anything is read or decoded, so an image takes less than 1 GB whatever the file holds.

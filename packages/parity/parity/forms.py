@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy import runtime
-from deploy.contract import Contract
+from deploy.contract import KEEPING, RESIZE_RULE, Contract
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import of_accuracy
 from deploy.normalisation import normalised
 from deploy.shell import say
+from diptych.errors import DataError
 from diptych.files import write_bytes
 from diptych.machine import describe_machine
 from diptych.stopping import until_stopped
@@ -23,11 +24,12 @@ from netspec.init import Weights
 from parity.memory import release
 from parity.runners import KerasRunner, TorchRunner
 from trainspec.data import DataSet, Split
-from trainspec.evaluation import predictions_file, read_predictions, read_run
+from trainspec.evaluation import agreement, predictions_file, read_predictions, read_run
 from trainspec.runs import Run
 
 RUNNERS: dict[str, type[TorchRunner] | type[KerasRunner]] = {"PyTorch": TorchRunner, "TensorFlow": KerasRunner}
 BATCH = 250
+LIMIT = 1.0  # points of top-1 that a smaller file may lose
 REFERENCE = "model.onnx"  # its time is 1
 HEAD = ("file", "kB", "top-1, %", "95 % interval", "agrees with training, %", "ms", f"time / {REFERENCE}")
 
@@ -72,7 +74,10 @@ def forms_of(folder: Path, found: Inspected, graph: Graph, weights: Weights, dat
     for name, runner in RUNNERS.items():
         yield Form(f"{name}'s export", runner(plain, given, "float32").native_onnx().SerializeToString())
         release()
-    yield Form("uint8", takes_images(inspect(whole, "folded")), raw=True)
+    inside = inspect(whole, "folded")
+    if found.contract.resize_rule not in KEEPING:  # a data set's images are resized already
+        inside = replace(inside, contract=replace(inside.contract, resize_rule=RESIZE_RULE))
+    yield Form("uint8", takes_images(inside), raw=True)
     yield from _smaller(whole, found.contract, data)
 
 
@@ -85,56 +90,70 @@ def _smaller(content: bytes, contract: Contract, data: DataSet) -> Iterator[Form
     settings["int8"] = {"to": "int8", "reduce_range": own}
     settings["int8, other range"] = {"to": "int8", "reduce_range": not own}
     for name, chosen in settings.items():
-        made = compress(content, contract, data, limit=1.0, images=CALIBRATION, notice=lambda line: None, **chosen)
+        made = compress(content, contract, data, limit=LIMIT, images=CALIBRATION, notice=lambda line: None, **chosen)
         bits = {True: ", 7-bit weights", False: ", 8-bit weights"}[made.facts["reduce_range"]] if "int8" in name else ""
         floats = made.facts.get("float_layers")
         kept = f", {floats} of {made.facts['layers']} layers in float32" if floats else ""
         yield Form(f"{chosen['to']}{bits}{kept}{' (refused)' if made.problem else ''}", made.content)
 
 
-def table_of(folder: Path, notice: Callable[[str], None]) -> str:
-    """A Markdown section about a run. Raises a `DiptychError` for a run that cannot be used."""
+def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> str:
+    """A Markdown section about a run. `data` finds its data set. Raises a `DiptychError` for what cannot be used."""
     from onnx_impl.quantization import data_of
     from onnx_impl.turns import in_turns, ratio
 
     run, graph, weights = read_run(folder)
     found = inspect(read_model(folder / REFERENCE), folder / REFERENCE)
-    data = data_of(folder, found.contract, None, False)
-    trained = read_predictions(folder / predictions_file(run.facts["framework"]))
-    forms = list(forms_of(folder, found, graph, weights, data))
-    image = data.test.read(np.arange(1))
+    images = data_of(folder, found.contract, data, False)
+    trained = answers_of(run, images.test)
+    forms = list(forms_of(folder, found, graph, weights, images))
+    image = images.test.read(np.arange(1))
     times = in_turns({form.name: form.passing(image, found.contract) for form in forms})
     rows = [HEAD, ("---",) * len(HEAD)]
     for form in forms:
-        predictions = form.predictions(data.test, found.contract)
-        top1 = 100 * float((predictions == data.test.labels).mean())
-        low, high = of_accuracy(top1, len(data.test))
-        agreed = 100 * float((predictions == trained).mean())
+        predictions = form.predictions(images.test, found.contract)
+        top1 = agreement(predictions, images.test.labels)
+        low, high = of_accuracy(top1, len(images.test))
+        agreed = agreement(predictions, trained)
         time = 1e3 * float(np.median(times[form.name]))
         share = str(ratio(times[form.name], times[REFERENCE]))
         size = f"{len(form.content) / 1e3:,.0f}"
         rows.append((form.name, size, f"{top1:.2f}", f"{low:.2f} to {high:.2f}", f"{agreed:.2f}", f"{time:.3f}", share))
         notice(" | ".join(rows[-1]))
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return f"## {_title(run)}\n\n{len(data.test):,} test images of {data.label}.\n\n{lines}"
+    return f"## {_title(run)}\n\n{len(images.test):,} test images of {images.label}.\n\n{lines}"
+
+
+def answers_of(run: Run, test: Split) -> NDArray[np.int64]:
+    """What the framework answered after the training. Raises `DataError` if the file has other answers by now."""
+    file = run.folder / predictions_file(run.facts["framework"])
+    answers = read_predictions(file)
+    one = 100 / len(test)
+    if len(answers) != len(test) or abs(agreement(answers, test.labels) - run.facts["test_top1"]) > one / 2:
+        command = f"nox -s evaluate_{run.facts['framework']} -- {run.folder}"
+        raise DataError(f"{file}: not the answers of the training; evaluate the run again: {command}")
+    return answers
 
 
 def _title(run: Run) -> str:
     return f"{run.facts['architecture']}, trained in {run.facts['framework']}"
 
 
-def write_forms(runs: Sequence[Path], out: Path) -> None:
-    """Write the table of all files of these runs."""
+def write_forms(runs: Sequence[Path], out: Path, data: str | None = None) -> None:
+    """Write the table of all files of these runs. `data` finds their data set; by default each run names its own."""
     load = os.getloadavg()[0]
-    parts = [table_of(folder, say) for folder in runs]
+    for folder in runs:
+        if (state := Run.open(folder).state) != "finished":
+            raise DataError(f"{folder} is {state}: only a finished run has answers to compare with")
+    parts = [table_of(folder, data, say) for folder in runs]
     machine = describe_machine()
     text = (
         "# Every form of a trained network\n\n"
         f"`nox -s parity -- forms RUN ...` on {machine['cpu']}, {machine['cores']} cores. `agrees`: the share of the "
         "test images on which the file gives the class that the framework gave after the training. Times are of one "
         "image on one thread, in processor time, in turns: the median, and the median ratio with its 95 % interval. "
-        f"Others used the machine too: its load was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. "
-        "A file is refused if it may lose more than 1 point, or is slower.\n\n"
+        f"The load of the machine was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. A smaller file "
+        f"is refused if it may lose more than {LIMIT:g} point, or is slower.\n\n"
     )
     write_bytes(out, (text + "\n".join(parts)).encode())
     say(f"written: {out}")

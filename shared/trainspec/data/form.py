@@ -31,7 +31,7 @@ class Form:
 
     @property
     def rule(self) -> str:
-        """How an image of another size is resized, in the words of `deploy.contract`."""
+        """How an image is resized, in the words of `deploy.contract`."""
         return RESIZE_RULES[self.resize]
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deploy.contract import KEEPING
 from deploy.errors import ImageError
 from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
 from diptych.errors import DataError
@@ -27,7 +28,7 @@ SMALL = 8192  # bytes per image; below it, waiting for the interpreter lock cost
 
 def resize_arrays(images: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
     """uint8 images `(N, H, W)` or `(N, H, W, 3)` as `(N, size, size, channels)` of `form`, by the same rules."""
-    if images.shape[1:] == form.shape and form.resize != "margin":  # the other rules keep an image of that size
+    if images.shape[1:] == form.shape and form.rule in KEEPING:
         return images
     made = np.empty((len(images), *form.shape), np.uint8)  # the only copy: gigabytes for CIFAR at 128 pixels
     mode = {1: "L", 3: "RGB"}[form.channels]

@@ -48,9 +48,9 @@ class Data:
     as origin 2 does for most networks. `channels`: with 1, an image becomes its luma (ITU-R 601) before it is resized;
     with 3, a grey image has its level in all three channels.
 
-    `storage`: "memory" decodes all images at the start; "files" decodes each one when it is needed, in worker
-    processes, and cuts random resized crops out of the whole images; "auto" takes files where the decoded images would
-    take more than a quarter of the free memory.
+    `storage`: "memory" decodes and resizes all images at the start, so random crops are cut out of resized images;
+    "files" decodes each one when it is needed, in worker processes, and cuts random resized crops out of whole images;
+    "auto" takes files where the decoded images would take more than a quarter of the free memory.
 
     `balance`: an epoch visits a class of n images in proportion to n to the power of 1 - balance. With 0, it visits
     each image once; with 1, all classes equally often. An epoch has as many visits as there are images.

@@ -27,6 +27,7 @@ RUN/proof/certificate.json.
 `python -m parity check PATTERN` is the same. Sub-commands with a --help of their own:
 `python -m parity compare ARCH` trains in both frameworks and writes a page about the two runs.
 `python -m parity diff A B` says where two networks differ.
+`python -m parity forms RUN` judges every ONNX file that a trained network can become.
 `python -m parity kill` kills trainings, lets them go on, and compares them with one that was never killed.
 `python -m parity lockstep ARCH` says whether both frameworks train it by the same formulas.
 `python -m parity time RUN` times the frameworks' own forward passes."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diptych.cli import Parser
-from netspec.options import path
+from netspec.options import name_or_path, path
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Makes every ONNX file that a trained network can become, and judges each over the whole test split.
@@ -20,10 +20,13 @@ def main(argv: Sequence[str]) -> int:
         prog="python -m parity forms", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", type=path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument(
+        "--data", type=name_or_path, metavar="D", help="the data set of the runs; default: the one that each names"
+    )
     parser.add_argument("--out", type=path, default=Path("results/forms.md"), metavar="FILE", help="the table")
     options = parser.parse_args(argv)
 
     from parity.forms import write_forms
 
-    write_forms(options.runs, options.out)
+    write_forms(options.runs, options.out, options.data)
     return 0
