@@ -185,6 +185,4 @@ def test_the_help_of_parity_names_its_commands(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    assert [
-        name for name in COMMANDS if f"`python -m parity {name} " not in shown.replace(f"{name}`", f"{name} ")
-    ] == []
+    assert [name for name in COMMANDS if f"python -m parity {name}" not in shown] == []
