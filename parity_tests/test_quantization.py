@@ -14,7 +14,7 @@ from deploy.inspection import inspect
 from deploy.intervals import paired
 from deploy.package.manifest import read_manifest
 from deploy.package.verification import verify
-from diptych.errors import ExportError
+from diptych.errors import ExportError, UsageError
 from netspec import functional as f, trace
 from onnx_impl import export_onnx, quantization
 from onnx_impl.measure import probe
@@ -113,6 +113,12 @@ def test_what_loses_too_much_is_refused_unless_forced(model, fast, monkeypatch):
     assert len(list(verify(folder))) == 5
     with pytest.raises(ExportError, match="give a float32 file"):
         quantize(path, notice=str)
+
+
+@pytest.mark.parametrize("limit", [float("nan"), -1.0])
+def test_a_limit_that_is_none_is_refused(model, limit):
+    with pytest.raises(UsageError, match="at least 0"):
+        quantize(model, limit=limit, notice=str)
 
 
 def test_what_is_slower_is_refused(model, monkeypatch):

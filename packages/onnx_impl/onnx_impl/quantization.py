@@ -17,7 +17,7 @@ from deploy.errors import DeployError
 from deploy.inspection import inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
-from diptych.errors import DataError, ExportError
+from diptych.errors import DataError, ExportError, UsageError
 from diptych.files import write_bytes
 from diptych.stopping import until_stopped
 from onnx_impl.packaging import folded
@@ -66,8 +66,11 @@ def quantize(
     be within `limit`, and INT8 must not be slower. `reduce_range` gives weights 7 bits; by default where this processor
     needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
 
-    Raises `ExportError` for a file that fails or cannot be compressed, and `DataError` for data that do not fit.
+    Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit, and
+    `UsageError` for a limit that is not a number from 0 on.
     """
+    if not limit >= 0:
+        raise UsageError(f"--limit {limit:g}: give a number of at least 0")
     try:
         content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
         found = inspect(content, model)

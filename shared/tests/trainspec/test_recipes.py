@@ -2,17 +2,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asked import options, task_of
+from asked import options, task_of, values_of
 from hypothesis import given, settings, strategies as st
 
-from diptych.errors import DiptychError, RecipeError, UnknownNameError
+from diptych.errors import DiptychError, RecipeError, UnknownNameError, UsageError
 from netspec import architecture, find, list_architectures
 from netspec.reduce import least_image
 from trainspec.data import open_data
 from trainspec.optim import settings as settings_of
 from trainspec.recipes import (
+    TRAIN_OPTIONS,
     ParameterTable,
     Recipe,
+    TrainOptions,
     find_recipe,
     override,
     read_recipe,
@@ -196,6 +198,12 @@ def test_bad_options(arguments, words):
         options(arguments).recipe_for("vgg19", "vgg", "digits")
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("argv", [["--set", "epochs=1\nbatch=3"], ["--epochs", "1\nseed = 5"]])
+def test_two_values_in_one_option_are_refused(argv):
+    with pytest.raises(UsageError, match="one value at a time"):
+        TrainOptions.read(**values_of(TRAIN_OPTIONS, argv))
 
 
 def test_options_of_the_network(tmp_path):

@@ -198,6 +198,9 @@ def _assignments(texts: Sequence[str]) -> dict[str, Any]:
 def _toml_value(text: str) -> Any:
     """A value in TOML notation. If it is not valid TOML, it is taken as a text, so that quotes may be left out."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        table = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):  # not TOML, thousands of digits, or endlessly nested lists
         return text
+    if len(table) > 1:
+        raise UsageError(f"--set {text!r}: one value at a time; give --set KEY=VALUE once for each")
+    return table["value"]
