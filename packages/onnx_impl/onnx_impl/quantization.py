@@ -179,12 +179,19 @@ def decibels(expected: NDArray[Any], found: NDArray[Any]) -> float:
 
 @dataclass(frozen=True)
 class Judge:
-    """Runs files of one contract on the images of a split."""
+    """Runs files of one contract on the images of a split. `raw`: they take uint8 `(N, H, W, C)` as it is."""
 
     contract: Contract
+    raw: bool = False
 
-    def prepared(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return normalised(images, self.contract.mean, self.contract.std)
+    def prepared(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        return images if self.raw else normalised(images, self.contract.mean, self.contract.std)
+
+    def passing(self, content: bytes, split: Split) -> Callable[[], object]:
+        """A pass of the first image on one thread."""
+        image = self.prepared(split.read(np.arange(1)))
+        session = runtime.load(content, "the file", provider=runtime.CPU, threads=1)
+        return lambda: session.run(None, {"image": image})
 
     def logits(self, content: bytes, split: Split) -> NDArray[np.float32]:
         session = runtime.load(content, "the file", provider=runtime.CPU)
@@ -201,14 +208,8 @@ class Judge:
 
     def speed(self, one: bytes, other: bytes, split: Split) -> Ratio:
         """The time of `other` as a part of that of `one`."""
-        image = self.prepared(split.read(np.arange(1)))
-        sessions = [runtime.load(content, "the file", provider=runtime.CPU, threads=1) for content in (one, other)]
-        times = in_turns({str(place): _passing(session, image) for place, session in enumerate(sessions)})
-        return ratio(times["1"], times["0"])
-
-
-def _passing(session: Any, image: NDArray[np.float32]) -> Callable[[], object]:
-    return lambda: session.run(None, {"image": image})
+        times = in_turns({"one": self.passing(one, split), "other": self.passing(other, split)})
+        return ratio(times["other"], times["one"])
 
 
 def data_of(model: Path, contract: Contract, data: str | None, unfinished: bool) -> DataSet:

@@ -4,21 +4,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy import runtime
 from deploy.contract import KEEPING, RESIZE_RULE, Contract
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import of_accuracy
-from deploy.normalisation import normalised
 from deploy.shell import say
 from diptych.errors import DataError
 from diptych.files import write_bytes
 from diptych.machine import describe_machine
-from diptych.stopping import until_stopped
 from netspec import Graph, without_heads
 from netspec.init import Weights
 from parity.memory import release
@@ -28,7 +24,6 @@ from trainspec.evaluation import agreement, predictions_file, read_predictions, 
 from trainspec.runs import Run
 
 RUNNERS: dict[str, type[TorchRunner] | type[KerasRunner]] = {"PyTorch": TorchRunner, "TensorFlow": KerasRunner}
-BATCH = 250
 LIMIT = 1.0  # points of top-1 that a smaller file may lose
 REFERENCE = "model.onnx"  # its time is 1
 HEAD = ("file", "kB", "top-1, %", "95 % interval", "agrees with training, %", "ms", f"time / {REFERENCE}")
@@ -41,24 +36,6 @@ class Form:
     name: str
     content: bytes
     raw: bool = False
-
-    def prepared(self, images: NDArray[np.uint8], contract: Contract) -> NDArray[Any]:
-        """Its input for uint8 images `(N, H, W, C)` of the network's size."""
-        return images if self.raw else normalised(images, contract.mean, contract.std)
-
-    def predictions(self, split: Split, contract: Contract) -> NDArray[np.int64]:
-        """The class of each image `(N,)`, under onnxruntime."""
-        session = runtime.load(self.content, self.name, provider=runtime.CPU)
-        starts = until_stopped(range(0, len(split), BATCH))
-        batches = (split.read(np.arange(start, min(start + BATCH, len(split)))) for start in starts)
-        parts = (runtime.infer(session, self.prepared(images, contract), self.name) for images in batches)
-        return np.concatenate([part.argmax(1) for part in parts])
-
-    def passing(self, image: NDArray[np.uint8], contract: Contract) -> Callable[[], object]:
-        """A pass of one image on one thread."""
-        session = runtime.start(self.content, provider=runtime.CPU, threads=1)
-        given = self.prepared(image, contract)
-        return lambda: session.run(None, {"image": given})
 
 
 def forms_of(folder: Path, found: Inspected, graph: Graph, weights: Weights, data: DataSet) -> Iterator[Form]:
@@ -86,20 +63,26 @@ def _smaller(content: bytes, contract: Contract, data: DataSet) -> Iterator[Form
     from onnx_impl.smaller import needs_reduced_range
 
     own = needs_reduced_range()
-    settings: dict[str, dict[str, Any]] = {"float16": {"to": "float16", "reduce_range": own}}
-    settings["int8"] = {"to": "int8", "reduce_range": own}
-    settings["int8, other range"] = {"to": "int8", "reduce_range": not own}
-    for name, chosen in settings.items():
-        made = compress(content, contract, data, limit=LIMIT, images=CALIBRATION, notice=lambda line: None, **chosen)
-        bits = {True: ", 7-bit weights", False: ", 8-bit weights"}[made.facts["reduce_range"]] if "int8" in name else ""
+    for to, reduced in (("float16", own), ("int8", own), ("int8", not own)):
+        made = compress(
+            content,
+            contract,
+            data,
+            to=to,
+            limit=LIMIT,
+            images=CALIBRATION,
+            reduce_range=reduced,
+            notice=lambda line: None,
+        )
+        bits = f", {7 if reduced else 8}-bit weights" if to == "int8" else ""
         floats = made.facts.get("float_layers")
         kept = f", {floats} of {made.facts['layers']} layers in float32" if floats else ""
-        yield Form(f"{chosen['to']}{bits}{kept}{' (refused)' if made.problem else ''}", made.content)
+        yield Form(f"{to}{bits}{kept}{' (refused)' if made.problem else ''}", made.content)
 
 
 def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> str:
     """A Markdown section about a run. `data` finds its data set. Raises a `DiptychError` for what cannot be used."""
-    from onnx_impl.quantization import data_of
+    from onnx_impl.quantization import Judge, data_of
     from onnx_impl.turns import in_turns, ratio
 
     run, graph, weights = read_run(folder)
@@ -107,11 +90,11 @@ def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> s
     images = data_of(folder, found.contract, data, False)
     trained = answers_of(run, images.test)
     forms = list(forms_of(folder, found, graph, weights, images))
-    image = images.test.read(np.arange(1))
-    times = in_turns({form.name: form.passing(image, found.contract) for form in forms})
+    judges = {form.name: Judge(found.contract, form.raw) for form in forms}
+    times = in_turns({form.name: judges[form.name].passing(form.content, images.test) for form in forms})
     rows = [HEAD, ("---",) * len(HEAD)]
     for form in forms:
-        predictions = form.predictions(images.test, found.contract)
+        predictions = judges[form.name].logits(form.content, images.test).argmax(1)
         top1 = agreement(predictions, images.test.labels)
         low, high = of_accuracy(top1, len(images.test))
         agreed = agreement(predictions, trained)
@@ -128,8 +111,8 @@ def answers_of(run: Run, test: Split) -> NDArray[np.int64]:
     """What the framework answered after the training. Raises `DataError` if the file has other answers by now."""
     file = run.folder / predictions_file(run.facts["framework"])
     answers = read_predictions(file)
-    one = 100 / len(test)
-    if len(answers) != len(test) or abs(agreement(answers, test.labels) - run.facts["test_top1"]) > one / 2:
+    half = 50 / len(test)  # points of half an image
+    if len(answers) != len(test) or abs(agreement(answers, test.labels) - run.facts["test_top1"]) > half:
         command = f"nox -s evaluate_{run.facts['framework']} -- {run.folder}"
         raise DataError(f"{file}: not the answers of the training; evaluate the run again: {command}")
     return answers
