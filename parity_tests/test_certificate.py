@@ -9,20 +9,17 @@ import pytest
 
 import onnx_impl.__main__
 import parity.__main__
-import torch_impl.__main__
 from netspec import load_weights, save_weights
 from netspec.serialize import from_json
 from netspec.weights import weights_hash
 from onnx_impl.packaging import package
+from short_run import short_run
 from trainspec.certificate import CHECKS
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs")
-    torch_impl.__main__.main(f"train lenet5 --data digits --epochs 1 --out {out}".split())
-    (folder,) = out.iterdir()
-    return folder
+    return short_run(tmp_path_factory.mktemp("runs"))
 
 
 def certificate_of(run: Path) -> dict:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import parity.__main__
-import torch_impl.__main__
 from diptych.errors import DataError
+from short_run import short_run
 from trainspec.evaluation import read_predictions
 
 EXACT = ("model.onnx", "folded", "PyTorch's export", "TensorFlow's export", "uint8")
@@ -17,10 +17,7 @@ EXACT = ("model.onnx", "folded", "PyTorch's export", "TensorFlow's export", "uin
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs")
-    torch_impl.__main__.main(f"train lenet5 --data digits --epochs 1 --out {out}".split())
-    (folder,) = out.iterdir()
-    return folder
+    return short_run(tmp_path_factory.mktemp("runs"))
 
 
 def rows(run: Path, out: Path) -> dict[str, list[str]]:
@@ -42,9 +39,7 @@ def test_every_float32_file_answers_as_the_training_did(run, tmp_path):
 
 
 def test_images_that_are_cut_again_when_they_have_the_size(tmp_path):
-    arguments = f"train lenet5 --data digits --epochs 1 --set data.resize=margin --out {tmp_path / 'runs'}"
-    torch_impl.__main__.main(arguments.split())
-    (folder,) = (tmp_path / "runs").iterdir()
+    folder = short_run(tmp_path / "runs", "--set", "data.resize=margin")
     assert rows(folder, tmp_path / "forms.md")["uint8"][3] == "100.00"
 
 
