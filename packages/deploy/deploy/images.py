@@ -31,7 +31,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from deploy.contract import RESIZE_RULE as RESIZE_RULE, RESIZE_RULES
+from deploy.contract import KEEPING, RESIZE_RULE as RESIZE_RULE, RESIZE_RULES
 from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
 from deploy.errors import ImageError
 
@@ -143,6 +143,8 @@ def cost(content: bytes) -> int:
 def resize(image: Image.Image, size: int | tuple[int, int], rule: str = RESIZE_RULE) -> Image.Image:
     """`image` resized to `size` (`(H, W)`, or one number for both) by `rule`, a text of `RESIZE_RULES`."""
     height, width = (size, size) if isinstance(size, int) else size
+    if rule in KEEPING and image.size == (width, height):
+        return image
     return _RESIZED[rule](image, (width, height), Image.Resampling.BILINEAR)
 
 
