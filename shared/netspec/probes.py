@@ -68,7 +68,7 @@ def _activated(graph: Graph) -> list[str]:
 
 
 def _normalised(graph: Graph) -> list[str]:
-    """The convolutions whose values go to a batch norm."""
+    """The convolutions before a batch norm, also with pools between."""
     sources = _sources(graph)
     found = {sources[node.inputs[0]] for node in graph if isinstance(node.op, BatchNorm)}
     return [node.name for node in graph if node.name in found and isinstance(node.op, Conv)]

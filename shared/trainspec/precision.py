@@ -23,7 +23,7 @@ def resolve_precision(asked: str, *, on_gpu: bool) -> str:
 
 
 def resolve_deterministic(asked: bool | None, *, on_gpu: bool) -> bool:
-    """Whether runs repeat to the bit; if nothing is `asked` for, on a CPU, where it costs next to nothing."""
+    """Whether runs repeat to the bit; if nothing is `asked` for, on a CPU."""
     return not on_gpu if asked is None else asked
 
 

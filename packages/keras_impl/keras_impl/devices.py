@@ -80,6 +80,7 @@ def gpu_peak_bytes() -> int:
 
 def choose_device(precision: str, threads: int | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
+
     Raises `RecipeError` for a precision that the machine does not have.
     """
     found = gpus()
@@ -121,7 +122,7 @@ def set_threads(threads: int | None) -> int:
 
 
 def make_deterministic() -> None:
-    """Give TensorFlow's operations their deterministic form, for the rest of the process: there is no way back.
+    """Give TensorFlow's operations their deterministic form. It cannot take that back in this process.
 
     Random operations then need a seed, or they are errors: `fit` shuffles with one. A seed of the user's own is kept.
     """

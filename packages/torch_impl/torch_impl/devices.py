@@ -83,6 +83,7 @@ def found_device() -> torch.device:
 
 def choose_device(precision: str, threads: int | None = None) -> Device:
     """The GPU if there is one, otherwise the CPU. `threads` defaults to as many as the process may use.
+
     Raises `RecipeError` for a precision that the machine does not have.
     """
     chosen = found_device()

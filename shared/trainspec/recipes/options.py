@@ -202,5 +202,5 @@ def _toml_value(text: str) -> Any:
     except (ValueError, RecursionError):  # not TOML, thousands of digits, or endlessly nested lists
         return text
     if len(table) > 1:
-        raise UsageError(f"--set {text!r}: one value at a time; give --set KEY=VALUE once for each")
+        raise UsageError(f"{text!r}: one value at a time; give an option for each")
     return table["value"]
