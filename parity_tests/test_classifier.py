@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from deploy import Classifier, DeployError, ImageError
+from deploy.inputs import prepare
 from netspec.compare import forward_difference
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
@@ -88,6 +89,18 @@ def test_images_of_pillow_are_converted_as_files_are(classifier):
         opened = Image.open(io.BytesIO(file.getvalue()))
         assert classifier(opened) == classifier(file.getvalue())
     assert classifier(Image.fromarray(pixels[..., :3]).convert("CMYK"))
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("RGBa", "RGBA"), ("La", "LA"), ("PA", "RGBA")])
+def test_transparency_in_modes_that_png_does_not_have(mode, kept):
+    """It is put on white. Pillow's own conversion to RGB would put it on black."""
+    image = Image.fromarray(images(1, (40, 30, 4))[0]).convert("LA" if mode == "La" else "RGBA")
+    image = (
+        Image.merge("PA", (image.convert("L").convert("P"), image.getchannel("A")))
+        if mode == "PA"
+        else image.convert(mode)
+    )
+    assert np.array_equal(*(prepare(each, (40, 30), 3) for each in (image, image.convert(kept))))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -19,9 +20,9 @@ def folder(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("given"))
 
 
-def predict(folder, *argv, stdin=b"", **environment):
+def predict(folder, *argv, stdin=b"", shell=(), **environment):
     kept = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
-    argv = [sys.executable, "-m", "deploy", "predict", *map(str, argv)]
+    argv = [*shell, sys.executable, "-m", "deploy", "predict", *map(str, argv)]
     done = subprocess.run(argv, cwd=folder, input=stdin, capture_output=True, check=False, env=kept | environment)
     done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
     return done
@@ -44,7 +45,7 @@ def test_the_command_takes_runs_folders_and_webp(folder):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "run: CPUExecutionProvider, 1 thread"
-    assert lines[1].startswith("note: files in the folders that are not images, left out: 1")
+    assert lines[1] == "note: left out of the folders, not images: 1"
     named = ["images/deep/er/two.webp", "images/one.png", "images/one.png"]
     assert [line for line in lines[2:] if not line.startswith("  ")] == named
     assert len(lines) == 2 + 3 * 3
@@ -80,6 +81,53 @@ def test_an_image_on_standard_input(folder):
     done = predict(folder, "run", "-", "-", stdin=content)
     assert (done.returncode, done.stdout) == (2, "")
     assert "twice" in done.stderr
+
+
+def test_a_standard_input_that_is_closed(folder):
+    done = predict(folder, "run", "-", shell=["sh", "-c", 'exec "$@" <&-', "sh"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: -: standard input is closed; pass an image with < FILE or through a pipe\n"
+
+
+def test_folders_are_read_as_data_sets_are(folder, tmp_path):
+    """Linked folders are entered. Hidden ones and those of systems are not."""
+    images = tmp_path / "images"
+    for place in ("here", ".ipynb_checkpoints", "__MACOSX"):
+        (images / place).mkdir(parents=True)
+        shutil.copy(folder / "images/one.png", images / place / "a.png")
+    (images / "linked").symlink_to(folder / "images")
+    (images / "linked here").symlink_to(images)
+    done = predict(folder, "run", images)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("note: ")] == [
+        "note: left out of the folders, a link to a folder around it: 1",
+        "note: left out of the folders, hidden: 1",
+        "note: left out of the folders, made by the operating system: 1",
+        "note: left out of the folders, not images: 1",
+    ]
+    named = [line.removeprefix(f"{images}/") for line in lines if line.startswith(str(images))]
+    assert named == ["here/a.png", "linked/deep/er/two.webp", "linked/one.png"]
+
+
+UNUSABLE = {
+    "empty.png": lambda file: file.write_bytes(b""),
+    "gone.jpg": lambda file: file.symlink_to("nothing"),
+    "moving.gif": lambda file: file.write_bytes(b"GIF89a"),
+    "page.jpg": lambda file: file.write_bytes(b"<html>not found</html>"),
+    "pipe.png": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_image_in_a_folder_is_an_error(folder, tmp_path, name):
+    shutil.copy(folder / "images/one.png", tmp_path / "good.png")
+    UNUSABLE[name](tmp_path / name)
+    done = predict(folder, "run", tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path}/{name}: " in done.stderr
+    assert "(1 of 2 images cannot be read)" in done.stderr
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -111,6 +111,8 @@ def test_what_does_not_fit_is_one_line(folder, classifier, tmp_path):
     refuse(classifier, put("loose/a.png"), "a.png is not in a class folder")
     refuse(classifier, put("split/train/class 1/a.png"), "has train but no test")
     refuse(classifier, put("broken/class 1/a.png", content=content[:200]), "broken/class 1/a.png: cannot be read as an")
+    put("gap/class 1/a.png")
+    refuse(classifier, put("gap/class 1/b.png", content=b""), "gap/class 1/b.png cannot be read as an image")
     refuse(classifier, put("empty/class 1/a.txt", content=b"text"), "no images found")
     refuse(classifier, tmp_path / "none", "no such folder")
     refuse(classifier, put("broken.zip"), "damaged")

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ def predict_files(
     Raises `DeployError`: for what cannot be used at all before the first line, and for unreadable images at the end.
     """
     classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
-    names, passed = _find(images)
-    notes = [f"files in the folders that are not images, left out: {passed}"] if passed else []
+    names, left_out = _find(images)
+    notes = [f"left out of the folders, {reason}: {count:,}" for reason, count in sorted(left_out.items())]
     notes += notes_of(classifier.model, unfinished=unfinished)
     answers = counted(classifier.attempts(map(_source, names), top), "images", len(names))
     faults = []
@@ -67,22 +68,24 @@ def notes_of(model: LoadedModel, *, unfinished: bool = False) -> list[str]:
     return notes
 
 
-def _find(images: Sequence[str | os.PathLike[str]]) -> tuple[list[str], int]:
-    """The names of all images in the order given, and how many files of the folders are not images."""
+def _find(images: Sequence[str | os.PathLike[str]]) -> tuple[list[str], Counter[str]]:
+    """The names of all images in the order given, and how many files of the folders were left out, by reason."""
     names: list[str] = []
-    passed = 0
+    left_out: Counter[str] = Counter()
     for image in images:
         if image != STDIN:
             found, others = find_images([image])
             names += map(os.fspath, found)
-            passed += others
+            left_out += others
         elif STDIN in names:
             raise ImageError("-: given twice, but standard input is one image")
+        elif sys.stdin is None:  # the shell has closed it: <&-
+            raise ImageError("-: standard input is closed; pass an image with < FILE or through a pipe")
         elif sys.stdin.isatty():
             raise ImageError("-: standard input is a terminal; pass an image with < FILE or through a pipe")
         else:
             names.append(STDIN)
-    return names, passed
+    return names, left_out
 
 
 def _source(name: str) -> ImageSource:

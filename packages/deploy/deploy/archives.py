@@ -117,7 +117,8 @@ def _damaged(path: Path, error: Exception) -> ArchiveError:
     if isinstance(error, _RefusedError):
         return ArchiveError(f"{path}: {error}")
     reason = printable(first_line(error).rstrip(":"))
-    if isinstance(error, OSError | RuntimeError | NotImplementedError) and not isinstance(error, RecursionError):
+    plain = OSError | RuntimeError | NotImplementedError
+    if isinstance(error, plain) and not isinstance(error, RecursionError | gzip.BadGzipFile):
         reason = (error.strerror if isinstance(error, OSError) else None) or reason
         return ArchiveError(f"{path}: cannot be read ({reason})")  # from zipfile: encrypted, or an unknown compression
     return ArchiveError(f"{path}: the archive is truncated or damaged ({reason}); fetch it again")
@@ -178,6 +179,9 @@ def _tar(file: BinaryIO, allowed: int) -> Iterator[Member]:
         content.seek(archive.offset)
         if content.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("no end mark")
+        while block := content.read(BLOCK):  # to the end, where gzip checks its sum
+            if block.count(0) < len(block):
+                raise tarfile.ReadError("something follows the end mark")
 
 
 def _tar_reader(content: "_Bounded", member: tarfile.TarInfo) -> Callable[[int], bytes]:

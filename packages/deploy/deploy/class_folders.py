@@ -1,8 +1,8 @@
 """Reads labelled images: a folder, or an archive, with a folder of images for each class.
 
 The paths are `<class>/<image>` or `test/<class>/<image>`, and that may be inside one more folder. In a set with splits,
-`test` is read. Hidden files and files that are not images are left out. Training finds splits and classes by the same
-function, `place_images`.
+`test` is read. Hidden files and files that are not images are left out; an unusable image is an error. Training finds
+splits and classes by the same function, `place_images`.
 """
 
 import unicodedata
@@ -12,10 +12,11 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from deploy.archives import is_archive, open_archive, read_archive
-from deploy.encoded import HEAD, READ, format_of
-from deploy.errors import DeployError, ImageError
-from deploy.images import MAX_BYTES, file_format, read_file
+from deploy.encoded import HEAD, format_of
+from deploy.errors import DeployError
+from deploy.images import MAX_BYTES, read_file
 from deploy.options import nearest
+from deploy.recognition import judge, judge_file
 from deploy.shell import printable
 from deploy.walking import reason_of_part, walk
 
@@ -124,28 +125,27 @@ def _in_folder(place: Path, others: list[str]) -> Iterator[str]:
     if not place.is_dir():
         raise DeployError(f"{place}: {'not a folder or an archive' if place.exists() else 'no such folder'}")
     for entry in walk(place):
-        if entry.is_folder or entry.reason:
-            continue
-        try:
-            found = file_format(place / entry.name)
-        except ImageError:
-            found = ""
-        if found in READ:
-            yield entry.name
-        else:
-            others.append(entry.name)
+        if not (entry.is_folder or entry.reason):
+            yield from _image(entry.name, judge_file(place, entry.name), others)
 
 
 def _in_archive(place: Path, others: list[str]) -> Iterator[str]:
     with open_archive(place) as members:
         for member in members:
             path = _path(member.name)
-            if member.is_folder or any(map(reason_of_part, PurePosixPath(path).parts)):
-                continue
-            if format_of(member.read(HEAD)) in READ:
-                yield path
-            else:
-                others.append(path)
+            if not (member.is_folder or any(map(reason_of_part, PurePosixPath(path).parts))):
+                yield from _image(path, judge(f"{place}: ", path, format_of(member.read(HEAD))), others)
+
+
+def _image(path: str, judged: tuple[bool, str], others: list[str]) -> Iterator[str]:
+    """`path` if it is an image. Raises `DeployError` for an unusable one: without it, the scores would be others."""
+    is_image, fault = judged
+    if fault:
+        raise DeployError(fault)
+    if is_image:
+        yield path
+    else:
+        others.append(path)
 
 
 def _path(name: str) -> str:

@@ -34,6 +34,7 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
 )
 _NETPBM = re.compile(rb"P[1-7]\s+(#|WIDTH\b|\d+\s)")
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")  # of the end, or of a segment with a length
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _ORIENTATION_TAG = 0x0112
 _PNG_NEEDED = (b"PLTE", b"tRNS", b"IDAT", b"IEND")
@@ -102,8 +103,6 @@ def _jpeg(content: bytes) -> Encoded:
     JFIF's and Adobe's segments say how colours are coded, so they are kept if they are complete. A phone's second frame
     (MPO) comes after the end of the first image, where no decoder looks.
     """
-    if content.count(b"\xff\xda") > MAX_SCANS:
-        raise EncodingError(f"a JPEG with more than {MAX_SCANS} scans")
     kept, exif, xmp = [b"\xff\xd8"], b"", b""
     position = 2
     for _ in range(MAX_PARTS):
@@ -112,6 +111,7 @@ def _jpeg(content: bytes) -> Encoded:
             raise EncodingError("a JPEG that ends before its image data")
         marker = content[position + 1]
         if marker == 0xDA:
+            _check_scans(content, position)
             kept.append(content[position:])
             return Encoded("JPEG", b"".join(kept), _orientation(exif, xmp))
         if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # not a segment, or one without a length
@@ -129,6 +129,19 @@ def _jpeg(content: bytes) -> Encoded:
             xmp = data
         position = end
     raise EncodingError("a JPEG with too many segments")
+
+
+def _check_scans(content: bytes, position: int) -> None:
+    """Raise `EncodingError` for too many scans from `position` to the end of the image. A video may follow it."""
+    scans = 0
+    while found := _JPEG_MARKER.search(content, position):
+        position, marker = found.start(), content[found.start() + 1]
+        if marker == 0xD9:
+            return
+        scans += marker == 0xDA
+        if scans > MAX_SCANS:
+            raise EncodingError(f"a JPEG with more than {MAX_SCANS} scans")
+        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
 
 
 def _jpeg_needs(marker: int, data: bytes) -> bool:

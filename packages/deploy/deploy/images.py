@@ -90,13 +90,19 @@ def _content_of(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) ->
     if isinstance(source, str | os.PathLike):
         return read_file(source), name or os.fspath(source)
     name = name or str(getattr(source, "name", "image"))
-    try:
-        content = source.read(MAX_BYTES + 1)
-    except Exception as error:
-        raise _unreadable(name, error) from error
-    if not isinstance(content, bytes):
-        raise ImageError(f"{name}: opened as text; open it in binary mode")
-    return content, name
+    content = bytearray()
+    while len(content) <= MAX_BYTES:
+        try:
+            block = source.read(MAX_BYTES + 1 - len(content))
+        except Exception as error:
+            raise _unreadable(name, error) from error
+        if not isinstance(block, bytes):
+            kind = "opened as text" if isinstance(block, str) else "not ready to be read"
+            raise ImageError(f"{name}: {kind}; open it in binary mode, and blocking")
+        if not block:  # before that, a pipe or a socket may give less than was asked for
+            break
+        content += block
+    return bytes(content), name
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

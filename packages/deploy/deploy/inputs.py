@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,8 +14,13 @@ from PIL import Image
 from deploy.contract import RESIZE_RULE
 from deploy.encoded import READ
 from deploy.errors import ImageError
-from deploy.images import check_file, file_format, read_image
+from deploy.images import check_file, read_image
+from deploy.recognition import judge_file
+from deploy.walking import walk
 
+NO_IMAGE = "not images"
+_AS_PNG = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes that PNG files have
+_WITH_ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}  # those with transparency that they do not have
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
 
@@ -59,14 +65,14 @@ def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np
     return images
 
 
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], int]:
-    """The given files and every image in the given folders, at any depth; and how many other files the folders hold.
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], Counter[str]]:
+    """The given files and every image in the given folders, at any depth; and how many files were left out, by reason.
 
-    Raises `ImageError` for a folder without an image, and for a given file that is missing or not an image. Only the
-    first bytes of each file are read.
+    Unusable images in folders are among the images. Raises `ImageError` for a folder without an image, and for a given
+    file that is missing or not an image. Only the first bytes of each file are read.
     """
     found: list[Path] = []
-    passed = 0
+    left_out: Counter[str] = Counter()
     for path in map(Path, paths):
         try:
             is_folder = path.is_dir()
@@ -75,26 +81,25 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], in
         if not is_folder:
             check_file(path)
             found.append(path)
-            continue
-        files = sorted(Path(folder, name) for folder, _, names in os.walk(path, onerror=_refuse) for name in names)
-        images = [file for file in files if _is_image(file)]
-        if not images:
+        elif images := sorted(_in_folder(path, left_out)):
+            found += images
+        else:
             raise ImageError(f"{path}: no images in this folder; {', '.join(sorted(READ))} are supported")
-        found += images
-        passed += len(files) - len(images)
-    return found, passed
+    return found, left_out
 
 
-def _is_image(path: Path) -> bool:
-    """Judged by the first bytes, as in training, not by the suffix."""
+def _in_folder(path: Path, left_out: Counter[str]) -> Iterator[Path]:
     try:
-        return file_format(path) in READ
-    except ImageError:
-        return False
-
-
-def _refuse(error: OSError) -> None:
-    raise ImageError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
+        for entry in walk(path):
+            if entry.reason:
+                left_out[entry.reason] += 1
+            elif not entry.is_folder:
+                if any(judge_file(path, entry.name)):  # an unusable image has its error for an answer
+                    yield path / entry.name
+                else:
+                    left_out[NO_IMAGE] += 1
+    except OSError as error:
+        raise ImageError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
 
 
 def _check_bytes(array: NDArray[Any], wanted: str) -> None:
@@ -122,7 +127,7 @@ def _encoded(image: Image.Image, name: str) -> bytes:
     try:
         exif = image.info.get("exif") or b""
         file = io.BytesIO()
-        kept = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else image.convert("RGB")
+        kept = image if image.mode in _AS_PNG else image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
         kept.save(file, "PNG", compress_level=0, exif=exif)
         return file.getvalue()
     except Exception as error:  # Pillow's exceptions have no common base class

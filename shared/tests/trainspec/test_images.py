@@ -72,6 +72,26 @@ def test_paths_bytes_and_files_are_read_alike(tmp_path):
         read_image(io.StringIO("text"))
 
 
+def test_a_pipe_that_gives_a_part_at_a_time():
+    content = samples()["rgb.png"]
+
+    class Pipe(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(size or 0, 100))
+
+    assert np.array_equal(read_image(Pipe(content)), read_image(content))
+
+
+def test_scans_are_those_of_the_image():
+    """A phone puts a video behind its photo, in which the marker of a scan occurs by chance."""
+    content = samples()["progressive.jpg"]
+    assert np.array_equal(read_image(content + b"\xff\xda\0\2" * 300), read_image(content))
+    end = content.rindex(b"\xff\xd9")
+    hidden = b"\xff\xfe\0\4\xff\xd9"  # a comment that looks like the end of the image
+    with pytest.raises(ImageError, match="more than 200 scans"):
+        read_image(content[:end] + hidden + b"\xff\xda\0\2" * 300 + content[end:])
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
 def test_transparency_shows_white(mode):
     solid = Image.new("RGBA", (2, 1), (200, 100, 0, 255))

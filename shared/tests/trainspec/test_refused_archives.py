@@ -75,3 +75,24 @@ def test_a_zip_with_a_password(tmp_path):
     with pytest.raises(DataError) as error:
         load(path)
     assert_one_line(error, "encrypted")
+
+
+def test_a_checksum_that_is_wrong(tmp_path):
+    path = write_tar(tmp_path / "a.tar.gz", class_files())
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1  # gzip's checksum of everything in it
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert_one_line(error, str(path), "truncated or damaged", "CRC")
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_what_follows_the_end_of_a_tar(tmp_path, suffix):
+    """As `cat a.tar b.tar` makes it. tarfile would read the first archive only."""
+    path = write_tar(tmp_path / f"a{suffix}", class_files())
+    more = write_tar(tmp_path / f"more{suffix}", class_files("c"))
+    path.write_bytes(path.read_bytes() + more.read_bytes())
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert_one_line(error, str(path), "something follows the end mark")

@@ -1,16 +1,14 @@
 """List everything in a folder or an archive: images, folders, and what is left out and why.
 
-Images are recognised by content. It is an error if a file is an image in an unsupported format, or if it has the name
-of an image without the content. Other files, hidden files and files that operating systems make are left out.
+`deploy.recognition` tells images from other files. An unusable image is an error. Files that are not images, hidden
+files and files that operating systems make are left out.
 """
 
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from deploy.encoded import HEAD, READ, format_of
-from deploy.errors import ImageError
-from deploy.images import SUFFIXES, file_format
+from deploy.encoded import HEAD, format_of
+from deploy.recognition import judge, judge_file
 from deploy.shell import printable
 from deploy.walking import Entry, reason_of_part
 from diptych.errors import DataError
@@ -18,10 +16,6 @@ from diptych.stopping import until_stopped
 from trainspec.data.archives import open_archive
 from trainspec.data.dataset import LeftOut
 
-NOT_READ = (
-    *(".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".svg", ".psd", ".qoi"),
-)
 NAMED = 3  # files that are named for each reason
 NO_IMAGE = "not an image"
 
@@ -64,7 +58,7 @@ def list_folder(path: Path, entries: list[Entry]) -> Listing:
         elif entry.is_folder:
             listing.folders.append(entry.name)
         else:
-            _add_file(listing, path, entry.name)
+            _add(listing, entry.name, judge_file(path, entry.name))
     listing.check()
     return listing
 
@@ -84,7 +78,7 @@ def list_archive(path: Path) -> Listing:
                 raise DataError(f"{path}: two files are named {printable(name)}; remove one")
             else:
                 seen.add(name)
-                _add(listing, f"{path}: ", name, format_of(member.read(HEAD)))
+                _add(listing, name, judge(f"{path}: ", name, format_of(member.read(HEAD))))
     listing.check()
     return listing
 
@@ -102,29 +96,11 @@ def _reason(name: PurePosixPath) -> tuple[str, str] | None:
     return None
 
 
-def _add(listing: Listing, place: str, name: str, found: str) -> None:
-    suffix = PurePosixPath(name).suffix.lower()
-    if found in READ:
+def _add(listing: Listing, name: str, judged: tuple[bool, str]) -> None:
+    is_image, fault = judged
+    if is_image:
         listing.images.append(name)
-    elif found or suffix in NOT_READ:
-        kind = f" ({found})" if found else ""
-        listing.faults.append(f"{place}{printable(name)} is not JPEG, PNG or WebP{kind}; convert or remove it")
-    elif suffix in SUFFIXES:
-        listing.faults.append(
-            f"{place}{printable(name)} cannot be read as an image (its content is not that of an image); remove it"
-        )
+    elif fault:
+        listing.faults.append(fault)
     else:
         listing.leave_out(name, NO_IMAGE)
-
-
-def _add_file(listing: Listing, path: Path, name: str) -> None:
-    """Add a file by its content. Only an ordinary file, or one with an image's suffix, is opened."""
-    file = path / name
-    try:
-        image = PurePosixPath(name).suffix.lower() in SUFFIXES or stat.S_ISREG(file.stat().st_mode)
-        found = file_format(file) if image else ""
-    except (ImageError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{file}: ")
-        listing.faults.append(f"{path}/{printable(name)}: {reason}; repair or remove it")
-    else:
-        _add(listing, f"{path}/", name, found)
