@@ -1,6 +1,7 @@
 """`deploy benchmark`: percentiles by hand, a table with other timings beside, and what does not fit."""
 
 import json
+import os
 
 import pytest
 
@@ -21,6 +22,12 @@ def test_percentiles_by_hand():
     assert [round(value, 9) for value in (timing.p50, timing.p90, timing.p95, timing.p99)] == [50, 90, 95, 99]
     assert (timing.passes, timing.first, round(timing.mean, 9)) == (101, 500, 50)
     assert round(timing.images_per_second, 9) == 160
+
+
+def test_a_pipe_is_not_a_file_of_timings(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DeployError, match="cannot be read: it is not an ordinary file"):
+        read_timings(tmp_path / "pipe")
 
 
 def test_runs_take_turns_behind_their_warm_up():
@@ -75,7 +82,19 @@ def test_what_does_not_fit_is_one_line(folder, argv, message):
     assert len(str(raised.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("change", [{"batch": 0}, {"p50": "x"}, {"by": 3}, {"p99": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch": 0},
+        {"p50": "x"},
+        {"by": 3},
+        {"p99": None},
+        {"p90": "3"},
+        {"threads": True},
+        {"batch": 1.5},
+        {"mean": float("inf")},
+    ],
+)
 def test_a_file_that_is_not_of_timings(tmp_path, change):
     good = json.loads(written("m", [Timing.of("torch", "cpu", 2, 8, 0.5, [0.001])]))
     good["timings"][0] |= change

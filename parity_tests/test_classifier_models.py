@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import deploy
-from deploy import Classifier, ModelError, cgroups, runtime
+from deploy import Classifier, DeployError, ModelError, cgroups, runtime
 from deploy.isolation import try_model
 from onnx_impl import build
 from onnx_impl.measure import probe
@@ -32,6 +32,9 @@ def test_a_provider_that_does_not_run_is_an_error(folder, provider):
 def test_the_provider_that_runs_is_named(folder):
     for provider in ("cpu", "CPU", "CPUExecutionProvider"):
         assert Classifier(folder / "run", provider=provider, threads=1).provider == "CPUExecutionProvider"
+    for wrong in ({"provider": ["cpu"]}, {"threads": "2"}, {"threads": 1.5}, {"tta": ["mirror"]}):
+        with pytest.raises(DeployError, match=next(iter(wrong))):
+            Classifier(folder / "run", **wrong)
     for threads in (0, -1, 10**6):
         with pytest.raises(ModelError, match="threads"):
             Classifier(folder / "run", threads=threads)

@@ -9,6 +9,7 @@ import os
 import stat
 from pathlib import Path
 
+from deploy import files
 from diptych.errors import DataError, DiptychError
 
 MOST = 64 << 20  # bytes: the limit for a text that a person or this project wrote
@@ -23,10 +24,7 @@ def read_bytes(
     """
     check_file(path, error, most=most, missing=missing)
     try:
-        # Without O_NONBLOCK, opening would hang if a FIFO has just replaced the file.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(most)
+        return files.read_bytes(path, most)
     except OSError as problem:
         raise error(f"{path} cannot be read: {problem.strerror or problem}") from None
 

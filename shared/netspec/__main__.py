@@ -12,7 +12,7 @@ from diptych.cli import Parser, add_options
 from diptych.errors import UnknownNameError
 from netspec import table
 from netspec.graph import Graph
-from netspec.options import FORM_OPTIONS, form_of, image_size, name_or_path, path
+from netspec.options import FORM_OPTIONS, form_of, image_size, name_or_path, output_file
 from netspec.registry import Entry, architecture, find, list_architectures, matching, resolve
 
 
@@ -69,7 +69,7 @@ def parser() -> Parser:
         help="its layers, with shapes, parameters and MACs, and its options",
     )
     only.add_argument("--diagram", type=name_or_path, metavar="ARCH", help="its blocks, drawn into an SVG file")
-    one.add_argument("--out", type=path, metavar="FILE", help="the SVG file of --diagram; default: ARCH.svg")
+    one.add_argument("--out", type=output_file, metavar="FILE", help="the SVG file of --diagram; default: ARCH.svg")
     add_options(one, FORM_OPTIONS)
     parser.add_argument("--json", action="store_true", help="JSON: the list, or with --show the graph itself")
     return parser

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deploy.options import name_or_path as name_or_path, path as path
+from deploy.outputs import output_file as output_file, output_folder as output_folder
 from diptych.cli import option
 from diptych.errors import UsageError
 
@@ -50,7 +51,7 @@ EXPORT_OPTIONS = (  # of the three export commands
     option("--opset", type=int, metavar="N", help="ONNX opset; default: what the exporter is best at"),
     option(
         "--out",
-        type=path,
+        type=output_file,
         metavar="FILE",
         help="default: exports/ARCH-FRAMEWORK.onnx, or proof/FRAMEWORK.onnx in the folder of a run",
     ),

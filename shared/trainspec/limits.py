@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy import files
 from deploy.options import LONGEST_PATH, longest_name
 from diptych.errors import RecipeError, ShapeError, StorageError
+from diptych.files import cannot_write
 from netspec import Graph
 from netspec.limits import check_onnx_size
 from netspec.ops import PatchUp
@@ -63,7 +65,7 @@ def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
 
 
 def check_folder(out: Path, *names: str) -> None:
-    """Raise `StorageError` where the name of a run's folder or its paths would be too long for the file system."""
+    """Raise `StorageError` where a run's folder cannot be made: no permission, or too long a name or path."""
     longest = longest_name(out)
     length = len(os.fsencode("-".join((*names, "framework", "20991231-235959-99"))))
     if length > longest:
@@ -75,6 +77,10 @@ def check_folder(out: Path, *names: str) -> None:
         raise StorageError(
             f"{out}: the paths of the run's files would have {length} bytes; {LONGEST_PATH} are possible, shorten --out"
         )
+    try:
+        files.check_folder(out)
+    except OSError as error:
+        raise cannot_write(out, error) from None
 
 
 def _norms_over_one_value(graph: Graph) -> list[str]:

@@ -13,11 +13,12 @@ from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 from deploy.shell import say
 from diptych.cli import option
 from diptych.errors import UsageError
+from diptych.files import check_outside
 from netspec import Graph, explicit_noise, initial_weights, without_heads
 from netspec.init import Weights
 from netspec.options import name_or_path
 from netspec.weights import weights_hash
-from trainspec.data import DataSet, find_data
+from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.initialisation import Start
@@ -219,7 +220,10 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     recipe, remarks = recipe_for(found.name)
     for remark in remarks:
         notice(remark)
-    check_folder(options.out, network.name, found.name)
+    out = options.out or Path("runs")
+    check_folder(out, network.name, found.name)
+    if options.data is not None and options.data not in CHOICES:
+        check_outside(out, options.data)
     say(f"data       {found.label}")
     data = found.load(recipe.data.form(recipe.data.image_size or network.size), recipe.seed)
     recipe.augmentation.constants(data)  # raises where the recipe's own are for other images
@@ -242,4 +246,4 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
         recipe_name=options.recipe_name(network.name, network.family, found.name),
         warm_start=warm_start,
     )
-    return task, Asked(command, (*notes, *data.notes), options.out, options.tensorboard)
+    return task, Asked(command, (*notes, *data.notes), out, options.tensorboard)

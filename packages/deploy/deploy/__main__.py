@@ -8,6 +8,7 @@ from deploy import shell
 from deploy.commands import Command, option, run_command
 from deploy.errors import ModelError
 from deploy.options import path
+from deploy.outputs import output_file, output_folder
 from deploy.views import VIEWS
 
 DESCRIPTION = (
@@ -96,7 +97,10 @@ COMMANDS = (
             ),
             option("--json", action="store_true", help="print one line of JSON"),
             option(
-                "--out", type=path, metavar="FOLDER", help="folder for scores.json, confusion.csv and confusion.png"
+                "--out",
+                type=output_folder,
+                metavar="FOLDER",
+                help="folder for scores.json, confusion.csv and confusion.png",
             ),
             *RUNTIME,
             TTA,
@@ -113,8 +117,8 @@ COMMANDS = (
             option("--threads", nargs="+", type=int, metavar="N", help="numbers of threads; default: all cores"),
             option("--provider", nargs="+", metavar="P", help="providers that must run; default: the one of predict"),
             option("--seconds", type=float, default=2.0, metavar="S", help="seconds for each combination (2)"),
-            option("--json", type=path, metavar="FILE", help="write the timings as JSON"),
-            option("--plot", type=path, metavar="FILE", help="plot the timings as PNG or SVG"),
+            option("--json", type=output_file, metavar="FILE", help="write the timings as JSON"),
+            option("--plot", type=output_file, metavar="FILE", help="plot the timings as PNG or SVG"),
             option("--beside", nargs="+", type=path, metavar="FILE", help="timings of other runs or runtimes, as JSON"),
         ),
         benchmark,

@@ -15,6 +15,7 @@ from deploy.timings import ROUNDS, Timing, check_settings, in_turns, read_timing
 
 BATCHES = (1, 8, 32)
 SECONDS = 2.0
+PLOTTED = (".png", ".svg", ".pdf")
 
 
 def benchmark(
@@ -70,6 +71,8 @@ def benchmark_command(
     beside: Sequence[Path] | None = None,
 ) -> None:
     """Print a table of the timings, with those of the files `beside`; write them as JSON and draw them if asked."""
+    if plot is not None and plot.suffix.lower() not in PLOTTED:
+        raise DeployError(f"--plot {plot}: give the name of a file in {', '.join(PLOTTED)}")
     others = [timing for path in beside or () for timing in read_timings(path)]
     own = benchmark(model, batches=batch, threads=threads or (None,), providers=provider or (None,), seconds=seconds)
     for line in lines([*own, *others]):
@@ -83,11 +86,8 @@ def benchmark_command(
 def _draw(path: Path, timings: Sequence[Timing]) -> None:
     from deploy.picture import draw_timings
 
-    try:
-        for note in draw_timings(path, timings):
-            say(f"note: {note}")
-    except (OSError, ValueError) as error:
-        raise DeployError(f"{path}: cannot be written: {error}") from None
+    for note in draw_timings(path, timings):
+        say(f"note: {note}")
 
 
 def lines(timings: Sequence[Timing]) -> list[str]:

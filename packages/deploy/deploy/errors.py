@@ -22,6 +22,10 @@ class ArchiveError(DeployError):
     """A file is not an archive that can be read."""
 
 
+class WriteError(DeployError):
+    """A file or folder cannot be written: no room, no permission."""
+
+
 def first_line(error: Exception) -> str:
     """The first line of another library's error message, or the name of its class if it has no message."""
     lines = (line.strip() for line in _CODE.sub("", str(error)).splitlines())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deploy.answers import notes_of
 from deploy.class_folders import ClassFolders, find_classes
-from deploy.errors import DeployError
+from deploy.files import check_outside, write_bytes
 from deploy.picture import draw_confusion
 from deploy.predict import Classifier, batches
 from deploy.progress import counted
@@ -51,6 +51,8 @@ def evaluate_command(
     **settings: Any,
 ) -> None:
     """Print the scores of `model` over `folder`, and write `scores.json`, `confusion.csv` and `.png` into `out`."""
+    if out is not None:
+        check_outside(out, folder)
     classifier = Classifier(model, unfinished=unfinished, **settings)
     folders = find_classes(folder)
     scores = _evaluate(classifier, folders)
@@ -99,10 +101,6 @@ def _shown(percent: float | None) -> str:
 
 
 def _write(out: Path, facts: dict[str, Any], scores: Scores) -> list[str]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "scores.json").write_text(json.dumps(facts) + "\n", encoding="ascii")
-        (out / "confusion.csv").write_text(scores.confusion_csv(), encoding="utf-8", errors="backslashreplace")
-        return draw_confusion(out / "confusion.png", scores)
-    except OSError as error:
-        raise DeployError(f"{out}: cannot be written: {error.strerror or error}") from None
+    write_bytes(out / "scores.json", f"{json.dumps(facts)}\n".encode("ascii"))
+    write_bytes(out / "confusion.csv", scores.confusion_csv().encode("utf-8", "backslashreplace"))
+    return draw_confusion(out / "confusion.png", scores)

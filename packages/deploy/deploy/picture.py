@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from deploy.files import written_whole
 from deploy.scores import Scores
 from deploy.shell import printable
 from deploy.timings import Timing
@@ -18,7 +19,10 @@ WRITTEN = 20  # and with at most this many the numbers of images
 
 
 def draw_confusion(path: Path, scores: Scores) -> list[str]:
-    """Draw the confusion matrix, each row in percent of its class. Returns the notes for the user. Raises `OSError`."""
+    """Draw the confusion matrix, each row in percent of its class. Returns the notes for the user.
+
+    Raises `WriteError`.
+    """
     if (figure_class := _figure_class()) is None:
         return [_missing(path)]
     counts = scores.confusion
@@ -46,7 +50,7 @@ def draw_confusion(path: Path, scores: Scores) -> list[str]:
 def draw_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
     """Draw latency (median, up to the 95th percentile) and throughput over the batch size. Returns notes.
 
-    Raises `OSError` for a file that cannot be written, `ValueError` for a format that matplotlib does not know.
+    Raises `WriteError`.
     """
     if (figure_class := _figure_class()) is None:
         return [_missing(path)]
@@ -97,6 +101,6 @@ def _missing(path: Path) -> str:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), written_whole(path) as temporary:
         warnings.simplefilter("ignore")  # about letters that are missing in its font
-        figure.savefig(path)
+        figure.savefig(temporary)

@@ -7,10 +7,10 @@ number would not do: another process may have it by now, or it may belong to ano
 import fcntl
 import json
 import os
-import stat
 from pathlib import Path
 
 from deploy.errors import ModelError
+from deploy.files import read_bytes
 
 MOST = 64 << 20  # bytes of a run.json
 LOCK = ".running"  # the file that a run's process locks
@@ -47,10 +47,7 @@ def check_finished(folder: Path) -> None:
     file = folder / "run.json"
     running = is_running(folder)
     try:
-        found = os.stat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST:  # not opened: a FIFO would hang
-            return
-        status = json.loads(file.read_bytes())["status"]
+        status = json.loads(read_bytes(file, MOST))["status"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return
     if status != "finished":

@@ -5,6 +5,7 @@ starting at its import. `ORT_DISABLE_TELEMETRY` prevents both. `deploy` sets it 
 uses onnxruntime imports this module first. To have telemetry, set the variable to 0.
 """
 
+import operator
 import os
 import sys
 from typing import Any
@@ -49,6 +50,8 @@ def choose_providers(wanted: str | None) -> list[str]:
     available = [name for name in onnxruntime().get_available_providers() if name != _REMOTE]
     if wanted is None:
         return [name for name in (CUDA, CPU) if name in available]
+    if not isinstance(wanted, str):
+        raise ModelError(f"provider = {wanted!r}: give the name of one, as 'cuda'; it has {', '.join(available)}")
     for name in available:
         if wanted.lower() in (name.lower(), name.removesuffix(_SUFFIX).lower()):
             next_ones = (CUDA, CPU) if name == TENSORRT else (CPU,)
@@ -65,7 +68,10 @@ def start(model: bytes | str, *, provider: str | None = None, threads: int | Non
     Raises `ModelError` if the wanted provider does not run or takes no operator of the model, and if `threads` is out
     of range. Raises whatever onnxruntime raises for a model that it cannot load.
     """
-    threads = usable_cores() if threads is None else threads
+    try:
+        threads = usable_cores() if threads is None else operator.index(threads)
+    except TypeError:
+        raise ModelError(f"threads = {threads!r}: give a whole number") from None
     if not 1 <= threads <= MOST_THREADS:
         raise ModelError(f"{threads} threads: give 1 to {MOST_THREADS}")
     chosen = choose_providers(provider)

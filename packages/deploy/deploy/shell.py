@@ -99,6 +99,10 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
         if _has_folder():
             raise
         status = _failed("the working folder does not exist any more; change to another one")
+    except PermissionError as error:  # of a path that was only looked at; where one is opened, the error says more
+        if error.filename is None:
+            raise
+        status = _failed(f"{error.filename} cannot be read: {error.strerror}; choose a path that you may read")
     except RecursionError:
         status = _failed("the input is nested too deeply to be read")
     except Exception as error:

@@ -1,6 +1,7 @@
 """Times a forward pass: percentiles of its latency and its throughput, with the warm-up apart. NumPy only."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from deploy.errors import DeployError
+from deploy.files import read_bytes, write_bytes
 from deploy.machine import describe_machine
 from deploy.runtime import MOST_THREADS
 
@@ -103,27 +105,27 @@ def written(model: str, timings: Sequence[Timing]) -> str:
 
 
 def save_timings(path: Path, model: str, timings: Sequence[Timing]) -> None:
-    """Write what `written` gives. Raises `DeployError`."""
-    try:
-        path.write_text(written(model, timings), encoding="ascii")
-    except OSError as error:
-        raise DeployError(f"{path}: cannot be written: {error.strerror or error}") from None
+    """Write what `written` gives, whole or not at all. Raises `WriteError`."""
+    write_bytes(path, written(model, timings).encode("ascii"))
+
+
+def _check(name: str, value: Any, kind: Any) -> None:
+    """Raise `ValueError` for a value that no measurement gives."""
+    number = type(value) in (int, kind) and kind is not str
+    if not (math.isfinite(value) and value > 0 if number else type(value) is kind):
+        raise ValueError(f"{name} is {str(value)[:40]}")
 
 
 def read_timings(path: str | os.PathLike[str]) -> list[Timing]:
     """The timings in a file of `benchmark --json` or of `python -m parity time`. Raises `DeployError`."""
-    names = Timing.__dataclass_fields__
     try:
-        with open(path, "rb") as file:
-            found = json.loads(file.read(MOST))
+        found = json.loads(read_bytes(path, MOST))
         if found["schema"] != SCHEMA:
             raise ValueError(f"schema {found['schema']!r}")
-        timings = [Timing(**{name: entry[name] for name in names}) for entry in found["timings"]]
+        timings = [Timing(**{name: entry[name] for name in Timing.__dataclass_fields__}) for entry in found["timings"]]
         for timing in timings:
-            if not (isinstance(timing.by, str) and isinstance(timing.provider, str)):
-                raise ValueError("a name that is not text")
-            if not all(float(getattr(timing, name)) > 0 for name in list(names)[2:]):
-                raise ValueError("a time that is not above 0")
+            for name, field in Timing.__dataclass_fields__.items():
+                _check(name, getattr(timing, name), field.type)
         return timings
     except OSError as error:
         raise DeployError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -51,7 +51,7 @@ VIEWS = {  # the weights of a kind sum to 1
 
 def views_of(tta: str) -> tuple[View, ...]:
     """The views of a kind of test-time augmentation. Raises `DeployError` for an unknown name."""
-    if tta not in VIEWS:
+    if not isinstance(tta, str) or tta not in VIEWS:
         raise DeployError(f"tta {str(tta)[:40]!r} is not known{nearest(str(tta), VIEWS)}")
     return VIEWS[tta]
 

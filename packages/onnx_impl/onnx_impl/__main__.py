@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.options import name_or_path, path
+from deploy.outputs import output_file, output_folder
 from deploy.shell import say
 from diptych import cli
 from diptych.cli import Command, option
@@ -13,7 +14,7 @@ from diptych.stopping import between_steps
 
 PACKAGE_OPTIONS = (
     option("model", type=path, metavar="RUN", help="the folder of a run, or an ONNX file"),
-    option("--out", type=path, metavar="FOLDER", help="default: the folder `package` beside the file"),
+    option("--out", type=output_folder, metavar="FOLDER", help="default: the folder `package` beside the file"),
     option("--uint8", action="store_true", help="add the variant that takes uint8 images of any size"),
     option("--web", action="store_true", help="add it and a page that runs it in a browser; takes a runtime from npm"),
     option("--runtime", type=path, metavar="FOLDER", help="take the files of onnxruntime-web for --web from here"),
@@ -31,7 +32,9 @@ QUANTIZE_OPTIONS = (
         "--reduce-range", action="store_true", default=None, help="7-bit weights; default: if this processor needs it"
     ),
     option("--force", action="store_true", help="also write a file that loses more or is slower"),
-    option("--out", type=path, metavar="FILE", help="default: model.int8.onnx or model.float16.onnx beside the file"),
+    option(
+        "--out", type=output_file, metavar="FILE", help="default: model.int8.onnx or model.float16.onnx beside the file"
+    ),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
 
@@ -63,12 +66,12 @@ def run_evaluate(
     model: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
 ) -> None:
     from deploy.evaluation import lines
-    from onnx_impl.evaluation import evaluate
-    from trainspec.evaluation import predictions_file, report
+    from onnx_impl.evaluation import evaluate, predictor
+    from trainspec.evaluation import report
 
     evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
-    folder = model if model.is_dir() else model.parent
-    report(evaluation, predictions or folder / predictions_file("onnx", tta), against)
+    folder, by = (model, "onnx") if model.is_dir() else (model.parent, predictor(model.name))
+    report(evaluation, folder, by, predictions, against)
     if evaluation.scores is not None:
         for line in lines(evaluation.scores):
             say(line)

@@ -17,7 +17,7 @@ from diptych.cli import Parser, add_options, option
 from diptych.pool import Pool
 from netspec import Graph
 from netspec.init import Weights
-from netspec.options import FORM_OPTIONS, name_or_path, path
+from netspec.options import FORM_OPTIONS, name_or_path, output_file
 from netspec.probes import probe_images
 from parity.runners.runner import channels_last
 from parity.train_all.frameworks import PACKAGES, as_for_users
@@ -35,7 +35,7 @@ OPTIONS = (
     option("--batch", nargs="+", type=int, default=BATCHES, metavar="N", help="batch sizes (1 8 32)"),
     option("--threads", nargs="+", type=int, metavar="N", help="numbers of threads; default: all cores"),
     option("--seconds", type=float, default=SECONDS, metavar="S", help="seconds of each combination (2)"),
-    option("--json", type=path, metavar="FILE", help="write the timings, for `deploy benchmark --beside FILE`"),
+    option("--json", type=output_file, metavar="FILE", help="write the timings, for `deploy benchmark --beside FILE`"),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
 

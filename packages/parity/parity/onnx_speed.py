@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from diptych.cli import Parser
 from diptych.files import write_bytes
 from diptych.machine import describe_machine
 from netspec import Graph
-from netspec.options import path
+from netspec.options import output_file
 from netspec.probes import probe_images
 from netspec.registry import resolve
 
@@ -77,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="python -m parity.onnx_speed", description="ONNX files of one network, timed in turns.")
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"default: {' '.join(NETWORKS)}")
     parser.add_argument("--rounds", type=int, default=31, metavar="N", help="turns of each file (31)")
-    parser.add_argument("--out", type=path, default=Path("results/onnx_speed.md"), metavar="FILE")
+    parser.add_argument("--out", type=output_file, default="results/onnx_speed.md", metavar="FILE")
     options = parser.parse_args(argv)
     load = os.getloadavg()[0]
     rows = table(options.networks or NETWORKS, options.rounds, say)

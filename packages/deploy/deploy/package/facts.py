@@ -9,10 +9,12 @@ from typing import Any
 from deploy import __version__
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
 from deploy.errors import ModelError
+from deploy.files import read_bytes
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, of_accuracy
 from deploy.package import golden
 from deploy.proto import model_class
+from deploy.runs import MOST
 
 PREPROCESSING = "preprocess.json"
 CERTIFICATE = "certificate.json"  # what was proved of the network, and how closely
@@ -61,7 +63,7 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
     try:
         if inspect(read_model(run, unfinished=True), run).contract.weights_sha256 != weights:
             return None
-        recorded = json.loads((run / "run.json").read_bytes())
+        recorded = json.loads(read_bytes(run / "run.json", MOST))
         top1, images = float(recorded["test_top1"]), int(recorded["test_images"])
         interval = [round(bound, 3) for bound in of_accuracy(top1, images)]
     except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError):
@@ -73,7 +75,7 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
 def certificate(run: Path, weights: str) -> dict[str, bytes]:
     """The certificate of a run, by its name in the package. Empty if there is none for weights of this SHA-256."""
     try:
-        content = (run / "proof" / CERTIFICATE).read_bytes()
+        content = read_bytes(run / "proof" / CERTIFICATE, MOST)
         return {CERTIFICATE: content} if json.loads(content)["weights_sha256"] == weights else {}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}

@@ -12,11 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deploy.errors import ModelError
+from deploy.files import read_bytes
 
 NAME, SCHEMA = "manifest.json", 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
 UINT8 = "uint8"  # the folder of the variant that takes images, a model directory of Triton too
-MOST = 16 << 20  # bytes
+MOST = 16 << 20  # bytes of it
+LARGEST = 1 << 32  # bytes of any other file
 _BLANK = "0" * 64
 _OWN = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 
@@ -58,7 +60,7 @@ def sha256(content: bytes) -> str:
 def check_file(folder: Path, name: str, expected: str) -> None:
     """Raise `PackageError` unless the file `name` of a package has the SHA-256 `expected`."""
     try:
-        content = (folder / name).read_bytes()
+        content = read_bytes(folder / name, LARGEST)
     except OSError as error:
         raise PackageError(f"{folder / name}: cannot be read: {error.strerror or error}") from None
     check_content(folder / name, content, expected)
@@ -83,8 +85,7 @@ def expected_sha256(file: Path) -> str | None:
 def _is_foreign(path: Path) -> bool:
     """Whether a file is of another program, as the manifest of a web application: JSON without our keys."""
     try:
-        with path.open("rb") as file:
-            found = json.loads(file.read(MOST))
+        found = json.loads(read_bytes(path, MOST))
     except (OSError, ValueError, RecursionError):
         return False
     return not isinstance(found, dict) or not {"files", "sha256"} & found.keys()
@@ -94,8 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a package. Raises `PackageError` if there is none, or if it was changed."""
     path = folder / NAME
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST)
+        content = read_bytes(path, MOST)
     except OSError as error:
         raise PackageError(f"{path}: cannot be read: {error.strerror or error}; give the folder of a package") from None
     match = _OWN.search(content)

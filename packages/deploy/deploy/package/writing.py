@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import runtime
 from deploy.benchmark import time_sessions
 from deploy.errors import ModelError
+from deploy.files import clear_abandoned, own_folder
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.package import golden, triton
 from deploy.package.card import card
@@ -56,8 +56,9 @@ def write_package(
     files = _files(inspected, source, beside, uint8, page)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".package-") as temporary:
-            folder = Path(temporary) / "package"
+        clear_abandoned(target.parent)
+        with own_folder(target.parent) as temporary:
+            folder = temporary / "package"
             for name, text in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(text)

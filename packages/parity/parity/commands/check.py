@@ -7,7 +7,7 @@ from pathlib import Path
 from diptych.cli import Parser
 from diptych.errors import UsageError
 from diptych.machine import processes
-from netspec.options import path
+from netspec.options import output_folder, path
 from parity.commands.judging import for_judging
 
 GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
         "interrupted run continues the next time",
     )
     parser.add_argument(
-        "--results", metavar="FOLDER", type=path, default=Path("results"), help="where --all keeps its table"
+        "--results", metavar="FOLDER", type=output_folder, default=Path("results"), help="where --all keeps its table"
     )
     parser.add_argument(
         "--weights",

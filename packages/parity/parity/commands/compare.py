@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from diptych.cli import Parser
 from diptych.errors import UsageError
-from netspec.options import path
+from netspec.options import output_folder, path
 
 DESCRIPTION = """Writes a page that shows runs side by side: comparisons/NAME/index.html, and its figures in index.json.
 
@@ -27,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--all", type=path, metavar="RUNS", help="a folder of runs: a table of all networks")
     parser.add_argument("--unfinished", action="store_true", help="also take runs that did not reach their end")
     parser.add_argument(
-        "--pages", type=path, default=Path("comparisons"), metavar="FOLDER", help="where pages are written"
+        "--pages", type=output_folder, default="comparisons", metavar="FOLDER", help="where pages are written"
     )
     parser.add_argument(
         "--float64", action="store_true", help="also train an epoch in float64, to see what is not rounding"

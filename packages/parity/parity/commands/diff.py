@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from diptych.cli import Parser
-from netspec.options import name_or_path, path
+from netspec.options import name_or_path, output_file
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Says where two networks differ: in attributes, structure, weights and values, in this order.
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("a", type=name_or_path, metavar="A", help="what to compare: see above")
     parser.add_argument("b", type=name_or_path, metavar="B", help="likewise")
     parser.add_argument(
-        "--out", type=path, metavar="FILE.html", help="write a page with a diagram and a table of nodes"
+        "--out", type=output_file, metavar="FILE.html", help="write a page with a diagram and a table of nodes"
     )
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.add_argument("--unfinished", action="store_true", help="also take a run that did not reach its end")

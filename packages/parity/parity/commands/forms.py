@@ -2,10 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from diptych.cli import Parser
-from netspec.options import name_or_path, path
+from netspec.options import name_or_path, output_file, path
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Makes every ONNX file that a trained network can become, and judges each over the whole test split.
@@ -23,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--data", type=name_or_path, metavar="D", help="the data set of the runs; default: the one that each names"
     )
-    parser.add_argument("--out", type=path, default=Path("results/forms.md"), metavar="FILE", help="the table")
+    parser.add_argument("--out", type=output_file, default="results/forms.md", metavar="FILE", help="the table")
     options = parser.parse_args(argv)
 
     from parity.forms import write_forms

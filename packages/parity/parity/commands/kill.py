@@ -2,10 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from diptych.cli import Parser
-from netspec.options import path
+from netspec.options import output_folder
 
 DESCRIPTION = """Kills trainings with `kill -9` at random moments, some of them inside the write of a checkpoint.
 
@@ -21,7 +20,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--frameworks", nargs="+", choices=("torch", "keras"), default=["torch", "keras"])
     parser.add_argument("--kills", type=int, default=25, metavar="N", help="kills in each framework (25)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the moments (0)")
-    parser.add_argument("--out", type=path, default=Path("killed"), metavar="FOLDER", help="where the runs are made")
+    parser.add_argument("--out", type=output_folder, default="killed", metavar="FOLDER", help="where the runs are made")
     options = parser.parse_args(argv)
 
     from parity.killing.command import run

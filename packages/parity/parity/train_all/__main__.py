@@ -1,12 +1,11 @@
 """`python -m parity.train_all torch | keras`: trains every network for a few steps, to see the loss fall."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from diptych import cli
 from diptych.cli import Parser
 from diptych.pool import Pool
-from netspec.options import name_or_path, path
+from netspec.options import name_or_path, output_folder
 from trainspec.recipes.find import COLLECTIONS
 
 
@@ -33,8 +32,8 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--out",
-        type=path,
-        default=Path("results"),
+        type=output_folder,
+        default="results",
         metavar="FOLDER",
         help="the folder of train_all.jsonl and train_all.md (of train_all_original.jsonl and .md)",
     )

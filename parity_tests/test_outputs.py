@@ -1,0 +1,124 @@
+"""What commands write: refused before any work where it cannot be written, outside the data, and whole."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+
+import deploy.__main__
+import parity.__main__
+from deploy.errors import DeployError, WriteError
+from deploy.files import check_outside
+from deploy.options import Parser
+from deploy.outputs import output_file, output_folder
+from test_shells import COMMANDS
+from tiny_classifier import write_run
+
+WRITTEN = ("--out", "--json", "--plot", "--predictions", "--copy", "--results", "--pages")
+
+
+class SeenError(Exception):
+    """The parser of a program, before it reads anything."""
+
+    def __init__(self, parser: Parser) -> None:
+        self.parser = parser
+
+
+def see(parser, *rest):
+    raise SeenError(parser)
+
+
+def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command line of the project, by its name."""
+    lines = {module: [module, []] for module in COMMANDS}
+    lines |= {f"parity {name}": ["parity", [name]] for name in parity.__main__.COMMANDS}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("parse_args", "parse_known_args"):
+            patch.setattr(Parser, name, see)
+        for program, (module, argv) in lines.items():
+            main = import_module(f"{module}.__main__").main
+            with pytest.raises(SeenError) as seen:
+                main(argv)
+            parser = seen.value.parser
+            commands = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+            chosen = {name: one for action in commands for name, one in action.choices.items()}
+            yield from ((f"{program} {name}", one) for name, one in chosen.items()) if chosen else [(program, parser)]
+
+
+OPTIONS = [
+    pytest.param(action, id=f"{name} {action.option_strings[0]}")
+    for name, parser in parsers()
+    for action in parser._actions
+    if set(WRITTEN) & set(action.option_strings) and action.nargs != 0
+]
+
+
+def test_there_are_options_that_write():
+    assert len(OPTIONS) > 20
+
+
+@pytest.mark.parametrize("action", OPTIONS)
+def test_an_output_that_cannot_be_written_is_refused_at_once(action, tmp_path):
+    assert action.type in (output_file, output_folder)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    closed = tmp_path / "closed" / ("x" if action.type is output_file else "")
+    refused = [tmp_path / "file" / "x", tmp_path / "file" / "x" / "y"]
+    refused += [tmp_path] if action.type is output_file else [tmp_path / "file"]
+    refused += [closed] if os.geteuid() else []
+    for path in refused:
+        with pytest.raises(WriteError, match="cannot be written: ") as error:
+            action.type(str(path))
+        assert "\n" not in str(error.value)
+    assert action.type(str(tmp_path / "new" / "one")) == tmp_path / "new" / "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["closed", "file"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("given"))
+
+
+@pytest.mark.parametrize("out", [".", "new", "class 1"])
+def test_scores_are_not_written_into_the_images(folder, monkeypatch, out):
+    monkeypatch.chdir(folder / "images")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(DeployError, match="is in the folder of the data"):
+        deploy.__main__.main(["evaluate", str(folder / "run"), ".", "--out", out])
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_beside_the_data_is_outside(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "archive.zip").write_bytes(b"")
+    (tmp_path / "link").symlink_to("data")
+    for out, data in ((".", "data"), ("data2", "data"), ("archive", "archive.zip"), ("data", "nowhere")):
+        check_outside(tmp_path / out, tmp_path / data)
+    for out in ("link", "link/x", "data/../data/x"):
+        with pytest.raises(WriteError):
+            check_outside(tmp_path / out, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "argv"),
+    [
+        ("timings.json", ["benchmark", "run", "--batch", "1", "--seconds", "0.1", "--json", "timings.json"]),
+        ("timings.png", ["benchmark", "run", "--batch", "1", "--seconds", "0.1", "--plot", "timings.png"]),
+    ],
+)
+def test_a_file_that_was_there_is_there_until_the_new_one_is_whole(folder, tmp_path, name, argv):
+    """On a disk that is full, which a limit on the size of files stands for."""
+    old = b"what was there"
+    (tmp_path / name).write_bytes(old)
+    (tmp_path / "run").symlink_to(folder / "run")
+    limited = ["bash", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "bash", sys.executable, "-m", "deploy"]
+    done = subprocess.run([*limited, *argv], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "cannot be written: File too large" in done.stderr
+    assert (tmp_path / name).read_bytes() == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "run"])
