@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from diptych.reading import read_bytes
 from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.init import Weights
-from netspec.options import name_or_path, path
+from netspec.options import name_or_path, output_file, path
 from trainspec.data import Split
 from trainspec.judging import Recorded, constants_of, read_run as read_run
 from trainspec.plan import ahead, normalise
@@ -37,7 +37,8 @@ MOST = 1 << 30  # bytes in a file of predictions: enough for 134 million images
 class Evaluation:
     """`predictions` int64 `(N,)`; `top1` in percent; `loss` the mean cross-entropy in nats; `tta` as in `VIEWS`.
 
-    `scores` has all figures of `deploy.scores`, with the names of the classes where they are known.
+    `scores` has all figures of `deploy.scores`, with the names of the classes where they are known. `others` is the
+    start of the images' fingerprint if they are not those that the model recorded.
     """
 
     predictions: NDArray[np.int64]
@@ -45,6 +46,7 @@ class Evaluation:
     loss: float
     tta: str = "none"
     scores: Scores | None = None
+    others: str = ""
 
     def __str__(self) -> str:
         views = "" if self.tta == "none" else f", {self.tta} views"
@@ -70,13 +72,17 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A run ready to be evaluated: its network, and the images to evaluate it on. No framework is loaded yet."""
+    """A run ready to be evaluated: its network, and the images to evaluate it on. No framework is loaded yet.
+
+    `others` as in `Evaluation`.
+    """
 
     run: Run
     graph: Graph
     weights: Weights
     split: Split
     constants: Constants
+    others: str = ""
 
 
 EVALUATE_OPTIONS = (  # of the three evaluation commands
@@ -86,7 +92,7 @@ EVALUATE_OPTIONS = (  # of the three evaluation commands
         metavar="D",
         help="a data set, as for training; default: the one that the run or the file names",
     ),
-    option("--predictions", type=path, metavar="FILE", help="the .npy file for the predicted classes"),
+    option("--predictions", type=output_file, metavar="FILE", help="the .npy file for the predicted classes"),
     option("--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views"),
     option("--unfinished", action="store_true", help="also take a run that did not reach its end"),
     option(
@@ -102,20 +108,21 @@ RUN_OPTIONS = (option("run", type=path, metavar="RUN", help="the folder of a run
 def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) -> Judged:
     """Read the run in `folder` and its test images. Raises a `DiptychError` where either cannot be used."""
     run, graph, weights = read_run(folder, unfinished=unfinished)
-    found = Recorded.of(run).load(data, run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
+    recorded = Recorded.of(run)
+    found = recorded.load(data, run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     outputs = graph.shapes[graph.outputs[0]]
     if outputs != (len(found.classes),) or graph.input_shape[0] != found.image_shape[2]:
         raise DataError(
             f"{folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
             f"but {found.label} has {found.image_shape[2]} and {len(found.classes)}; give --data D"
         )
-    return Judged(run, graph, weights, found.test, constants_of(run, found))
+    return Judged(run, graph, weights, found.test, constants_of(run, found), recorded.others(found))
 
 
 def evaluate_run(judged: Judged, framework: Framework, tta: str = "none") -> Evaluation:
     """Evaluate the weights of a run, in float32 in `framework`, on its test images. `tta` as in `evaluate`."""
     deployed = framework.deploy(judged.graph, judged.weights, None)
-    return evaluate(deployed.logits, judged.split, judged.constants, tta)
+    return replace(evaluate(deployed.logits, judged.split, judged.constants, tta), others=judged.others)
 
 
 def check_tta(tta: str) -> None:
@@ -126,16 +133,23 @@ def check_tta(tta: str) -> None:
         raise UsageError(str(error)) from None
 
 
-def predictions_file(by: str, tta: str = "none") -> str:
-    """The name of the file for the predictions of a framework, or of ONNX."""
-    return f"predictions-{by}.npy" if tta == "none" else f"predictions-{by}-{tta}.npy"
+def predictions_file(by: str, tta: str = "none", others: str = "") -> str:
+    """The name of the file for predictions `by` a framework or an ONNX file. `others` as in `Evaluation`."""
+    parts = ("predictions", by, "" if tta == "none" else tta, others)
+    return f"{'-'.join(filter(None, parts))}.npy"
 
 
-def report(evaluation: Evaluation, predictions: Path, against: Path | None) -> None:
-    """Save an evaluation's predictions, print it, and compare its predictions with those in the file `against`."""
+def report(evaluation: Evaluation, folder: Path, by: str, predictions: Path | None, against: Path | None) -> None:
+    """Save an evaluation's predictions, print it, and compare its predictions with those in the file `against`.
+
+    They are saved as `predictions`, by default in `folder`, each kind under a name of its own.
+    """
     other = read_against(against, len(evaluation.predictions))
-    save_predictions(evaluation, predictions)  # before any output: a closed pipe may end the command
+    file = predictions or folder / predictions_file(by, evaluation.tta, evaluation.others)
+    save_predictions(evaluation, file)  # before any output: a closed pipe may end the command
     say(evaluation)
+    if evaluation.others and not predictions:
+        say(f"predictions of these other images: {file}")
     if other is not None:
         say(f"agrees with {against} on {agreement(evaluation.predictions, other):.3f} % of the images")
 

@@ -20,6 +20,7 @@ from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED
 
 LABELS = {digits.LABEL: (digits.NAME,)} | {found.label: (found.name,) for found in PUBLISHED.values()}  # to choices
+SHOWN = 12  # digits of a fingerprint in a file's name
 ENDS = {  # by the state of an unfinished run: what happened, and what to do
     "running": "is still running; wait for its end",
     "interrupted": "was interrupted before its end; train --resume goes on with it",
@@ -103,7 +104,7 @@ class Recorded:
         check_classes(self.classes, data, self.source)
         if self.fingerprint is None:
             say(f"note       {self.source} has no fingerprint of its images: those of {data.label} were not checked")
-        elif data.fingerprint != self.fingerprint:
+        elif self.others(data):
             if asked is None:
                 raise DataError(
                     f"{self.source}: the test images of {found.label} have changed since the training; "
@@ -111,6 +112,10 @@ class Recorded:
                 )
             say(f"note       evaluated on the images of {data.label}, which are not those that {self.source} recorded")
         return data
+
+    def others(self, data: DataSet) -> str:
+        """The start of the fingerprint of `data` if they are other images than the recorded ones; else empty."""
+        return data.fingerprint[:SHOWN] if self.fingerprint not in (None, data.fingerprint) else ""
 
 
 def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...], folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The accuracy of an ONNX file, from its own metadata. Needs no framework, only onnxruntime."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,12 @@ def evaluate(
         return loaded.logits(images.transpose(0, 3, 1, 2))
 
     try:
-        return evaluate_split(logits, found.test, (contract.mean, contract.std), tta, contract.classes)
+        evaluation = evaluate_split(logits, found.test, (contract.mean, contract.std), tta, contract.classes)
     except DeployError as error:
         raise DataError(str(error)) from None
+    return replace(evaluation, others=recorded.others(found))
+
+
+def predictor(file: str) -> str:
+    """What the file of an ONNX file's predictions is named after: `onnx` for a run's own `model.onnx`."""
+    return "onnx" if file == "model.onnx" else f"onnx-{Path(file).stem}"

@@ -21,7 +21,6 @@ from trainspec.evaluation import (
     check_tta,
     evaluate_run,
     judge,
-    predictions_file,
     read_against,
     report,
 )
@@ -64,7 +63,7 @@ class Library:
         deterministic: bool | None = None,
         weights: str | os.PathLike[str] | None = None,
         freeze: str | Sequence[str] = (),
-        out: str | os.PathLike[str] = "runs",
+        out: str | os.PathLike[str] | None = None,
         tensorboard: bool = False,
         settings: Mapping[str, Any] | None = None,
         resume: str | os.PathLike[str] | None = None,
@@ -77,8 +76,9 @@ class Library:
         `settings` changes single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or
         seconds. `deterministic`: same seed, same machine, same bits; by default on a CPU. `weights` is a file or a
         run's folder to start from. `freeze` are patterns of parameters that are not trained, as `["stem*"]`.
-        `tensorboard`: also write the figures for TensorBoard, into the run's folder. `resume` is the folder of a run of
-        either framework that goes on from its newest checkpoint; then `network` can be left out.
+        `out` is where the run's folder is made, by default `runs`. `tensorboard`: also write the figures for
+        TensorBoard, into the run's folder. `resume` is the folder of a run of either framework that goes on from its
+        newest checkpoint; then `network` can be left out.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
@@ -93,7 +93,7 @@ class Library:
             deterministic=deterministic,
             weights=None if weights is None else Path(weights),
             freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
-            out=Path(out),
+            out=None if out is None else Path(out),
             tensorboard=tensorboard,
             resume=None if resume is None else Path(resume),
         )
@@ -155,7 +155,7 @@ class Library:
             read_against(against, len(judged.split))  # checked before the framework is loaded
             framework = self.load()
             evaluation = evaluate_run(judged, framework, tta)
-            report(evaluation, predictions or run / predictions_file(framework.name, tta), against)
+            report(evaluation, run, framework.name, predictions, against)
 
     def _run_export(self, network: str, opset: int | None, **values: Any) -> None:
         from onnx_impl.export_request import request  # here, since it imports onnx, which no other command needs

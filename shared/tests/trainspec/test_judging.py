@@ -13,7 +13,7 @@ from samples import class_files, encoded, write_folder
 from diptych.errors import DataError, DiptychError, UnknownNameError
 from netspec import architecture
 from trainspec.data import Form
-from trainspec.evaluation import judge
+from trainspec.evaluation import evaluate_run, judge, read_predictions, report
 from trainspec.judging import Recorded
 from trainspec.training import train
 
@@ -57,6 +57,19 @@ def test_the_data_are_found_from_another_working_folder(work, tmp_path, monkeypa
     after = judged(tmp_path / work)
     assert np.array_equal(before.split.images, after.split.images)
     assert before.constants == after.constants
+
+
+def test_predictions_of_other_images_do_not_replace_those_of_the_run(work, capsys):
+    own = (work / "predictions-fake.npy").read_bytes()
+    write_folder(Path("other"), class_files("ab", count=30))
+    for data in ("other", "pets"):
+        found = judge(work, data)
+        report(evaluate_run(found, framework()), work, "fake", None, None)
+        assert (work / "predictions-fake.npy").read_bytes() == own
+    other = next(work.glob("predictions-fake-*.npy"))
+    assert f"predictions of these other images: {other}" in capsys.readouterr().out
+    assert len(read_predictions(other)) == len(judge(work, "other").split)
+    assert sorted(work.glob("predictions*")) == sorted([work / "predictions-fake.npy", other])
 
 
 def test_a_run_and_its_data_may_move_together(work, tmp_path, capsys):
