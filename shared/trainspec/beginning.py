@@ -20,7 +20,7 @@ def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> 
     """The run of a task, with its first facts. Raises `StorageError`, and `DataError` if it runs already."""
     notes = (*asked.notes, *host_notes(task))
     if asked.resumption is not None:
-        return _resumed(task, framework, device, asked.command, notes, asked.resumption)
+        return _resumed(task, framework, device, asked, notes, asked.resumption)
     run = Run.start(
         task.recipe,
         architecture=task.architecture,
@@ -52,7 +52,7 @@ def determinism(device: Device, before: bool = True) -> dict[str, Any]:
 
 
 def _resumed(
-    task: Task, framework: Framework, device: Device, command: str, notes: tuple[str, ...], from_: Resumption
+    task: Task, framework: Framework, device: Device, asked: Asked, notes: tuple[str, ...], from_: Resumption
 ) -> Run:
     """The run that goes on. `resumed` in its facts tells of each time: from where, and what was changed."""
     checkpoint, before = from_.checkpoint, from_.run.facts
@@ -64,10 +64,10 @@ def _resumed(
         "machine": describe_machine(),
         "versions": describe_versions(("numpy", "pillow", *framework.packages)),
     }
-    changed = {key: [before[key], value] for key, value in now.items() if before.get(key) != value}
+    changed = {key: [before.get(key), value] for key, value in now.items() if before.get(key) != value}
     time_ = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": command,
+        "command": asked.command,
         "step": checkpoint.step if checkpoint else 0,
         "checkpoint": name_of(checkpoint.step) if checkpoint else None,
         "skipped": list(from_.skipped),
@@ -82,4 +82,4 @@ def _resumed(
     frameworks = list(dict.fromkeys((*before.get("frameworks", [before["framework"]]), framework.name)))
     facts |= {"frameworks": frameworks} if len(frameworks) > 1 else {}
     metrics = metrics_in(checkpoint.content) if checkpoint else []
-    return Run.resume(from_.run.folder, task.recipe, facts, metrics)
+    return Run.resume(from_.run.folder, task.recipe, facts, metrics, tensorboard=asked.tensorboard)

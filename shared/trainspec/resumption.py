@@ -7,8 +7,8 @@ from typing import Any
 
 from deploy.shell import say
 from diptych.cli import Option, option
-from diptych.errors import DataError, GraphError, RecipeError, UsageError
-from diptych.reading import read_bytes
+from diptych.errors import DataError, GraphError, RecipeError, UsageError, WeightsError
+from diptych.reading import read_bytes, sha256_of
 from netspec import Graph, from_json, list_architectures
 from netspec.init import Weights
 from netspec.options import path
@@ -21,7 +21,8 @@ from trainspec.network import Network
 from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override
 from trainspec.recipes.find import with_data
 from trainspec.runs import Run
-from trainspec.runs.reading import FINISHED, TEXT, TEXTS, WHOLE, Kinds, fits
+from trainspec.runs.events import FOLDER as EVENTS, check_installed
+from trainspec.runs.reading import FINISHED
 from trainspec.sections import flat, to_table
 from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
 from trainspec.warm_start import WarmStart, weights_file
@@ -38,7 +39,7 @@ RESUMABLE_OPTIONS = (  # of the command that trains
 )
 
 
-NEEDED: Kinds = {"recipe": TEXT, "device": TEXT, "precision": TEXT, "threads": WHOLE, "notes": TEXTS}
+NEEDED = ("recipe", "device", "precision", "threads", "notes")  # of run.json
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,9 @@ class Resumption:
 def resume(network: str | Graph | None, options: TrainOptions, command: str = "") -> tuple[Task, Asked]:
     """The task of the run `options.resume`, and where it goes on. Prints what was skipped.
 
-    Of the options, data may have moved; epochs, budget, threads, determinism and checkpoints may change; anything else
-    that is given must be as in the run. Raises a `DiptychError` where that is not so, and for a run that runs or is
-    finished.
+    Of the options, data may have moved; epochs, budget, threads, determinism, TensorBoard and checkpoints may change;
+    anything else that is given must be as in the run. Raises a `DiptychError` where that is not so, and for a run that
+    runs or is finished.
     """
     notes: list[str] = []
 
@@ -74,8 +75,9 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     run = Run.open(folder)
     if run.state == "running":
         raise DataError(f"{folder} is still running; wait for its end")
-    if not fits(run.facts, NEEDED):
-        raise DataError(f"{folder}: run.json does not have all that a resumed run needs; train again")
+    if missing := ", ".join(key for key in NEEDED if key not in run.facts):
+        raise DataError(f"{folder}: run.json has no {missing}; train again")
+    _check_kept(run, options)
     checkpoint, skipped = newest(folder / FOLDER)
     for problem in skipped:
         notice(f"skipped {problem}")
@@ -111,7 +113,21 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     where = f"from {name_of(checkpoint.step)}" if checkpoint else "from its beginning: it has no checkpoint"
     notice(f"{folder} goes on {where}")
     resumption = Resumption(run, checkpoint, tuple(skipped), changed, moved=options.data is not None)
-    return task, Asked(command, tuple(notes), folder.parent, resumption=resumption)
+    return task, Asked(command, tuple(notes), folder.parent, options.tensorboard, resumption)
+
+
+def _check_kept(run: Run, options: TrainOptions) -> None:
+    """Raise `UsageError` for another place or other first weights than the run's, and where TensorBoard is missing."""
+    if options.out is not None and options.out.resolve() != run.folder.resolve().parent:
+        raise UsageError(f"--out {options.out}: {run.folder} goes on in its own folder; leave --out out")
+    if options.weights is not None:
+        sha256 = sha256_of(weights_file(options.weights, say), WeightsError)
+        if run.facts.get("weights", {}).get("sha256") != sha256:
+            raise UsageError(f"--weights {options.weights}: {run.folder} did not begin with this file; leave it out")
+    if (run.folder / EVENTS).is_dir():
+        check_installed(run.folder)
+    elif options.tensorboard:
+        check_installed()
 
 
 def _data(run: Run, options: TrainOptions, graph: Graph) -> DataSet:
@@ -137,6 +153,8 @@ def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph:
         if graph_digest(drawn) != graph_digest(graph):
             raise GraphError(f"{run.folder}: its network is {graph.name}, not the {drawn.name} that is asked")
         asked = full
+    elif options.frozen != run.recipe.parameters[len(run.recipe.parameters) - len(options.frozen) :]:
+        asked = replace(asked, parameters=(*asked.parameters, *options.frozen))  # which the check below refuses
     if asked.data.storage == "auto":
         asked = replace(asked, data=replace(asked.data, storage=data.storage))
     check_recipe(fixed_values(run.recipe), with_data(asked, data.name), run.folder)

@@ -6,11 +6,11 @@ from learning_runs import EPOCHS, WHOLE, command, facts_of, rows, stopped, stopp
 
 from deploy.shell import Stopped
 from diptych.errors import DiptychError
-from netspec import architecture, load_weights
+from netspec import architecture, initial_weights, load_weights, save_weights
 from trainspec.checkpoints.file import FOLDER, load, steps_in
 from trainspec.judging import read_run
 from trainspec.results.measured import read_measured
-from trainspec.runs import Run
+from trainspec.runs import Run, events
 from trainspec.runs.lock import RunLock
 
 pytestmark = pytest.mark.usefixtures("no_curves")
@@ -107,6 +107,8 @@ REFUSED = {  # options beside --resume, and the line
     "a batch": (("--set", "batch=50"), "batch is 100 in the run and 50"),
     "a recipe": (("--recipe", "original"), "is .* in the run and .* in what is asked"),
     "another network": (("resnet20", "--set", "batch=100"), "its network is lenet5, not the resnet20"),
+    "frozen parameters": (("--freeze", "conv1*"), "parameters is .* in the run and .*conv1.* in what is asked"),
+    "another place": (("--out", "elsewhere"), "--out elsewhere: .* goes on in its own folder"),
     "fewer epochs": (("--epochs", "1"), r"epochs = 1, but 1\.66667 epochs are done"),
 }
 
@@ -125,9 +127,28 @@ def test_what_would_be_another_training(tmp_path, case):
 def test_the_same_command_line_again(whole, tmp_path):
     """As a queue of jobs repeats it, with --resume behind it."""
     folder = stopped(tmp_path, 20)
-    command(*WHOLE, "--resume", str(folder))
+    command(*WHOLE, "--out", str(tmp_path), "--resume", str(folder))
     assert weights_of(folder) == weights_of(whole)
     assert facts_of(folder)["resumed"][0]["changed"] == {}
+
+
+@pytest.mark.parametrize("last", [3, 20])
+def test_first_weights_and_freezing_again(whole, tmp_path, last):
+    """Before and after the first checkpoint."""
+    asked = ("--weights", str(whole / "weights.safetensors"), "--freeze", "conv1*")
+    folder = stopped(tmp_path / "a", last, *WHOLE, *asked)
+    other = tmp_path / "other.safetensors"
+    save_weights(architecture("lenet5"), initial_weights(architecture("lenet5"), 1), other)
+    with pytest.raises(DiptychError, match=f"--weights {other}: {folder} did not begin with this file"):
+        command("--resume", str(folder), "--weights", str(other))
+    with pytest.raises(DiptychError, match="parameters is .* in what is asked"):
+        command("--resume", str(folder), "--weights", asked[1], "--freeze", "conv2*")
+    command("--resume", str(folder), *asked)
+    assert facts_of(folder)["status"] == "finished"
+    assert Run.open(folder).recipe.parameters == Run.open(folder).recipe.parameters[:1]
+    unaided = stopped(tmp_path / "b", last)
+    with pytest.raises(DiptychError, match="did not begin with this file"):
+        command("--resume", str(unaided), *asked[:2])
 
 
 def test_runs_that_cannot_go_on(whole, tmp_path):
@@ -167,3 +188,24 @@ def test_tensorboard_goes_on(tmp_path):
     begun = {file: file.stat().st_size for file in (folder / "tensorboard").iterdir()}
     command("--resume", str(folder))
     assert sum(file.stat().st_size for file in (folder / "tensorboard").iterdir()) > sum(begun.values())
+
+
+def test_tensorboard_from_now_on(tmp_path):
+    """It also gets the epochs before."""
+    pytest.importorskip("tensorboard")
+    from event_files import events_in, figures_of
+
+    folder = stopped(tmp_path, 20)
+    command("--resume", str(folder), "--tensorboard")
+    (file,) = (folder / "tensorboard").iterdir()
+    figures = [figures_of(event) for event in events_in(file)]
+    assert [step for step, found in figures if "train_loss" in found] == [12, 24, 36, 48]
+
+
+def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
+    folder = stopped(tmp_path, 20)
+    monkeypatch.setattr(events, "find_spec", lambda name: None)
+    for name, line in (("again", "--tensorboard: TensorBoard is not installed"), ("tensorboard", f"{folder}/tensorb")):
+        (folder / name).mkdir()
+        with pytest.raises(DiptychError, match=line):
+            command("--resume", str(folder), "--tensorboard")

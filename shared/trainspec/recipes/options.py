@@ -12,7 +12,7 @@ from typing import Any, Self, get_args, get_type_hints
 
 from diptych.cli import SWITCH, Option, option
 from diptych.errors import UsageError
-from netspec.options import name_or_path, path
+from netspec.options import name_or_path, output_folder, path
 from trainspec.durations import seconds_in
 from trainspec.optimizers import ParameterTable
 from trainspec.recipes.find import (
@@ -38,8 +38,8 @@ class TrainOptions:
 
     `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe.
     `overrides` has single values of the recipe by `section.key`. `freeze` are patterns of canonical names, which become
-    the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder. `resume`: a run that goes
-    on.
+    the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder. `out` is where the run's
+    folder is made; None means `runs`. `resume`: a run that goes on.
     """
 
     data: str | None = None
@@ -50,7 +50,7 @@ class TrainOptions:
     deterministic: bool | None = None
     weights: Path | None = None
     freeze: tuple[str, ...] = ()
-    out: Path = Path("runs")
+    out: Path | None = None
     tensorboard: bool = False
     resume: Path | None = None
 
@@ -65,7 +65,7 @@ class TrainOptions:
         deterministic: bool | None,
         weights: Path | None,
         freeze: Sequence[str],
-        out: Path,
+        out: Path | None,
         tensorboard: bool,
         set: Sequence[str],
         resume: Path | None = None,
@@ -115,8 +115,12 @@ class TrainOptions:
         else:
             found = find_recipe(architecture, family, data_name, self.recipe)
         changed = override(found, self.overrides)
-        frozen = tuple(ParameterTable(pattern, freeze=True) for pattern in self.freeze)
-        return with_data(replace(changed, parameters=(*changed.parameters, *frozen)), data_name)
+        return with_data(replace(changed, parameters=(*changed.parameters, *self.frozen)), data_name)
+
+    @property
+    def frozen(self) -> tuple[ParameterTable, ...]:
+        """The tables that `freeze` becomes."""
+        return tuple(ParameterTable(pattern, freeze=True) for pattern in self.freeze)
 
 
 def _shortcuts() -> Iterator[Option]:
@@ -159,7 +163,7 @@ TRAIN_OPTIONS = (
         default=[],
         help="do not train the parameters with such names: --freeze 'stem*'; may be repeated",
     ),
-    option("--out", metavar="FOLDER", type=path, default=Path("runs"), help="where the run's folder is made"),
+    option("--out", metavar="FOLDER", type=output_folder, help="where the run's folder is made (runs)"),
     option(
         "--tensorboard",
         action="store_true",

@@ -13,10 +13,11 @@ VERSION = "brain.Event:2"  # the first record of every event file
 START = 1  # SessionLog.START
 
 
-def check_installed() -> None:
-    """Raises `UsageError` if TensorBoard is not installed."""
+def check_installed(run: Path | None = None) -> None:
+    """Raises `UsageError` if TensorBoard is not installed. `run` is a run that goes on and already has such figures."""
     if find_spec("tensorboard") is None:
-        raise UsageError("--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave it out")
+        what, otherwise = ("--tensorboard", "leave it out") if run is None else (run / FOLDER, "remove this folder")
+        raise UsageError(f"{what}: TensorBoard is not installed; pip install tensorboard, or {otherwise}")
 
 
 class EventFile:

@@ -108,9 +108,18 @@ class Run:
         return run
 
     @classmethod
-    def resume(cls, folder: Path, recipe: Recipe, facts: dict[str, Any], metrics: Sequence[EpochMetrics]) -> Self:
+    def resume(
+        cls,
+        folder: Path,
+        recipe: Recipe,
+        facts: dict[str, Any],
+        metrics: Sequence[EpochMetrics],
+        *,
+        tensorboard: bool = False,
+    ) -> Self:
         """Go on with the run in `folder`, which has so far these `facts` and `metrics`.
 
+        With `tensorboard`, the figures are written for TensorBoard from now on, also those of the epochs before.
         Raises `DataError` if another process goes on with it, and `StorageError` where it cannot be written.
         """
         try:
@@ -125,6 +134,10 @@ class Run:
         try:
             if (folder / EVENTS).is_dir():
                 run._events = EventFile(folder, metrics[-1].step if metrics else 0)
+            elif tensorboard:
+                run._events = EventFile(folder)
+                for epoch in metrics:
+                    run._events.write(epoch.step, to_figures(epoch))
             write_bytes(folder / "recipe.toml", to_toml(recipe).encode())
             run.save()
         except StorageError:
