@@ -5,18 +5,19 @@ from pathlib import Path
 from diptych.errors import RecipeError
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # the flags in /proc/cpuinfo of a CPU that is fast in bfloat16
-
-
+PRECISIONS = ("fp64", "fp32", "tf32", "bf16", "fp16")
 NO_PROMISE = "two runs with the same seed may differ in the last bits"
 
 
 def resolve_precision(asked: str, *, on_gpu: bool) -> str:
     """`fp64`, `fp32`, `tf32`, `bf16` or `fp16`: the one `asked` for, or for `auto` the fastest that the machine has.
 
-    Raises `RecipeError` for a precision that the machine does not have.
+    Raises `RecipeError` for one that the machine does not have, or that is not there at all.
     """
     if asked == "auto":
         return "bf16" if on_gpu or cpu_has_bfloat16() else "fp32"
+    if asked not in PRECISIONS:  # from a run.json that someone changed
+        raise RecipeError(f"precision {asked}: not one of {', '.join(PRECISIONS)}")
     if asked in ("tf32", "fp16") and not on_gpu:
         raise RecipeError(f"--precision {asked}: needs a GPU; a CPU can use fp64, fp32 and bf16")
     return asked

@@ -10,6 +10,7 @@ import damage
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from learning_runs import command, stopped
 
 from diptych.errors import DataError, DiptychError
 from test_training import run, task
@@ -58,6 +59,48 @@ def test_a_changed_folder_gets_one_line_or_the_right_answer(whole, tmp_path, cha
     folder = shutil.copytree(whole, tmp_path / "run")
     change(folder)
     answers(folder, whole)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was stopped after its first checkpoint."""
+    return stopped(tmp_path_factory.mktemp("begun"), 20)
+
+
+def goes_on(folder: Path) -> bool:
+    """Whether a changed run goes on. If it does not, it says why."""
+    said = ""
+    try:
+        command("--resume", str(folder))
+    except DiptychError as error:
+        said = str(error)
+        assert 0 < len(said) < 700
+    return not said
+
+
+@pytest.mark.parametrize("change", [pytest.param(change, id=name) for name, change in damage.some(40, seed=1)])
+@pytest.mark.usefixtures("no_curves")
+def test_a_changed_run_goes_on_or_says_why(begun, tmp_path, change):
+    folder = shutil.copytree(begun, tmp_path / "run")
+    change(folder)
+    goes_on(folder)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("no_curves")
+def test_every_changed_run_goes_on_or_says_why(begun, tmp_path):
+    went_on = 0
+    changes = [(name, change) for name, change in damage.ways() if name.startswith("run.json")]
+    for name, change in changes:
+        folder = shutil.copytree(begun, tmp_path / "run")
+        change(folder)
+        try:
+            went_on += goes_on(folder)
+        except Exception as error:
+            pytest.fail(f"{name}: {type(error).__name__}: {error}")
+        shutil.rmtree(folder)
+    print(f"{len(changes)} changed runs, {went_on} of them went on")
+    assert went_on > 50
 
 
 @pytest.mark.long

@@ -84,10 +84,16 @@ def test_runs_with_other_seeds_are_one_row(runs):
     assert one.peak_device_memory == 3 << 30
 
 
+def test_a_run_that_is_given_twice_counts_once(runs, tmp_path):
+    (tmp_path / "link").symlink_to(runs)
+    once, twice = collect([runs]), collect([runs, *sorted(runs.iterdir()), tmp_path / "link"])
+    assert (twice.rows, twice.left_out) == (once.rows, once.left_out)
+
+
 def test_runs_that_do_not_count_say_why(runs):
     left_out = sorted(collect([runs]).left_out)
     assert len(left_out) == 4
-    for words in ("was interrupted", "was killed", "no usable device, peak_memory", "a newer run has the same seed"):
+    for words in ("was interrupted", "was killed", "device is null in run.json", "a newer run has the same seed"):
         assert sum(words in line for line in left_out) == 1, words
     with pytest.raises(DataError, match="no finished run can be used"):
         collect([runs / "killed"])

@@ -1,5 +1,6 @@
 """Read what was measured in a run. A run that cannot be counted is left out, with the reason."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,38 +13,15 @@ from trainspec.judging import ENDS
 from trainspec.recipes.find import read_recipe, shipped_recipes, with_image_size
 from trainspec.results.commands import shown_command
 from trainspec.runs import Run
-from trainspec.runs.reading import FINISHED, NUMBER, TABLE, TEXT, TEXTS, WHOLE, fits
+from trainspec.runs.reading import FINISHED
 from trainspec.sections import flat, to_table
 
-NEEDED: dict[str, Any] = {
-    "recipe": TEXT,
-    "command": TEXT,
-    "device": TEXT,
-    "precision": TEXT,
-    "started": TEXT,
-    "machine": TABLE,
-    "versions": TABLE,
-    "threads": WHOLE,
-    "test_top1": NUMBER,
-    "test_images": WHOLE,
-    "images_per_second": NUMBER,
-    "train_seconds": NUMBER,
-    "steps": WHOLE,
-}
-WHERE_PRESENT: dict[str, Any] = {
-    "budget_seconds": NUMBER,
-    "test_top1_tta": NUMBER,
-    "test_top1_unaveraged": NUMBER,
-    "peak_memory": WHOLE,
-    "peak_device_memory": WHOLE,
-    "frameworks": TEXTS,
-}
-GROUPED = (
-    "seed",
-    "precision",
-    "data.name",
-    "checkpoint.every",
-)  # of a recipe's values: they may differ in a group, or tell it otherwise
+NEEDED = (
+    *("recipe", "command", "device", "precision", "started", "machine", "versions", "threads"),
+    *("test_top1", "test_images", "images_per_second", "train_seconds", "steps"),
+)
+# Of a recipe's values, those that may differ in a group, or that tell it otherwise.
+GROUPED = ("seed", "precision", "data.name", "data.storage", "checkpoint.every")
 SHOWN = (*GROUPED, "epochs")  # those that have a column or an interval, and are not listed as changes
 
 
@@ -97,11 +75,15 @@ def read_runs(places: Iterable[Path]) -> Iterator[tuple[Path, Measured | str]]:
 
     Raises `DataError` for a place that has no run.
     """
+    seen = set()
     for place in places:
         folders = [place] if (place / "run.json").exists() else sorted(file.parent for file in place.glob("*/run.json"))
         if not folders:
             raise DataError(f"{place}: neither a run nor a folder of runs; give the folder of a training")
         for folder in folders:
+            if (real := os.path.realpath(folder)) in seen:  # given twice
+                continue
+            seen.add(real)
             try:
                 yield folder, read_measured(folder)
             except DiptychError as error:
@@ -113,11 +95,8 @@ def read_measured(folder: Path) -> Measured:
     run = Run.open(folder)
     if run.state != FINISHED:
         raise DataError(f"{folder} {ENDS.get(run.state, f'has the status {run.state!r};').partition(';')[0]}")
-    kinds = NEEDED | {key: kind for key, kind in WHERE_PRESENT.items() if key in run.facts}
-    if missing := ", ".join(key for key, kind in kinds.items() if not fits(run.facts, {key: kind})):
-        raise DataError(f"{folder}: run.json has no usable {missing}; it may be of an older version")
-    if run.facts["test_images"] < 1 or not 0 <= run.facts["test_top1"] <= 100:
-        raise DataError(f"{folder}: test_top1 or test_images in run.json is out of range")
+    if missing := ", ".join(key for key in NEEDED if key not in run.facts):
+        raise DataError(f"{folder}: run.json has no {missing}; it may be of an older version")
     if not run.metrics or run.metrics[0].step < 1:
         raise DataError(f"{folder}: metrics.jsonl has no epoch")
     graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))

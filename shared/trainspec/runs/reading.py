@@ -1,6 +1,7 @@
 """Read and check a run's `run.json` and `metrics.jsonl`. They may have been changed by hand.
 
-Unknown keys in `run.json` are accepted, because other versions add some.
+Every value that a run records is checked here, so that no command meets another type. A key may be missing, because the
+run is unfinished or of an older version. Unknown keys are accepted, because other versions add some.
 """
 
 import json
@@ -46,6 +47,15 @@ TEXTS, NUMBERS = (_list_of(_is_text), "a list of texts"), (_list_of(_is_number),
 OPTIONAL: tuple[Callable[[Any], bool], str] = (lambda value: value is None or _is_number(value), "a finite number")
 TABLES = (_list_of(lambda value: isinstance(value, dict)), "a list of objects")
 TABLE: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, dict), "an object with keys")
+SWITCH: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, bool), "true or false")
+COUNT: tuple[Callable[[Any], bool], str] = (lambda value: _is_whole(value) and value >= 0, "a number of things")
+SOME: tuple[Callable[[Any], bool], str] = (lambda value: _is_whole(value) and value > 0, "a whole number above 0")
+TIME: tuple[Callable[[Any], bool], str] = (lambda value: _is_number(value) and value > 0, "a number above 0")
+PERCENT: tuple[Callable[[Any], bool], str] = (lambda value: _is_number(value) and 0 <= value <= 100, "a percentage")
+DIFFERENCES: tuple[Callable[[Any], bool], str] = (
+    lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "an object with numbers",
+)
 NEEDED: Kinds = {
     "status": TEXT,
     "architecture": TEXT,
@@ -55,14 +65,19 @@ NEEDED: Kinds = {
     "plan_digests": TEXTS,
 }
 READ_WHERE_PRESENT: Kinds = {
-    "data_choice": TEXT,
-    "data_path": TEXT,
-    "data_fingerprint": TEXT,
-    "classes": TEXTS,
-    "mean": NUMBERS,
-    "std": NUMBERS,
-    "first_losses": NUMBERS,
-    "frameworks": TEXTS,
+    **dict.fromkeys(("command", "recipe", "started", "device", "precision", "determinism", "reason"), TEXT),
+    **dict.fromkeys(("data_choice", "data_path", "data_fingerprint", "first_weights"), TEXT),
+    **dict.fromkeys(("notes", "classes", "frameworks"), TEXTS),
+    **dict.fromkeys(("mean", "std", "first_losses"), NUMBERS),
+    **dict.fromkeys(("machine", "versions", "weights"), TABLE),
+    **dict.fromkeys(("test_top1", "test_top1_tta", "test_top1_unaveraged", "kept_val_top1"), PERCENT),
+    **dict.fromkeys(("steps", "epochs", "kept_step", "checkpoints", "peak_memory", "peak_device_memory"), COUNT),
+    **dict.fromkeys(("threads", "test_images"), SOME),
+    **dict.fromkeys(("images_per_second", "train_seconds", "budget_used_seconds", "checkpoint_seconds"), NUMBER),
+    **dict.fromkeys(("data_wait_seconds", "data_wait_percent"), NUMBER),
+    **dict.fromkeys(("deterministic", "schedule_ended"), SWITCH),
+    "budget_seconds": TIME,
+    "exports": DIFFERENCES,
     "resumed": TABLES,
 }
 _METRIC = {int: WHOLE, float: NUMBER, str: TEXT}
