@@ -6,7 +6,8 @@ from pathlib import Path
 from deploy.shell import say
 from diptych import cli
 from diptych.cli import Command, option
-from netspec.options import path
+from diptych.errors import UsageError
+from netspec.options import output_file, output_folder, path
 
 
 def main(argv: Sequence[str]) -> int | None:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int | None:
             (
                 option("runs", nargs="*", type=path, metavar="RUN", help="runs, or folders of runs; default: runs"),
                 option(
-                    "--out", type=path, default=Path("results"), metavar="FOLDER", help="where results.* are written"
+                    "--out", type=output_folder, default="results", metavar="FOLDER", help="where results.* are written"
                 ),
                 option("--headers", action="store_true", help="also write the accuracies into the recipes' headers"),
             ),
@@ -37,8 +38,15 @@ def main(argv: Sequence[str]) -> int | None:
                 option("--seed", type=int, default=0, metavar="N", help="seed of the split (0)"),
                 option("--validation", type=float, default=0.1, metavar="SHARE", help="share of all images (0.1)"),
                 option("--test", type=float, default=0.1, metavar="SHARE", help="share of all images (0.1)"),
-                option("--out", type=path, metavar="FILE", help="the manifest; default: <folder>.split.json, here"),
-                option("--copy", type=path, metavar="FOLDER", help="also copy the files to FOLDER/<split>/<class>/"),
+                option(
+                    "--out", type=output_file, metavar="FILE", help="the manifest; default: <folder>.split.json, here"
+                ),
+                option(
+                    "--copy",
+                    type=output_folder,
+                    metavar="FOLDER",
+                    help="also copy the files to FOLDER/<split>/<class>/",
+                ),
                 option("--json", action="store_true", help="print one line of JSON"),
             ),
             run_split,
@@ -73,18 +81,25 @@ def run_results(runs: Sequence[Path], out: Path, headers: bool) -> None:
 def run_split(
     folder: Path, seed: int, validation: float, test: float, out: Path | None, copy: Path | None, json: bool
 ) -> None:
-    from trainspec.data.splitting import Shares, copy_split, split_folder, summary, table
+    from trainspec.data.manifest import SUFFIX, is_manifest
+    from trainspec.data.splitting import Shares, check_target, copy_split, split_folder, summary, table
 
-    manifest = split_folder(folder, Shares(validation, test), seed)
-    file = out or Path(f"{manifest.name}.split.json")
+    if out is not None and not is_manifest(out):
+        raise UsageError(f"--out {out}: the name of a manifest ends in {SUFFIX}")
+    if copy:
+        check_target(copy, folder)
+    left_out: list[str] = []
+    manifest = split_folder(folder, Shares(validation, test), seed, left_out.append)
+    file = out or Path(f"{manifest.name}.split{SUFFIX}")
     manifest.write(file)
     if copy:
         copy_split(manifest, copy)
     if json:
-        say(summary(manifest, file))
+        say(summary(manifest, file, left_out[0]))
         return
     for line in table(manifest):
         say(line)
+    say(f"left out   {left_out[0]}")
     say(f"written    {file}")
     if copy:
         say(f"copied     {copy}")

@@ -177,11 +177,32 @@ def test_the_command(folder, tmp_path, monkeypatch, capsys):
         (["--validation", "0.5", "--test", "0.5"], "leave no images for training"),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", "x"], "seed"),
+        (["--out", "photo.png"], "--out photo.png: the name of a manifest ends in .json"),
     ],
 )
 def test_options_that_make_no_sense(folder, argv, words):
     with pytest.raises(UsageError, match=words):
         main(["split", str(folder), *argv])
+
+
+@pytest.mark.parametrize("inside", [".", "a", "new"])
+def test_copies_inside_the_data_are_refused_before_anything_is_written(folder, tmp_path, monkeypatch, inside):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(StorageError, match="is in the folder of the data"):
+        main(["split", str(folder), "--copy", str(folder / inside)])
+    assert sorted(folder.rglob("*")) == before
+    assert list(tmp_path.glob("*.json")) == []
+
+
+def test_what_a_split_leaves_out_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = write_folder(tmp_path / "set", class_files("abc", count=20) | {"notes.txt": b"x", "a/.hidden": b"x"})
+    said = "1 hidden (a/.hidden); 1 not an image (notes.txt)"
+    assert not main(["split", str(folder)])
+    assert f"left out   {said}\n" in capsys.readouterr().out
+    assert not main(["split", str(folder), "--json"])
+    assert json.loads(capsys.readouterr().out)["left_out"] == said
 
 
 def test_folders_that_cannot_be_split(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol, TypeVar
@@ -108,6 +109,11 @@ class LeftOut:
         return f"{self.count:,} {self.reason} ({names}{more})"
 
 
+def described(left_out: Sequence[LeftOut]) -> str:
+    """What was left out and why, in words."""
+    return "; ".join(map(str, left_out)) or "nothing"
+
+
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """A data set ready to train on.
@@ -143,11 +149,10 @@ class DataSet:
     def summary(self) -> str:
         """One line: the images and classes of each split, and what was left out and why."""
         train, validation, test = self.train, self.validation, self.test
-        left_out = "; ".join(map(str, self.left_out)) or "nothing"
         return (
             f"train {len(train):,} images of {len(train.classes)} classes, "
             f"validation {len(validation):,} of {len(validation.classes)}, "
-            f"test {len(test):,} of {len(test.classes)}; left out: {left_out}"
+            f"test {len(test):,} of {len(test.classes)}; left out: {described(self.left_out)}"
         )
 
     @cached_property

@@ -8,7 +8,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from deploy.class_folders import Placed
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError, UsageError
-from diptych.files import cannot_write, make_folder, write_bytes
+from diptych.files import cannot_write, check_outside, make_folder, write_bytes
 from diptych.stopping import until_stopped
 from trainspec.data.archives import is_archive
-from trainspec.data.dataset import hold_out
+from trainspec.data.dataset import described, hold_out
 from trainspec.data.image_files import Folder, labels_of, read_image_file
 from trainspec.data.manifest import SPLITS, Manifest
 
@@ -55,8 +55,10 @@ def draw_split(labels: NDArray[np.int64], shares: Shares, seed: int) -> list[NDA
     return [rest[train], rest[validation], test]
 
 
-def split_folder(folder: Path, shares: Shares | None = None, seed: int = 0) -> Manifest:
-    """Split a class folder. Nothing is written.
+def split_folder(
+    folder: Path, shares: Shares | None = None, seed: int = 0, notice: Callable[[str], None] = lambda line: None
+) -> Manifest:
+    """Split a class folder. Nothing is written. `notice` gets what is left out, in words.
 
     Raises `UsageError` for shares that leave a split empty and for a negative seed, `DataError` for a folder that
     cannot be split.
@@ -71,7 +73,8 @@ def split_folder(folder: Path, shares: Shares | None = None, seed: int = 0) -> M
         files = Folder.open(folder)
     except OSError as error:
         raise DataError(f"{error.filename or folder}: cannot be read ({error.strerror})") from error
-    layout, _ = files.layout()
+    layout, left_out = files.layout()
+    notice(described(left_out))
     if "" not in layout.splits:
         raise DataError(f"{folder}: already split into {', '.join(layout.splits)}; give it to --data as it is")
     places = sorted(layout.splits[""], key=lambda place: (unicodedata.normalize("NFC", place.path), place.path))
@@ -99,14 +102,23 @@ def _by_class(classes: Sequence[str], places: Sequence[Placed], sha256: dict[str
     return {name: {path: sha256[path] for path in paths} for name, paths in own.items() if paths}
 
 
-def copy_split(manifest: Manifest, target: Path) -> None:
-    """Copy the files into `<target>/<split>/<class>/`. `target` must be missing or empty.
-
-    Raises `StorageError` where it cannot be written, `DataError` where a file cannot be read.
-    """
+def check_target(target: Path, folder: Path) -> None:
+    """Raise `StorageError` unless the files of `folder` can be copied into `target`: missing or empty, and outside."""
+    check_outside(target, folder)
     try:
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target}: not an empty folder; give another name to --copy")
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def copy_split(manifest: Manifest, target: Path) -> None:
+    """Copy the files into `<target>/<split>/<class>/`.
+
+    Raises `StorageError` where it cannot be written, `DataError` where a file cannot be read.
+    """
+    check_target(target, manifest.root)
+    try:
         for split in SPLITS:
             for place in until_stopped(manifest.placed(split)):
                 folder = make_folder(target / split / place.class_name)
@@ -135,7 +147,8 @@ def shared(manifest: Manifest) -> int:
     return sum(places[sha] > 1 for split in splits[1:] for sha in split)
 
 
-def summary(manifest: Manifest, file: Path) -> str:
+def summary(manifest: Manifest, file: Path, left_out: str) -> str:
     """The split in one line of JSON."""
     counts = {split: {name: len(manifest.splits[split].get(name, ())) for name in manifest.classes} for split in SPLITS}
-    return json.dumps({"manifest": str(file), "seed": manifest.seed, "images": counts, "shared": shared(manifest)})
+    facts = {"manifest": str(file), "seed": manifest.seed, "images": counts, "shared": shared(manifest)}
+    return json.dumps(facts | {"left_out": left_out})
