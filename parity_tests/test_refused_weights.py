@@ -4,6 +4,7 @@ import os
 import pickle
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 
 import torch_impl
 from diptych.errors import WeightsError
-from netspec import load_weights
+from netspec import load_weights, save_weights
 from netspec.weights import fit_weights
 from resnet20_weights import GRAPH, WEIGHTS, prefixed, same, state
 
@@ -80,6 +81,19 @@ def repeated(path):
     torch.save({f"{i}": one for i in range(1000)}, path)
 
 
+def spoiled(value: float, kind: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    """A state dict of which one value is another."""
+    tensors = {name: tensor.to(kind) for name, tensor in state().items()}
+    next(iter(tensors.values())).view(-1)[0] = value
+    return tensors
+
+
+def own_nan(path: Path) -> None:
+    tensors = {name: array.copy() for name, array in WEIGHTS.items()}
+    next(iter(tensors.values())).flat[-1] = np.nan
+    save_weights(GRAPH, tensors, path)
+
+
 REFUSED = {  # what it is -> how it is written, and what the sentence says
     "missing": (lambda path: save_file(without("stem.weight"), path), "'stem.weight' of resnet20 is not in"),
     "surplus": (
@@ -129,6 +143,10 @@ REFUSED = {  # what it is -> how it is written, and what the sentence says
     "folder": (lambda path: path.mkdir(), "it is a folder"),
     "pipe": (os.mkfifo, "not a regular file"),
     "nothing": (lambda path: None, "No such file"),
+    "nan": (lambda path: save_file(spoiled(float("nan")), path), "1 of the .* values of '.*' are NaN or infinite"),
+    "infinity": (lambda path: torch.save(spoiled(float("inf")), path), "are NaN or infinite"),
+    "too_large": (lambda path: torch.save(spoiled(1e300, torch.float64), path), "are NaN or infinite"),
+    "own_nan": (own_nan, "are NaN or infinite"),
     "version": (lambda path: save_file(state(), path, {"format": "diptych weights 2"}), "another version"),
 }
 

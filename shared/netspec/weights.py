@@ -222,7 +222,8 @@ def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice, anew: Coll
         notice(
             f"{path} has '{others[0]}' as {dtypes[others[0]]}: {len(others)} tensors are converted to float32{rounded}"
         )
-    return {name: np.ascontiguousarray(tensors[name], np.float32) for name in names}
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, which is refused
+        return _finite({name: np.ascontiguousarray(tensors[name], np.float32) for name in names}, path)
 
 
 def _own(graph: Graph, file: TensorFile, path: str, anew: Collection[str]) -> Weights:
@@ -243,7 +244,15 @@ def _own(graph: Graph, file: TensorFile, path: str, anew: Collection[str]) -> We
             raise WeightsError(f"{path} is damaged: {name!r} is {dtype}, not float32")
     if metadata.get("sha256") != weights_hash(weights):
         raise WeightsError(f"{path} is damaged: its values do not match the hash that was saved with them")
-    return {name: kept[name] for name in graph.params if name not in anew}
+    return _finite({name: kept[name] for name in graph.params if name not in anew}, path)
+
+
+def _finite(weights: Weights, path: str) -> Weights:
+    """`weights`. Raises `WeightsError` for NaN and infinities, with which no network answers."""
+    for name, array in weights.items():
+        if (wrong := np.count_nonzero(~np.isfinite(array))) > 0:
+            raise WeightsError(f"{path}: {wrong:,} of the {array.size:,} values of '{name}' are NaN or infinite")
+    return weights
 
 
 def _misfit(graph: Graph, tensors: Mapping[str, np.ndarray]) -> str:
