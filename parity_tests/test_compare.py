@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -231,10 +232,19 @@ def test_both_frameworks_are_trained(tmp_path, monkeypatch):
     assert other == 1.5
 
 
-def test_a_training_that_fails_ends_the_comparison(tmp_path):
-    with pytest.raises(DataError, match="exit status 2"):
+def test_a_training_that_fails_ends_the_comparison(tmp_path, capfd):
+    """With what the training said, and nothing else on the error stream."""
+    with pytest.raises(DataError, match="'python -m torch_impl train no_such_network': no architecture 'no_such_net"):
         main(["compare", "no_such_network", "--pages", str(tmp_path)])
     assert not list(tmp_path.iterdir())
+    assert "error" not in "".join(capfd.readouterr())
+
+
+def test_a_python_that_is_none_is_refused_before_the_first_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "train", lambda *parts: pytest.fail("it trains"))
+    argv = ["compare", "lenet5", "--pages", str(tmp_path), "--python", sys.executable, str(tmp_path / "python")]
+    with pytest.raises(DataError, match=f"--python {tmp_path}/python: not a program"):
+        main(argv)
 
 
 def test_mcnemar_is_scipys_binomial_test():

@@ -1,12 +1,14 @@
 """What `python -m parity compare` does: trains if asked, compares runs, and writes pages."""
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from deploy.shell import say
+from diptych.errors import DataError
 from diptych.files import write_bytes
 from parity.compare.comparison import NOT_TRAINED, Absent, Exact, attempt, compare
 from parity.compare.figures import Cell, Figure, link
@@ -35,6 +37,8 @@ def compare_training(
     also trained in float64, into the folder of the page.
     """
     pythons = pythons or [Path(sys.executable)] * len(TRAINED)
+    if missing := next((python for python in pythons if shutil.which(python) is None), None):
+        raise DataError(f"--python {missing}: not a program that can be run")
     trained = [train(framework, arguments, python) for framework, python in zip(TRAINED, pythons, strict=True)]
     runs = [one.run for one in trained]
     folder = pages / name_of(runs)

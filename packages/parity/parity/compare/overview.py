@@ -3,6 +3,7 @@
 All figures come from the files of the runs; nothing is evaluated again.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -76,7 +77,7 @@ class Overview:
 
 def overview(root: Path, folder: Path) -> Overview:
     """All runs under `root`, for a page in `folder`. Raises `DataError` if there is no finished run."""
-    places = sorted({file.parent for file in root.rglob("run.json")})
+    places = sorted(Path(folder) for folder, _, files in os.walk(root, onerror=_refuse) if "run.json" in files)
     if not places:
         raise DataError(f"{root}: no run found; give a folder that has runs in it")
     found = list(read_runs(places))
@@ -91,6 +92,10 @@ def overview(root: Path, folder: Path) -> Overview:
     rows = [_row([group[name] for name in names if name in group], folder) for group in groups.values()]
     rows.sort(key=lambda row: (row.network, row.data, row.recipe))
     return Overview(tuple(map(title_of, names)), tuple(rows), left_out)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def _key(one: Measured) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from deploy.shell import Stopped, say
 from diptych.errors import DataError
 
+ERROR = "error: "  # begins the line of a command that fails
 TRAINED = ("torch", "keras")
 ENDED = re.compile(r"done\s+(.+): [\d,]+ images/s")  # the last line of a training
 
@@ -34,17 +35,22 @@ class Trained:
 def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
     """Train with `python -m FRAMEWORK_impl train ARGUMENTS`, and print what it prints.
 
-    Raises `DataError` if it does not end with a finished run; the command has then said why.
+    Raises `DataError`, with what the command says, if it does not end with a finished run.
     """
     command = ["-m", f"{framework}_impl", "train", *arguments]
     shown = shlex.join(["python", *command])
     say(f"$ {shown}")
     begun, clock = time.time(), time.monotonic()
-    run = None
-    with subprocess.Popen([python, *command], stdout=subprocess.PIPE, text=True, errors="replace") as process:
+    run, reason = None, ""
+    with subprocess.Popen(
+        [python, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
+                if line.startswith(ERROR):
+                    reason = line.removeprefix(ERROR).strip()
+                    continue
                 say(line.rstrip("\n"))
                 if ended := ENDED.match(line):
                     run = Path(ended[1])
@@ -55,6 +61,6 @@ def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
             process.wait()
             raise
     if status or run is None:
-        raise DataError(f"nothing to compare: '{shown}' ended with exit status {status}")
+        raise DataError(f"'{shown}': {reason or f'it ended with exit status {status}'}")
     startup = (run / "graph.json").stat().st_mtime - begun
     return Trained(run, shown, round(startup, 2), round(time.monotonic() - clock, 2))
