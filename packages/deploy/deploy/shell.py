@@ -19,6 +19,7 @@ MISTAKE = 2  # exit status
 SIGNALLED = 128  # plus the signal's number is the exit status, as in shells: 130 after Ctrl-C, 143 after SIGTERM
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "OOM when allocating", "RESOURCE_EXHAUSTED")
+NOT_DETERMINISTIC = ("deterministic gpu implementation", "deterministic implementation")  # TensorFlow's and PyTorch's
 
 _UNSEEN = frozenset("\u061c\u200e\u200f")  # marks that change the direction of what follows them
 _DIRECTIONS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
@@ -75,8 +76,9 @@ def run(
 ) -> NoReturn:
     """Run `main(argv)` and exit the process.
 
-    The exit status is what `main` returned, or 0. An error of `error_types`, exhausted memory and output that cannot be
-    written give 2 and one line on stderr. Ctrl-C gives 130, SIGTERM 143. If the reader of a pipe is gone (`| head -1`),
+    The exit status is what `main` returned, or 0. An error of `error_types`, exhausted memory, a path without
+    permission, an operation without a deterministic form and output that cannot be written give 2 and one line on
+    stderr. Ctrl-C gives 130, SIGTERM 143. If the reader of a pipe is gone (`| head -1`),
     the command ends quietly with 0. Any other exception keeps its traceback.
     """
     sys.exit(_status(main, (DeployError, *error_types)))
@@ -106,10 +108,14 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
     except RecursionError:
         status = _failed("the input is nested too deeply to be read")
     except Exception as error:
-        if not is_out_of_memory(error):
-            raise
         reason = next(iter(str(error).strip().splitlines()), "")[:200]
-        status = _failed(f"not enough memory{f' ({reason})' if reason else ''}; use less, for example smaller batches")
+        if is_out_of_memory(error):
+            shown = f" ({reason})" if reason else ""
+            status = _failed(f"not enough memory{shown}; use less, for example smaller batches")
+        elif any(words in str(error).lower() for words in NOT_DETERMINISTIC):
+            status = _failed(f"an operation has no deterministic form here ({reason}); give --no-deterministic")
+        else:
+            raise
     except KeyboardInterrupt as stop:
         complain(str(stop) or "interrupted")
         status = _flushed(SIGNALLED + getattr(stop, "number", signal.SIGINT))

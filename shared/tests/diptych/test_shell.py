@@ -65,6 +65,21 @@ ENDS = {  # what a command does -> exit status, and what stderr says
         2,
         r"error: not enough memory \(CUDA out of memory. Tried to allocate 2 GiB.\); .*batches\n",
     ),
+    "no deterministic form in PyTorch": (
+        "raise RuntimeError('bincount_cuda does not have a deterministic implementation, but you set it')",
+        2,
+        r"error: an operation has no deterministic form here \(bincount_cuda .*; give --no-deterministic\n",
+    ),
+    "no deterministic form in TensorFlow": (
+        "raise RuntimeError('Deterministic GPU implementation of unsorted segment reduction op not available.')",
+        2,
+        r"error: an operation has no deterministic form here \(Deterministic GPU .*; give --no-deterministic\n",
+    ),
+    "a path without permission": (
+        "raise PermissionError(13, 'Permission denied', 'closed/x')",
+        2,
+        r"error: closed/x cannot be read: Permission denied; choose a path that you may read\n",
+    ),
     "another error of a framework": ("raise RuntimeError('shapes differ')", 1, r"(?s)Traceback.*shapes differ\n"),
     "no end": ("main(argv)", 2, r"error: .* nested too deeply.*\n"),
     "its own status": ("return 1", 1, ""),
