@@ -15,6 +15,7 @@ from netspec import Graph
 from netspec.options import output_file
 from netspec.probes import probe_images
 from netspec.registry import resolve
+from parity.runners import KerasRunner, TorchRunner
 
 NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_k12")
 BATCHES = (1, 32)
@@ -25,19 +26,15 @@ HEAD = ("network", "batch", *(f"{name}, ms" for name in FILES), "best native / b
 
 def files_of(graph: Graph) -> dict[str, bytes]:
     """The four files of a network with the same weights, by the names in `FILES`."""
-    import keras_impl
-    import keras_impl.export
     import onnx_impl
-    import torch_impl
-    import torch_impl.export
     from onnx_impl.measure import probe
 
     weights = probe(graph)
     made = (
         onnx_impl.build(graph, weights=weights),
         onnx_impl.build(graph, weights=weights, fold_batch_norm=True),
-        torch_impl.export.convert(torch_impl.export.deployed(torch_impl.build(graph, weights=weights))),
-        keras_impl.export.convert(keras_impl.export.deployed(keras_impl.build(graph, weights=weights))),
+        TorchRunner(graph, weights, "float32").native_onnx(),
+        KerasRunner(graph, weights, "float32").native_onnx(),
     )
     return {name: model.SerializeToString() for name, model in zip(FILES, made, strict=True)}
 
