@@ -9,7 +9,7 @@ import pytest
 import keras_impl
 import onnx_impl
 import torch_impl
-from diptych.errors import RecipeError, UnknownNameError
+from diptych.errors import DiptychError, RecipeError, UnknownNameError
 from netspec import Graph, functional as f, trace
 from trainspec.evaluation import read_predictions
 from trainspec.recipes import SGD, Recipe
@@ -77,3 +77,53 @@ def test_what_cannot_be_used_is_an_error_before_anything_is_written(package, tmp
     with pytest.raises(RecipeError, match="mine is not in the zoo"):
         package.train(own_graph(), data="digits")
     assert not list(tmp_path.iterdir())
+
+
+WRONG = {  # arguments of `train` -> what is said of them, in both frameworks, before anything is written
+    "a budget below 0": ({"budget": -1}, "budget = '-1'"),
+    "a budget that is no number": ({"budget": float("nan")}, "budget = 'nan'"),
+    "a budget in words": ({"budget": "soon"}, "soon: not a time"),
+    "threads in words": ({"threads": "2"}, "threads = '2'"),
+    "no threads": ({"threads": 0}, "threads = '0'"),
+    "a yes in words": ({"deterministic": "no"}, "deterministic = 'no'"),
+    "data as a number": ({"data": 3}, "data = 3: give a text or a path"),
+    "a recipe as a number": ({"recipe": 3}, "recipe = 3"),
+    "weights as a number": ({"weights": 3}, "weights = 3"),
+    "a place as a number": ({"out": 3}, "out = 3"),
+    "frozen by number": ({"freeze": 3}, "freeze = 3"),
+    "frozen by numbers": ({"freeze": [3]}, "freeze"),
+    "settings as a number": ({"settings": 3}, "settings = 3"),
+    "settings by number": ({"settings": {3: 3}}, "settings"),
+    "epochs twice": ({"epochs": 1, "settings": {"epochs": 2}}, "epochs: given beside settings"),
+    "data as a setting": ({"settings": {"data.name": "cifar10"}}, "data.name: .* data="),
+    "epochs without end": ({"epochs": 1e308}, "epochs"),
+    "classes as an option": ({"settings": {"network.num_classes": 7}}, "network.num_classes: the data decide it"),
+    "a size as an option": ({"settings": {"network.image_size": 7}}, "write data.image_size instead"),
+    "a name as an option": ({"settings": {"network.name": "x"}}, "lenet5 has no option 'name'"),
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments_are_refused_before_anything_is_written(case, package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = WRONG[case]
+    with pytest.raises(DiptychError, match=message) as error:
+        package.train("lenet5", **{"data": "digits", "epochs": 1} | arguments)
+    assert len(str(error.value)) < 300
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
+def test_wrong_arguments_of_an_evaluation(package):
+    for arguments in ((3,), ("run", 3)):
+        with pytest.raises(DiptychError, match="= 3: give a text or a path"):
+            package.evaluate(*arguments)
+
+
+def test_a_path_is_as_good_as_a_text(trained: tuple[str, Run], tmp_path: Path) -> None:
+    name, run = trained
+    again = PACKAGES[name].train(run.folder, data="digits", recipe=run.folder / "recipe.toml", epochs=0.1, out=tmp_path)
+    assert again.facts["architecture"] == "mine"
+    found = PACKAGES[name].evaluate(run.folder, Path("digits"))
+    assert round(found.top1, 3) == run.figures["test_top1"]

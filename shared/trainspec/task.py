@@ -220,6 +220,11 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     recipe, remarks = recipe_for(found.name)
     for remark in remarks:
         notice(remark)
+    if options.budget is not None and "epochs" in options.overrides:
+        notice("the budget decides how long the training is, not the epochs")
+    named = options.written(network.name, network.family, found.name).data.name
+    if named not in (None, found.name):
+        notice(f"the recipe names the data {named}, but this trains on {found.label}; --data chooses other data")
     out = options.out or Path("runs")
     check_folder(out, network.name, found.name)
     if options.data is not None and options.data not in CHOICES:

@@ -25,7 +25,7 @@ from trainspec.evaluation import (
     report,
 )
 from trainspec.recipes import Recipe, TrainOptions
-from trainspec.recipes.options import parse_duration
+from trainspec.recipes.options import text_of
 from trainspec.resumption import RESUMABLE_OPTIONS, resume
 from trainspec.runs import Run
 from trainspec.task import prepare
@@ -51,10 +51,10 @@ class Library:
 
     def train(
         self,
-        network: str | Graph | None = None,
+        network: str | os.PathLike[str] | Graph | None = None,
         *,
-        data: str | None = None,
-        recipe: str | Recipe = "modern",
+        data: str | os.PathLike[str] | None = None,
+        recipe: str | os.PathLike[str] | Recipe = "modern",
         epochs: int | None = None,
         seed: int | None = None,
         precision: str | None = None,
@@ -82,27 +82,27 @@ class Library:
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
-        given = {"epochs": epochs, "seed": seed, "precision": precision}
-        overrides = {**(settings or {}), **{key: value for key, value in given.items() if value is not None}}
-        options = TrainOptions(
+        options = TrainOptions.of(
+            settings or {},
+            {"epochs": epochs, "seed": seed, "precision": precision},
             data=data,
             recipe=recipe,
-            overrides=overrides,
-            budget=parse_duration(budget) if isinstance(budget, str) else budget,
+            budget=budget,
             threads=threads,
             deterministic=deterministic,
-            weights=None if weights is None else Path(weights),
-            freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
-            out=None if out is None else Path(out),
+            weights=weights,
+            freeze=freeze,
+            out=out,
             tensorboard=tensorboard,
-            resume=None if resume is None else Path(resume),
+            resume=resume,
         )
-        return self._train(network, options, command=f"{self.package}.train({_shown(network)})")
+        source = network if isinstance(network, Graph | None) else text_of("network", network)
+        return self._train(source, options, command=f"{self.package}.train({_shown(source)})")
 
     def evaluate(
         self,
         run: Run | str | os.PathLike[str],
-        data: str | None = None,
+        data: str | os.PathLike[str] | None = None,
         *,
         tta: str = "none",
         unfinished: bool = False,
@@ -113,7 +113,8 @@ class Library:
         that did not reach its end. Raises a `DiptychError` for arguments that cannot be used.
         """
         check_tta(tta)
-        folder = run.folder if isinstance(run, Run) else Path(run)
+        folder = run.folder if isinstance(run, Run) else Path(text_of("run", run))
+        data = None if data is None else text_of("data", data)
         judged = judge(folder, data, unfinished=unfinished)
         return evaluate_run(judged, self.load(), tta)
 
@@ -168,7 +169,7 @@ class Library:
                 os.environ.setdefault(variable, value)
             self.load()
             package, export = import_module(self.package), import_module(f"{self.package}.export")
-            model, opset = package.build(what.graph, weights=what.weights), opset or export.OPSET
+            model, opset = package.build(what.graph, weights=what.weights), export.OPSET if opset is None else opset
             difference = package.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
             certify_export(what.graph, what.weights, what.path, name, difference)
             say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")

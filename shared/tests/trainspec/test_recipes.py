@@ -176,6 +176,15 @@ def test_options_override_single_values():
     )
 
 
+def test_a_value_that_is_given_twice_is_the_last_one_and_says_so(capsys):
+    recipe = options("--set batch=256 --set batch=64 --seed 3 --set seed=4").recipe_for("vgg19", "vgg", "digits")
+    assert (recipe.batch, recipe.seed) == (64, 3)
+    assert capsys.readouterr().out.splitlines() == [
+        "note       --set batch=256 is not used: --set batch=64 replaces it",
+        "note       --set seed=4 is not used: --seed 3 replaces it",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -184,6 +193,8 @@ def test_options_override_single_values():
         ("--budget 10", "not a time; give 90s, 10m or 1h"),
         ("--budget 0m", "not a time"),
         ("--set optimizer.momentum", "give section.key=value"),
+        ("--set data.name=cifar10", "data.name: it is the data that are given: --data D"),
+        ("--budget 99999999999h", "not a time"),
         ("--set optimizer.momentun=0.8", "did you mean optimizer.momentum?"),
         ("--set optimizer=0.8", "optimizer is a section"),
         ("--set batch.size=3", "batch = "),

@@ -3,17 +3,19 @@
 `--set section.key=value` sets any value of a recipe. Values that are often changed also have their own options.
 """
 
+import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
+from deploy.shell import say
 from diptych.cli import SWITCH, Option, option
 from diptych.errors import UsageError
 from netspec.options import name_or_path, output_folder, path
-from trainspec.durations import seconds_in
+from trainspec.durations import LONGEST, seconds_in
 from trainspec.optimizers import ParameterTable
 from trainspec.recipes.find import (
     COLLECTIONS,
@@ -30,6 +32,7 @@ from trainspec.recipes.recipe import Recipe
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
 OWN = "of its own"  # the name shown for a recipe that does not come from a file
 MOST_THREADS = 1024
+TEXTS, PATHS = ("data", "recipe"), ("weights", "out", "resume")  # the options that are names or paths, and paths
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,26 @@ class TrainOptions:
     tensorboard: bool = False
     resume: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a value that no training can have, from a command line or from Python."""
+        number = isinstance(self.budget, int | float) and not isinstance(self.budget, bool)
+        whole = isinstance(self.threads, int) and not isinstance(self.threads, bool)
+        right = {
+            "data": self.data is None or isinstance(self.data, str),
+            "recipe": isinstance(self.recipe, str | Recipe),
+            "settings": isinstance(self.overrides, Mapping) and all(isinstance(key, str) for key in self.overrides),
+            "budget": self.budget is None or (number and 0 < self.budget <= LONGEST),
+            "threads": self.threads is None or (whole and 1 <= self.threads <= MOST_THREADS),
+            "deterministic": self.deterministic in (None, True, False),
+            "freeze": all(isinstance(pattern, str) for pattern in self.freeze),
+            **{name: getattr(self, name) is None or isinstance(getattr(self, name), Path) for name in PATHS},
+        }
+        if wrong := next((name for name, is_right in right.items() if not is_right), None):
+            value = self.overrides if wrong == "settings" else getattr(self, wrong)
+            raise UsageError(f"{wrong} = {str(value)[:60]!r}: not a value that a training can have")
+        if "data.name" in self.overrides:
+            raise UsageError("data.name: it is the data that are given: --data D (in Python data=)")
+
     @classmethod
     def read(
         cls,
@@ -76,6 +99,8 @@ class TrainOptions:
         check_values(overrides)  # here, so that a wrong value is refused before the data are looked for
         for name, text in shortcuts.items():
             if text is not None:
+                if name in overrides:
+                    say(f"note       --set {name}={overrides[name]} is not used: --{name} {text} replaces it")
                 overrides[name] = _toml_value(text)
                 check_values({name: overrides[name]}, f"--{name}")
         return cls(
@@ -90,6 +115,35 @@ class TrainOptions:
             out=out,
             tensorboard=tensorboard,
             resume=resume,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        settings: Mapping[str, Any],
+        shortcuts: Mapping[str, Any],
+        *,
+        budget: str | float | None,
+        freeze: str | Iterable[str],
+        **values: Any,
+    ) -> Self:
+        """Read the arguments of a Python function. `settings` are overrides, and so are `shortcuts` that are not None.
+
+        Raises a `DiptychError` for an argument of another type or without a meaning.
+        """
+        if not isinstance(settings, Mapping):
+            raise UsageError(f"settings = {settings!r}: give a dictionary, as {{'optimizer.momentum': 0.8}}")
+        given = {key: value for key, value in shortcuts.items() if value is not None}
+        if twice := next((key for key in given if key in settings), None):
+            raise UsageError(f"{twice}: given beside settings and in them; give it once")
+        if not isinstance(freeze, Iterable):
+            raise UsageError(f"freeze = {freeze!r}: give a pattern, or a list of them")
+        texts = {key: text_of(key, values[key]) for key in (*TEXTS, *PATHS) if values[key] is not None}
+        return cls(
+            overrides={**settings, **given},
+            budget=parse_duration(budget) if isinstance(budget, str) else budget,
+            freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
+            **(values | texts | {key: Path(texts[key]) for key in PATHS if key in texts}),
         )
 
     def check(self, architecture: str, family: str) -> None:
@@ -110,12 +164,14 @@ class TrainOptions:
 
         `data_name` is the name of the data set. The returned recipe contains it. Raises `RecipeError`.
         """
-        if isinstance(self.recipe, Recipe):
-            found = self.recipe
-        else:
-            found = find_recipe(architecture, family, data_name, self.recipe)
-        changed = override(found, self.overrides)
+        changed = override(self.written(architecture, family, data_name), self.overrides)
         return with_data(replace(changed, parameters=(*changed.parameters, *self.frozen)), data_name)
+
+    def written(self, architecture: str, family: str, data_name: str) -> Recipe:
+        """The recipe that was asked for, as it is written. Raises `RecipeError`."""
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        return find_recipe(architecture, family, data_name, self.recipe)
 
     @property
     def frozen(self) -> tuple[ParameterTable, ...]:
@@ -175,6 +231,14 @@ TRAIN_OPTIONS = (
 )
 
 
+def text_of(name: str, value: Any) -> Any:
+    """A name or a path as a text; a recipe as it is. Raises `UsageError` for an argument of another type."""
+    try:
+        return value if isinstance(value, Recipe) else os.fsdecode(value)
+    except TypeError:
+        raise UsageError(f"{name} = {str(value)[:60]}: give a text or a path") from None
+
+
 def parse_duration(text: str) -> float:
     """The seconds in a text like `90s`, `10m`, `1h` or `1.5h`. Raises `UsageError` for any other text."""
     if (seconds := seconds_in(text)) is None:
@@ -190,11 +254,13 @@ def parse_threads(text: str) -> int:
 
 
 def _assignments(texts: Sequence[str]) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"--set {text}: give section.key=value, as in --set optimizer.momentum=0.8")
+        if key.strip() in values:
+            say(f"note       --set {key.strip()}={values[key.strip()]} is not used: --set {text} replaces it")
         values[key.strip()] = _toml_value(value.strip())
     return values
 
