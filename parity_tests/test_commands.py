@@ -53,6 +53,8 @@ EARLY = {  # refused before any framework is imported: arguments -> what the lin
     "too small for its pools": (["lenet5", "--image-size", "15"], "15x15.*the smallest image size is 16x16"),
     "unknown option": (["vgg11", "--option", "dropuot=0.1"], "no option 'dropuot'; did you mean dropout"),
     "no pair": (["vgg11", "--option", "dropout"], "KEY=VALUE, not 'dropout'"),
+    "a name for an option": (["lenet5", "--option", "name=x"], "lenet5 has no option 'name'"),
+    "a form for an option": (["lenet5", "--option", "num_classes=7"], "num_classes: .*give --num-classes"),
     "impossible value": (["vgg11", "--option", "dropout=2"], "dropout rate 2.0 "),
     "value of another kind": (["vgg11", "--option", "dropout=high"], "dropout"),
     "no finite value": (
@@ -79,6 +81,7 @@ LATE = {
     "truncated": (["lenet5", "--weights", "truncated.safetensors"], "cannot read weights from truncated.safetensors"),
     "no weights": (["lenet5", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
     "an opset too old": (["lenet5", "--opset", "7"], "opset 7 is too old"),
+    "no opset": (["lenet5", "--opset", "0"], "opset 0 is too old"),
     "an opset too new": (["lenet5", "--opset", "99"], "opset 99 is too new"),
     "an opset that onnxruntime does not run": (["lenet5", "--opset", "27"], "opset 27 is too new: ask for 26 or older"),
 }
@@ -87,7 +90,7 @@ CASES = [
     *[(module, ["export", *EARLY["unknown network"][0]], EARLY["unknown network"][1]) for module in EXPORTERS[1:]],
     *[
         (module, ["export", *LATE[case][0]], LATE[case][1])
-        for case in ("flipped byte", "an opset too old", "an opset too new")
+        for case in ("flipped byte", "an opset too old", "no opset", "an opset too new")
         for module in EXPORTERS[1:]
     ],
     (
@@ -106,6 +109,8 @@ CASES = [
     ("netspec", ["--show", "lenet6"], "did you mean lenet5"),
     ("parity", ["resnet21"], "no network or op matches 'resnet21'"),
     ("parity", ["lenet*", "--weights", "lenet5.safetensors"], "for one network"),
+    ("parity", ["diff", "lenet5", "lenet5:name=x"], "lenet5 has no option 'name'"),
+    ("parity", ["lockstep", "lenet5", "--data", "digits", "--steps", "2", "--every", "5"], "give at most 2"),
     ("parity", ["time", "lenet6"], "did you mean lenet5"),
     ("parity", ["time", "lenet5", "--batch", "0"], "each is 1 to 4096"),
     ("parity", ["time", "lenet5", "--threads", "0"], "give 1 to 1024"),

@@ -75,7 +75,10 @@ def form_of(
 ) -> dict[str, Any]:
     """The chosen form of a network, as arguments of `netspec.architecture`. Raises `UsageError`."""
     given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
-    return {key: value for key, value in given.items() if value is not None} | dict(map(_pair, option))
+    options = dict(map(_pair, option))
+    if wrong := next((key for key in options if key in given), None):
+        raise UsageError(f"--option {wrong}: not an option of a network; give --{wrong.replace('_', '-')}")
+    return {key: value for key, value in given.items() if value is not None} | options
 
 
 _WORD = re.compile(r"([^:()]*)(?::(.*)|\((.*)\))?", re.DOTALL)

@@ -149,7 +149,7 @@ class Drawing:
         return trace(self.title, (self.channels, height, width), self.function, distinct_blocks=distinct_blocks)
 
 
-def drawing(name: str, *, num_classes: int | None = None, in_channels: int | None = None, **options: Any) -> Drawing:
+def drawing(name: str, /, *, num_classes: int | None = None, in_channels: int | None = None, **options: Any) -> Drawing:
     """The network without an image size; the paper's values are the defaults. Raises as `architecture` does."""
     entry = find(name)
     chosen = _chosen(entry, options)
@@ -165,6 +165,7 @@ def drawing(name: str, *, num_classes: int | None = None, in_channels: int | Non
 
 def architecture(
     name: str,
+    /,
     *,
     num_classes: int | None = None,
     in_channels: int | None = None,
@@ -256,7 +257,7 @@ def smallest_image(build: Callable[[int], Graph], largest: int, gap: int = 8) ->
     return found
 
 
-def resolve(model: str | Graph, **options: Any) -> Graph:
+def resolve(model: str | Graph, /, **options: Any) -> Graph:
     """The graph for `model`: a graph, a `.json` file of one, or an architecture's name with its options."""
     if isinstance(model, str) and model.endswith(".json"):
         if is_absent(model):

@@ -84,7 +84,7 @@ def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> No
     from onnx_impl.model import DEFAULT_OPSET
     from trainspec.certificate import certify_export
 
-    what, opset = request(network, "onnx", **values), opset or DEFAULT_OPSET
+    what, opset = request(network, "onnx", **values), DEFAULT_OPSET if opset is None else opset
     difference = export_onnx(
         what.graph, what.weights, what.path, opset=opset, fold_batch_norm=fold, metadata=what.metadata
     )

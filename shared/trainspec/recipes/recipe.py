@@ -85,6 +85,15 @@ class EvaluationSettings:
     tta: TestTimeAugmentation = field(default="none", metadata={"also": ("test_time_augmentation", "tta_level")})
 
 
+ELSEWHERE = {  # what is not an option of the network, and where it is written
+    "dropout": "write regularisation.dropout instead",
+    "num_classes": "the data decide it; leave it out",
+    "in_channels": "write data.channels instead",
+    "image_size": "write data.image_size instead",
+    "distinct_blocks": "only tests have it; leave it out",
+}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training, except the network and the data themselves.
@@ -101,6 +110,7 @@ class Recipe:
         "passes over the training split; a fraction is allowed",
         also=("epoch", "num_epochs", "max_epochs"),
         above=0.0,
+        most=1e15,
     )
     batch: int = _limited(128, "images in a step", also=("batch_size", "bs"), least=1)
     accumulate: int = _limited(
@@ -139,4 +149,4 @@ class Recipe:
             return f"accumulate: a batch of {self.batch} images cannot be split into {self.accumulate} equal parts"
         if self.patchup and self.accumulate > 1:
             return "accumulate: patchup mixes images of the whole batch, so it cannot be split; leave one of them out"
-        return "network.dropout: write regularisation.dropout instead" if "dropout" in self.network else None
+        return next((f"network.{key}: {advice}" for key, advice in ELSEWHERE.items() if key in self.network), None)
