@@ -15,7 +15,7 @@ from netspec.options import path
 from netspec.weights import weights_hash
 from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest
 from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same, fixed_values, graph_digest
-from trainspec.data import DataSet, find_data
+from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.judging import Recorded, check_classes, check_graph
 from trainspec.network import Network
 from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override
@@ -78,6 +78,8 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     if missing := ", ".join(key for key in NEEDED if key not in run.facts):
         raise DataError(f"{folder}: run.json has no {missing}; train again")
     _check_kept(run, options)
+    if run.state == FINISHED and options.budget is None and "epochs" not in options.overrides:
+        raise UsageError(f"{folder} is finished; give more --epochs to train it further")
     checkpoint, skipped = newest(folder / FOLDER)
     for problem in skipped:
         notice(f"skipped {problem}")
@@ -133,6 +135,8 @@ def _check_kept(run: Run, options: TrainOptions) -> None:
 def _data(run: Run, options: TrainOptions, graph: Graph) -> DataSet:
     """The data of the run. Raises `DataError` where they are others, or cannot be found."""
     recorded = Recorded.of(run)
+    if options.data in CHOICES and options.data != recorded.name:  # before it is downloaded
+        raise DataError(f"{run.folder}: it trains on {recorded.label}, not on {options.data}; train again")
     found = recorded.find() if options.data is None else find_data(options.data, notice=say)
     data = found.load(run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     check_classes(recorded.classes, data, recorded.source)

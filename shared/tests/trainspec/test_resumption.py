@@ -109,6 +109,9 @@ REFUSED = {  # options beside --resume, and the line
     "another network": (("resnet20", "--set", "batch=100"), "its network is lenet5, not the resnet20"),
     "frozen parameters": (("--freeze", "conv1*"), "parameters is .* in the run and .*conv1.* in what is asked"),
     "another place": (("--out", "elsewhere"), "--out elsewhere: .* goes on in its own folder"),
+    "other data": (("--data", "cifar10"), "it trains on UCI optical digits .embedded., not on cifar10"),
+    "data by name": (("--set", "data.name=cifar10"), "data.name: it is the data that are given"),
+    "epochs without end": (("--epochs", "1e308"), "epochs"),
     "fewer epochs": (("--epochs", "1"), r"epochs = 1, but 1\.66667 epochs are done"),
 }
 

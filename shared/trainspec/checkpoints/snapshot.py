@@ -131,5 +131,5 @@ def check_recipe(recorded: Mapping[str, Any], recipe: Recipe, folder: Path) -> N
         if recorded.get(key) != now.get(key):
             raise RecipeError(
                 f"{folder}: {key} is {recorded.get(key)!r} in the run and {now.get(key)!r} in what is asked; "
-                "a resumed run keeps its recipe, and only epochs, budget and checkpoint can be changed"
+                "a resumed run keeps its recipe; epochs, budget, threads and checkpoint can be changed"
             )
