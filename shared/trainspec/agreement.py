@@ -15,6 +15,7 @@ from netspec.init import Weights
 from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run
 from trainspec.runs import Run
+from trainspec.sections import flat, to_table
 
 Facts = Mapping[str, Any]  # those of a run's `run.json`
 
@@ -38,14 +39,20 @@ class Agreement:
 
 
 def compare_runs(one: Path, other: Path) -> Iterator[str]:
-    """One line each on batches, first losses, weights and predictions. Raises `DataError` for different networks.
+    """One line each on batches, first losses, weights and predictions, after one on recipes that differ.
+
+    Raises `DataError` for different networks and for one run given twice.
 
     A run that is not finished is compared as it is, and a note says so.
 
     One network at two image sizes, or with and without auxiliary heads, counts as two if its weights differ in shape.
     """
+    if os.path.realpath(one) == os.path.realpath(other):
+        raise DataError(f"{other} is given twice: name two runs")
     sides = read_run(one, unfinished=True), read_run(other, unfinished=True)
     found = agreement_of(*sides)
+    if apart := _apart(sides[0][0], sides[1][0]):
+        yield f"recipes      differ in {apart}"
     yield f"batches      equal plan digests in {found.equal_plans} of {found.plans} epochs"
     if found.loss_difference is not None:  # it is None if a run was interrupted in its first step
         yield f"losses       differ by {found.loss_difference:.2g} in the first {found.losses} steps"
@@ -63,6 +70,20 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     elif all(map(os.path.lexists, files)):
         predictions = [read_predictions(file) for file in files]
         yield f"predictions  agree on {agreement(*predictions):.3f} % of {len(predictions[0]):,} test images"
+
+
+def _apart(one: Run, other: Run) -> str:
+    """Where the recipes of two runs, or the weights that they began with, differ; empty if they do not."""
+    recipes = [flat(to_table(run.recipe)) for run in (one, other)]
+    values = [
+        f"{key} {a} and {b}"
+        for key in recipes[0] | recipes[1]
+        if (a := recipes[0].get(key)) != (b := recipes[1].get(key))
+    ]
+    begun = [run.facts.get("first_weights") for run in (one, other)]
+    if None not in begun and begun[0] != begun[1]:
+        values.append("the first weights")
+    return "; ".join(values)
 
 
 def agreement_of(one: tuple[Run, Graph, Weights], other: tuple[Run, Graph, Weights]) -> Agreement:

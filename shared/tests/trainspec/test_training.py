@@ -94,6 +94,14 @@ def test_two_runs_that_agree(tmp_path):
     report = "\n".join(compare_runs(*folders))
     assert "equal plan digests in 3 of 3 epochs" in report
     assert "agree on 100.000 % of 360 test images" in report
+    assert "recipes" not in report
+    with pytest.raises(DataError, match="given twice"):
+        list(compare_runs(folders[0], folders[0]))
+
+
+def test_runs_of_two_recipes_say_so(tmp_path):
+    one, other = (run(task(epochs=epochs, seed=epochs), tmp_path)[0] for epochs in (1, 2))
+    assert next(compare_runs(one, other)) == "recipes      differ in epochs 1.0 and 2.0; seed 1 and 2"
 
 
 def headed(size: int, aux_head: bool) -> Graph:

@@ -79,7 +79,7 @@ def compare_all(root: Path, pages: Path) -> Path:
     page = write_overview(found, pages)
     for reason in found.left_out:
         say(f"left out    {reason}")
-    say(f"page        {page}: {len(found.rows)} networks, {sum(len(row.cells) for row in found.rows)} runs")
+    say(f"page        {page}: {found}")
     return page
 
 

@@ -74,10 +74,15 @@ class Overview:
     rows: tuple[Row, ...]
     left_out: tuple[str, ...]
 
+    def __str__(self) -> str:
+        networks, runs = len({row.network for row in self.rows}), sum(len(row.cells) for row in self.rows)
+        more = f"; {len(self.left_out)} left out" if self.left_out else ""
+        return f"{networks} network{'s' * (networks != 1)} in {len(self.rows)} rows, {runs} runs{more}"
+
 
 def overview(root: Path, folder: Path) -> Overview:
     """All runs under `root`, for a page in `folder`. Raises `DataError` if there is no finished run."""
-    places = sorted(Path(folder) for folder, _, files in os.walk(root, onerror=_refuse) if "run.json" in files)
+    places = sorted(Path(place) for place, _, files in os.walk(root, onerror=_refuse) if "run.json" in files)
     if not places:
         raise DataError(f"{root}: no run found; give a folder that has runs in it")
     found = list(read_runs(places))
@@ -87,7 +92,10 @@ def overview(root: Path, folder: Path) -> Overview:
         raise DataError(f"{root}: no finished run can be used ({left_out[0]})")
     groups: dict[Any, dict[str, Measured]] = {}
     for one in sorted(measured, key=lambda one: one.facts["started"]):  # the newest of a framework replaces the others
-        groups.setdefault(_key(one), {})[one.facts["framework"]] = one
+        group, framework = groups.setdefault(_key(one), {}), one.facts["framework"]
+        if framework in group:
+            left_out += (f"{group[framework].run.folder}: {one.run.folder} is a newer run of the same recipe",)
+        group[framework] = one
     names = sorted({name for group in groups.values() for name in group}, reverse=True)  # torch, keras, as elsewhere
     rows = [_row([group[name] for name in names if name in group], folder) for group in groups.values()]
     rows.sort(key=lambda row: (row.network, row.data, row.recipe))
