@@ -1,15 +1,19 @@
-"""Reads files of tensors from any program: safetensors files and PyTorch state dicts."""
+"""Reads files of tensors from any program: safetensors files and PyTorch state dicts. Writes safetensors files."""
 
+import errno
 import json
 import os
+import re
 import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from deploy.errors import first_line
 from diptych.errors import WeightsError
@@ -32,6 +36,16 @@ class TensorFile:
     tensors: Mapping[str, np.ndarray]
     dtypes: Mapping[str, str]
     metadata: Mapping[str, str]
+
+
+def save_tensors(tensors: Mapping[str, np.ndarray], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file. Raises `OSError` where the system refuses, which safetensors tells in words only."""
+    try:
+        save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path, metadata)
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def read_tensors(path: str | os.PathLike[str]) -> TensorFile:

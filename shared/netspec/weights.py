@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
-from diptych.errors import StorageError, WeightsError
+from diptych.errors import WeightsError
 from diptych.files import written_whole
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights
 from netspec.ops import Conv, Linear
-from netspec.tensor_file import TensorFile, read_tensors, sort_metadata
+from netspec.tensor_file import TensorFile, read_tensors, save_tensors, sort_metadata
 
 FORMAT = "diptych weights 1"
 WRAPPERS = ("module", "_orig_mod")  # added to names by DataParallel and torch.compile
@@ -108,10 +106,7 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
     if surplus := auxiliary(graph):
         metadata["auxiliary"] = " ".join(surplus)
     with written_whole(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata)
-        except SafetensorError as error:  # raised for a full disk
-            raise StorageError(f"{path} cannot be written: {error}") from None
+        save_tensors(tensors, temporary, metadata)
         sort_metadata(temporary)
 
 
@@ -216,14 +211,15 @@ def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice, anew: Coll
     for name in names:
         if dtypes[name] not in ("float32", "float16", "bfloat16", "float64"):
             raise WeightsError(f"'{name}' is {dtypes[name]} in {path}: weights are float32")
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, which is refused
+        weights = _finite({name: np.ascontiguousarray(tensors[name], np.float32) for name in names}, path)
     others = [name for name in names if dtypes[name] != "float32"]
     if others:
         rounded = ", and float64 is rounded" if "float64" in dtypes.values() else ""
         notice(
             f"{path} has '{others[0]}' as {dtypes[others[0]]}: {len(others)} tensors are converted to float32{rounded}"
         )
-    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, which is refused
-        return _finite({name: np.ascontiguousarray(tensors[name], np.float32) for name in names}, path)
+    return weights
 
 
 def _own(graph: Graph, file: TensorFile, path: str, anew: Collection[str]) -> Weights:

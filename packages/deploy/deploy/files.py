@@ -86,7 +86,7 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
         raise _refusal(errno.EISDIR) if os.path.isdir(path) else OSError(errno.EINVAL, NOT_ORDINARY)
     # Without O_NONBLOCK, opening would hang if a FIFO has just replaced the file.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        return file.read(most)
+        return file.read(min(most, os.fstat(file.fileno()).st_size + 1))  # it takes memory for all that it may read
 
 
 def make_folder(path: Path) -> Path:

@@ -84,6 +84,18 @@ def test_what_a_killed_writer_left_is_cleared_and_a_living_ones_is_not(tmp_path)
     assert (tmp_path / "model.onnx").read_text() == "a user's own"
 
 
+def test_reading_takes_memory_for_the_file_and_not_for_the_limit(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    program = (
+        "import resource, sys; from deploy.files import read_bytes\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); print(len(read_bytes(sys.argv[1], 1 << 40)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "file"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1000\n"
+
+
 def test_clearing_a_folder_that_is_not_there(tmp_path):
     clear_abandoned(tmp_path / "none")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import netspec.tensor_file
 import netspec.weights
 from diptych.errors import StorageError, WeightsError
 from netspec import Graph, Node, architecture, initial_weights, load_weights, ops, save_weights
@@ -174,7 +175,7 @@ def test_nothing_is_half_written(small, tmp_path, monkeypatch):
         path.write_bytes(b"half of it")
         raise OSError("no space left on the device")
 
-    monkeypatch.setattr(netspec.weights, "save_file", fail)
+    monkeypatch.setattr(netspec.tensor_file, "save_file", fail)
     with pytest.raises(StorageError, match="no space"):
         save_weights(small, probe_weights(small), tmp_path / "w.safetensors")
     assert list(tmp_path.iterdir()) == []

@@ -14,15 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
-
 from diptych.errors import DiptychError, StorageError
-from diptych.files import make_folder, write_bytes, written_whole
+from diptych.files import cannot_write, make_folder, write_bytes, written_whole
 from diptych.reading import check_file, read_bytes, sha256_of
 from netspec.init import Weights
-from netspec.tensor_file import read_tensors
+from netspec.tensor_file import read_tensors, save_tensors
 
 FOLDER = "checkpoints"  # in the folder of a run
 SCHEMA = 1
@@ -56,9 +52,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     _check_room(file, size + len(_encoded(checkpoint.content)) + MARGIN)
     with written_whole(file) as temporary:
         try:
-            save_file({key: np.asarray(array, order="C") for key, array in checkpoint.tensors.items()}, temporary)
-        except SafetensorError as error:  # raised for a full disk
-            raise StorageError(f"{file} cannot be written, it takes {size:,} bytes: {error}") from None
+            save_tensors(checkpoint.tensors, temporary)
+        except OSError as error:
+            raise StorageError(f"{cannot_write(file, error)}; it takes {size:,} bytes") from None
         digest = sha256_of(temporary, CheckpointError)
     values = {"schema": SCHEMA, "tensors": {"file": file.name, "sha256": digest}, **checkpoint.content}
     write_bytes(folder / f"{name}.json", _signed(values))
