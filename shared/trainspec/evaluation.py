@@ -116,7 +116,7 @@ def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) ->
             f"{folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
             f"but {found.label} has {found.image_shape[2]} and {len(found.classes)}; give --data D"
         )
-    return Judged(run, graph, weights, found.test, constants_of(run, found), recorded.others(found))
+    return Judged(run, graph, weights, found.test, constants_of(run, found), recorded.others(found, data))
 
 
 def evaluate_run(judged: Judged, framework: Framework, tta: str = "none") -> Evaluation:

@@ -104,7 +104,7 @@ class Recorded:
         check_classes(self.classes, data, self.source)
         if self.fingerprint is None:
             say(f"note       {self.source} has no fingerprint of its images: those of {data.label} were not checked")
-        elif self.others(data):
+        elif self.others(data, asked):
             if asked is None:
                 raise DataError(
                     f"{self.source}: the test images of {found.label} have changed since the training; "
@@ -113,9 +113,13 @@ class Recorded:
             say(f"note       evaluated on the images of {data.label}, which are not those that {self.source} recorded")
         return data
 
-    def others(self, data: DataSet) -> str:
-        """The start of the fingerprint of `data` if they are other images than the recorded ones; else empty."""
-        return data.fingerprint[:SHOWN] if self.fingerprint not in (None, data.fingerprint) else ""
+    def others(self, data: DataSet, asked: str | None) -> str:
+        """The start of the fingerprint of `data` if they may be other images than the recorded ones; else empty.
+
+        Without a recorded fingerprint, those that were `asked` for may be.
+        """
+        same = asked is None if self.fingerprint is None else self.fingerprint == data.fingerprint
+        return "" if same else data.fingerprint[:SHOWN]
 
 
 def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...], folder: Path) -> dict[str, Any]:
@@ -196,7 +200,7 @@ def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[floa
         return run.recipe.augmentation.constants(data)
     mean, std = tuple(map(float, facts["mean"])), tuple(map(float, facts["std"]))
     if not len(mean) == len(std) == data.image_shape[2] or min(std) <= 0:
-        raise DataError(f"{run.folder}: not the folder of a run: mean or std in run.json do not fit the images")
+        raise DataError(f"{run.folder}: the run is damaged: mean or std in run.json do not fit the images")
     if (mean, std) != run.recipe.augmentation.constants(data):
         say(f"note       normalised as {run.folder} recorded; the training images of {data.label} have other values")
     return mean, std

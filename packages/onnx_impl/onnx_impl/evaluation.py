@@ -60,7 +60,7 @@ def evaluate(
         evaluation = evaluate_split(logits, found.test, (contract.mean, contract.std), tta, contract.classes)
     except DeployError as error:
         raise DataError(str(error)) from None
-    return replace(evaluation, others=recorded.others(found))
+    return replace(evaluation, others=recorded.others(found, data))
 
 
 def predictor(file: str) -> str:

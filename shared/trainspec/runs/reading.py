@@ -52,6 +52,8 @@ COUNT: tuple[Callable[[Any], bool], str] = (lambda value: _is_whole(value) and v
 SOME: tuple[Callable[[Any], bool], str] = (lambda value: _is_whole(value) and value > 0, "a whole number above 0")
 TIME: tuple[Callable[[Any], bool], str] = (lambda value: _is_number(value) and value > 0, "a number above 0")
 PERCENT: tuple[Callable[[Any], bool], str] = (lambda value: _is_number(value) and 0 <= value <= 100, "a percentage")
+DURATION: tuple[Callable[[Any], bool], str] = (lambda value: _is_number(value) and value >= 0, "a number from 0 on")
+CONSTANTS = (_list_of(lambda value: _is_number(value) and abs(value) < 1e6), "a list of numbers below a million")
 DIFFERENCES: tuple[Callable[[Any], bool], str] = (
     lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
     "an object with numbers",
@@ -68,13 +70,14 @@ READ_WHERE_PRESENT: Kinds = {
     **dict.fromkeys(("command", "recipe", "started", "device", "precision", "determinism", "reason"), TEXT),
     **dict.fromkeys(("data_choice", "data_path", "data_fingerprint", "first_weights"), TEXT),
     **dict.fromkeys(("notes", "classes", "frameworks"), TEXTS),
-    **dict.fromkeys(("mean", "std", "first_losses"), NUMBERS),
+    **dict.fromkeys(("mean", "std"), CONSTANTS),
+    "first_losses": NUMBERS,
     **dict.fromkeys(("machine", "versions", "weights"), TABLE),
     **dict.fromkeys(("test_top1", "test_top1_tta", "test_top1_unaveraged", "kept_val_top1"), PERCENT),
     **dict.fromkeys(("steps", "epochs", "kept_step", "checkpoints", "peak_memory", "peak_device_memory"), COUNT),
     **dict.fromkeys(("threads", "test_images"), SOME),
-    **dict.fromkeys(("images_per_second", "train_seconds", "budget_used_seconds", "checkpoint_seconds"), NUMBER),
-    **dict.fromkeys(("data_wait_seconds", "data_wait_percent"), NUMBER),
+    **dict.fromkeys(("images_per_second", "train_seconds", "budget_used_seconds", "checkpoint_seconds"), DURATION),
+    **dict.fromkeys(("data_wait_seconds", "data_wait_percent"), DURATION),
     **dict.fromkeys(("deterministic", "schedule_ended"), SWITCH),
     "budget_seconds": TIME,
     "exports": DIFFERENCES,
@@ -112,7 +115,7 @@ def _epoch(folder: Path, name: str, line: bytes) -> EpochMetrics:
     known = {field.name for field in fields(EpochMetrics)}
     if table.keys() != known:
         wrong = ", ".join(sorted(table.keys() ^ known))
-        raise DataError(f"{folder}: not the folder of a run: {name} has missing or unknown keys: {wrong[:200]}")
+        raise DataError(f"{folder}: the run is damaged: {name} has missing or unknown keys: {wrong[:200]}")
     _check(folder, name, table, METRICS, needed=True)
     _check(folder, name, table, {key: NUMBER for key in known - METRICS.keys() if table[key] is not None}, needed=True)
     return EpochMetrics(**table)
@@ -122,9 +125,9 @@ def _object(folder: Path, name: str, text: bytes) -> dict[str, Any]:
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:  # also for bytes that are not text, and endlessly nested lists
-        raise DataError(f"{folder}: not the folder of a run: {name} is not JSON ({error})") from None
+        raise DataError(f"{folder}: the run is damaged: {name} is not JSON ({error})") from None
     if not isinstance(table, dict):
-        raise DataError(f"{folder}: not the folder of a run: {name} is not an object with keys")
+        raise DataError(f"{folder}: the run is damaged: {name} is not an object with keys")
     return table
 
 
@@ -136,7 +139,7 @@ def fits(table: Mapping[str, Any], kinds: Kinds) -> bool:
 def _check(folder: Path, name: str, table: Mapping[str, Any], kinds: Kinds, *, needed: bool) -> None:
     for key, (holds, words) in kinds.items():
         if key not in table and needed:
-            raise DataError(f"{folder}: not the folder of a run: {name} has no {key}")
+            raise DataError(f"{folder}: the run is damaged: {name} has no {key}")
         if key in table and not holds(table[key]):
             shown = json.dumps(table[key])[:60]
-            raise DataError(f"{folder}: not the folder of a run: {key} is {shown} in {name}, not {words}")
+            raise DataError(f"{folder}: the run is damaged: {key} is {shown} in {name}, not {words}")
