@@ -9,6 +9,7 @@ import stat
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBERS = 500_000
 MAX_DIRECTORY = 1 << 25  # bytes of a zip's list of members, about 400,000 of them: zipfile reads the list whole
 MAX_NAME = 4096
+UTF8_FLAG, UNICODE_PATH = 0x800, 0x7075  # of a zip: the flag of a member, and the number of an extra field
 MAX_HEADER = 1 << 20  # bytes that tarfile may read at once: it trusts a header's length of a name
 MAX_RATIO = 200  # unpacked size to packed size; images hardly shrink, but headers of many tiny ones do
 FREE_RATIO = 1 << 26  # bytes that may be unpacked whatever the ratio
@@ -134,13 +136,38 @@ def _zip(file: BinaryIO, allowed: int) -> Iterator[Member]:
         members = archive.infolist()
         for member in members:
             allowed -= member.file_size
+            name = _zip_name(member)
             kind = stat.S_IFMT(member.external_attr >> 16)
-            _refuse_special(member.orig_filename, kind in (0, stat.S_IFREG, stat.S_IFDIR), sparse=False)
+            _refuse_special(name, kind in (0, stat.S_IFREG, stat.S_IFDIR), sparse=False)
             if allowed < 0 or member.file_size < 0:
                 raise _RefusedError(
                     f"it unpacks to more than {MAX_RATIO} times its size; unpack it and give the folder"
                 )
-            yield Member(member.orig_filename, member.is_dir(), member.file_size, _zip_reader(archive, member))
+            yield Member(name, member.is_dir(), member.file_size, _zip_reader(archive, member))
+
+
+def _zip_name(member: zipfile.ZipInfo) -> str:
+    """A member's name. zipfile reads it as CP437 unless a flag says UTF-8, which Info-ZIP and macOS do not set."""
+    if member.flag_bits & UTF8_FLAG:
+        return member.orig_filename
+    raw = member.orig_filename.encode("cp437")
+    for place in _extra_fields(member.extra, UNICODE_PATH):
+        if place[:1] == b"\1" and place[1:5] == zlib.crc32(raw).to_bytes(4, "little"):  # of the name that it replaces
+            raw = place[5:]
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return member.orig_filename
+
+
+def _extra_fields(extra: bytes, wanted: int) -> Iterator[bytes]:
+    """The contents of the fields with the number `wanted`."""
+    position = 0
+    while position + 4 <= len(extra):
+        number, length = (int.from_bytes(extra[at : at + 2], "little") for at in (position, position + 2))
+        if number == wanted:
+            yield extra[position + 4 : position + 4 + length]
+        position += 4 + length
 
 
 def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[int], bytes]:

@@ -1,6 +1,9 @@
 """Names of classes and files in any script, in bytes that are no text, and of any length."""
 
 import os
+import struct
+import zipfile
+import zlib
 
 import pytest
 from samples import class_files, encoded, write_folder, write_tar, write_zip
@@ -24,6 +27,31 @@ def test_odd_class_names_stay_as_they_are(tmp_path, name):
     with pytest.raises(DataError) as error:
         load(tmp_path / "set")
     assert str(error.value).isprintable()
+
+
+class Unflagged(zipfile.ZipInfo):
+    """A member whose name is stored as `stored`, without the flag for UTF-8."""
+
+    stored = b""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802  # zipfile's name
+        return self.stored, self.flag_bits
+
+
+@pytest.mark.parametrize("made_by", ["macOS", "Info-ZIP", "an old program"])
+def test_names_in_a_zip_without_the_flag_for_utf8(tmp_path, made_by):
+    """macOS writes UTF-8 without the flag; Info-ZIP adds the name in UTF-8; old programs write CP437 alone."""
+    names = ("café", "naïve", "straße")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in names:
+            for number in range(10):
+                member = Unflagged(path := f"{name}/{number}.png")
+                member.stored = path.encode("utf-8" if made_by == "macOS" else "cp437")
+                if made_by == "Info-ZIP":
+                    field = b"\1" + zlib.crc32(member.stored).to_bytes(4, "little") + path.encode()
+                    member.extra = struct.pack("<HHB", 0x9999, 1, 0) + struct.pack("<HH", 0x7075, len(field)) + field
+                archive.writestr(member, encoded(number))
+    assert load(tmp_path / "set.zip").classes == names
 
 
 def test_one_name_in_two_unicode_forms(tmp_path):
