@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deploy import Classifier, DeployError, ImageError
+from deploy import Classifier, DeployError, ImageError, ModelError
 from deploy.inputs import prepare
 from netspec.compare import forward_difference
 from onnx_impl import export_onnx
@@ -132,6 +132,14 @@ def test_a_grey_network_gets_grey_images(tmp_path):
     assert grey(pixels) == grey.predict(pixels[None, ..., None])
     with pytest.raises(ImageError, match=r"uint8 \(N, 12, 9, 1\)"):
         grey.logits(images())
+
+
+def test_a_network_that_takes_no_images_is_at_fault_and_not_the_images(folder, tmp_path):
+    channels = 2
+    graph = network(channels=channels)
+    export_onnx(graph, probe(graph), tmp_path / "m.onnx", metadata=contract(channels=channels).properties())
+    with pytest.raises(ModelError, match=f"the model takes images with {channels} channels; pass arrays"):
+        list(Classifier(tmp_path / "m.onnx").attempts([folder / "images/one.png"]))
 
 
 def test_a_classifier_is_shared_by_threads(classifier):

@@ -45,7 +45,7 @@ def test_the_command_takes_runs_folders_and_webp(folder):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "run: CPUExecutionProvider, 1 thread"
-    assert lines[1] == "note: left out of the folders, not images: 1"
+    assert lines[1] == "note: left out, not images: 1"
     named = ["images/deep/er/two.webp", "images/one.png", "images/one.png"]
     assert [line for line in lines[2:] if not line.startswith("  ")] == named
     assert len(lines) == 2 + 3 * 3
@@ -101,10 +101,10 @@ def test_folders_are_read_as_data_sets_are(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line for line in lines if line.startswith("note: ")] == [
-        "note: left out of the folders, a link to a folder around it: 1",
-        "note: left out of the folders, hidden: 1",
-        "note: left out of the folders, made by the operating system: 1",
-        "note: left out of the folders, not images: 1",
+        "note: left out, a link to a folder around it: 1",
+        "note: left out, hidden: 1",
+        "note: left out, made by the operating system: 1",
+        "note: left out, not images: 1",
     ]
     named = [line.removeprefix(f"{images}/") for line in lines if line.startswith(str(images))]
     assert named == ["here/a.png", "linked/deep/er/two.webp", "linked/one.png"]
@@ -116,6 +116,7 @@ UNUSABLE = {
     "moving.gif": lambda file: file.write_bytes(b"GIF89a"),
     "page.jpg": lambda file: file.write_bytes(b"<html>not found</html>"),
     "pipe.png": os.mkfifo,
+    "circle.png": lambda file: file.symlink_to(file.name),
 }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -111,6 +112,9 @@ def test_what_does_not_fit_is_one_line(folder, classifier, tmp_path):
     refuse(classifier, put("loose/a.png"), "a.png is not in a class folder")
     refuse(classifier, put("split/train/class 1/a.png"), "has train but no test")
     refuse(classifier, put("broken/class 1/a.png", content=content[:200]), "broken/class 1/a.png: cannot be read as an")
+    for name in ("val", "validation"):
+        put(f"twice/{name}/class 1/a.png")
+    refuse(classifier, tmp_path / "twice", "val/ and validation/ are both there")
     put("gap/class 1/a.png")
     refuse(classifier, put("gap/class 1/b.png", content=b""), "gap/class 1/b.png cannot be read as an image")
     refuse(classifier, put("empty/class 1/a.txt", content=b"text"), "no images found")
@@ -124,9 +128,9 @@ def test_the_command_writes_table_csv_and_picture(folder, tmp_path, capsys):
     deploy.__main__.main([*argv, "--out", str(out), "--threads", "1"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith(": CPUExecutionProvider, 1 thread")
-    assert lines[1] == "note: left out, since they are not JPEG, PNG or WebP images: 1"
-    assert lines[2].startswith("top-1 ")
-    assert "of 90 images (95 % interval" in lines[2]
+    assert lines[1:3] == ["note: left out, hidden: 1", "note: left out, not images: 1"]
+    assert lines[3].startswith("top-1 ")
+    assert "of 90 images (95 % interval" in lines[3]
     facts = json.loads((out / "scores.json").read_text())
     assert facts["images"] == np.sum(facts["confusion"]) == 90
     assert [row[1:] for row in csv.reader((out / "confusion.csv").read_text().splitlines())][1:] == [
@@ -144,6 +148,18 @@ def test_without_matplotlib_there_is_a_note(folder, tmp_path, monkeypatch, capsy
     deploy.__main__.main(["evaluate", str(folder / "run"), str(folder / "set"), "--out", str(tmp_path / "out")])
     assert "note: confusion.png is not drawn: matplotlib is not installed" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["confusion.csv", "scores.json"]
+
+
+def test_everything_that_is_left_out_is_said(folder, tmp_path, capsys):
+    shutil.copytree(folder / "set", tmp_path / "set")
+    shutil.copytree(tmp_path / "set" / NAMES[0], tmp_path / "set" / f".{NAMES[0]}")
+    (tmp_path / "set" / NAMES[0] / "up").symlink_to(tmp_path / "set")
+    deploy.__main__.main(["evaluate", str(folder / "run"), str(tmp_path / "set"), "--json"])
+    assert json.loads(capsys.readouterr().out)["notes"] == [
+        "left out, a link to a folder around it: 1",
+        "left out, hidden: 2",
+        "left out, not images: 1",
+    ]
 
 
 def test_a_set_in_classes(folder):

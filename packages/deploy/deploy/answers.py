@@ -39,7 +39,7 @@ def predict_files(
     """
     classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
     names, left_out = _find(images)
-    notes = [f"left out of the folders, {reason}: {count:,}" for reason, count in sorted(left_out.items())]
+    notes = [f"left out, {reason}: {count:,}" for reason, count in sorted(left_out.items())]
     notes += notes_of(classifier.model, unfinished=unfinished)
     answers = counted(classifier.attempts(map(_source, names), top), "images", len(names))
     faults = []

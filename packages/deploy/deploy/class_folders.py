@@ -6,8 +6,9 @@ splits and classes by the same function, `place_images`.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +17,7 @@ from deploy.encoded import HEAD, format_of
 from deploy.errors import DeployError
 from deploy.images import MAX_BYTES, read_file
 from deploy.options import nearest
-from deploy.recognition import judge, judge_file
+from deploy.recognition import NO_IMAGE, judge, judge_file
 from deploy.shell import printable
 from deploy.walking import reason_of_part, walk
 
@@ -36,13 +37,13 @@ class Placed:
 class ClassFolders:
     """The images of a set: `classes` by their path inside `place`. `split` is empty in a set without splits.
 
-    `others` is how many files were left out, since they are not images.
+    `left_out` is how many files were left out, by reason.
     """
 
     place: Path
     split: str
     classes: dict[str, str]
-    others: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each image's class among a model's class names, by the image's path.
@@ -78,9 +79,9 @@ class ClassFolders:
 
 def find_classes(place: Path) -> ClassFolders:
     """The images below `place`, a folder or an archive. Their first bytes are read. Raises `DeployError`."""
-    others: list[str] = []  # files that are not images
+    left_out: Counter[str] = Counter()
     try:
-        paths = sorted(_in_archive(place, others) if is_archive(place) else _in_folder(place, others))
+        paths = sorted(_in_archive(place, left_out) if is_archive(place) else _in_folder(place, left_out))
     except OSError as error:
         raise DeployError(f"{error.filename or place}: cannot be read: {error.strerror or error}") from None
     if not paths:
@@ -93,7 +94,7 @@ def find_classes(place: Path) -> ClassFolders:
     if split not in splits:
         raise DeployError(f"{place}: has {', '.join(sorted(splits))} but no test; give the folder of one split")
     classes = {each.path: each.class_name for each in placed if each.split == split}
-    return ClassFolders(place, split, classes, len(others))
+    return ClassFolders(place, split, classes, left_out)
 
 
 def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list[Placed]]:
@@ -103,6 +104,8 @@ def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list
     folder, and for class folders beside splits.
     """
     names = [PurePosixPath(path) for path in paths]
+    if twice := [part for part in ("val", "validation") if any(part in name.parts[:2] for name in names)][1:]:
+        raise DeployError(f"{place}: val/ and {twice[0]}/ are both there; keep one of them")
     tops = {name.parts[0] for name in names}
     wrapped = len(tops) == 1 and not tops & SPLIT_FOLDERS.keys() and all(len(name.parts) > 2 for name in names)
     root = PurePosixPath(*tops) if wrapped else PurePosixPath()
@@ -121,23 +124,27 @@ def _placed(place: Path, path: str, parts: tuple[str, ...]) -> Placed:
     raise DeployError(f"{place}: {printable(path)} is not in a class folder; {expected}")
 
 
-def _in_folder(place: Path, others: list[str]) -> Iterator[str]:
+def _in_folder(place: Path, left_out: Counter[str]) -> Iterator[str]:
     if not place.is_dir():
         raise DeployError(f"{place}: {'not a folder or an archive' if place.exists() else 'no such folder'}")
     for entry in walk(place):
-        if not (entry.is_folder or entry.reason):
-            yield from _image(entry.name, judge_file(place, entry.name), others)
+        if entry.reason:
+            left_out[entry.reason] += 1
+        elif not entry.is_folder:
+            yield from _image(entry.name, judge_file(place, entry.name), left_out)
 
 
-def _in_archive(place: Path, others: list[str]) -> Iterator[str]:
+def _in_archive(place: Path, left_out: Counter[str]) -> Iterator[str]:
     with open_archive(place) as members:
         for member in members:
             path = _path(member.name)
-            if not (member.is_folder or any(map(reason_of_part, PurePosixPath(path).parts))):
-                yield from _image(path, judge(f"{place}: ", path, format_of(member.read(HEAD))), others)
+            if reason := next(filter(None, map(reason_of_part, PurePosixPath(path).parts)), ""):
+                left_out[reason] += 1
+            elif not member.is_folder:
+                yield from _image(path, judge(f"{place}: ", path, format_of(member.read(HEAD))), left_out)
 
 
-def _image(path: str, judged: tuple[bool, str], others: list[str]) -> Iterator[str]:
+def _image(path: str, judged: tuple[bool, str], left_out: Counter[str]) -> Iterator[str]:
     """`path` if it is an image. Raises `DeployError` for an unusable one: without it, the scores would be others."""
     is_image, fault = judged
     if fault:
@@ -145,7 +152,7 @@ def _image(path: str, judged: tuple[bool, str], others: list[str]) -> Iterator[s
     if is_image:
         yield path
     else:
-        others.append(path)
+        left_out[NO_IMAGE] += 1
 
 
 def _path(name: str) -> str:

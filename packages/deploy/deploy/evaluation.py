@@ -57,8 +57,7 @@ def evaluate_command(
     folders = find_classes(folder)
     scores = _evaluate(classifier, folders)
     notes = notes_of(classifier.model, unfinished=unfinished)
-    if folders.others:
-        notes.append(f"left out, since they are not JPEG, PNG or WebP images: {folders.others:,}")
+    notes += [f"left out, {reason}: {count:,}" for reason, count in sorted(folders.left_out.items())]
     head = {"model": str(model), "provider": classifier.provider, "threads": classifier.model.threads, "notes": notes}
     facts = {**head, "data": str(folder), "split": folders.split, "tta": classifier.tta, **scores.fields()}
     if out is not None:

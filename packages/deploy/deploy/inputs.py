@@ -13,12 +13,11 @@ from PIL import Image
 
 from deploy.contract import RESIZE_RULE
 from deploy.encoded import READ
-from deploy.errors import ImageError
+from deploy.errors import ImageError, ModelError
 from deploy.images import check_file, read_image
-from deploy.recognition import judge_file
+from deploy.recognition import NO_IMAGE, judge_file
 from deploy.walking import walk
 
-NO_IMAGE = "not images"
 _AS_PNG = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes that PNG files have
 _WITH_ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}  # those with transparency that they do not have
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
@@ -33,10 +32,7 @@ def prepare(
     same pixels. A model with one channel gets the luma, taken before the image is resized by `rule`. Raises
     `ImageError`.
     """
-    if channels not in (1, 3):
-        raise ImageError(
-            f"the model takes images with {channels} channels; pass arrays (N, H, W, {channels}) to logits()"
-        )
+    check_channels(channels)
     if isinstance(source, np.ndarray):
         source = _from_array(source, name or "array")
     if isinstance(source, Image.Image):
@@ -44,6 +40,14 @@ def prepare(
     if not (isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read")):
         raise ImageError(f"a {type(source).__name__} is not an image; give a path, bytes, an open file or an array")
     return read_image(source, size, name, rule=rule, channels=channels)
+
+
+def check_channels(channels: int) -> None:
+    """Raise `ModelError` for a model that takes neither grey nor colour images."""
+    if channels not in (1, 3):
+        raise ModelError(
+            f"the model takes images with {channels} channels; pass arrays (N, H, W, {channels}) to logits()"
+        )
 
 
 def check_batch(images: Any, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deploy.errors import DeployError, ImageError, ModelError
 from deploy.images import read_image as read_image
-from deploy.inputs import ImageSource, check_batch, prepare
+from deploy.inputs import ImageSource, check_batch, check_channels, prepare
 from deploy.model import load_model
 from deploy.normalisation import normalised
 from deploy.views import mean_logits, views_of
@@ -104,6 +104,7 @@ class Classifier:
     ) -> Iterator[list[Prediction] | ImageError]:
         """Like `stream`, but an image that cannot be used has its error for an answer, and the next ones follow."""
         _check_top(top)
+        check_channels(self.model.input_shape[0])
         for batch in batches(_each(images), self.model.batch):
             prepared = [self._attempt(image) for image in batch]
             usable = [image for image in prepared if not isinstance(image, ImageError)]

@@ -12,6 +12,7 @@ from deploy.errors import ImageError
 from deploy.images import SUFFIXES, file_format
 from deploy.shell import printable
 
+NO_IMAGE = "not images"
 NOT_READ = (
     *(".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".svg", ".psd", ".qoi"),

@@ -35,7 +35,7 @@ def walk(path: Path) -> Iterator[Entry]:
             name = f"{folder}/{entry.name}" if folder else entry.name
             if reason := reason_of_part(entry.name):
                 yield Entry(name, is_folder=False, reason=reason)
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 status = entry.stat()
                 this = (status.st_dev, status.st_ino) if status.st_ino else (0, hash(name))
                 if this in around:
@@ -46,6 +46,13 @@ def walk(path: Path) -> Iterator[Entry]:
             else:
                 yield Entry(name, is_folder=False, status=_size_and_time(entry))
         waiting += reversed(deeper)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a circle of links
+        return False
 
 
 def _size_and_time(entry: "os.DirEntry[str]") -> tuple[int, int]:
