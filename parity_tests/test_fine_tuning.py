@@ -24,7 +24,7 @@ from trainspec.optim import frozen_norms_of, settings
 from trainspec.optimizers import AnyOptimizer
 from trainspec.recipes import ParameterTable, Recipe, find_recipe, override
 from trainspec.task import Task
-from trainspec.warm_start import WarmStart
+from trainspec.warm_start import Given, WarmStart
 
 NORMED = {  # families with batch norms
     family: name
@@ -197,7 +197,7 @@ def test_as_the_origins_fine_tuned(name: str, tmp_path) -> None:
     if "vgg" in name:  # its schedule is in epochs: the rate changes within the steps
         recipe = override(recipe, {"schedule.peak": 1e-3})
     task = noise_task(trained_one, recipe)
-    warm = WarmStart.read(path, trained_one, recipe, task.weights, said.append)
+    warm = WarmStart.read(Given(path), trained_one, recipe, task.weights, task.data.classes, said.append)
     assert said
     assert warm.anew
     task = replace(task, weights=warm.weights, warm_start=warm)

@@ -21,6 +21,12 @@ LONGEST_FILE = 100  # bytes of the longest path inside a run's folder, temporary
 FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
 
 
+def check_sketch(graph: Graph, recipe: Recipe) -> None:
+    """Refuse what no data make right: patterns of parameters that match none. Raises `RecipeError`."""
+    if all(group.is_frozen for group in settings(graph, recipe)):
+        raise RecipeError(f"parameters: every parameter of {graph.name} is frozen for the whole training")
+
+
 def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     """Refuse a training on `images` images that only one framework could run, or that could not be exported.
 
@@ -44,8 +50,7 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
         )
     if recipe.patchup and not any(isinstance(node.op, PatchUp) for node in graph):
         raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
-    if all(group.is_frozen for group in settings(graph, recipe)):
-        raise RecipeError(f"parameters: every parameter of {graph.name} is frozen for the whole training")
+    check_sketch(graph, recipe)
     for key, number in numbers(to_table(recipe)):
         if number > FLOAT32:
             raise RecipeError(f"{key} = {number:g} is beyond what float32 holds; give a smaller one")

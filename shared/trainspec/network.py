@@ -111,6 +111,14 @@ class Network:
             )
         return self.graph
 
+    def sketch(self, recipe: Recipe) -> Graph:
+        """The graph before the data are known: it may differ in the number of its classes.
+
+        Raises `UnknownNameError` for an option that the architecture does not have, `ShapeError` for an image size.
+        """
+        size = recipe.data.image_size or self.size
+        return self.graph or _architecture(self.name, recipe, None, (size, size, recipe.data.channels))
+
 
 def network_for(name: str, data: DataSet, recipe: Recipe, *, distinct_blocks: bool = False) -> Graph:
     """The registered network for the classes and images of `data`, with the recipe's options.
@@ -118,14 +126,25 @@ def network_for(name: str, data: DataSet, recipe: Recipe, *, distinct_blocks: bo
     With `distinct_blocks`, it has every distinct block only once. Raises `UnknownNameError` for an option that the
     architecture does not have.
     """
+    return _architecture(name, recipe, len(data.classes), data.image_shape, distinct_blocks=distinct_blocks)
+
+
+def _architecture(
+    name: str,
+    recipe: Recipe,
+    classes: int | None,
+    image_shape: tuple[int, int, int],
+    *,
+    distinct_blocks: bool = False,
+) -> Graph:
     dropout = recipe.regularisation.dropout
     options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
     options |= {"patchup": True} if recipe.patchup else {}
     options |= recipe.network
-    height, width, channels = data.image_shape
+    height, width, channels = image_shape
     return architecture(
         name,
-        num_classes=len(data.classes),
+        num_classes=classes,
         in_channels=channels,
         image_size=(height, width),
         distinct_blocks=distinct_blocks,

@@ -25,7 +25,7 @@ from trainspec.runs.events import FOLDER as EVENTS, check_installed
 from trainspec.runs.reading import FINISHED
 from trainspec.sections import flat, to_table
 from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
-from trainspec.warm_start import WarmStart, weights_file
+from trainspec.warm_start import Given, WarmStart
 
 RESUMABLE_OPTIONS = (  # of the command that trains
     Option(ARCH.names, {**ARCH.settings, "nargs": "?"}),
@@ -123,7 +123,7 @@ def _check_kept(run: Run, options: TrainOptions) -> None:
     if options.out is not None and options.out.resolve() != run.folder.resolve().parent:
         raise UsageError(f"--out {options.out}: {run.folder} goes on in its own folder; leave --out out")
     if options.weights is not None:
-        sha256 = sha256_of(weights_file(options.weights, say), WeightsError)
+        sha256 = sha256_of(Given.at(options.weights, say).file, WeightsError)
         if run.facts.get("weights", {}).get("sha256") != sha256:
             raise UsageError(f"--weights {options.weights}: {run.folder} did not begin with this file; leave it out")
     if (run.folder / EVENTS).is_dir():
@@ -169,7 +169,7 @@ def _first_weights(run: Run, graph: Graph, recipe: Recipe, data: DataSet, file: 
     """The weights that the run began with, if need be with those in `file`. Raises `CheckpointError` for others."""
     weights = first_weights(graph, recipe, data)
     if file:
-        weights = WarmStart.read(weights_file(file, say), graph, recipe, weights, say).weights
+        weights = WarmStart.read(Given.at(file, say), graph, recipe, weights, data.classes, say).weights
     if run.facts.get("first_weights") != weights_hash(weights):
         raise CheckpointError(
             f"{run.folder} has no checkpoint, and did not begin with these weights; give --weights, or train again"

@@ -22,7 +22,7 @@ from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.initialisation import Start
-from trainspec.limits import check_folder, check_limits
+from trainspec.limits import check_folder, check_limits, check_sketch
 from trainspec.network import Network, network_for as network_for
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
@@ -31,7 +31,7 @@ from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, 
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
 from trainspec.recipes.options import OWN
 from trainspec.runs.events import check_installed
-from trainspec.warm_start import WarmStart, weights_file
+from trainspec.warm_start import Given, WarmStart
 
 if TYPE_CHECKING:
     from trainspec.resumption import Resumption
@@ -207,7 +207,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     options.check(network.name, network.family)
     if options.tensorboard:
         check_installed()
-    given = weights_file(options.weights, notice) if options.weights else None
+    given = Given.at(options.weights, notice) if options.weights else None
 
     def recipe_for(data_name: str) -> tuple[Recipe, tuple[str, ...]]:
         return network.fitted(options.recipe_for(network.name, network.family, data_name), options.overrides)
@@ -229,6 +229,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     check_folder(out, network.name, found.name)
     if options.data is not None and options.data not in CHOICES:
         check_outside(out, options.data)
+    check_sketch(network.sketch(recipe), recipe)  # before the images are read
     say(f"data       {found.label}")
     data = found.load(recipe.data.form(recipe.data.image_size or network.size), recipe.seed)
     recipe.augmentation.constants(data)  # raises where the recipe's own are for other images
@@ -237,7 +238,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))
     weights = first_weights(graph, recipe, data)
-    warm_start = WarmStart.read(given, graph, recipe, weights, notice) if given else None
+    warm_start = WarmStart.read(given, graph, recipe, weights, data.classes, notice) if given else None
     task = Task(
         architecture=network.name,
         graph=graph,

@@ -1,5 +1,6 @@
 """Begin a training with the weights of a file, or of a run, as fine-tuning does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -9,7 +10,7 @@ from diptych.errors import WeightsError
 from diptych.reading import check_file, sha256_of
 from netspec import Graph
 from netspec.init import Weights
-from netspec.weights import Notice, fit_weights
+from netspec.weights import Notice, fit_weights, head_of
 from trainspec.judging import check_finished
 from trainspec.recipes import Recipe
 from trainspec.runs import Run
@@ -25,12 +26,21 @@ class WarmStart:
     anew: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: Path, graph: Graph, recipe: Recipe, drawn: Weights, notice: Notice) -> Self:
-        """Read `path`. `drawn` has the values of what is drawn anew: a head for other classes, and as the recipe says.
+    def read(
+        cls, given: "Given", graph: Graph, recipe: Recipe, drawn: Weights, classes: Sequence[str], notice: Notice
+    ) -> Self:
+        """Read the file of `given` for a network of these `classes`.
 
-        `notice` is called with a sentence about each. Raises `WeightsError` for a file that does not fit otherwise.
+        `drawn` has the values of what is drawn anew: a head for other classes, and as the recipe says. `notice` is
+        called with a sentence about each. Raises `WeightsError` for a file that does not fit otherwise.
         """
-        fitted = fit_weights(graph, path, drawn, notice, anew_by(recipe, graph))
+        path, anew = given.file, anew_by(recipe, graph)
+        if given.classes is not None and len(given.classes) == len(classes) and given.classes != tuple(classes):
+            nodes = [name for output in graph.outputs for name in head_of(graph, output)]
+            which = f"the head {nodes[0]} is" if len(nodes) == 1 else f"the heads {', '.join(nodes)} are"
+            notice(f"{path} has weights for other classes, or for these in another order: {which} drawn anew")
+            anew |= {name for name in graph.params if name.rpartition(".")[0] in nodes}
+        fitted = fit_weights(graph, path, drawn, notice, anew)
         return cls(fitted.weights, path, sha256_of(path, WeightsError), fitted.anew)
 
     @property
@@ -38,15 +48,25 @@ class WarmStart:
         return {"weights": {"file": str(self.path), "sha256": self.sha256, "drawn_anew": list(self.anew)}}
 
 
-def weights_file(path: Path, notice: Notice) -> Path:
-    """`path`, or the file of weights in it if it is a run's folder. Raises a `DiptychError` where there is none.
+@dataclass(frozen=True)
+class Given:
+    """A file of weights, and the classes that it is for; None where only their number is known."""
 
-    `notice` is called with a note about a run that is not finished.
-    """
-    if path.is_dir():
-        check_finished(Run.open(path), unfinished=True, notice=notice)
-        path = path / "weights.safetensors"
-    return check_file(path, WeightsError)
+    file: Path
+    classes: tuple[str, ...] | None = None
+
+    @classmethod
+    def at(cls, path: Path, notice: Notice) -> Self:
+        """The file `path`, or the one in it if it is a run's folder. Raises a `DiptychError` where there is none.
+
+        `notice` is called with a note about a run that is not finished.
+        """
+        if not path.is_dir():
+            return cls(check_file(path, WeightsError))
+        run = Run.open(path)
+        check_finished(run, unfinished=True, notice=notice)
+        classes = run.facts.get("classes")
+        return cls(check_file(path / "weights.safetensors", WeightsError), None if classes is None else tuple(classes))
 
 
 def anew_by(recipe: Recipe, graph: Graph) -> frozenset[str]:

@@ -26,6 +26,7 @@ def plainly(graph: Graph, weights: Weights, path: Path) -> None:
     save_file(weights, path)
 
 
+DIGITS = ("--data", "digits", "--epochs", "1")
 WRITERS = [save_weights, plainly]
 
 
@@ -49,6 +50,22 @@ def test_weights_of_the_same_network(write, tmp_path):
     assert all(np.array_equal(task.weights[name], weights[name]) for name in weights)
     assert task.warm_start.anew == ()
     assert not [note for note in asked.notes if "anew" in note]
+
+
+def test_the_weights_of_a_run_with_as_many_other_classes(tmp_path, capsys):
+    """Its classes are known. A file alone has only their number."""
+    task, asked = prepared("lenet5", *DIGITS, "--out", str(tmp_path))
+    run = train(task, framework(), asked)
+    task, _ = task_from(run.folder)
+    assert task.warm_start.anew == ()
+    facts = json.loads((run.folder / "run.json").read_text())
+    for classes in ([f"class {number}" for number in range(10)], facts["classes"][::-1]):
+        (run.folder / "run.json").write_text(json.dumps(facts | {"classes": classes}))
+        task, _ = task_from(run.folder)
+        assert task.warm_start.anew == ("fc3.weight", "fc3.bias")
+        assert "other classes, or for these in another order: the head fc3 is drawn anew" in capsys.readouterr().out
+        task, _ = task_from(run.folder / "weights.safetensors")
+        assert task.warm_start.anew == ()
 
 
 @pytest.mark.parametrize("write", WRITERS)

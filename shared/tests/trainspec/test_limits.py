@@ -8,6 +8,7 @@ from asked import task_of
 
 from diptych.errors import DiptychError, RecipeError, ShapeError, StorageError
 from netspec import architecture, functional as f, list_architectures, trace
+from trainspec.data import FoundData
 from trainspec.limits import check_folder, check_limits
 from trainspec.plan import draw_epoch
 from trainspec.recipes import Recipe, override
@@ -158,3 +159,18 @@ def test_a_runs_folder_of_a_name_that_the_file_system_does_not_take(tmp_path):
 def test_limits_load_no_framework():
     code = "import sys, trainspec.limits; sys.exit(bool({'torch', 'keras', 'tensorflow', 'onnx'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("--freeze", "typo"), ("--set", "data.image_size=4"), ("--set", "network.typo=1"), ("--freeze", "*")],
+    ids=" ".join,
+)
+def test_what_no_data_make_right_is_refused_before_they_are_read(argv, monkeypatch):
+    monkeypatch.setattr("trainspec.task.find_data", lambda *parts, **more: FoundData("digits", "digits", unread))
+    with pytest.raises(DiptychError):
+        task_of("lenet5", "--data", "digits", *argv)
+
+
+def unread(*parts):
+    pytest.fail("the images are read")
