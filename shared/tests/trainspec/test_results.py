@@ -84,6 +84,23 @@ def test_runs_with_other_seeds_are_one_row(runs):
     assert one.peak_device_memory == 3 << 30
 
 
+def test_runs_from_other_weights_are_another_row(runs, tmp_path):
+    (one, *_) = (folder for folder in sorted(runs.iterdir()) if collect_quietly(folder))
+    shutil.copytree(one, tmp_path / "fresh")
+    rewrite(shutil.copytree(one, tmp_path / "tuned"), weights={"file": "/a/resnet/weights.safetensors", "sha256": "1"})
+    fresh, tuned = sorted(collect([tmp_path]).rows, key=lambda row: "weights=resnet" in row.changes)
+    assert "weights=resnet" in tuned.changes
+    assert not any(change.startswith("weights") for change in fresh.changes)
+
+
+def collect_quietly(folder):
+    """Whether a run counts."""
+    try:
+        return collect([folder]).rows
+    except DataError:
+        return ()
+
+
 def test_a_run_that_is_given_twice_counts_once(runs, tmp_path):
     (tmp_path / "link").symlink_to(runs)
     once, twice = collect([runs]), collect([runs, *sorted(runs.iterdir()), tmp_path / "link"])

@@ -63,6 +63,7 @@ class Measured:
             self.graph.digest,
             *(facts.get(name) for name in ("data_fingerprint", "data_label", "framework", "precision", "recipe")),
             tuple(facts.get("frameworks", ())),
+            facts.get("weights", {}).get("sha256"),
             *(facts[name] for name in ("device", "threads")),
             str(facts["machine"].get("cpu")),
             length,
@@ -104,16 +105,21 @@ def read_measured(folder: Path) -> Measured:
 
 
 def changes(run: Run) -> tuple[str, ...]:
-    """The values of a run's recipe that differ from its file in the collection; empty for a recipe of its own."""
+    """The first weights from a file, and the values of a run's recipe that differ from its file in the collection.
+
+    A recipe of its own has no such values.
+    """
+    start = Path(str(run.facts.get("weights", {}).get("file", "")))
+    begun = (f"weights={start.parent.name if start.stem == 'weights' else start.name}",) if start.name else ()
     shipped = shipped_recipes().get(run.facts["recipe"])
     if shipped is None:
-        return ()
+        return begun
     recipe, network = read_recipe(shipped), run.facts["architecture"].partition("(")[0]
     if recipe.data.image_size is None and network in list_architectures():
         recipe = with_image_size(recipe, find(network).input_shape[1])  # a training fills it in
     before, after = flat(to_table(recipe)), flat(to_table(run.recipe))
     differing = (name for name in sorted(before | after) if before.get(name) != after.get(name))
-    return tuple(f"{name}={_shown(after.get(name))}" for name in differing if name not in SHOWN)
+    return (*begun, *(f"{name}={_shown(after.get(name))}" for name in differing if name not in SHOWN))
 
 
 def _shown(value: Any) -> str:
