@@ -14,7 +14,7 @@ from deploy.inspection import inspect
 from deploy.intervals import paired
 from deploy.package.manifest import read_manifest
 from deploy.package.verification import verify
-from diptych.errors import ExportError, UsageError
+from diptych.errors import ExportError, StorageError, UsageError
 from netspec import functional as f, trace
 from onnx_impl import export_onnx, quantization
 from onnx_impl.measure import probe
@@ -58,10 +58,23 @@ def facts_in(path) -> dict:
     return json.loads(inspect(path.read_bytes(), path).contract.compression)
 
 
+@pytest.mark.parametrize("option", [{"images": 40}, {"reduce_range": True}])
+def test_options_of_int8_are_not_taken_for_float16(model, option):
+    with pytest.raises(UsageError, match="leave them out for float16"):
+        quantize(model, to="float16", **option)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors"])
+def test_what_is_read_is_not_replaced(model, name):
+    folder = model if model.is_dir() else model.parent
+    with pytest.raises(StorageError, match="is read, and would be replaced"):
+        quantize(folder, out=folder / name)
+
+
 @pytest.mark.parametrize("to", ["int8", "float16"])
 def test_a_smaller_file(model, fast, to):
     lines: list[str] = []
-    path = quantize(model, to=to, limit=9.0, images=40, notice=lines.append)
+    path = quantize(model, to=to, limit=9.0, images=40 if to == "int8" else None, notice=lines.append)
     assert path == model.parent / f"model.{to}.onnx"
     found = onnx.load(path)
     onnx.checker.check_model(found, full_check=True)

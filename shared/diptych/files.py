@@ -47,6 +47,12 @@ def check_outside(path: Path, data: str | os.PathLike[str]) -> None:
         files.check_outside(path, data)
 
 
+def check_apart(out: Path | None, *read: str | os.PathLike[str] | None) -> None:
+    """Raise `StorageError` if `out` is one of the files that are `read`."""
+    if out is not None and any(file is not None and os.path.realpath(file) == os.path.realpath(out) for file in read):
+        raise StorageError(f"{out} is read, and would be replaced; give another name to --out")
+
+
 def cannot_write(path: Path, error: OSError) -> StorageError:
     """The error to raise when the operating system refuses to write `path`."""
     return StorageError(str(files.cannot_write(path, error)))

@@ -27,7 +27,7 @@ QUANTIZE_OPTIONS = (
     ),
     option("--to", choices=("int8", "float16"), default="int8", help="8-bit integers (default), or float16"),
     option("--limit", type=float, default=1.0, metavar="POINTS", help="points of top-1 that may be lost (1.0)"),
-    option("--images", type=int, default=256, metavar="N", help="training images that calibrate the ranges (256)"),
+    option("--images", type=int, metavar="N", help="training images that calibrate the ranges of INT8 (256)"),
     option(
         "--reduce-range", action="store_true", default=None, help="7-bit weights; default: if this processor needs it"
     ),
@@ -106,12 +106,10 @@ def run_package(model: Path, web: bool, runtime: Path | None, **settings: Any) -
 
 
 @between_steps()
-def run_quantize(model: Path, images: int, **settings: Any) -> None:
+def run_quantize(model: Path, **settings: Any) -> None:
     from onnx_impl.quantization import quantize
 
-    if images < 1:
-        raise UsageError(f"--images {images}: give at least 1")
-    say(f"{quantize(model, images=images, notice=say, **settings)}: written")
+    say(f"{quantize(model, notice=say, **settings)}: written")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError
 from deploy.inspection import inspect, read_model
 from diptych.errors import DataError, UsageError
+from diptych.files import check_apart
 from netspec import Graph, inference, list_architectures, load_weights
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
@@ -50,6 +51,9 @@ def request(
     argument that cannot be used, before weights are made.
     """
     form = form_of(**chosen_form)
+    check_apart(
+        out, network, weights, classes, *(Path(network) / name for name in ("weights.safetensors", "graph.json"))
+    )
     description = {"preset": preset, "classes": classes, "mean": mean, "std": std}  # what a run already knows
     named = network.endswith(".json") or network in list_architectures()
     if Path(network).is_dir() and not named:

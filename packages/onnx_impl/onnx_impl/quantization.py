@@ -18,7 +18,7 @@ from deploy.inspection import inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
 from diptych.errors import DataError, ExportError, UsageError
-from diptych.files import write_bytes
+from diptych.files import check_apart, write_bytes
 from diptych.stopping import until_stopped
 from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
@@ -51,7 +51,7 @@ def quantize(
     *,
     to: str = "int8",
     limit: float = 1.0,
-    images: int = CALIBRATION,
+    images: int | None = None,
     reduce_range: bool | None = None,
     force: bool = False,
     out: Path | None = None,
@@ -60,17 +60,22 @@ def quantize(
 ) -> Path:
     """Write a smaller file of a run or of an ONNX file. Returns its path, by default `model.int8.onnx` beside it.
 
-    `data` takes the values of `--data`; by default it is the data set that the file names. `images` of its training
-    split calibrate the ranges. The layers that spoil most on the validation split stay in float32 until the loss is
-    within `limit` points there. The test split then judges once: the upper end of the paired interval of the loss must
-    be within `limit`, and INT8 must not be slower. `reduce_range` gives weights 7 bits; by default where this processor
-    needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
+    `data` takes the values of `--data`; by default it is the data set that the file names. `images` (256) of its
+    training split calibrate the ranges of INT8. The layers that spoil most on the validation split stay in float32
+    until the loss is within `limit` points there. The test split then judges once: the upper end of the paired interval
+    of the loss must be within `limit`, and INT8 must not be slower. `reduce_range` gives weights 7 bits; by default
+    where this processor needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
 
     Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit, and
     `UsageError` for a limit that is not a number from 0 on.
     """
     if not limit >= 0:
         raise UsageError(f"--limit {limit:g}: give a number of at least 0")
+    if images is not None and images < 1:
+        raise UsageError(f"--images {images}: give at least 1")
+    if to != "int8" and (images is not None or reduce_range is not None):
+        raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
+    check_apart(out, model, model / "model.onnx", model / "weights.safetensors")
     try:
         content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
         found = inspect(content, model)
@@ -81,7 +86,14 @@ def quantize(
     split = data_of(model, found.contract, data, unfinished)
     reduced = needs_reduced_range() if reduce_range is None else reduce_range
     made = compress(
-        content, found.contract, split, to=to, limit=limit, images=images, reduce_range=reduced, notice=notice
+        content,
+        found.contract,
+        split,
+        to=to,
+        limit=limit,
+        images=images or CALIBRATION,
+        reduce_range=reduced,
+        notice=notice,
     )
     if made.problem and not force:
         raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
