@@ -91,9 +91,9 @@ def run_split(
     left_out: list[str] = []
     manifest = split_folder(folder, Shares(validation, test), seed, left_out.append)
     file = out or Path(f"{manifest.name}.split{SUFFIX}")
-    manifest.write(file)
     if copy:
         copy_split(manifest, copy)
+    manifest.write(file)
     if json:
         say(summary(manifest, file, left_out[0]))
         return

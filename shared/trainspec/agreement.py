@@ -91,7 +91,8 @@ def agreement_of(one: tuple[Run, Graph, Weights], other: tuple[Run, Graph, Weigh
     (run_a, graph_a, weights_a), (run_b, graph_b, weights_b) = one, other
     a, b = run_a.folder, run_b.folder
     if graph_a.digest != graph_b.digest:
-        raise DataError(f"{a} is a run of {graph_a.name}, but {b} is one of {graph_b.name}: they cannot be compared")
+        forms = [f"{graph.name} with {graph.shapes[graph.outputs[0]][0]} classes" for graph in (graph_a, graph_b)]
+        raise DataError(f"{a} is a run of {forms[0]}, but {b} is one of {forms[1]}: they cannot be compared")
     shapes_a, shapes_b = ({name: param.shape for name, param in graph.params.items()} for graph in (graph_a, graph_b))
     for name in shapes_a | shapes_b:
         shape_a, shape_b = (shapes.get(name, "absent") for shapes in (shapes_a, shapes_b))

@@ -72,7 +72,10 @@ def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
         raise RecipeError(f"{where} is not allowed; give a whole number of at most {len(str(LARGEST))} digits")
     if not math.isfinite(value) or not all(LIMITS[limit][0](value, limits[limit]) for limit in present):
         allowed = " and ".join(f"{LIMITS[limit][1]} {limits[limit]:g}" for limit in present)
-        raise RecipeError(f"{where} = {value:g} is not allowed; must be {allowed or 'finite'}")
+        finite = "" if math.isfinite(value) else "finite"
+        raise RecipeError(
+            f"{where} = {value:g} is not allowed; must be {' and '.join(filter(None, (finite, allowed)))}"
+        )
 
 
 def shown(value: Any) -> str:

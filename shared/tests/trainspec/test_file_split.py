@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 from samples import class_files, split_files, write_folder, write_zip
 from silent_loading import assert_one_line, silent
 
+from deploy.shell import Stopped
+from diptych import stopping
 from diptych.errors import DataError
 from diptych.pool import ProcessEndedError
 from trainspec.augment import RandomResizedCrop
@@ -113,6 +116,13 @@ def test_parts_of_a_batch_do_not_matter(folder, monkeypatch):
     for batch in draw_epoch(3, 1, len(files.train), [crop]).batches(5):
         rows = [int(np.flatnonzero(plan.indices == index)[0]) for index in batch.indices]
         np.testing.assert_array_equal(files.train.read(batch.indices, Cut(crop, batch.draws[crop.kind])), whole[rows])
+
+
+def test_a_signal_is_answered_between_two_parts(folder, monkeypatch):
+    _, files = both(folder)
+    monkeypatch.setattr(stopping, "_asked", signal.SIGTERM)
+    with pytest.raises(Stopped):
+        files.train.read(np.arange(len(files.train)))
 
 
 def test_a_run_from_files_and_its_evaluation(folder, tmp_path):

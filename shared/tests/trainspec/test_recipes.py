@@ -99,7 +99,7 @@ def test_no_recipe_and_no_such_collection(tmp_path):
         ("[optimizer]\nmomentum = 1.0", "optimizer.momentum = 1 is not allowed; must be at least 0 and below 1"),
         ("[optimizer]\nnesterov = 1", "optimizer.nesterov = 1 is not allowed; give true or false"),
         ("[optimizer]\nkind = 'adma'", 'optimizer.kind = "adma" is not allowed; choose sgd'),
-        ("[schedule]\npeak = nan", "schedule.peak = nan is not allowed; must be above 0"),
+        ("[schedule]\npeak = nan", "schedule.peak = nan is not allowed; must be finite and above 0"),
         ("[schedule]\nkind = 'htd'\nlower = inf", "schedule.lower = inf is not allowed; must be finite"),
         ("[schedule]\nkind = 'step'\nmilestones = 3", "schedule.milestones = 3 is not allowed; give a list of numbers"),
         ("[schedule]\nkind = 'step'\nmilestones = [0.5, 'x']", 'schedule.milestones = "x" is not allowed'),

@@ -22,6 +22,7 @@ from deploy.shell import printable
 from diptych.errors import DataError
 from diptych.machine import cores
 from diptych.pool import Pool
+from diptych.stopping import until_stopped
 from trainspec.data.form import Form
 
 PARTS = 2  # of a batch, for each worker: a part with larger images does not keep the others waiting for long
@@ -112,7 +113,7 @@ def decode_files(files: Sequence[ImageFile], form: Form, cut: Cut | None = None)
     size = max(1, math.ceil(len(files) / (PARTS * cores())))
     starts = range(0, len(files), size)
     parts = [Part(files[start : start + size], form, cut and cut.part(slice(start, start + size))) for start in starts]
-    made = [outcome.result() for _, outcome in pool.each(parts)]
+    made = [outcome.result() for _, outcome in until_stopped(pool.each(parts))]
     return np.concatenate(made) if made else np.empty((0, *form.shape), np.uint8)
 
 

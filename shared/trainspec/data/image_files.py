@@ -145,6 +145,8 @@ class Listed:
     def open(cls, path: Path) -> Self:
         """Read a manifest. Raises `DataError`."""
         manifest = Manifest.read(path)
+        if not manifest.root.is_dir():
+            raise DataError(f"{path}: the folder of its images, {manifest.root}, is not there; move them together")
         return cls(path, manifest, manifest.sha256)
 
     @property
