@@ -12,7 +12,7 @@ import pytest
 PLAIN = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 COMMANDS = {  # module -> arguments that name a path in the closed folder
     "netspec": ["--show", "closed/graph.json"],
-    "trainspec agreement": ["agreement", "closed/run", "closed/run"],
+    "trainspec agreement": ["agreement", "closed/a", "closed/b"],
     "trainspec results": ["results", "closed/runs"],
     "trainspec split": ["split", "closed/images"],
     "torch_impl train": ["train", "closed/graph.json"],
