@@ -193,6 +193,10 @@ def test_published_figures():
     [
         ("python -m keras_impl train vgg19 --out=a/b --epochs 3", "nox -s train_keras -- vgg19 --epochs 3"),
         ("python -m torch_impl train /a/my.json --threads 2 --set a=1", "nox -s train_torch -- my.json --set a=1"),
+        (
+            "python -m torch_impl train lenet5 --recipe original/lenet5+dp --data /a/b.zip",
+            "nox -s train_torch -- lenet5 --recipe original/lenet5+dp --data b.zip",
+        ),
         ("keras_impl.train('lenet5')", "keras_impl.train('lenet5')"),
         ("an 'open quote", "an 'open quote"),
         ("", ""),

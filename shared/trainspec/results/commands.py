@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+from trainspec.recipes.find import shipped_recipes
+
 HIDDEN = ("--out", "--threads")  # options that do not change what is trained
 
 
@@ -21,5 +23,6 @@ def shown_command(command: str) -> str:
         if skip or option in HIDDEN:
             skip = not skip and option in HIDDEN and "=" not in word
             continue
-        kept.append(Path(word).name if "/" in word and not word.startswith("-") else word)
+        is_path = "/" in word and not word.startswith("-") and word not in shipped_recipes()
+        kept.append(Path(word).name if is_path else word)
     return shlex.join(["nox", "-s", f"train_{match[1]}", "--", *kept])
