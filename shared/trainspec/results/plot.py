@@ -29,9 +29,10 @@ def draw_results(file: BinaryIO, rows: Sequence[Row], format: str = "png") -> No
             axes.errorbar(
                 places, top1, reach, fmt=MARKERS[number % len(MARKERS)], capsize=3, markersize=4, label=framework
             )
-            for row, place in zip(own, places, strict=True):
-                text, style = printable(row.network)[:40], {"fontsize": 7, "parse_math": False}
-                axes.annotate(text, (place, row.top1), xytext=(5, 4), textcoords="offset points", **style)
+        highest = {(row.network, float(getattr(row, name))): row.top1 for row in sorted(rows, key=lambda row: row.top1)}
+        for (network, at), best in highest.items():  # once, where a network has several rows at one place
+            text, style = printable(network)[:40], {"fontsize": 7, "parse_math": False}
+            axes.annotate(text, (at, best), xytext=(5, 4), textcoords="offset points", **style)
         axes.set_xscale("log")
         axes.set_xlim(decades([float(getattr(row, name)) for row in rows]))
         axes.set_xlabel(label)
