@@ -79,9 +79,8 @@ def test_no_false_alarm(seed: int) -> None:
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 @pytest.mark.parametrize("name", STEP_FAULTS)
 def test_a_fault_is_named(name: str, framework: str, step: int) -> None:
-    record = lockstep(
-        small(epochs=100), step + SLACK - 1, every=min(step, SLACK), faults=(planted(name, framework, step),)
-    )
+    """Every step is judged: a rate that is late needs the step before, in the float64 trainer too."""
+    record = lockstep(small(epochs=100), step + SLACK - 1, faults=(planted(name, framework, step),))
     assert record.findings, "not caught"
     first = record.findings[0]
     assert first.step >= step
