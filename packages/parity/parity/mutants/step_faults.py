@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 
 DECAY = 5e-4
+NORM, NOISE = frozenset({"batch_norm"}), frozenset({"dropout"})
 
 
 @dataclass(frozen=True)
 class StepFault:
-    """`stage` is the stage of `parity.lockstep` that has to be named, `plants` the function for each framework."""
+    """`stage` is the stage of `parity.lockstep` that has to be named, `plants` the function for each framework.
+
+    `needs` are kinds of ops: in a network without any of them there is nothing to change. Without `needs` there is.
+    """
 
     stage: str
     plants: Mapping[str, Callable[[], None]]
+    needs: frozenset[str] = frozenset()
 
 
 def decay_on_biases_torch() -> None:
@@ -149,8 +154,8 @@ def noise_left_on_keras() -> None:
 STEP_FAULTS = {
     "decay on biases": StepFault("update", {"torch": decay_on_biases_torch, "keras": decay_on_biases_keras}),
     "rate a step late": StepFault("update", {"torch": late_rate_torch, "keras": late_rate_keras}),
-    "biased variance": StepFault("statistics", {"torch": biased_variance_torch, "keras": biased_variance_keras}),
+    "biased variance": StepFault("statistics", {"torch": biased_variance_torch, "keras": biased_variance_keras}, NORM),
     "momentum sense": StepFault("update", {"torch": momentum_sense_torch, "keras": momentum_sense_keras}),
     "label smoothing off": StepFault("forward", {"torch": smoothing_off_torch, "keras": smoothing_off_keras}),
-    "dropout left on": StepFault("forward", {"torch": noise_left_on_torch, "keras": noise_left_on_keras}),
+    "dropout left on": StepFault("forward", {"torch": noise_left_on_torch, "keras": noise_left_on_keras}, NORM | NOISE),
 }

@@ -16,10 +16,16 @@ JUDGE = "lockstep"
 
 
 def step_outcomes(graph: Graph) -> Iterator[Outcome]:
-    """Train `STEPS` steps for each fault and framework. Raises `ParityError` if there is a finding without a fault."""
+    """Train `STEPS` steps for each framework and each fault that the network has a place for.
+
+    Raises `ParityError` if there is a finding without a fault.
+    """
     if findings := _trained(graph).findings:
         raise ParityError(f"{graph.name}: lockstep finds something without a fault: {findings[0]}")
+    kinds = {node.op.kind for node in graph}
     for name, fault in STEP_FAULTS.items():
+        if fault.needs and not fault.needs & kinds:
+            continue
         for framework, plant in fault.plants.items():
             found = next(iter(_trained(graph, Fault(framework, plant)).findings), None)
             yield Outcome(
