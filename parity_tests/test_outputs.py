@@ -111,7 +111,7 @@ def test_beside_the_data_is_outside(tmp_path):
     ],
 )
 def test_a_file_that_was_there_is_there_until_the_new_one_is_whole(folder, tmp_path, name, argv):
-    """On a disk that is full, which a limit on the size of files stands for."""
+    """As on a full disk: the shell limits the size of files."""
     old = b"what was there"
     (tmp_path / name).write_bytes(old)
     (tmp_path / "run").symlink_to(folder / "run")

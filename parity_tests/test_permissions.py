@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_closed_folder_is_one_line(folder, command):
     if PLAIN and shutil.which(PLAIN[0]) is None:
-        pytest.skip("root reads everything, and there is no setpriv")
+        pytest.skip("root reads everything, and setpriv is not installed")
     done = subprocess.run(
         [*PLAIN, sys.executable, "-m", command.split()[0], *COMMANDS[command]],
         cwd=folder,

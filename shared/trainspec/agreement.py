@@ -15,7 +15,7 @@ from netspec.init import Weights
 from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run
 from trainspec.runs import Run
-from trainspec.sections import flat, to_table
+from trainspec.sections import differences
 
 Facts = Mapping[str, Any]  # those of a run's `run.json`
 
@@ -74,12 +74,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
 
 def _apart(one: Run, other: Run) -> str:
     """Where the recipes of two runs, or the weights that they began with, differ; empty if they do not."""
-    recipes = [flat(to_table(run.recipe)) for run in (one, other)]
-    values = [
-        f"{key} {a} and {b}"
-        for key in recipes[0] | recipes[1]
-        if (a := recipes[0].get(key)) != (b := recipes[1].get(key))
-    ]
+    values = [f"{key} {a} and {b}" for key, (a, b) in differences(one.recipe, other.recipe).items()]
     begun = [run.facts.get("first_weights") for run in (one, other)]
     if None not in begun and begun[0] != begun[1]:
         values.append("the first weights")

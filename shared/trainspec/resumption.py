@@ -23,7 +23,7 @@ from trainspec.recipes.find import with_data
 from trainspec.runs import Run
 from trainspec.runs.events import FOLDER as EVENTS, check_installed
 from trainspec.runs.reading import FINISHED
-from trainspec.sections import flat, to_table
+from trainspec.sections import differences
 from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
 from trainspec.warm_start import Given, WarmStart
 
@@ -111,7 +111,8 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     if checkpoint:
         check_same(task, checkpoint, folder)
     _check_length(task, run, checkpoint, options.budget or 0.0)
-    changed = _changed(run.recipe, recipe) | ({} if task.budget == budget else {"budget": [budget, task.budget]})
+    changed: dict[str, Any] = {key: list(pair) for key, pair in differences(run.recipe, recipe).items()}
+    changed |= {} if task.budget == budget else {"budget": [budget, task.budget]}
     where = f"from {name_of(checkpoint.step)}" if checkpoint else "from its beginning: it has no checkpoint"
     notice(f"{folder} goes on {where}")
     resumption = Resumption(run, checkpoint, tuple(skipped), changed, moved=options.data is not None)
@@ -189,9 +190,3 @@ def _check_length(task: Task, run: Run, checkpoint: Checkpoint | None, budget: f
             f"{run.folder}: epochs = {task.recipe.epochs:g}, but {done / task.steps_per_epoch:g} epochs are done; "
             "give more"
         )
-
-
-def _changed(before: Recipe, now: Recipe) -> dict[str, Any]:
-    """The values that differ, as `[before, now]`."""
-    old, new = flat(to_table(before)), flat(to_table(now))
-    return {key: [old.get(key), new.get(key)] for key in new if old.get(key) != new.get(key)}

@@ -145,6 +145,12 @@ def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return values
 
 
+def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """The values of two recipes that differ, by `section.key`; None where a recipe does not have one."""
+    old, new = flat(to_table(before)), flat(to_table(after))
+    return {key: (old.get(key), new.get(key)) for key in old | new if old.get(key) != new.get(key)}
+
+
 def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
     """A table as TOML. `path` is its own name with a dot at the end."""
     text = "".join(f"{key} = {to_toml(value)}\n" for key, value in table.items() if not _tables(value))

@@ -30,7 +30,7 @@ def test_odd_class_names_stay_as_they_are(tmp_path, name):
 
 
 class Unflagged(zipfile.ZipInfo):
-    """A member whose name is stored as `stored`, without the flag for UTF-8."""
+    """A member of a zip. Its name is stored as `stored`, without the flag for UTF-8."""
 
     stored = b""
 

@@ -83,7 +83,7 @@ def test_a_pipe_that_gives_a_part_at_a_time():
 
 
 def test_scans_are_those_of_the_image():
-    """A phone puts a video behind its photo, in which the marker of a scan occurs by chance."""
+    """A phone appends a video to its photo. The marker of a scan occurs in it by chance."""
     content = samples()["progressive.jpg"]
     assert np.array_equal(read_image(content + b"\xff\xda\0\2" * 300), read_image(content))
     end = content.rindex(b"\xff\xd9")

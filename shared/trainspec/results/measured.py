@@ -14,7 +14,7 @@ from trainspec.recipes.find import read_recipe, shipped_recipes, with_image_size
 from trainspec.results.commands import shown_command
 from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED
-from trainspec.sections import flat, to_table
+from trainspec.sections import differences, flat, to_table
 
 NEEDED = (
     *("recipe", "command", "device", "precision", "started", "machine", "versions", "threads"),
@@ -117,9 +117,8 @@ def changes(run: Run) -> tuple[str, ...]:
     recipe, network = read_recipe(shipped), run.facts["architecture"].partition("(")[0]
     if recipe.data.image_size is None and network in list_architectures():
         recipe = with_image_size(recipe, find(network).input_shape[1])  # a training fills it in
-    before, after = flat(to_table(recipe)), flat(to_table(run.recipe))
-    differing = (name for name in sorted(before | after) if before.get(name) != after.get(name))
-    return (*begun, *(f"{name}={_shown(after.get(name))}" for name in differing if name not in SHOWN))
+    differing = sorted(differences(recipe, run.recipe).items())
+    return (*begun, *(f"{name}={_shown(now)}" for name, (_, now) in differing if name not in SHOWN))
 
 
 def _shown(value: Any) -> str:
