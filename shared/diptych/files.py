@@ -13,6 +13,13 @@ from diptych.errors import StorageError
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Every `OSError` of the block is a `StorageError`, for `path` or for another file that the error names."""
+    with _as_ours(), files.writing(path):
+        yield
+
+
+@contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path on the same disk; it replaces `path` when the block ends without an error.
 
@@ -41,6 +48,12 @@ def make_folder(path: Path) -> Path:
         return files.make_folder(path)
 
 
+def check_folder(path: Path) -> None:
+    """Raise `StorageError` if no file can be written into this folder, or if it cannot be made. Nothing is made."""
+    with _as_ours():
+        files.check_folder(path)
+
+
 def check_outside(path: Path, data: str | os.PathLike[str]) -> None:
     """Raise `StorageError` if `path` is in the folder `data`: what is written there would become a part of the data."""
     with _as_ours():
@@ -51,11 +64,6 @@ def check_apart(out: Path | None, *read: str | os.PathLike[str] | None) -> None:
     """Raise `StorageError` if `out` is one of the files that are `read`."""
     if out is not None and any(file is not None and os.path.realpath(file) == os.path.realpath(out) for file in read):
         raise StorageError(f"{out} is read, and would be replaced; give another name to --out")
-
-
-def cannot_write(path: Path, error: OSError) -> StorageError:
-    """The error to raise when the operating system refuses to write `path`."""
-    return StorageError(str(files.cannot_write(path, error)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from diptych.files import cannot_write, make_folder
+from diptych.files import make_folder, writing
 
 Row = TypeVar("Row")
 FINGERPRINT = "fingerprint"
@@ -47,12 +47,9 @@ class Ledger(Generic[Row]):
         """Append a row in one write, on a line of its own even after a torn line. Raises `StorageError`."""
         entry: Mapping[str, Any] = {**asdict(row), FINGERPRINT: fingerprint}  # type: ignore[call-overload]
         make_folder(self.path.parent)
-        try:
-            with self.path.open("ab+") as file:
-                torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
-                file.write(b"\n" * torn + json.dumps(entry).encode() + b"\n")
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        with writing(self.path), self.path.open("ab+") as file:
+            torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+            file.write(b"\n" * torn + json.dumps(entry).encode() + b"\n")
 
 
 def fingerprint(*parts: object) -> str:

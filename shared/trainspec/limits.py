@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy import files
 from deploy.options import LONGEST_PATH, longest_name
+from diptych import files
 from diptych.errors import RecipeError, ShapeError, StorageError
-from diptych.files import cannot_write
 from netspec import Graph
 from netspec.limits import check_onnx_size
 from netspec.ops import PatchUp
@@ -82,10 +81,7 @@ def check_folder(out: Path, *names: str) -> None:
         raise StorageError(
             f"{out}: the paths of the run's files would have {length} bytes; {LONGEST_PATH} are possible, shorten --out"
         )
-    try:
-        files.check_folder(out)
-    except OSError as error:
-        raise cannot_write(out, error) from None
+    files.check_folder(out)
 
 
 def _norms_over_one_value(graph: Graph) -> list[str]:

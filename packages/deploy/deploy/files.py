@@ -40,6 +40,16 @@ _ADVICE = {
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Every `OSError` of the block is a `WriteError`, for `path` or for another file that the error names."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "choose another place")
+        raise WriteError(f"{_refused(path, error)} cannot be written: {error.strerror or error}; {advice}") from error
+
+
+@contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path on the same disk; it replaces `path` when the block ends without an error.
 
@@ -48,7 +58,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises `WriteError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         check_file(path)  # now, not after everything was written
         clear_abandoned(path.parent)
@@ -63,8 +73,6 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.chmod(permissions)
             temporary.replace(path)
         _keep_name(path.parent)
-    except OSError as error:
-        raise cannot_write(_refused(path, error), error) from error
 
 
 @contextmanager
@@ -91,28 +99,33 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
 
 def make_folder(path: Path) -> Path:
     """Make the folder `path` and its parents if they are missing. Raises `WriteError`."""
-    try:
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
     return path
 
 
 def check_file(path: Path) -> None:
-    """Raise `OSError` if no file can be written under this name. Nothing is made."""
-    try:
-        kind = path.stat().st_mode
-    except FileNotFoundError:
-        kind = stat.S_IFREG
-    if stat.S_ISDIR(kind):
-        raise _refusal(errno.EISDIR)
-    if not stat.S_ISREG(kind):
-        raise OSError(errno.EINVAL, NOT_ORDINARY)
-    check_folder(path.parent)
+    """Raise `WriteError` if no file can be written under this name. Nothing is made."""
+    with writing(path):
+        try:
+            kind = path.stat().st_mode
+        except FileNotFoundError:
+            kind = stat.S_IFREG
+        if stat.S_ISDIR(kind):
+            raise _refusal(errno.EISDIR)
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, NOT_ORDINARY)
+        _check_nearest(path.parent)
 
 
 def check_folder(path: Path) -> None:
-    """Raise `OSError` if no file can be written into this folder, or if it cannot be made. Nothing is made."""
+    """Raise `WriteError` if no file can be written into this folder, or if it cannot be made. Nothing is made."""
+    with writing(path):
+        _check_nearest(path)
+
+
+def _check_nearest(path: Path) -> None:
+    """Raise `OSError` unless the folder `path`, or its nearest parent that exists, can be written to."""
     there = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
     if not stat.S_ISDIR(there.stat().st_mode):
         raise _refusal(errno.EEXIST)
@@ -139,12 +152,6 @@ def clear_abandoned(folder: Path) -> None:
                 with suppress(OSError), _locked(Path(entry.path)) as locked:
                     if locked:
                         shutil.rmtree(entry.path, ignore_errors=True)
-
-
-def cannot_write(path: Path, error: OSError) -> WriteError:
-    """The error to raise when the operating system refuses to write `path`."""
-    advice = _ADVICE.get(error.errno or 0, "choose another place")
-    return WriteError(f"{path} cannot be written: {error.strerror or error}; {advice}")
 
 
 def _refusal(number: int) -> OSError:

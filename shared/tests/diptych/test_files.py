@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from diptych.errors import StorageError
-from diptych.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes, written_whole
+from diptych.files import clear_abandoned, make_folder, replacing, write_bytes, writing, written_whole
 
 WRITER = """
 import sys, time
@@ -166,6 +166,8 @@ def test_the_file_that_was_refused_is_named(tmp_path):
 
 @pytest.mark.parametrize("code", sorted(errno.errorcode))
 def test_room_is_only_asked_for_where_it_is_missing(code):
-    message = str(cannot_write(Path("file"), OSError(code, os.strerror(code))))
+    with pytest.raises(StorageError) as caught, writing(Path("file")):
+        raise OSError(code, os.strerror(code))
+    message = str(caught.value)
     assert ("free some room" in message) == (code in (errno.ENOSPC, errno.EDQUOT))
     assert message.startswith(f"file cannot be written: {os.strerror(code)}; ")

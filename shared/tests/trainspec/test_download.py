@@ -86,12 +86,12 @@ def test_a_missing_file(server, tmp_path):
 
 
 def test_a_full_disk(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainspec.data.download._copy", _no_room)
+    monkeypatch.setattr("trainspec.data.download.check", _no_room)
     with pytest.raises(StorageError, match="No space left"):
         fetch(server.source(), tmp_path)
 
 
-def _no_room(*_: object) -> int:
+def _no_room() -> None:
     raise OSError(28, os.strerror(28))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych.errors import DiptychError, StorageError
-from diptych.files import cannot_write, make_folder, write_bytes, written_whole
+from diptych.files import make_folder, write_bytes, writing, written_whole
 from diptych.reading import check_file, read_bytes, sha256_of
 from netspec.init import Weights
 from netspec.tensor_file import read_tensors, save_tensors
@@ -52,9 +52,10 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     _check_room(file, size + len(_encoded(checkpoint.content)) + MARGIN)
     with written_whole(file) as temporary:
         try:
-            save_tensors(checkpoint.tensors, temporary)
-        except OSError as error:
-            raise StorageError(f"{cannot_write(file, error)}; it takes {size:,} bytes") from None
+            with writing(file):
+                save_tensors(checkpoint.tensors, temporary)
+        except StorageError as error:
+            raise StorageError(f"{error}; it takes {size:,} bytes") from None
         digest = sha256_of(temporary, CheckpointError)
     values = {"schema": SCHEMA, "tensors": {"file": file.name, "sha256": digest}, **checkpoint.content}
     write_bytes(folder / f"{name}.json", _signed(values))

@@ -15,18 +15,17 @@ import stat
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from diptych.errors import DataError, StorageError
-from diptych.files import cannot_write, clear_abandoned, make_folder
+from diptych.files import clear_abandoned, make_folder, writing
 from diptych.stopping import check
 
 CONNECT_SECONDS = 5.0  # includes name resolution, so that a machine without a network fails soon
@@ -89,12 +88,10 @@ def fetch(source: Source, folder: Path, *, connect_seconds: float = CONNECT_SECO
             raise DataError(
                 f"{source.url}: what arrived is not the published file (SHA-256 differs); download it again"
             )
-        try:
+        with writing(target):
             with part.open("rb") as file:
                 os.fsync(file.fileno())
             part.replace(target)
-        except OSError as error:
-            raise cannot_write(target, error) from error
     return target
 
 
@@ -103,7 +100,7 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
     """Keep other processes from downloading `name`. The lock ends with its process, however the process ends."""
     path = folder / f".{name}.lock"
     lock = FileLock(path)
-    try:
+    with writing(path):
         try:
             lock.acquire(timeout=WAIT_SECONDS)
         except Timeout:
@@ -113,8 +110,6 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
                 with suppress(Timeout):
                     lock.acquire(timeout=LOOK_SECONDS)
                     break
-    except OSError as error:
-        raise cannot_write(path, error) from error
     try:
         yield
     finally:
@@ -158,27 +153,28 @@ def _receive(source: Source, part: Path, connect_seconds: float) -> None:
         missing = min(_length(response), most) if source.size is None else most
         _refuse_without_room(part, missing)
         task = progress.add_task(source.file_name, completed=offset, total=offset + missing or None)
-        try:
-            with part.open("ab" if offset else "wb") as file:
-                received = _copy(response, file, lambda count: progress.advance(task, count), most)
-        except (TimeoutError, ConnectionError, ssl.SSLError):
-            raise
-        except OSError as error:
-            raise cannot_write(part, error) from error
+        received = 0
+        with writing(part), part.open("ab" if offset else "wb") as file:
+            for block in _blocks(response, most):
+                file.write(block)
+                received += len(block)
+                progress.advance(task, len(block))
+                check()
     if received < missing:
         raise http.client.IncompleteRead(b"", missing - received)
 
 
-def _copy(
-    response: http.client.HTTPResponse, file: BinaryIO, advance: Callable[[int], None], most: int = MAX_BYTES
-) -> int:
-    received = 0
-    while received < most and (block := response.read1(min(BLOCK, most - received))):
-        file.write(block)
-        received += len(block)
-        advance(len(block))
-        check()
-    return received
+def _blocks(response: http.client.HTTPResponse, most: int) -> Iterator[bytes]:
+    """At most `most` bytes of a response. Raises `HTTPException`: an `OSError` would look like one of the disk."""
+    while most > 0:
+        try:
+            block = response.read1(min(BLOCK, most))
+        except OSError as error:
+            raise http.client.HTTPException(str(error) or type(error).__name__) from error
+        if not block:
+            return
+        most -= len(block)
+        yield block
 
 
 def _start(response: http.client.HTTPResponse, offset: int) -> int:
@@ -206,22 +202,19 @@ def _refuse_without_room(part: Path, missing: int) -> None:
 
 def _size(part: Path) -> int:
     """The size of `part`, or 0 if it does not exist. Raises `DataError` where it is not an ordinary file."""
-    try:
-        status = part.stat()
-    except FileNotFoundError:
-        return 0
-    except OSError as error:
-        raise cannot_write(part, error) from error
+    with writing(part):
+        try:
+            status = part.stat()
+        except FileNotFoundError:
+            return 0
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{part}: not an ordinary file; remove it, so that it can be downloaded")
     return status.st_size
 
 
 def _remove(part: Path) -> None:
-    try:
+    with writing(part):
         part.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(part, error) from error
 
 
 def _open(url: str, offset: int, seconds: float) -> http.client.HTTPResponse:

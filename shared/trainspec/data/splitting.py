@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deploy.class_folders import Placed
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError, UsageError
-from diptych.files import cannot_write, check_outside, make_folder, write_bytes
+from diptych.files import check_outside, make_folder, write_bytes, writing
 from diptych.stopping import until_stopped
 from trainspec.data.archives import is_archive
 from trainspec.data.dataset import described, hold_out
@@ -105,11 +105,9 @@ def _by_class(classes: Sequence[str], places: Sequence[Placed], sha256: dict[str
 def check_target(target: Path, folder: Path) -> None:
     """Raise `StorageError` unless the files of `folder` can be copied into `target`: missing or empty, and outside."""
     check_outside(target, folder)
-    try:
+    with writing(target):
         if target.exists() and any(target.iterdir()):
             raise StorageError(f"{target}: not an empty folder; give another name to --copy")
-    except OSError as error:
-        raise cannot_write(target, error) from error
 
 
 def copy_split(manifest: Manifest, target: Path) -> None:
@@ -118,13 +116,11 @@ def copy_split(manifest: Manifest, target: Path) -> None:
     Raises `StorageError` where it cannot be written, `DataError` where a file cannot be read.
     """
     check_target(target, manifest.root)
-    try:
+    with writing(target):
         for split in SPLITS:
             for place in until_stopped(manifest.placed(split)):
                 folder = make_folder(target / split / place.class_name)
                 write_bytes(folder / PurePosixPath(place.path).name, read_image_file(manifest.root / place.path))
-    except OSError as error:
-        raise cannot_write(target, error) from error
 
 
 def table(manifest: Manifest) -> Iterator[str]:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from diptych.errors import UsageError
-from diptych.files import cannot_write, make_folder
+from diptych.files import make_folder, writing
 
 FOLDER = "tensorboard"  # in the folder of a run
 VERSION = "brain.Event:2"  # the first record of every event file
@@ -40,8 +40,6 @@ class EventFile:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         event = Event(wall_time=time.time(), **content).SerializeToString()
-        try:
-            with self.path.open("ab") as file:  # written as the block ends, so that a signal leaves whole records
-                RecordWriter(file).write(event)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        # Written as the block ends, so that a signal leaves whole records.
+        with writing(self.path), self.path.open("ab") as file:
+            RecordWriter(file).write(event)

@@ -12,7 +12,7 @@ from typing import Any, Self
 from deploy.runs import is_running, state_of
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError
-from diptych.files import cannot_write, clear_abandoned, make_folder, replacing, write_bytes
+from diptych.files import clear_abandoned, make_folder, replacing, write_bytes, writing
 from diptych.machine import describe_machine, describe_versions
 from diptych.stopping import check
 from trainspec.checkpoints.file import FOLDER as CHECKPOINTS
@@ -122,12 +122,11 @@ class Run:
         With `tensorboard`, the figures are written for TensorBoard from now on, also those of the epochs before.
         Raises `DataError` if another process goes on with it, and `StorageError` where it cannot be written.
         """
-        try:
-            lock = RunLock(folder)
-        except BlockingIOError:
-            raise DataError(f"{folder} is still running; wait for its end") from None
-        except OSError as error:
-            raise cannot_write(folder, error) from error
+        with writing(folder):
+            try:
+                lock = RunLock(folder)
+            except BlockingIOError:
+                raise DataError(f"{folder} is still running; wait for its end") from None
         facts = {key: value for key, value in facts.items() if key != "reason"}
         facts |= {"status": "running", "plan_digests": [epoch.plan_digest for epoch in metrics]}
         run = cls(folder, recipe, facts, metrics, lock)
@@ -247,10 +246,11 @@ class Run:
 
 def _lock(folder: Path) -> RunLock:
     try:
-        return RunLock(folder)
-    except OSError as error:
+        with writing(folder):
+            return RunLock(folder)
+    except StorageError:
         shutil.rmtree(folder, ignore_errors=True)
-        raise cannot_write(folder, error) from error
+        raise
 
 
 def _rewrite_status(path: Path, status: str) -> None:
@@ -267,11 +267,10 @@ def _new_folder(parent: Path, name: str) -> Path:
     number = 1
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        else:
-            return folder
+        with writing(folder):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
