@@ -9,12 +9,14 @@ import pytest
 
 import onnx_impl.__main__
 import parity.__main__
-from netspec import load_weights, save_weights
+from netspec import architecture, load_weights, save_weights
+from netspec.compare import Difference
+from netspec.init import initial_weights
 from netspec.serialize import from_json
 from netspec.weights import weights_hash
 from onnx_impl.packaging import package
 from short_run import short_run
-from trainspec.certificate import CHECKS
+from trainspec.certificate import CHECKS, Certificate
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +93,13 @@ def test_a_difference_is_certified_as_one(run):
     assert parity.__main__.main([str(run)]) == 1
     found = certificate_of(run)["exports"]["model.onnx | torch"]
     assert found["difference"] > found["limit"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_file_with_answers_that_are_not_finite(tmp_path, value):
+    graph = architecture("lenet5")
+    exports = {"model.onnx | torch": Difference(float(value), 1e-4, "logits")}
+    Certificate(graph, initial_weights(graph), {}, exports).write(tmp_path / "certificate.json")
+    facts = json.loads((tmp_path / "certificate.json").read_text())
+    assert facts["exports"]["model.onnx | torch"]["difference"] is None
+    assert "not finite" in facts["reasons"]["model.onnx | torch"]

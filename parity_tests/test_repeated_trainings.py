@@ -127,3 +127,22 @@ def test_a_scaled_loss_goes_on(name):
     assert not equal_bits(other.state(), half)
     again = stepped(other, task, middle)
     assert not equal_bits(end, again)
+
+
+@pytest.mark.parametrize("name", ["torch", "keras"])
+def test_a_scaled_loss_does_not_scale_the_gradients(name):
+    task = noise_task(small(), override(recipe_of("sgd"), {"precision": "fp16"}))
+    (plan, *_) = task.plan(0).batches(task.batch_size)
+    device = framework(name).choose_device("fp32", None)
+    found, expected = (
+        trainer.gradients(trainer.place(task.batch(plan)))
+        for trainer in (
+            scaled(name, task),
+            framework(name).trainer(task.graph, task.weights, task.recipe, device),
+        )
+    )
+    assert found.keys() == expected.keys()
+    for parameter, gradient in expected.items():
+        held = np.isfinite(found[parameter])  # the first scale is too large for some
+        assert held.mean() > 0.9
+        assert np.abs(found[parameter] - gradient)[held].max() < np.abs(gradient).max() / 10

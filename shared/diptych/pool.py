@@ -81,22 +81,29 @@ class Worker:
     def __init__(self, threads: int | None, most: int | None = None) -> None:
         self.threads, self.most = threads, most
         self._process: SpawnProcess | None = None
+        self._stopped = False
+        self._changing = threading.Lock()  # `stop` is called while another thread starts the process
 
     def call(self, function: Callable[[Any], Any], item: Any) -> Any:
         """Run `function(item)` in the process."""
-        if self._process is None:
-            self._process, self._connection = self._start()
-        process = self._process
+        with self._changing:
+            if self._stopped:
+                raise ProcessEndedError("the process ended before it began")
+            if self._process is None:
+                self._process, self._connection = self._start()
+            process = self._process
         try:
             self._connection.send((function, item))
             result, error, memory = self._connection.recv()
         except (EOFError, OSError):
             process.join()
-            status = describe_exit(process.exitcode)
-            self._process = None
-            raise ProcessEndedError(f"the process ended ({status})") from None
+            self._end()
+            raise ProcessEndedError(f"the process ended ({describe_exit(process.exitcode)})") from None
+        except BaseException:  # the next call would receive this one's answer
+            self._end()
+            raise
         if self.most is not None and memory >= self.most:
-            self.stop()
+            self._end()
         if error is not None:
             raise error
         return result
@@ -116,11 +123,16 @@ class Worker:
         return process, ours
 
     def stop(self) -> None:
-        """End the process at once, even in the middle of a call."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
+        """End the process at once, even in the middle of a call. There is no other afterwards."""
+        self._stopped = True
+        self._end()
+
+    def _end(self) -> None:
+        with self._changing:
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
+                self._process = None
 
 
 _STARTING = threading.Lock()

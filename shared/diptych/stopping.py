@@ -24,9 +24,12 @@ _asked: int | None = None  # the signal that is not answered yet
 
 
 def check() -> None:
-    """Raise `Stopped` if a signal arrived. Raises once per request, so that results can still be saved afterwards."""
+    """Raise `Stopped` if a signal arrived. Raises once per request, so that results can still be saved afterwards.
+
+    In other threads than the main one this does nothing: a thread that makes batches would answer in its place.
+    """
     global _asked
-    if _asked is not None:
+    if _asked is not None and threading.current_thread() is threading.main_thread():
         number, _asked = _asked, None
         raise Stopped(number)
 
@@ -52,7 +55,9 @@ def between_steps() -> Iterator[None]:
     _asked = None  # forget a signal from earlier work, which has ended
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    kept = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    # None is a handler of another language, which Python cannot set again.
+    kept = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
     # Python runs handlers only between its own instructions, and a framework's step may take many seconds.
     # The descriptor is written at once, so the thread sees a second request in time.
     outer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

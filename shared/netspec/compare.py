@@ -94,7 +94,7 @@ def forward_difference(a: np.ndarray, b: np.ndarray, where: str = "logits", unit
 def tensor_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> Difference:
     """The largest of `tensor_differences`, for float64 tensors by name."""
     values = tensor_differences(a, b)
-    where = max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
+    where = largest(values)
     return Difference(values[where], limits().float64, where)
 
 
@@ -112,11 +112,16 @@ def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray])
         if values.shape != others.shape:
             raise ParityError(f"'{name}' has the shape {values.shape} on one side and {others.shape} on the other")
         magnitude[name], apart[name] = largest_of(values), largest_of(values - others)
-    largest = max(magnitude.values())
-    if not largest > 0:
+    most = max(magnitude.values())
+    if not most > 0:
         raise ParityError("every tensor is zero or NaN: nothing can be compared")
-    floor = limits().float64_floor * largest
+    floor = limits().float64_floor * most
     return {name: apart[name] / max(magnitude[name], floor) for name in a}
+
+
+def largest(values: Mapping[str, float]) -> str:
+    """The name of the largest value. NaN is larger than all."""
+    return max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])
 
 
 def largest_of(values: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diptych.errors import DataError
 from netspec import Graph
+from netspec.compare import largest
 from netspec.init import Weights
 from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run
@@ -126,5 +127,5 @@ def _relative(one: NDArray[Any], other: NDArray[Any]) -> float:
 def largest_difference(one: Weights, other: Weights) -> tuple[str, float]:
     """The name of the tensor that differs most between two sets of weights, and its largest difference."""
     apart = {name: float(np.abs(one[name] - other[name]).max(initial=0)) for name in one}
-    name = max(apart, key=apart.__getitem__)
+    name = largest(apart)
     return name, apart[name]

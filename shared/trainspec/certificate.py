@@ -5,6 +5,7 @@ comparisons of a run and writes its certificate anew.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ SCHEMA = 1
 NAME = "certificate.json"
 FULL = "nox -s parity -- RUN computes it, where both frameworks are installed"
 CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")  # of `nox -s parity`
+UNIT = "spread of the logits between images"
 PACKAGES = ("torch", "keras", "tensorflow", "onnx", "onnxruntime", "numpy")
 
 
@@ -44,6 +46,7 @@ class Certificate:
     def facts(self) -> dict[str, Any]:
         deployed = without_heads(self.graph).params
         missing = {check: FULL for check in CHECKS if check not in self.checks}
+        broken = {name: "its answers are not finite" for name, one in self.exports.items() if finite(one.value) is None}
         if self.mutants is None:
             missing["mutants"] = f"nox -s parity -- {self.graph.name} --mutants plants them"
         return {
@@ -53,12 +56,12 @@ class Certificate:
             "weights_sha256": weights_hash({name: self.weights[name] for name in deployed}),
             "files": dict(sorted(self.files.items())),
             "exports": {
-                name: {"difference": one.value, "limit": one.limit, "unit": "spread of the logits between images"}
+                name: {"difference": finite(one.value), "limit": one.limit, "unit": UNIT}
                 for name, one in sorted(self.exports.items())
             },
             "checks": {check: self.checks.get(check) for check in CHECKS},
             "mutants": self.mutants,
-            "reasons": missing | dict(self.reasons),
+            "reasons": missing | broken | dict(self.reasons),
             "versions": describe_versions(PACKAGES),
             "machine": describe_machine(),
         }
@@ -66,6 +69,11 @@ class Certificate:
     def write(self, path: Path) -> None:
         """Write the file. Raises `StorageError`."""
         write_bytes(path, (json.dumps(self.facts(), indent=1, allow_nan=False) + "\n").encode())
+
+
+def finite(value: float | None) -> float | None:
+    """A number as JSON has it: NaN and infinity are None."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from trainspec.estimate import in_words
 from trainspec.pace import Pace
 from trainspec.plan import EpochPlan
 from trainspec.runs import EpochMetrics, Run, TrainingProgress
+from trainspec.runs.progress import EVERY
 from trainspec.state import TrainState
 from trainspec.task import Task
 from trainspec.trainer import Device, Step
@@ -16,7 +17,7 @@ from trainspec.trainer import Device, Step
 WARM_UP = 5  # steps before the estimate begins to measure: the first steps compile
 LONG = 30 * 60  # seconds; a longer training says how long it will take
 FIRST = 20  # first steps: each one's loss is kept, to compare two runs
-CHECK = 20  # steps between two updates of the display, and on a GPU between two checks of the loss, which make it wait
+CHECK = EVERY  # steps between two checks of the loss on a GPU: they make it wait, as the display does
 
 
 class Watch:
@@ -66,8 +67,8 @@ class Watch:
             self.check(state)  # makes the device finish
             self._estimate((time.monotonic() - self._warm) / (FIRST - WARM_UP))
         if self.progress.due(state.step):
-            images, total, loss = CHECK * self.task.batch_size, self.pace.total_steps, state.mean_loss
-            self.progress.update(state.step, total, images=images, loss=loss, top1=state.top1, lr=state.rate)
+            total, speed = self.pace.total_steps, state.images / (time.monotonic() - self._start)
+            self.progress.update(state.step, total, speed=speed, loss=state.mean_loss, top1=state.top1, lr=state.rate)
 
     def check(self, state: TrainState) -> None:
         """Raise `TrainingError` where a loss is not finite that was not checked yet. It waits for the device."""

@@ -44,7 +44,7 @@ def cores() -> float:
     for group in _groups("cpu"):
         words = _text(group / "cpu.max").split()
         quota, period = words if len(words) == 2 else (_text(group / f"cpu.cfs_{n}_us") for n in ("quota", "period"))
-        if quota.strip().isdecimal() and int(period) > 0:
+        if quota.strip().isdecimal() and period.strip().isdecimal() and int(period) > 0:
             shares.append(int(quota) / int(period))
     return min(shares, default=math.inf)
 

@@ -120,7 +120,9 @@ class Trainer:
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradients of the loss over a placed batch, by canonical name. Statistics are updated as in a step."""
-        return dict(self.canonical(self.backward(batch)[1]))
+        _, scaled = self.backward(batch)
+        scale = self.scaler.dynamic_scale if self.scaler else 1.0
+        return dict(self.canonical([gradient / scale for gradient in scaled]))
 
     def canonical(self, gradients: Sequence[Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Gradients by canonical name, one by one."""

@@ -55,7 +55,7 @@ class Library:
         *,
         data: str | os.PathLike[str] | None = None,
         recipe: str | os.PathLike[str] | Recipe = "modern",
-        epochs: int | None = None,
+        epochs: float | None = None,
         seed: int | None = None,
         precision: str | None = None,
         budget: str | float | None = None,
@@ -112,6 +112,7 @@ class Library:
         `tta` is a kind of test-time augmentation: `none`, `mirror` or `mirror_shift`. `unfinished` also accepts a run
         that did not reach its end. Raises a `DiptychError` for arguments that cannot be used.
         """
+        self.check()
         check_tta(tta)
         folder = run.folder if isinstance(run, Run) else Path(text_of("run", run))
         data = None if data is None else text_of("data", data)

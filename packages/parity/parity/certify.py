@@ -1,6 +1,5 @@
 """`python -m parity RUN`: makes all comparisons of a trained network, and writes the certificate of its run anew."""
 
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from parity.mutants.testing import print_mutants, try_graph, try_steps
 from parity.report import print_rows, status_of
 from parity.runners import run_onnx
 from parity.subject import FRAMEWORKS, subject
-from trainspec.certificate import NAME, Certificate, hashes
+from trainspec.certificate import NAME, Certificate, finite, hashes
 from trainspec.evaluation import read_run
 from trainspec.runs.run import PROOF
 
@@ -68,5 +67,4 @@ def differences(graph: Graph, weights: Weights, folder: Path, files: list[str]) 
 
 
 def as_facts(result: Result) -> dict[str, Any]:
-    value = result.value if result.value is not None and math.isfinite(result.value) else None
-    return {"passed": result.passed, "value": value, "limit": result.limit, "text": result.text}
+    return {"passed": result.passed, "value": finite(result.value), "limit": result.limit, "text": result.text}

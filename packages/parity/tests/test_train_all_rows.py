@@ -9,7 +9,7 @@ from changed import changed_source
 from fake_framework import framework as fake_framework
 
 import dying
-from diptych.errors import UnknownNameError
+from diptych.errors import UnknownNameError, UsageError
 from diptych.pool import Pool
 from dying import Falling
 from netspec import architecture, list_architectures
@@ -279,3 +279,9 @@ def test_a_process_that_dies_is_the_networks_failure_only(tmp_path, capsys):
     rows: dict[str, Row] = {name: row for (name, _), row in newest(ledger(tmp_path)).items()}
     assert [rows[name].passed for name in ("lenet5", "lenet5_wide", "resnet20")] == [True, False, True]
     assert rows["lenet5_wide"].reason == "the process ended (killed, perhaps because memory ran out)"
+
+
+def test_data_are_refused_where_they_have_no_effect(tmp_path):
+    with pytest.raises(UsageError, match="--recipe original"):
+        train_all("torch", InThisProcess(None), ["lenet5"], tmp_path, data="cifar10")
+    assert list(tmp_path.iterdir()) == []

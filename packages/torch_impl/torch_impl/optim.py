@@ -29,7 +29,9 @@ class ByParameter(torch.optim.Optimizer):
                     state = self.state[parameter]
 
                     def slot(name: str, state: Any = state, parameter: Tensor = parameter) -> Tensor:
-                        kept: Tensor = state.setdefault(KEYS[name], torch.zeros_like(parameter))
+                        if KEYS[name] not in state:
+                            state[KEYS[name]] = torch.zeros_like(parameter)
+                        kept: Tensor = state[KEYS[name]]
                         return kept
 
                     parameter -= self.change(parameter, parameter.grad, group, slot)

@@ -92,15 +92,17 @@ class Trainer:
         if self.recipe.optimizer.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             clip(self.trained.values(), self.recipe.optimizer.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        if any(parameter.grad is not None for parameter in self.trained.values()):  # the scaler refuses to do nothing
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         self.optimizer.zero_grad()
         if self.average and now.average:
             self.average.update(now.average)
 
     def gradients(self, batch: Batch) -> Weights:
         """Gradients of the loss over a placed batch, by canonical name. Statistics are updated as in a step."""
-        return dict(self.canonical(self.backward(batch)[1]))
+        _, scaled = self.backward(batch)
+        return dict(self.canonical([gradient / self.scaler.get_scale() for gradient in scaled]))
 
     def canonical(self, gradients: Sequence[torch.Tensor]) -> Iterator[tuple[str, NDArray[Any]]]:
         """Gradients by canonical name, one by one."""

@@ -27,6 +27,7 @@ V1 = {  # in a container: the group's path is the host's, and its limits are tho
     "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "150000\n",
     "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
 }
+HALF = V1 | {"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": ""}  # not readable
 NONE = {
     "proc/self/cgroup": "4:memory:/\n2:cpu:/\n0::/\n",
     "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
@@ -36,8 +37,8 @@ NONE = {
 
 @pytest.mark.parametrize(
     ("files", "memory", "cores"),
-    [(V2, 4.0, 1.5), (V1, 4.0, 1.5), (NONE, math.inf, math.inf), ({}, math.inf, math.inf)],
-    ids=["version 2", "version 1", "unlimited", "no control groups"],
+    [(V2, 4.0, 1.5), (V1, 4.0, 1.5), (HALF, 4.0, math.inf), (NONE, math.inf, math.inf), ({}, math.inf, math.inf)],
+    ids=["version 2", "version 1", "half readable", "unlimited", "no control groups"],
 )
 def test_limits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], memory: float, cores: float

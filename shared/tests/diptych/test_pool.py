@@ -5,7 +5,7 @@ import time
 import pytest
 
 from diptych.errors import RecipeError
-from diptych.pool import Pool, ProcessEndedError
+from diptych.pool import Pool, ProcessEndedError, Worker
 
 
 def double(number):
@@ -81,3 +81,32 @@ def test_leaving_ends_the_processes_at_once():
     assert time.monotonic() - begin < 30
     assert all(worker._process is None for worker in pool._workers)
     del found
+
+
+def test_a_process_does_not_start_after_the_end():
+    worker = Worker(None)
+    worker.stop()
+    with pytest.raises(ProcessEndedError, match="before it began"):
+        worker.call(double, 1)
+    assert worker._process is None
+
+
+def test_an_interrupted_call_costs_its_process(monkeypatch):
+    """The next call would receive the answer of this one."""
+    worker = Worker(None)
+    assert worker.call(double, 1) == 2
+    monkeypatch.setattr(worker, "_connection", Interrupted(worker._connection))
+    with pytest.raises(KeyboardInterrupt):
+        worker.call(double, 2)
+    assert worker.call(double, 3) == 6
+    worker.stop()
+
+
+class Interrupted:
+    """A connection whose answer is interrupted by Ctrl-C."""
+
+    def __init__(self, connection):
+        self.send = connection.send
+
+    def recv(self):
+        raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,16 @@ def test_a_signal_is_answered_between_two_parts(folder, monkeypatch):
     monkeypatch.setattr(stopping, "_asked", signal.SIGTERM)
     with pytest.raises(Stopped):
         files.train.read(np.arange(len(files.train)))
+
+
+def test_a_signal_is_left_to_the_training(folder, monkeypatch):
+    """The thread that makes batches would answer some steps late, or never if the training ends meanwhile."""
+    _, files = both(folder)
+    monkeypatch.setattr(stopping, "_asked", signal.SIGTERM)
+    with ThreadPoolExecutor(1) as thread:
+        assert len(thread.submit(files.train.read, np.arange(len(files.train))).result()) == len(files.train)
+    with pytest.raises(Stopped):
+        stopping.check()
 
 
 def test_a_run_from_files_and_its_evaluation(folder, tmp_path):

@@ -145,7 +145,7 @@ def test_progress_on_a_terminal_and_elsewhere():
         with TrainingProgress(40, 20, console) as progress:
             for step in range(1, 41):
                 if progress.due(step):
-                    progress.update(step, 40, images=640, loss=1.5, top1=50.0, lr=0.01)
+                    progress.update(step, 40, speed=640.0, loss=1.5, top1=50.0, lr=0.01)
             progress.epoch(epoch(1), 40)
             progress.epoch(epoch(2, validated=False), 40)
         assert "epoch 1/2" in text.getvalue()

@@ -1,6 +1,5 @@
 """Decode images to arrays for training. `deploy.images` reads them; its errors become `DataError`."""
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deploy.cgroups import usable_cores
 from deploy.contract import KEEPING
 from deploy.errors import ImageError
 from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
@@ -61,7 +61,7 @@ def decode_all(files: Iterable[tuple[str, bytes]], form: Form) -> Iterator[tuple
         with room.taken(cost(content)):
             return decode(content, form, name)
 
-    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))  # Pillow releases the interpreter lock to decode
+    pool = ThreadPoolExecutor(min(THREADS, usable_cores()))  # Pillow releases the interpreter lock to decode
     try:
         while chunk := _chunk(files):
             large = sum(len(content) for _, content in chunk) > SMALL * len(chunk)

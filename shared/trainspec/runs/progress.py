@@ -1,6 +1,5 @@
 """The display of a training, the same for all frameworks."""
 
-import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -35,11 +34,9 @@ class TrainingProgress:
             speed_estimate_period=120,
         )
         self._task = self._live.add_task("training", total=total_steps, epoch=1, figures="")
-        self._last = (0, time.monotonic())
 
     def __enter__(self) -> Self:
         self._live.start()
-        self._last = (0, time.monotonic())
         return self
 
     def __exit__(
@@ -51,14 +48,11 @@ class TrainingProgress:
         """Whether the display wants the figures of `step`."""
         return self.console.is_terminal and step % EVERY == 0
 
-    def update(self, step: int, total_steps: int, *, images: int, loss: float, top1: float, lr: float) -> None:
-        """Show that `step` of `total_steps` steps are done, with `images` images since the last update.
+    def update(self, step: int, total_steps: int, *, speed: float, loss: float, top1: float, lr: float) -> None:
+        """Show that `step` of `total_steps` steps are done.
 
-        `loss` and `top1` (percent) are those of the epoch so far, `lr` is the rate of the step.
+        `speed` (images/s), `loss` and `top1` (percent) are those of the epoch so far, `lr` is the rate of the step.
         """
-        now = time.monotonic()
-        speed = images / max(now - self._last[1], 1e-9)
-        self._last = (step, now)
         self._live.update(
             self._task,
             completed=step,

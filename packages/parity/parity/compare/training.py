@@ -58,7 +58,7 @@ def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
         except KeyboardInterrupt as stop:  # the training keeps what it has
             with suppress(ProcessLookupError):
                 process.send_signal(stop.number if isinstance(stop, Stopped) else signal.SIGINT)
-            process.wait()
+            process.communicate()  # reads on: a full pipe would hold it
             raise
     if status or run is None:
         raise DataError(f"'{shown}': {reason or f'it ended with exit status {status}'}")

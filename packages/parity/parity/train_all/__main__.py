@@ -26,7 +26,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--data",
         type=name_or_path,
-        default="digits",
         metavar="D",
         help="the images for original recipes; default: digits",
     )

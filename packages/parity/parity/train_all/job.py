@@ -14,7 +14,6 @@ from netspec.weights import weights_hash
 from parity.dependencies import digest_of_code
 from parity.train_all.cases import STEPS, Case
 from parity.train_all.rows import Row
-from trainspec.data import digits
 from trainspec.recipes import to_toml
 from trainspec.task import Task, first_weights
 from trainspec.trainer import Framework, Trainer
@@ -80,7 +79,7 @@ class Job:
         """Train and return the row. Any error is in the row, as the reason why the case did not pass."""
         begin, case = time.monotonic(), self.case
         weights = first_weights(case.graph, case.recipe, case.data)
-        steps = FewSteps(Task(case.network, case.graph, weights, case.data, digits.NAME, case.recipe))
+        steps = FewSteps(Task(case.network, case.graph, weights, case.data, case.data.name, case.recipe))
         device = framework.choose_device(case.recipe.precision, None).repeating(None)
         reason = failure(lambda: steps.run(framework.trainer(case.graph, weights, case.recipe, device)))
         seconds = time.monotonic() - begin

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.shell import say
+from diptych.errors import UsageError
 from diptych.files import write_bytes
 from diptych.machine import describe_versions
 from diptych.pool import Pool, ProcessEndedError
@@ -28,16 +29,18 @@ def train_all(
     patterns: Sequence[str],
     out: Path,
     recipe: str = MODERN,
-    data: str = digits.NAME,
+    data: str | None = None,
 ) -> int:
     """Train all cases that match (without a pattern, all) and have no passed row yet. `out` gets rows and table.
 
     `recipe`: of which collection. The cases of `modern` are networks, those of `original` are its recipes, which are
-    trained on the data set that `data` names. Returns an exit status. Raises `UnknownNameError` for a pattern that
-    matches nothing.
+    trained on the data set that `data` names, by default the digits. Returns an exit status. Raises `UnknownNameError`
+    for a pattern that matches nothing, `UsageError` for `data` without an effect.
     """
+    if data is not None and recipe == MODERN:
+        raise UsageError("--data: modern recipes take their few steps on the digits; add --recipe original")
     collection, stem = CASES[recipe], "train_all" if recipe == MODERN else f"train_all_{recipe}"
-    names, found = matching(patterns or ["*"], collection.names()), find_data(data, notice=say)
+    names, found = matching(patterns or ["*"], collection.names()), find_data(data or digits.NAME, notice=say)
     kept, versions, display = ledger(out, stem), describe_versions(PACKAGES[framework]), Display(framework, len(names))
     rows, passed = kept.rows(), 0
     table = out / f"{stem}.md"
