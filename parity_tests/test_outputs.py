@@ -11,7 +11,7 @@ import pytest
 
 import deploy.__main__
 import parity.__main__
-from deploy.errors import DeployError, WriteError
+from deploy.errors import DeployError, StorageError
 from deploy.files import check_outside
 from deploy.options import Parser
 from deploy.outputs import output_file, output_folder
@@ -71,7 +71,7 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(action, tmp_path):
     refused += [tmp_path] if action.type is output_file else [tmp_path / "file"]
     refused += [closed] if os.geteuid() else []
     for path in refused:
-        with pytest.raises(WriteError, match="cannot be written: ") as error:
+        with pytest.raises(StorageError, match="cannot be written: ") as error:
             action.type(str(path))
         assert "\n" not in str(error.value)
     assert action.type(str(tmp_path / "new" / "one")) == tmp_path / "new" / "one"
@@ -99,7 +99,7 @@ def test_beside_the_data_is_outside(tmp_path):
     for out, data in ((".", "data"), ("data2", "data"), ("archive", "archive.zip"), ("data", "nowhere")):
         check_outside(tmp_path / out, tmp_path / data)
     for out in ("link", "link/x", "data/../data/x"):
-        with pytest.raises(WriteError):
+        with pytest.raises(StorageError):
             check_outside(tmp_path / out, tmp_path / "data")
 
 

@@ -1,18 +1,13 @@
-"""User errors, as one family of exceptions.
-
-Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`diptych.cli.run`). Any other
-exception that escapes is a bug of ours and keeps its traceback. A message says what was wrong, where, and what to do.
-"""
+"""Errors that a user can cause, as one family of exceptions, which begins in `deploy.errors`."""
 
 from collections.abc import Callable
 
-
-class DiptychError(Exception):
-    """Something that the user gave cannot be used."""
-
-
-class UsageError(DiptychError):
-    """A command line has no meaning."""
+from deploy.errors import (
+    DataError as DataError,
+    DiptychError as DiptychError,
+    StorageError as StorageError,
+    UsageError as UsageError,
+)
 
 
 class UnknownNameError(DiptychError):
@@ -31,20 +26,12 @@ class WeightsError(DiptychError):
     """A weight file is damaged or belongs to another network."""
 
 
-class DataError(DiptychError):
-    """A data set, archive or image cannot be read or obtained."""
-
-
 class RecipeError(DiptychError):
     """A recipe or an option has a key or a value without a meaning here."""
 
 
 class ExportError(DiptychError):
     """An exported file is invalid or does not compute what its framework computes."""
-
-
-class StorageError(DiptychError):
-    """A file or folder cannot be written: no room, no permission."""
 
 
 class ParityError(DiptychError):

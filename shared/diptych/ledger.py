@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from diptych.files import make_folder, writing
+from deploy.files import make_folder, writing
 
 Row = TypeVar("Row")
 FINGERPRINT = "fingerprint"

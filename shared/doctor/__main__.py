@@ -3,15 +3,15 @@
 import json
 from collections.abc import Sequence
 
+from deploy import shell
+from deploy.commands import add_options, option
+from deploy.options import Parser, path
 from deploy.shell import say
-from diptych import cli
-from diptych.cli import Parser, add_options, option
 from diptych.errors import UsageError
 from doctor.caches import caches
 from doctor.examination import examine
 from doctor.finding import gigabytes
 from doctor.place import Place
-from netspec.options import path
 
 OPTIONS = (
     option("--json", action="store_true", help="print the findings as JSON"),
@@ -72,4 +72,4 @@ def clean(place: Place, *, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

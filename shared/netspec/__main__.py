@@ -6,13 +6,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from deploy import shell
+from deploy.commands import add_options
+from deploy.options import Parser, name_or_path
+from deploy.outputs import output_file
 from deploy.shell import say
-from diptych import cli
-from diptych.cli import Parser, add_options
 from diptych.errors import UnknownNameError
 from netspec import table
 from netspec.graph import Graph
-from netspec.options import FORM_OPTIONS, form_of, image_size, name_or_path, output_file
+from netspec.options import FORM_OPTIONS, form_of, image_size
 from netspec.registry import Entry, architecture, find, list_architectures, matching, resolve
 
 
@@ -116,7 +118,7 @@ def show(network: str, graph: Graph, *, as_json: bool) -> None:
 
 def draw(graph: Graph, file: Path) -> None:
     """Write the diagram and print its path."""
-    from diptych.files import write_bytes
+    from deploy.files import write_bytes
     from netspec.diagram import as_svg
 
     write_bytes(file, as_svg(graph).encode())
@@ -124,4 +126,4 @@ def draw(graph: Graph, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

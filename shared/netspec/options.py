@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.options import name_or_path as name_or_path, path as path
-from deploy.outputs import output_file as output_file, output_folder as output_folder
-from diptych.cli import option
+from deploy.commands import option
+from deploy.options import name_or_path, path
+from deploy.outputs import output_file
 from diptych.errors import UsageError
 
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deploy.files import written_whole
 from diptych.errors import WeightsError
-from diptych.files import written_whole
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights
 from netspec.ops import Conv, Linear

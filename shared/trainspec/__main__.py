@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy import shell
+from deploy.commands import Command, option, run_command
+from deploy.options import path
+from deploy.outputs import output_file, output_folder
 from deploy.shell import say
-from diptych import cli
-from diptych.cli import Command, option
 from diptych.errors import UsageError
-from netspec.options import output_file, output_folder, path
 
 
 def main(argv: Sequence[str]) -> int | None:
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int | None:
         ),
         Command("keys", "all keys of a recipe, with defaults and limits, in Markdown", (), run_keys),
     )
-    return cli.run_command("trainspec", "Compares and lists runs, splits folders, prints keys.", commands, argv)
+    return run_command("trainspec", "Compares and lists runs, splits folders, prints keys.", commands, argv)
 
 
 def run_agreement(runs: Sequence[Path]) -> None:
@@ -114,4 +115,4 @@ def run_keys() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diptych.files import write_bytes
+from deploy.files import write_bytes
 from diptych.machine import describe_machine, describe_versions
 from diptych.reading import sha256_of
 from netspec import Graph, without_heads

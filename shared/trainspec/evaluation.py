@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import DeployError, first_line
+from deploy.commands import option
+from deploy.errors import first_line
+from deploy.files import replacing
+from deploy.options import name_or_path, path
+from deploy.outputs import output_file
 from deploy.scores import Scores, score
 from deploy.shell import say
-from deploy.views import VIEWS, mean_logits, views_of
-from diptych.cli import option
-from diptych.errors import DataError, UsageError
-from diptych.files import replacing
+from deploy.views import VIEWS, mean_logits
+from diptych.errors import DataError
 from diptych.reading import read_bytes
 from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.init import Weights
-from netspec.options import name_or_path, output_file, path
 from trainspec.data import Split
 from trainspec.judging import Recorded, constants_of, read_run as read_run
 from trainspec.plan import ahead, normalise
@@ -123,14 +124,6 @@ def evaluate_run(judged: Judged, framework: Framework, tta: str = "none") -> Eva
     """Evaluate the weights of a run, in float32 in `framework`, on its test images. `tta` as in `evaluate`."""
     deployed = framework.deploy(judged.graph, judged.weights, None)
     return replace(evaluate(deployed.logits, judged.split, judged.constants, tta), others=judged.others)
-
-
-def check_tta(tta: str) -> None:
-    """Raise `UsageError` unless `tta` is a kind of test-time augmentation."""
-    try:
-        views_of(tta)
-    except DeployError as error:
-        raise UsageError(str(error)) from None
 
 
 def predictions_file(by: str, tta: str = "none", others: str = "") -> str:

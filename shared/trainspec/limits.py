@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy import files
 from deploy.options import LONGEST_PATH, longest_name
-from diptych import files
 from diptych.errors import RecipeError, ShapeError, StorageError
 from netspec import Graph
 from netspec.limits import check_onnx_size

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deploy.files import make_folder
 from diptych.errors import DiptychError
-from diptych.files import make_folder
 from diptych.machine import peak_bytes
 from diptych.stopping import check
 from netspec import save_weights

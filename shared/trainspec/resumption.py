@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.commands import Option, option
+from deploy.options import path
 from deploy.shell import say
-from diptych.cli import Option, option
 from diptych.errors import DataError, GraphError, RecipeError, UsageError, WeightsError
 from diptych.reading import read_bytes, sha256_of
 from netspec import Graph, from_json, list_architectures
 from netspec.init import Weights
-from netspec.options import path
 from netspec.weights import weights_hash
 from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest
 from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same, fixed_values, graph_digest

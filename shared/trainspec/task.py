@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.commands import option
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
+from deploy.files import check_outside
+from deploy.options import name_or_path
 from deploy.shell import say
-from diptych.cli import option
 from diptych.errors import UsageError
-from diptych.files import check_outside
 from netspec import Graph, explicit_noise, initial_weights, without_heads
 from netspec.init import Weights
-from netspec.options import name_or_path
 from netspec.weights import weights_hash
 from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED

@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
+from deploy.files import write_bytes
 from deploy.shell import Stopped
 from diptych.errors import StorageError
-from diptych.files import write_bytes
 from diptych.stopping import check
 from trainspec.batches import Batches, Waits, batches_of
 from trainspec.beginning import open_run

@@ -35,7 +35,7 @@ def predict_files(
     `model` is an ONNX file or the folder of a run or package, `images` are files, folders and `-`, `tta` is test-time
     augmentation as in `Classifier`. An image that turns out to be unreadable has its error for an answer.
 
-    Raises `DeployError`: for what cannot be used at all before the first line, and for unreadable images at the end.
+    Raises `DiptychError`: for what cannot be used at all before the first line, and for unreadable images at the end.
     """
     classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
     names, left_out = _find(images)

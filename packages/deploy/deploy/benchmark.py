@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.errors import DeployError
+from deploy.errors import UsageError
 from deploy.model import load_model
 from deploy.runtime import provider_of, threads_of
 from deploy.shell import say
@@ -28,7 +28,7 @@ def benchmark(
 ) -> list[Timing]:
     """Time the forward pass in every combination, `seconds` each, in turns. Inputs are random float32 images.
 
-    Raises `DeployError` for a model or a provider that does not run, and for numbers out of range.
+    Raises `DiptychError` for a model or a provider that does not run, and for numbers out of range.
     """
     check_settings(batches, threads, seconds)
     places: list[tuple[Any, tuple[int, int, int], int]] = []
@@ -72,7 +72,7 @@ def benchmark_command(
 ) -> None:
     """Print a table of the timings, with those of the files `beside`; write them as JSON and draw them if asked."""
     if plot is not None and plot.suffix.lower() not in PLOTTED:
-        raise DeployError(f"--plot {plot}: give the name of a file in {', '.join(PLOTTED)}")
+        raise UsageError(f"--plot {plot}: give the name of a file in {', '.join(PLOTTED)}")
     others = [timing for path in beside or () for timing in read_timings(path)]
     own = benchmark(model, batches=batch, threads=threads or (None,), providers=provider or (None,), seconds=seconds)
     for line in lines([*own, *others]):

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from deploy.archives import is_archive, open_archive, read_archive
 from deploy.encoded import HEAD, format_of
-from deploy.errors import DeployError
+from deploy.errors import DataError
 from deploy.images import MAX_BYTES, read_file
 from deploy.options import nearest
 from deploy.recognition import NO_IMAGE, judge, judge_file
@@ -48,7 +48,7 @@ class ClassFolders:
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each image's class among a model's class names, by the image's path.
 
-        Names are compared in Unicode's form NFC. Raises `DeployError` for a folder that is not one class of the model.
+        Names are compared in Unicode's form NFC. Raises `DataError` for a folder that is not one class of the model.
         """
         known: dict[str, list[int]] = {}
         for number, name in enumerate(names):
@@ -60,16 +60,16 @@ class ClassFolders:
         if unknown:
             more = f" ({len(unknown)} of {len(folders)} class folders are unknown)" if len(unknown) > 1 else ""
             hint = nearest(unknown[0], names)
-            raise DeployError(f"{self.place}: the model has no class '{unknown[0]}'{more}{hint}; rename the folder")
+            raise DataError(f"{self.place}: the model has no class '{unknown[0]}'{more}{hint}; rename the folder")
         for name, numbers in folders.items():
             if len(numbers) > 1:
-                raise DeployError(
+                raise DataError(
                     f"{self.place}: the model has {len(numbers)} classes named '{name}', so this folder is ambiguous"
                 )
         return {path: folders[name][0] for path, name in self.classes.items()}
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
-        """`(path, content)` of each image, one at a time. Raises `DeployError` for a file that cannot be read."""
+        """`(path, content)` of each image, one at a time. Raises `DataError` for a file that cannot be read."""
         if is_archive(self.place):
             wanted = read_archive(self.place, lambda name: _path(name) in self.classes, MAX_BYTES)
             yield from ((_path(name), content) for name, content in wanted)
@@ -78,21 +78,21 @@ class ClassFolders:
 
 
 def find_classes(place: Path) -> ClassFolders:
-    """The images below `place`, a folder or an archive. Their first bytes are read. Raises `DeployError`."""
+    """The images below `place`, a folder or an archive. Their first bytes are read. Raises `DataError`."""
     left_out: Counter[str] = Counter()
     try:
         paths = sorted(_in_archive(place, left_out) if is_archive(place) else _in_folder(place, left_out))
     except OSError as error:
-        raise DeployError(f"{error.filename or place}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{error.filename or place}: cannot be read: {error.strerror or error}") from None
     if not paths:
-        raise DeployError(f"{place}: no images found; expected <class>/<image> or test/<class>/<image>")
+        raise DataError(f"{place}: no images found; expected <class>/<image> or test/<class>/<image>")
     if twice := next((one for one, other in pairwise(paths) if one == other), None):
-        raise DeployError(f"{place}: two files are named {printable(twice)}; remove one")
+        raise DataError(f"{place}: two files are named {printable(twice)}; remove one")
     _, placed = place_images(place, paths)
     splits = {each.split for each in placed}
     split = "" if "" in splits else "test"
     if split not in splits:
-        raise DeployError(f"{place}: has {', '.join(sorted(splits))} but no test; give the folder of one split")
+        raise DataError(f"{place}: has {', '.join(sorted(splits))} but no test; give the folder of one split")
     classes = {each.path: each.class_name for each in placed if each.split == split}
     return ClassFolders(place, split, classes, left_out)
 
@@ -100,18 +100,18 @@ def find_classes(place: Path) -> ClassFolders:
 def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list[Placed]]:
     """The folder with the splits or the classes, and where each image lies. `paths`, at least one, are inside `place`.
 
-    The folder is the top of the set, or the only folder in it. Raises `DeployError` for an image that is not in a class
+    The folder is the top of the set, or the only folder in it. Raises `DataError` for an image that is not in a class
     folder, and for class folders beside splits.
     """
     names = [PurePosixPath(path) for path in paths]
     if twice := [part for part in ("val", "validation") if any(part in name.parts[:2] for name in names)][1:]:
-        raise DeployError(f"{place}: val/ and {twice[0]}/ are both there; keep one of them")
+        raise DataError(f"{place}: val/ and {twice[0]}/ are both there; keep one of them")
     tops = {name.parts[0] for name in names}
     wrapped = len(tops) == 1 and not tops & SPLIT_FOLDERS.keys() and all(len(name.parts) > 2 for name in names)
     root = PurePosixPath(*tops) if wrapped else PurePosixPath()
     placed = [_placed(place, path, name.relative_to(root).parts) for path, name in zip(paths, names, strict=True)]
     if len({bool(each.split) for each in placed}) > 1:
-        raise DeployError(f"{place}: class folders both beside and inside train/; move all of them into train/")
+        raise DataError(f"{place}: class folders both beside and inside train/; move all of them into train/")
     return root, placed
 
 
@@ -121,12 +121,12 @@ def _placed(place: Path, path: str, parts: tuple[str, ...]) -> Placed:
     if len(parts) == 2 and parts[0] not in SPLIT_FOLDERS:
         return Placed("", parts[0], path)
     expected = "expected <class>/<image> or train/<class>/<image>"
-    raise DeployError(f"{place}: {printable(path)} is not in a class folder; {expected}")
+    raise DataError(f"{place}: {printable(path)} is not in a class folder; {expected}")
 
 
 def _in_folder(place: Path, left_out: Counter[str]) -> Iterator[str]:
     if not place.is_dir():
-        raise DeployError(f"{place}: {'not a folder or an archive' if place.exists() else 'no such folder'}")
+        raise DataError(f"{place}: {'not a folder or an archive' if place.exists() else 'no such folder'}")
     for entry in walk(place):
         if entry.reason:
             left_out[entry.reason] += 1
@@ -145,10 +145,10 @@ def _in_archive(place: Path, left_out: Counter[str]) -> Iterator[str]:
 
 
 def _image(path: str, judged: tuple[bool, str], left_out: Counter[str]) -> Iterator[str]:
-    """`path` if it is an image. Raises `DeployError` for an unusable one: without it, the scores would be others."""
+    """`path` if it is an image. Raises `DataError` for an unusable one: without it, the scores would be others."""
     is_image, fault = judged
     if fault:
-        raise DeployError(fault)
+        raise DataError(fault)
     if is_image:
         yield path
     else:

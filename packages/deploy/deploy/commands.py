@@ -33,14 +33,9 @@ class Command:
     run: Callable[..., int | None]
 
 
-def run_command(
-    program: str, description: str, commands: Sequence[Command], argv: Sequence[str], parser: type[Parser] = Parser
-) -> int | None:
-    """Run the command of `python -m program` that a command line names; its exit status.
-
-    Raises `parser.mistake` for a command line that cannot be understood.
-    """
-    top = parser(prog=f"python -m {program}", description=description)
+def run_command(program: str, description: str, commands: Sequence[Command], argv: Sequence[str]) -> int | None:
+    """Run the command of `python -m program` that a command line names; its exit status. Raises `UsageError`."""
+    top = Parser(prog=f"python -m {program}", description=description)
     choices = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
         add_options(choices.add_parser(command.name, help=command.help), command.options)

@@ -1,4 +1,8 @@
-"""Errors that a user can cause. `python -m deploy` reports one in a line and ends with exit status 2."""
+"""Errors that a user can cause, as one family of exceptions. `diptych.errors` has those of training and networks.
+
+Every `__main__` turns a `DiptychError` into one line on stderr and exit status 2 (`deploy.shell.run`). Any other
+exception that escapes is a bug of ours and keeps its traceback. A message says what was wrong, where, and what to do.
+"""
 
 import re
 
@@ -6,23 +10,34 @@ LONGEST = 300  # characters of a reason
 _CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # the prefix of onnxruntime's messages
 
 
-class DeployError(Exception):
-    """Something the user gave cannot be used as it is."""
+class DiptychError(Exception):
+    """Something that the user gave cannot be used as it is."""
 
 
-class ModelError(DeployError):
+DeployError = DiptychError  # for those who use `deploy` alone
+
+
+class UsageError(DiptychError):
+    """A command line or an argument has no meaning."""
+
+
+class DataError(DiptychError):
+    """A data set, archive or image cannot be read or obtained."""
+
+
+class ModelError(DiptychError):
     """A file is not an ONNX model that can be used."""
 
 
-class ImageError(DeployError):
+class ImageError(DataError):
     """A file or an array is not an image that can be used."""
 
 
-class ArchiveError(DeployError):
+class ArchiveError(DataError):
     """A file is not an archive that can be read."""
 
 
-class WriteError(DeployError):
+class StorageError(DiptychError):
     """A file or folder cannot be written: no room, no permission."""
 
 

@@ -24,7 +24,7 @@ WIDEST = 12  # classes of a confusion matrix that is printed
 def evaluate_folder(classifier: Classifier, place: str | os.PathLike[str]) -> Scores:
     """The scores of a classifier over class folders, or a zip, tar or tar.gz of them. A batch at a time is in memory.
 
-    Raises `DeployError` for folders that are not classes of the model, and for an image that cannot be read.
+    Raises `DiptychError` for folders that are not classes of the model, and for an image that cannot be read.
     """
     return _evaluate(classifier, find_classes(Path(place)))
 

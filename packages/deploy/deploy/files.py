@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from deploy.errors import WriteError
+from deploy.errors import StorageError
 
 NOT_ORDINARY = "it is not an ordinary file"
 _PREFIX = ".diptych-"
@@ -41,12 +41,12 @@ _ADVICE = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Every `OSError` of the block is a `WriteError`, for `path` or for another file that the error names."""
+    """Every `OSError` of the block is a `StorageError`, for `path` or for another file that the error names."""
     try:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, "choose another place")
-        raise WriteError(f"{_refused(path, error)} cannot be written: {error.strerror or error}; {advice}") from error
+        raise StorageError(f"{_refused(path, error)} cannot be written: {error.strerror or error}; {advice}") from error
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     It has the suffix of `path` and is in a folder of its own beside `path`. That folder is locked while its writer
     lives. If the writer is killed, the next write to the parent folder clears the remains away (`clear_abandoned`).
-    Raises `WriteError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
+    Raises `StorageError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
     """
     path = Path(path)
     with writing(path):
@@ -83,7 +83,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all. Raises `WriteError`."""
+    """Write `content` to `path`, whole or not at all. Raises `StorageError`."""
     with replacing(path) as file:
         file.write(content)
 
@@ -98,14 +98,14 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def make_folder(path: Path) -> Path:
-    """Make the folder `path` and its parents if they are missing. Raises `WriteError`."""
+    """Make the folder `path` and its parents if they are missing. Raises `StorageError`."""
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def check_file(path: Path) -> None:
-    """Raise `WriteError` if no file can be written under this name. Nothing is made."""
+    """Raise `StorageError` if no file can be written under this name. Nothing is made."""
     with writing(path):
         try:
             kind = path.stat().st_mode
@@ -119,7 +119,7 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raise `WriteError` if no file can be written into this folder, or if it cannot be made. Nothing is made."""
+    """Raise `StorageError` if no file can be written into this folder, or if it cannot be made. Nothing is made."""
     with writing(path):
         _check_nearest(path)
 
@@ -134,10 +134,16 @@ def _check_nearest(path: Path) -> None:
 
 
 def check_outside(path: Path, data: str | os.PathLike[str]) -> None:
-    """Raise `WriteError` if `path` is in the folder `data`: what is written there would become a part of the data."""
+    """Raise `StorageError` if `path` is in the folder `data`: what is written there would become a part of the data."""
     folder = Path(data).expanduser()
     if folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
-        raise WriteError(f"{path} is in the folder of the data, {data}; choose a folder outside it")
+        raise StorageError(f"{path} is in the folder of the data, {data}; choose a folder outside it")
+
+
+def check_apart(out: Path | None, *read: str | os.PathLike[str] | None) -> None:
+    """Raise `StorageError` if `out` is one of the files that are `read`."""
+    if out is not None and any(file is not None and os.path.realpath(file) == os.path.realpath(out) for file in read):
+        raise StorageError(f"{out} is read, and would be replaced; give another name to --out")
 
 
 def clear_abandoned(folder: Path) -> None:

@@ -8,25 +8,19 @@ import difflib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
-from deploy.errors import DeployError
+from deploy.errors import UsageError
 
 SWITCH = argparse.BooleanOptionalAction  # of an option that is also there as --no-NAME
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, if the file system does not say
 
 
-class UsageError(DeployError):
-    """A command line that cannot be understood."""
-
-
 class Parser(argparse.ArgumentParser):
-    """A parser that raises a user's mistake as `mistake`: one line, without usage text."""
-
-    mistake: ClassVar[type[Exception]] = UsageError
+    """A parser that raises a user's mistake as a `UsageError`: one line, without usage text."""
 
     def error(self, message: str) -> NoReturn:
-        raise self.mistake(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         options, unknown = self.parse_known_args(args, namespace)

@@ -7,14 +7,14 @@ from deploy.options import path
 
 
 def output_file(text: str) -> Path:
-    """An argument that is a file to write. Raises `WriteError` where it cannot be written, before any work is done."""
+    """An argument that is a file to write. Raises `StorageError` where it cannot be, before any work is done."""
     found = path(text)
     check_file(found)
     return found
 
 
 def output_folder(text: str) -> Path:
-    """An argument that is a folder to write into. Raises `WriteError` where it cannot be, before any work is done."""
+    """An argument that is a folder to write into. Raises `StorageError` where it cannot be, before any work is done."""
     found = path(text)
     check_folder(found)
     return found

@@ -21,7 +21,7 @@ WRITTEN = 20  # and with at most this many the numbers of images
 def draw_confusion(path: Path, scores: Scores) -> list[str]:
     """Draw the confusion matrix, each row in percent of its class. Returns the notes for the user.
 
-    Raises `WriteError`.
+    Raises `StorageError`.
     """
     if (figure_class := _figure_class()) is None:
         return [_missing(path)]
@@ -50,7 +50,7 @@ def draw_confusion(path: Path, scores: Scores) -> list[str]:
 def draw_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
     """Draw latency (median, up to the 95th percentile) and throughput over the batch size. Returns notes.
 
-    Raises `WriteError`.
+    Raises `StorageError`.
     """
     if (figure_class := _figure_class()) is None:
         return [_missing(path)]

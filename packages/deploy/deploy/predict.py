@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.errors import DeployError, ImageError, ModelError
+from deploy.errors import ImageError, ModelError, UsageError
 from deploy.images import read_image as read_image
 from deploy.inputs import ImageSource, check_batch, check_channels, prepare
 from deploy.model import load_model
@@ -41,7 +41,7 @@ class Classifier:
     of each image.
 
     `image_size` is `(height, width)`. Raises `ModelError` for a file that is not an ONNX model, is damaged, or lacks
-    the metadata, and for a provider that does not run; `DeployError` for an unknown `tta`.
+    the metadata, and for a provider that does not run; `UsageError` for an unknown `tta`.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ Model = Classifier
 
 def _check_top(top: int) -> None:
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
-        raise DeployError(f"top {top!r}: give a whole number of at least 1")
+        raise UsageError(f"top {top!r}: give a whole number of at least 1")
 
 
 def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[ImageSource]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-from deploy.errors import DeployError
+from deploy.errors import DiptychError
 
 MISTAKE = 2  # exit status
 SIGNALLED = 128  # plus the signal's number is the exit status, as in shells: 130 after Ctrl-C, 143 after SIGTERM
@@ -26,7 +26,7 @@ _DIRECTIONS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI",
 _CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))  # control, lone surrogate, line separator, paragraph separator
 
 
-class OutputError(DeployError):
+class OutputError(DiptychError):
     """Standard output cannot be written: its reader is gone, its disk is full, or it is closed."""
 
 
@@ -71,20 +71,18 @@ def complain(text: object) -> None:
         print(printable(" ".join(str(text).split())), file=sys.stderr, flush=True)
 
 
-def run(
-    main: Callable[[Sequence[str]], int | None], error_types: tuple[type[Exception], ...] = (DeployError,)
-) -> NoReturn:
+def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     """Run `main(argv)` and exit the process.
 
-    The exit status is what `main` returned, or 0. An error of `error_types`, exhausted memory, a path without
+    The exit status is what `main` returned, or 0. A `DiptychError`, exhausted memory, a path without
     permission, an operation without a deterministic form and output that cannot be written give 2 and one line on
     stderr. Ctrl-C gives 130, SIGTERM 143. If the reader of a pipe is gone (`| head -1`),
     the command ends quietly with 0. Any other exception keeps its traceback.
     """
-    sys.exit(_status(main, (DeployError, *error_types)))
+    sys.exit(_status(main))
 
 
-def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type[Exception], ...]) -> int:
+def _status(main: Callable[[Sequence[str]], int | None]) -> int:
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -95,7 +93,7 @@ def _status(main: Callable[[Sequence[str]], int | None], error_types: tuple[type
         status = _flushed(left.code if isinstance(left.code, int) else MISTAKE if left.code else 0)
     except OutputError as error:
         status = _unwritten(error)
-    except error_types as error:
+    except DiptychError as error:
         status = _failed(str(error))
     except FileNotFoundError:
         if _has_folder():

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from deploy.errors import DeployError
+from deploy.errors import DataError, UsageError
 from deploy.files import read_bytes, write_bytes
 from deploy.machine import describe_machine
 from deploy.runtime import MOST_THREADS
@@ -57,14 +57,14 @@ class Timing:
 
 
 def check_settings(batches: Sequence[int], threads: Sequence[int | None], seconds: float) -> None:
-    """Raise `DeployError` for a number out of range. `None` is the default number of threads."""
+    """Raise `UsageError` for a number out of range. `None` is the default number of threads."""
     if not batches or not all(1 <= batch <= LARGEST_BATCH for batch in batches):
-        raise DeployError(f"batches {', '.join(map(str, batches))}: each is 1 to {LARGEST_BATCH}")
+        raise UsageError(f"batches {', '.join(map(str, batches))}: each is 1 to {LARGEST_BATCH}")
     for count in threads:
         if count is not None and not 1 <= count <= MOST_THREADS:
-            raise DeployError(f"{count} threads: give 1 to {MOST_THREADS}")
+            raise UsageError(f"{count} threads: give 1 to {MOST_THREADS}")
     if not 0 < seconds <= LONGEST:
-        raise DeployError(f"{seconds} seconds: give more than 0 and at most {LONGEST:.0f}")
+        raise UsageError(f"{seconds} seconds: give more than 0 and at most {LONGEST:.0f}")
 
 
 def passes(run: Callable[[], object], seconds: float) -> list[float]:
@@ -105,7 +105,7 @@ def written(model: str, timings: Sequence[Timing]) -> str:
 
 
 def save_timings(path: Path, model: str, timings: Sequence[Timing]) -> None:
-    """Write what `written` gives, whole or not at all. Raises `WriteError`."""
+    """Write what `written` gives, whole or not at all. Raises `StorageError`."""
     write_bytes(path, written(model, timings).encode("ascii"))
 
 
@@ -117,7 +117,7 @@ def _check(name: str, value: Any, kind: Any) -> None:
 
 
 def read_timings(path: str | os.PathLike[str]) -> list[Timing]:
-    """The timings in a file of `benchmark --json` or of `python -m parity time`. Raises `DeployError`."""
+    """The timings in a file of `benchmark --json` or of `python -m parity time`. Raises `DataError`."""
     try:
         found = json.loads(read_bytes(path, MOST))
         if found["schema"] != SCHEMA:
@@ -128,6 +128,6 @@ def read_timings(path: str | os.PathLike[str]) -> list[Timing]:
                 _check(name, getattr(timing, name), field.type)
         return timings
     except OSError as error:
-        raise DeployError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise DeployError(f"{path}: not a file of timings ({str(error)[:100]})") from None
+        raise DataError(f"{path}: not a file of timings ({str(error)[:100]})") from None

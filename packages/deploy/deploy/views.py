@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import DeployError
+from deploy.errors import UsageError
 from deploy.options import nearest
 
 
@@ -50,9 +50,9 @@ VIEWS = {  # the weights of a kind sum to 1
 
 
 def views_of(tta: str) -> tuple[View, ...]:
-    """The views of a kind of test-time augmentation. Raises `DeployError` for an unknown name."""
+    """The views of a kind of test-time augmentation. Raises `UsageError` for an unknown name."""
     if not isinstance(tta, str) or tta not in VIEWS:
-        raise DeployError(f"tta {str(tta)[:40]!r} is not known{nearest(str(tta), VIEWS)}")
+        raise UsageError(f"tta {str(tta)[:40]!r} is not known{nearest(str(tta), VIEWS)}")
     return VIEWS[tta]
 
 
@@ -61,7 +61,7 @@ def mean_logits(
 ) -> NDArray[np.float64]:
     """float64 logits `(N, classes)`: the weighted mean of `forward` over the views of `images` `(N, H, W, C)`.
 
-    Raises `DeployError` for an unknown `tta`.
+    Raises `UsageError` for an unknown `tta`.
     """
     total: Any = sum(view.weight * np.asarray(forward(view.of(images)), np.float64) for view in views_of(tta))
     return total

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from diptych import cli
+from deploy import shell
 
 
 def main(argv: Sequence[str]) -> int | None:
@@ -12,4 +12,4 @@ def main(argv: Sequence[str]) -> int | None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

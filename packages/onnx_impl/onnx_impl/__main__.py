@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy import shell
+from deploy.commands import Command, option, run_command
 from deploy.options import name_or_path, path
 from deploy.outputs import output_file, output_folder
 from deploy.shell import say
-from diptych import cli
-from diptych.cli import Command, option
 from diptych.errors import UsageError
 from diptych.stopping import between_steps
 
@@ -38,7 +38,7 @@ QUANTIZE_OPTIONS = (
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )
 
-# Slow imports are inside the functions: Ctrl-C is handled only once `cli.run` has started.
+# Slow imports are inside the functions: Ctrl-C is handled only once `shell.run` has started.
 
 
 def main(argv: Sequence[str]) -> int | None:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int | None:
         Command("package", "write a folder that a server takes as it is", PACKAGE_OPTIONS, run_package),
         Command("quantize", "write a smaller file, if it loses little and is faster", QUANTIZE_OPTIONS, run_quantize),
     )
-    return cli.run_command("onnx_impl", "Networks as ONNX models, with no framework.", commands, argv)
+    return run_command("onnx_impl", "Networks as ONNX models, with no framework.", commands, argv)
 
 
 @between_steps()
@@ -113,4 +113,4 @@ def run_quantize(model: Path, **settings: Any) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

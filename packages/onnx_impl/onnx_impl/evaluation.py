@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import DeployError
 from deploy.model import load_model
+from deploy.views import views_of
 from diptych.errors import DataError
 from trainspec.data import Form
-from trainspec.evaluation import Evaluation, check_tta, evaluate as evaluate_split
+from trainspec.evaluation import Evaluation, evaluate as evaluate_split
 from trainspec.judging import Recorded
 
 
@@ -31,12 +31,9 @@ def evaluate(
     Raises `UsageError` for another `tta`. Raises `DataError` for a file that cannot be used or answers NaN, for data of
     other classes, and for data that cannot be found.
     """
-    check_tta(tta)
+    views_of(tta)  # refuses an unknown one before any work
     path = Path(model)
-    try:
-        loaded = load_model(path, isolate=isolate, unfinished=unfinished)
-    except DeployError as error:
-        raise DataError(str(error)) from None
+    loaded = load_model(path, isolate=isolate, unfinished=unfinished)
     contract = loaded.contract
     if contract.missing:
         raise DataError(
@@ -56,10 +53,7 @@ def evaluate(
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return loaded.logits(images.transpose(0, 3, 1, 2))
 
-    try:
-        evaluation = evaluate_split(logits, found.test, (contract.mean, contract.std), tta, contract.classes)
-    except DeployError as error:
-        raise DataError(str(error)) from None
+    evaluation = evaluate_split(logits, found.test, (contract.mean, contract.std), tta, contract.classes)
     return replace(evaluation, others=recorded.others(found, data))
 
 

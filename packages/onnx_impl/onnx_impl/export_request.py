@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
-from deploy.errors import DeployError
+from deploy.errors import DiptychError
+from deploy.files import check_apart
 from deploy.inspection import inspect, read_model
 from diptych.errors import DataError, UsageError
-from diptych.files import check_apart
 from netspec import Graph, inference, list_architectures, load_weights
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
@@ -90,7 +90,7 @@ def request_of_run(
     graph = resolve(graph, **(form or {}))
     try:
         shipped = inspect(read_model(folder, unfinished=unfinished), folder / "model.onnx").contract
-    except DeployError as error:
+    except DiptychError as error:
         network = f"{folder / 'graph.json'} with --weights {folder / 'weights.safetensors'}"
         raise DataError(f"{folder}: model.onnx cannot be used ({error}); repair it, or export {network}") from None
     metadata = replace(shipped, content_sha256="").properties()

@@ -9,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from deploy.commands import Command, run_command
 from deploy.shell import say
-from diptych.cli import Command, run_command
+from deploy.views import views_of
 from diptych.stopping import between_steps
 from netspec import Graph
 from netspec.options import EXPORT_OPTIONS
@@ -18,7 +19,6 @@ from trainspec.certificate import certify_export
 from trainspec.evaluation import (
     RUN_OPTIONS,
     Evaluation,
-    check_tta,
     evaluate_run,
     judge,
     read_against,
@@ -113,7 +113,7 @@ class Library:
         that did not reach its end. Raises a `DiptychError` for arguments that cannot be used.
         """
         self.check()
-        check_tta(tta)
+        views_of(tta)  # refuses an unknown one before any work
         folder = run.folder if isinstance(run, Run) else Path(text_of("run", run))
         data = None if data is None else text_of("data", data)
         judged = judge(folder, data, unfinished=unfinished)

@@ -5,11 +5,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.errors import DeployError
 from deploy.inspection import inspect, read_model
 from deploy.package.page import page_files
 from deploy.package.writing import write_package
-from diptych.errors import ExportError
 from onnx_impl.export import export_onnx
 from onnx_impl.export_request import request_of_run
 from onnx_impl.inside import takes_images
@@ -33,13 +31,10 @@ def package(
     `ExportError` in one line for what cannot be packaged.
     """
     path = Path(model)
-    try:
-        content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)
-        images = takes_images(inspect(content, path)) if uint8 or web else None
-        page = page_files(runtime) if web else None
-        return write_package(path, out, content=content, uint8=images, page=page, unfinished=unfinished, notice=notice)
-    except DeployError as error:
-        raise ExportError(str(error)) from None
+    content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)
+    images = takes_images(inspect(content, path)) if uint8 or web else None
+    page = page_files(runtime) if web else None
+    return write_package(path, out, content=content, uint8=images, page=page, unfinished=unfinished, notice=notice)
 
 
 def folded(run: Path, *, unfinished: bool = False) -> bytes:

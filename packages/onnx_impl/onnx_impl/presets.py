@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.contract import COLOR_RULES, RESIZE_RULE, RESIZE_RULES, Contract
-from deploy.errors import ModelError
 from diptych.errors import DataError, UnknownNameError, UsageError
 from netspec import Graph
 from netspec.registry import nearest
@@ -65,11 +64,8 @@ def describe(
     contract = replace(
         contract, classes=names, mean=means, std=deviations, resize_rule=chosen.resize_rule, color_rule=color
     )
-    try:
-        contract = Contract.read(contract.properties().items(), graph.name)
-        contract.check_graph(graph.input_shape[0], contract.image_size, count, graph.name)
-    except ModelError as error:
-        raise DataError(str(error)) from None
+    contract = Contract.read(contract.properties().items(), graph.name)
+    contract.check_graph(graph.input_shape[0], contract.image_size, count, graph.name)
     return contract
 
 

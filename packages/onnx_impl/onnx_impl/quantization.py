@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.contract import Contract
-from deploy.errors import DeployError
+from deploy.files import check_apart, write_bytes
 from deploy.inspection import inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
 from diptych.errors import DataError, ExportError, UsageError
-from diptych.files import check_apart, write_bytes
 from diptych.stopping import until_stopped
 from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
@@ -76,11 +75,8 @@ def quantize(
     if to != "int8" and (images is not None or reduce_range is not None):
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
     check_apart(out, model, model / "model.onnx", model / "weights.safetensors")
-    try:
-        content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
-        found = inspect(content, model)
-    except DeployError as error:
-        raise ExportError(str(error)) from None
+    content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
+    found = inspect(content, model)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
     split = data_of(model, found.contract, data, unfinished)

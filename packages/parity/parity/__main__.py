@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from diptych import cli
+from deploy import shell
 
 COMMANDS = {  # name -> the module with its command line
     "check": "parity.commands.check",
@@ -24,4 +24,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy.files import make_folder
 from deploy.shell import say
-from diptych.files import make_folder
 from netspec import Graph, without_heads
 from netspec.compare import Difference, forward_difference
 from netspec.init import Weights

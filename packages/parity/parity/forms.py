@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.contract import KEEPING, RESIZE_RULE, Contract
+from deploy.files import write_bytes
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import of_accuracy
 from deploy.shell import say
 from diptych.errors import DataError
-from diptych.files import write_bytes
 from diptych.machine import describe_machine
 from netspec import Graph, without_heads
 from netspec.init import Weights

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from deploy.benchmark import BATCHES, SECONDS, lines
+from deploy.commands import add_options, option
+from deploy.options import Parser, name_or_path
+from deploy.outputs import output_file
 from deploy.shell import say
 from deploy.timings import Timing, check_settings, in_turns, save_timings
-from diptych.cli import Parser, add_options, option
 from diptych.pool import Pool
 from netspec import Graph
 from netspec.init import Weights
-from netspec.options import FORM_OPTIONS, name_or_path, output_file
+from netspec.options import FORM_OPTIONS
 from netspec.probes import probe_images
 from parity.runners.runner import channels_last
 from parity.train_all.frameworks import PACKAGES, as_for_users
@@ -82,7 +84,7 @@ def time_network(
     """Time the forward pass in every combination, `seconds` each.
 
     Each framework and number of threads has a process of its own: the threads of one would wait for those of the other,
-    and TensorFlow cannot change their number. Raises `DeployError` for numbers out of range.
+    and TensorFlow cannot change their number. Raises `UsageError` for numbers out of range.
     """
     check_settings(batches, threads, seconds)
     jobs = [Job(name, graph, weights, count, batches, seconds) for name in frameworks for count in threads]

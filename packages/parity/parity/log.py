@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from diptych.files import write_bytes
+from deploy.files import write_bytes
 from diptych.ledger import Ledger, fingerprint, markdown_table
 from diptych.machine import describe_machine, describe_versions
 from netspec.labels import size_of

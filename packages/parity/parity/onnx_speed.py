@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from deploy import runtime
+from deploy import runtime, shell
+from deploy.files import write_bytes
+from deploy.options import Parser
+from deploy.outputs import output_file
 from deploy.shell import say
-from diptych import cli
-from diptych.cli import Parser
-from diptych.files import write_bytes
 from diptych.machine import describe_machine
 from netspec import Graph
-from netspec.options import output_file
 from netspec.probes import probe_images
 from netspec.registry import resolve
 from parity.runners import KerasRunner, TorchRunner
@@ -90,4 +89,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.files import clear_abandoned, make_folder, replacing, write_bytes, writing, written_whole
 from diptych.errors import StorageError
-from diptych.files import clear_abandoned, make_folder, replacing, write_bytes, writing, written_whole
 
 WRITER = """
 import sys, time
-from diptych.files import written_whole
+from deploy.files import written_whole
 with written_whole(sys.argv[1]) as temporary:
     temporary.write_text("half")
     print(temporary, flush=True)
@@ -103,7 +103,7 @@ def test_clearing_a_folder_that_is_not_there(tmp_path):
 def test_writers_of_one_name_side_by_side(tmp_path):
     path = tmp_path / "one"
     program = (
-        "import sys; from diptych.files import write_bytes\n"
+        "import sys; from deploy.files import write_bytes\n"
         "for _ in range(60): write_bytes(sys.argv[1], sys.argv[2].encode() * 10000)"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, path, letter]) for letter in "abcd"]

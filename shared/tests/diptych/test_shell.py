@@ -57,7 +57,7 @@ def main(argv):
 shell.run(main)
 """
 ENDS = {  # what a command does -> exit status, and what stderr says
-    "an error": ("raise shell.DeployError('no\\n such  thing')", 2, r"error: no such thing\n"),
+    "an error": ("raise shell.DiptychError('no\\n such  thing')", 2, r"error: no such thing\n"),
     "no memory": ("raise MemoryError", 2, r"error: not enough memory; .*\n"),
     "no memory for an array": ("import numpy; numpy.zeros(2**55)", 2, r"error: not enough memory \(Unable .*\n"),
     "no memory on a GPU": (

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from diptych.cli import Option, Parser, add_options
+from deploy.commands import Option, add_options
+from deploy.options import Parser
 from trainspec.recipes import TRAIN_OPTIONS, TrainOptions
 from trainspec.task import TASK_OPTIONS, Asked, Task, prepare
 

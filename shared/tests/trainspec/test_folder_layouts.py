@@ -6,11 +6,10 @@ import pytest
 from samples import class_files, encoded, split_files, write_folder, write_tar, write_zip
 from silent_loading import assert_one_line, load
 
+from deploy.archives import is_archive
 from deploy.class_folders import find_classes
-from deploy.errors import DeployError
 from deploy.walking import walk
 from diptych.errors import DataError
-from trainspec.data.archives import is_archive
 from trainspec.data.layout import read_layout
 from trainspec.data.listing import list_archive, list_folder
 
@@ -96,7 +95,7 @@ def test_training_and_deploy_find_the_same_images(tmp_path, tree, form):
     if not taken:
         with pytest.raises(DataError):
             trained()
-        with pytest.raises(DeployError):
+        with pytest.raises(DataError):
             find_classes(path)
         return
     layout, found = trained(), find_classes(path)

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from deploy.files import write_bytes
 from diptych import machine
 from diptych.errors import DataError, StorageError
-from diptych.files import write_bytes
 from trainspec.recipes import Recipe
 from trainspec.runs import EpochMetrics, Run, TrainingProgress
 

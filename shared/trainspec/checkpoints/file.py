@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.files import make_folder, write_bytes, writing, written_whole
 from diptych.errors import DiptychError, StorageError
-from diptych.files import make_folder, write_bytes, writing, written_whole
 from diptych.reading import check_file, read_bytes, sha256_of
 from netspec.init import Weights
 from netspec.tensor_file import read_tensors, save_tensors

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.archives import SUFFIXES, is_archive
 from deploy.options import closest
 from deploy.shell import printable
 from diptych.errors import DataError, DiptychError, UnknownNameError
 from trainspec.data import digits
-from trainspec.data.archives import SUFFIXES, is_archive
 from trainspec.data.cache import Notice
 from trainspec.data.cifar import CIFAR10, CIFAR100
 from trainspec.data.class_folder import load_class_folder

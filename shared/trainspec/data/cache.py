@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from deploy.files import make_folder, replacing
 from diptych.errors import StorageError
-from diptych.files import make_folder, replacing
 
 Notice = Callable[[str], None]
 Arrays = Mapping[str, NDArray[np.generic]]

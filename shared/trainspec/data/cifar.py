@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.archives import read_archive
 from deploy.errors import first_line
 from deploy.shell import printable
 from diptych.errors import DataError
 from netspec.pickled import PickleError
-from trainspec.data.archives import read_archive
 from trainspec.data.dataset import ArraySplit
 from trainspec.data.download import Source
 from trainspec.data.pickles import Array, read_pickle

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.errors import ImageError
 from deploy.images import decoded, read_file, resize
 from deploy.shell import printable
 from diptych.errors import DataError
@@ -57,11 +56,11 @@ class ImageFile:
 
     def read(self) -> bytes:
         """The content. Raises `DataError` for a file that cannot be read or has changed."""
+        content = read_file(self.path)
         try:
-            content = read_file(self.path)
             found = os.stat(self.path)
-        except (ImageError, OSError) as error:
-            raise DataError(printable(str(error))) from error
+        except OSError as error:
+            raise DataError(f"{printable(self.path)}: cannot be read: {error.strerror}") from error
         if self.sha256 and hashlib.sha256(content).hexdigest() != self.sha256:
             raise DataError(
                 f"{printable(self.path)}: has changed since its manifest listed it (its SHA-256 differs); restore it, "
@@ -97,10 +96,7 @@ def _decoded(file: ImageFile, form: Form, cut: Cut | None) -> NDArray[np.uint8]:
         made = cut.transform.cut(image, cut.draws, size) if cut else resize(image, size, form.rule)
         return np.asarray(made).reshape(form.shape)
 
-    try:
-        return decoded(file.read(), printable(file.path), form.channels, pixels)
-    except ImageError as error:
-        raise DataError(str(error)) from error
+    return decoded(file.read(), printable(file.path), form.channels, pixels)
 
 
 def decode_files(files: Sequence[ImageFile], form: Form, cut: Cut | None = None) -> NDArray[np.uint8]:

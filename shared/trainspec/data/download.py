@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from deploy.files import clear_abandoned, make_folder, writing
 from diptych.errors import DataError, StorageError
-from diptych.files import clear_abandoned, make_folder, writing
 from diptych.stopping import check
 
 CONNECT_SECONDS = 5.0  # includes name resolution, so that a machine without a network fails soon

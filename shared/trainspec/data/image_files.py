@@ -9,14 +9,13 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.archives import is_archive, read_archive, stem
 from deploy.class_folders import Placed
-from deploy.errors import ImageError
 from deploy.images import MAX_BYTES, read_file
 from deploy.shell import printable
 from deploy.walking import Entry, walk
 from diptych.errors import DataError
 from diptych.stopping import until_stopped
-from trainspec.data.archives import is_archive, read_archive, stem
 from trainspec.data.dataset import LeftOut
 from trainspec.data.file_split import Located
 from trainspec.data.layout import Layout, read_layout
@@ -83,7 +82,7 @@ class Folder:
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
         for name in sorted(wanted):
-            yield name, f"{self.path}/{printable(name)}", read_image_file(self.path / name)
+            yield name, f"{self.path}/{printable(name)}", read_file(self.path / name)
 
     @property
     def count(self) -> int:
@@ -171,7 +170,7 @@ class Listed:
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
         for name in sorted(wanted):
-            content = read_image_file(self.manifest.root / name)
+            content = read_file(self.manifest.root / name)
             if hashlib.sha256(content).hexdigest() != self.sha256[name]:
                 raise self._refused(name, "has changed (its SHA-256 differs)")
             yield name, f"{self.manifest.root}/{printable(name)}", content
@@ -201,14 +200,6 @@ def open_images(path: Path) -> ImageFiles:
 def title_of(path: Path) -> str:
     """The title of the set in `path`. Its images are not listed. Raises `DataError` for a damaged manifest."""
     return Manifest.read(path).name if is_manifest(path) else stem(path.resolve())
-
-
-def read_image_file(path: Path) -> bytes:
-    """The content of an image file. Raises `DataError`."""
-    try:
-        return read_file(path)
-    except ImageError as error:
-        raise DataError(printable(str(error))) from error
 
 
 def described(title: str) -> tuple[str, str]:

@@ -12,9 +12,7 @@ from PIL import Image
 
 from deploy.cgroups import usable_cores
 from deploy.contract import KEEPING
-from deploy.errors import ImageError
 from deploy.images import MAX_PIXELS, RESIZE_RULE, cost, read_image, resize
-from diptych.errors import DataError
 from diptych.stopping import until_stopped
 from trainspec.data.form import Form
 
@@ -40,10 +38,7 @@ def resize_arrays(images: NDArray[np.uint8], form: Form) -> NDArray[np.uint8]:
 
 def decode(content: bytes, form: Form, name: str) -> NDArray[np.uint8]:
     """Decode an image to uint8 `(size, size, channels)`, as `deploy.images` reads it. Raises `DataError`."""
-    try:
-        return read_image(content, form.size, name, rule=form.rule, channels=form.channels)
-    except ImageError as error:
-        raise DataError(str(error)) from error
+    return read_image(content, form.size, name, rule=form.rule, channels=form.channels)
 
 
 def decode_all(files: Iterable[tuple[str, bytes]], form: Form) -> Iterator[tuple[str, NDArray[np.uint8]]]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deploy.class_folders import SPLIT_FOLDERS, Placed, place_images
-from deploy.errors import DeployError
 from deploy.shell import printable
 from diptych.errors import DataError
 from trainspec.data.listing import Listing
@@ -26,10 +25,7 @@ def read_layout(path: Path, listing: Listing) -> Layout:
     """The splits and classes of a listed set. Raises `DataError`, in one line, where the paths do not form them."""
     if not listing.images:
         raise DataError(f"{path}: no JPEG, PNG or WebP images found; expected <class>/<image> or train/<class>/<image>")
-    try:
-        root, placed = place_images(path, sorted(listing.images))
-    except DeployError as error:
-        raise DataError(str(error)) from None
+    root, placed = place_images(path, sorted(listing.images))
     classes = _classes(path, placed, listing.folders, root)
     splits = {split: [place for place in placed if place.split == split] for split in SPLITS}
     return Layout(classes, {split: places for split, places in splits.items() if places})

@@ -7,13 +7,13 @@ files and files that operating systems make are left out.
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from deploy.archives import open_archive
 from deploy.encoded import HEAD, format_of
 from deploy.recognition import judge, judge_file
 from deploy.shell import printable
 from deploy.walking import Entry, reason_of_part
 from diptych.errors import DataError
 from diptych.stopping import until_stopped
-from trainspec.data.archives import open_archive
 from trainspec.data.dataset import LeftOut
 
 NAMED = 3  # files that are named for each reason

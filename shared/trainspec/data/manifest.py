@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Self
 
 from deploy.class_folders import Placed
+from deploy.files import write_bytes
 from deploy.shell import printable
 from diptych.errors import DataError
-from diptych.files import write_bytes
 from diptych.reading import read_bytes
 
 SCHEMA = 1

@@ -15,14 +15,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.archives import is_archive
 from deploy.class_folders import Placed
+from deploy.files import check_outside, make_folder, write_bytes, writing
+from deploy.images import read_file
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError, UsageError
-from diptych.files import check_outside, make_folder, write_bytes, writing
 from diptych.stopping import until_stopped
-from trainspec.data.archives import is_archive
 from trainspec.data.dataset import described, hold_out
-from trainspec.data.image_files import Folder, labels_of, read_image_file
+from trainspec.data.image_files import Folder, labels_of
 from trainspec.data.manifest import SPLITS, Manifest
 
 VALIDATION_KEY = 1 << 64  # beside the seed, so that validation and test have streams of their own
@@ -87,9 +88,7 @@ def split_folder(
             f"{folder}: of {printable(layout.classes[number])} ({counts[number]} images) none would be left for "
             "training; add images, or give smaller shares"
         )
-    sha256 = {
-        place.path: hashlib.sha256(read_image_file(folder / place.path)).hexdigest() for place in until_stopped(places)
-    }
+    sha256 = {place.path: hashlib.sha256(read_file(folder / place.path)).hexdigest() for place in until_stopped(places)}
     splits = {
         split: _by_class(layout.classes, [places[index] for index in indices.tolist()], sha256)
         for split, indices in zip(SPLITS, drawn, strict=True)
@@ -120,7 +119,7 @@ def copy_split(manifest: Manifest, target: Path) -> None:
         for split in SPLITS:
             for place in until_stopped(manifest.placed(split)):
                 folder = make_folder(target / split / place.class_name)
-                write_bytes(folder / PurePosixPath(place.path).name, read_image_file(manifest.root / place.path))
+                write_bytes(folder / PurePosixPath(place.path).name, read_file(manifest.root / place.path))
 
 
 def table(manifest: Manifest) -> Iterator[str]:

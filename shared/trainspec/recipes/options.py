@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
+from deploy.commands import Option, option
+from deploy.options import SWITCH, name_or_path, path
+from deploy.outputs import output_folder
 from deploy.shell import say
-from diptych.cli import SWITCH, Option, option
 from diptych.errors import UsageError
-from netspec.options import name_or_path, output_folder, path
 from trainspec.durations import LONGEST, seconds_in
 from trainspec.optimizers import ParameterTable
 from trainspec.recipes.find import (

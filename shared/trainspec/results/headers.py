@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
+from deploy.files import write_bytes
 from deploy.shell import printable
-from diptych.files import write_bytes
 from trainspec.recipes.find import COLLECTIONS, shipped_recipes
 from trainspec.results.rows import Row
 

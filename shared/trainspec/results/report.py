@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.files import replacing, write_bytes
 from diptych.errors import DataError
-from diptych.files import replacing, write_bytes
 from trainspec.results.measured import Measured, read_runs
 from trainspec.results.plot import draw_results
 from trainspec.results.rows import Row, newest_by_seed, rows_of

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from deploy.files import make_folder, writing
 from diptych.errors import UsageError
-from diptych.files import make_folder, writing
 
 FOLDER = "tensorboard"  # in the folder of a run
 VERSION = "brain.Event:2"  # the first record of every event file

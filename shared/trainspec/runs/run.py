@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from deploy.files import clear_abandoned, make_folder, replacing, write_bytes, writing
 from deploy.runs import is_running, state_of
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError
-from diptych.files import clear_abandoned, make_folder, replacing, write_bytes, writing
 from diptych.machine import describe_machine, describe_versions
 from diptych.stopping import check
 from trainspec.checkpoints.file import FOLDER as CHECKPOINTS

@@ -41,7 +41,7 @@ def views(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def make(session: Any, contract: Contract, channels: int) -> dict[str, bytes]:
-    """The files, by their path in the package. Raises `DeployError`."""
+    """The files, by their path in the package. Raises `DiptychError`."""
     picture = pattern(contract.image_size, channels)
     file = io.BytesIO()
     Image.fromarray(picture[..., 0] if channels == 1 else picture).save(file, "PNG")

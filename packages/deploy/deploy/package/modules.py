@@ -8,7 +8,7 @@ import ast
 import importlib.util
 
 from deploy import __version__
-from deploy.errors import DeployError
+from deploy.errors import DiptychError
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -94,7 +94,7 @@ def _source(name: str) -> str:
     spec = importlib.util.find_spec(name)
     text = spec.loader.get_source(name) if spec and hasattr(spec.loader, "get_source") else None  # type: ignore[union-attr]
     if text is None:
-        raise DeployError(f"{name}: its source is not installed, so no script can be made of it")
+        raise DiptychError(f"{name}: its source is not installed, so no script can be made of it")
     return str(text)
 
 

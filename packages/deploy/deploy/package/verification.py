@@ -19,7 +19,7 @@ FROM_FILE = ("architecture", "graph_digest", "weights_sha256", "opset", "ir_vers
 def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> Iterator[str]:
     """Check the package in `folder` and yield a line for each check that it passes.
 
-    `provider` must run, as in `Classifier`; the default is CUDA if it runs, otherwise the CPU. Raises `DeployError` in
+    `provider` must run, as in `Classifier`; the default is CUDA if it runs, otherwise the CPU. Raises `DiptychError` in
     one line for the first check that fails.
     """
     place = Path(folder)

@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from diptych.cli import Parser
+from deploy.options import Parser, path
+from deploy.outputs import output_folder
 from diptych.errors import UsageError
 from diptych.machine import processes
-from netspec.options import output_folder, path
 from parity.commands.judging import for_judging
 
 GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks

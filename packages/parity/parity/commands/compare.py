@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from diptych.cli import Parser
+from deploy.options import Parser, path
+from deploy.outputs import output_folder
 from diptych.errors import UsageError
-from netspec.options import output_folder, path
 
 DESCRIPTION = """Writes a page that shows runs side by side: comparisons/NAME/index.html, and its figures in index.json.
 

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from diptych.cli import Parser
-from netspec.options import name_or_path, output_file
+from deploy.options import Parser, name_or_path
+from deploy.outputs import output_file
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Says where two networks differ: in attributes, structure, weights and values, in this order.

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from diptych.cli import Parser
-from netspec.options import name_or_path, output_file, path
+from deploy.options import Parser, name_or_path, path
+from deploy.outputs import output_file
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Makes every ONNX file that a trained network can become, and judges each over the whole test split.

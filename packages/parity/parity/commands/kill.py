@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from diptych.cli import Parser
-from netspec.options import output_folder
+from deploy.options import Parser
+from deploy.outputs import output_folder
 
 DESCRIPTION = """Kills trainings with `kill -9` at random moments, some of them inside the write of a checkpoint.
 

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from diptych.cli import Parser, add_options
+from deploy.commands import add_options
+from deploy.options import Parser
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Trains a network in PyTorch and in Keras side by side, on the same batches, and judges every step.

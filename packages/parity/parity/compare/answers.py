@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.errors import DeployError
 from deploy.model import load_model
 from deploy.scores import Scores
-from diptych.errors import DataError
 from parity.compare.selection import Side
 from parity.compare.significance import Difference, difference
 from trainspec.data import Split
@@ -44,23 +42,20 @@ class Answers:
 def answers(sides: Sequence[Side], *, unfinished: bool = False) -> Answers:
     """Run every `model.onnx` on the test split of the first run's data, in onnxruntime.
 
-    Raises `DataError` where the data or a model cannot be used.
+    Raises `DataError` where the data cannot be used, `ModelError` for a model.
     """
     first = sides[0]
     recipe = first.run.recipe
     data = Recorded.of(first.run).load(None, recipe.data.form(first.graph.input_shape[1]), recipe.seed)
     found = []
     for side in sides:
-        try:
-            model = load_model(side.folder / MODEL, unfinished=unfinished)
-            evaluation = evaluate(
-                lambda images, model=model: model.logits(images.transpose(0, 3, 1, 2)),  # type: ignore[misc]
-                data.test,
-                constants_of(side.run, data),
-                classes=data.classes,
-            )
-        except DeployError as error:
-            raise DataError(str(error)) from None
+        model = load_model(side.folder / MODEL, unfinished=unfinished)
+        evaluation = evaluate(
+            lambda images, model=model: model.logits(images.transpose(0, 3, 1, 2)),  # type: ignore[misc]
+            data.test,
+            constants_of(side.run, data),
+            classes=data.classes,
+        )
         found.append(evaluation)
     scores = tuple(one.scores for one in found if one.scores is not None)
     return Answers(data.test, data.classes, tuple(one.predictions for one in found), scores)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from deploy.files import write_bytes
 from deploy.shell import say
 from diptych.errors import DataError
-from diptych.files import write_bytes
 from parity.compare.comparison import NOT_TRAINED, Absent, Exact, attempt, compare
 from parity.compare.figures import Cell, Figure, link
 from parity.compare.overview import overview, write_overview

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.benchmark import time_sessions
-from deploy.errors import DeployError
 from deploy.model import load_model
 from deploy.timings import Timing
-from diptych.errors import DataError
 from parity.compare.answers import MODEL
 from parity.compare.selection import Side
 
@@ -24,13 +22,10 @@ class Latency:
 
 
 def latencies(sides: Sequence[Side], *, unfinished: bool = False) -> list[Latency]:
-    """Time the files of all runs. Raises `DataError` for a file that does not run."""
-    try:
-        models = [load_model(side.folder / MODEL, unfinished=unfinished) for side in sides]
-        places = [(model.session, model.input_shape, batch) for batch in BATCHES for model in models]
-        timings = time_sessions(places, SECONDS)
-    except DeployError as error:
-        raise DataError(str(error)) from None
+    """Time the files of all runs. Raises `ModelError` for a file that does not run."""
+    models = [load_model(side.folder / MODEL, unfinished=unfinished) for side in sides]
+    places = [(model.session, model.input_shape, batch) for batch in BATCHES for model in models]
+    timings = time_sessions(places, SECONDS)
     return [
         Latency(batch, tuple(timings[place * len(sides) : (place + 1) * len(sides)]))
         for place, batch in enumerate(BATCHES)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from deploy.files import write_bytes
 from deploy.intervals import LEVEL, of_accuracy
 from diptych.errors import DataError
-from diptych.files import write_bytes
 from parity import pages
 from parity.compare.figures import link
 from parity.compare.selection import name_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from diptych.files import write_bytes
+from deploy.files import write_bytes
 from netspec.diagram import draw
 from parity import pages
 from parity.compare import plots

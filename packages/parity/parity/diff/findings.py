@@ -44,7 +44,7 @@ def diff(a: str, b: str, *, unfinished: bool = False) -> Findings:
 
     Each is an architecture with options (`resnet20:num_classes=100`), the folder of a run, a graph (`.json`), a weight
     file (`.safetensors`) or an ONNX file. `unfinished` also takes runs that did not reach their end. Raises a
-    `DiptychError` or a `DeployError` of one line for what is none of these or cannot be read.
+    `DiptychError` of one line for what is none of these or cannot be read.
     """
     return compare(*read_sides(a, b, unfinished=unfinished))
 

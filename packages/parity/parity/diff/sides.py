@@ -91,7 +91,7 @@ class Side:
 def read_sides(a: str, b: str, *, unfinished: bool = False) -> tuple[Side, Side]:
     """Both, as graphs of one form: where one holds only the inference graph, so does the other.
 
-    A file of weights or an ONNX file may be of the other's graph. Raises a `DiptychError` or `DeployError` of one line
+    A file of weights or an ONNX file may be of the other's graph. Raises a `DiptychError` of one line
     for what is none of the five, or cannot be read.
     """
     texts, found = [a, b], dict[int, Side]()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from deploy.files import make_folder, write_bytes
 from diptych.errors import DataError
-from diptych.files import make_folder, write_bytes
 from netspec import Graph, functional as f, trace
 from netspec.tracer import Tensor
 from parity.killing.stopping_inside import LINE

@@ -6,9 +6,9 @@ from io import BytesIO
 
 from rich.console import Console
 
+from deploy.files import make_folder, write_bytes
 from deploy.shell import OutputError, printable, say
 from diptych.errors import UsageError
-from diptych.files import make_folder, write_bytes
 from diptych.stopping import between_steps
 from parity.lockstep.plot import draw_lockstep
 from parity.lockstep.record import JudgedStep

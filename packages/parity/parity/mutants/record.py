@@ -8,7 +8,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from diptych.files import write_bytes
+from deploy.files import write_bytes
 from diptych.ledger import Ledger, fingerprint, markdown_table
 from diptych.machine import describe_machine, describe_versions
 from netspec import Graph

@@ -7,8 +7,8 @@ dark, and at the width of a phone.
 from pathlib import Path
 from typing import Any
 
+from deploy.files import write_bytes
 from deploy.shell import printable
-from diptych.files import write_bytes
 
 
 def render(template: str, **values: Any) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from diptych import cli
-from diptych.cli import Parser
+from deploy import shell
+from deploy.options import Parser, name_or_path
+from deploy.outputs import output_folder
 from diptych.pool import Pool
-from netspec.options import name_or_path, output_folder
 from trainspec.recipes.find import COLLECTIONS
 
 
@@ -45,4 +45,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    shell.run(main)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.files import write_bytes
 from deploy.shell import say
 from diptych.errors import UsageError
-from diptych.files import write_bytes
 from diptych.machine import describe_versions
 from diptych.pool import Pool, ProcessEndedError
 from netspec.registry import matching
