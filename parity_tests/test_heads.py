@@ -22,7 +22,7 @@ from onnx_impl.verify import run
 from torch_impl.trainer import loss_of
 from training_sides import framework as loaded
 from trainspec.data import Form, find_data
-from trainspec.evaluation import read_run
+from trainspec.judging import read_run
 from trainspec.recipes import Recipe, override
 from trainspec.task import Asked, Task
 from trainspec.training import train
@@ -165,7 +165,7 @@ def test_weights_trained_with_heads_load_without_them_and_not_the_other_way(buil
     assert builder.get_weights(builder.build(graph, weights=path)).keys() == graph.params.keys()
     builder.save_weights(builder.build(plain, weights=path), path)
     with pytest.raises(
-        WeightsError, match=r"'aux1\.fc\.weight' of headed is not in .*, and neither is the rest of its aux"
+        WeightsError, match=r"'aux1\.fc\.weight' of headed is not in .*, and no other tensor of its aux"
     ):
         builder.build(graph, weights=path)
 

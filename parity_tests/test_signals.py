@@ -19,7 +19,7 @@ import pytest
 
 from diptych.errors import DataError
 from netspec import from_json, load_weights
-from trainspec.evaluation import read_run
+from trainspec.judging import read_run
 from trainspec.runs import Run
 
 ROOT = Path(__file__).parents[1]

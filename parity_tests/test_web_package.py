@@ -14,7 +14,7 @@ from deploy.package.manifest import PackageError, read_manifest, sha256
 from deploy.package.onnxruntime_web import FILES, NAME, VERSION, WEB
 from deploy.package.page import SHIPPED, page_files, try_page
 from deploy.package.verification import verify
-from diptych.errors import ExportError, UsageError
+from diptych.errors import DiptychError, UsageError
 from onnx_impl import export_onnx
 from onnx_impl.__main__ import main
 from onnx_impl.measure import probe
@@ -99,11 +99,11 @@ COMPLAINT = (
     "echo 'npm error code ENOTFOUND\nnpm error network request to https://x failed, reason: no\nmore' >&2; exit 1"
 )
 NPM = {  # what npm does -> the error
-    "exit 1": "npm did not get .*it does not say why",
-    COMPLAINT: r"npm did not get .*\(code ENOTFOUND: network request to https://x failed, reason: no\): see to that",
-    f"echo something else > {NAME}-{VERSION}.tgz": "its SHA-512 is wrong; give --runtime FOLDER",
-    "exit 0": "npm did not get .*cannot be read|npm did not get .*No such file",
-    "while :; do :; done": "npm did not get .* in 1 s: try again",
+    "exit 1": "npm did not download .*it does not say why",
+    COMPLAINT: r"npm did not download .*\(code ENOTFOUND: network request to https://x failed, reason: no\): repair",
+    f"echo something else > {NAME}-{VERSION}.tgz": "its SHA-512 differs; give --runtime FOLDER",
+    "exit 0": "npm did not download .*cannot be read|npm did not download .*No such file",
+    "while :; do :; done": "npm did not download .* in 1 s: try again",
 }
 
 
@@ -129,7 +129,7 @@ def test_a_folder_without_the_files(model, stand_in, tmp_path):
 
 
 def refused(attempt: Callable[[], object], reason: str, folder: Path) -> None:
-    with pytest.raises(ExportError, match=reason) as caught:
+    with pytest.raises(DiptychError, match=reason) as caught:
         attempt()
     assert len(str(caught.value).splitlines()) == 1
     assert not [path for path in folder.iterdir() if "package" in path.name]

@@ -62,7 +62,8 @@ def of_memory() -> Finding:
     text, facts = f"{gigabytes(free)} may be used{limit}", {"free_bytes": free}
     if not 0 < free < MEMORY:
         return Finding("memory", text, facts=facts)
-    return Finding("memory", text, f"end other programs, or allow more than {gigabytes(MEMORY)}: docker run -m", facts)
+    remedy = f"end other programs, or give the container more than {gigabytes(MEMORY)} (docker run -m 4g)"
+    return Finding("memory", text, remedy, facts)
 
 
 def folders(place: Place) -> Iterator[tuple[str, Path, str]]:

@@ -37,6 +37,12 @@ def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
+def deployed_hash(graph: Graph, weights: Mapping[str, np.ndarray]) -> str:
+    """`weights_hash` of the tensors that are deployed: those of the auxiliary heads are not."""
+    apart = set(auxiliary(graph))
+    return weights_hash({name: weights[name] for name in graph.params if name not in apart})
+
+
 def auxiliary(graph: Graph) -> list[str]:
     """Names of the tensors that the logits do not need: those of the auxiliary heads."""
     needed = graph.ancestors(graph.outputs[:1])
@@ -65,7 +71,7 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str, anew: Col
         if others:
             hint = f"; it has {len(others):,} names that the network does not have, first {others[0]!r}"
         elif set(missing) == set(auxiliary(graph)):
-            hint = ", and neither is the rest of its auxiliary heads"
+            hint = ", and no other tensor of its auxiliary heads is; build the network with aux_heads=False"
         else:
             hint = ""
         raise WeightsError(f"{missing[0]!r} of {graph.name} is not in {source}{hint}")

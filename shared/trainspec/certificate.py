@@ -14,9 +14,9 @@ from typing import Any
 from deploy.files import write_bytes
 from diptych.machine import describe_machine, describe_versions
 from diptych.reading import sha256_of
-from netspec import Graph, without_heads
+from netspec import Graph
 from netspec.compare import Difference
-from netspec.weights import weights_hash
+from netspec.weights import deployed_hash
 
 SCHEMA = 1
 NAME = "certificate.json"
@@ -44,7 +44,6 @@ class Certificate:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        deployed = without_heads(self.graph).params
         missing = {check: FULL for check in CHECKS if check not in self.checks}
         broken = {name: "its answers are not finite" for name, one in self.exports.items() if finite(one.value) is None}
         if self.mutants is None:
@@ -53,7 +52,7 @@ class Certificate:
             "schema": SCHEMA,
             "network": self.graph.name,
             "graph_digest": self.graph.digest,
-            "weights_sha256": weights_hash({name: self.weights[name] for name in deployed}),
+            "weights_sha256": deployed_hash(self.graph, self.weights),
             "files": dict(sorted(self.files.items())),
             "exports": {
                 name: {"difference": finite(one.value), "limit": one.limit, "unit": UNIT}

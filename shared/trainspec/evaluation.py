@@ -23,7 +23,7 @@ from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.init import Weights
 from trainspec.data import Split
-from trainspec.judging import Recorded, constants_of, read_run as read_run
+from trainspec.judging import Recorded, constants_of, read_run
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run
 from trainspec.trainer import Framework

@@ -12,12 +12,13 @@ from typing import Any, Self
 
 from deploy.shell import say
 from diptych.errors import DataError, DiptychError, GraphError, WeightsError
-from diptych.reading import check_file, read_bytes
-from netspec import Graph, from_json, load_weights
+from diptych.reading import check_file
+from netspec import Graph, load_weights
 from netspec.init import Weights
 from trainspec.data import CHOICES, PUBLISHED, DataSet, Form, FoundData, digits, find_data
+from trainspec.data.form import square
 from trainspec.runs import Run
-from trainspec.runs.reading import FINISHED
+from trainspec.runs.reading import FINISHED, read_graph
 
 LABELS = {digits.LABEL: (digits.NAME,)} | {found.label: (found.name,) for found in PUBLISHED.values()}  # to choices
 SHOWN = 12  # digits of a fingerprint in a file's name
@@ -170,7 +171,7 @@ def read_run(
     """
     run = Run.open(folder)
     check_finished(run, unfinished=unfinished, notice=notice)
-    graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
+    graph = read_graph(folder)
     check_graph(run, graph)
     return run, graph, load_weights(graph, check_file(folder / "weights.safetensors", WeightsError))
 
@@ -180,11 +181,9 @@ def check_graph(run: Run, graph: Graph) -> None:
     file, recorded = run.folder / "graph.json", run.facts["architecture"]
     if graph.name != recorded:
         raise GraphError(f"{file} is the network {graph.name}, but run.json says {recorded}")
-    if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
-        raise GraphError(f"{file} takes images of shape {graph.input_shape}, but data sets are read as square images")
-    size = run.recipe.data.image_size
-    if size not in (None, graph.input_shape[1]):
-        raise GraphError(f"{file} takes images of {graph.input_shape[1]} pixels, but recipe.toml says {size}")
+    size, recorded = square(graph.input_shape[1:], file), run.recipe.data.image_size
+    if recorded not in (None, size):
+        raise GraphError(f"{file} takes images of {size} pixels, but recipe.toml says {recorded}")
     classes = run.facts.get("classes")
     if classes is not None and graph.shapes[graph.outputs[0]] != (len(classes),):
         raise GraphError(f"{file} does not have an output for each of the {len(classes)} classes in run.json")

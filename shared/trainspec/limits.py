@@ -45,7 +45,7 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     steps = recipe.steps(images // batch)
     if steps >= STEPS:
         raise RecipeError(
-            f"epochs = {recipe.epochs:g}: {steps:,} steps are more than can be counted; give fewer epochs"
+            f"epochs = {recipe.epochs:g}: {steps:,} steps, but Keras counts fewer than {STEPS:,}; give fewer epochs"
         )
     if recipe.patchup and not any(isinstance(node.op, PatchUp) for node in graph):
         raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")

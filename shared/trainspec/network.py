@@ -10,7 +10,8 @@ from diptych.errors import RecipeError, ShapeError, UnknownNameError
 from netspec import Graph, architecture, find, list_architectures
 from netspec.registry import resolve
 from trainspec.data import DataSet
-from trainspec.recipes import COLLECTIONS, Recipe
+from trainspec.data.form import square
+from trainspec.recipes import COLLECTIONS, Recipe, with_data
 
 SLUG = 60  # most letters of a graph's name in the name of a run's folder
 
@@ -48,14 +49,11 @@ class Network:
 
     @classmethod
     def _finished(cls, graph: Graph, file: str, notes: tuple[str, ...]) -> Self:
-        if len(graph.input_shape) != 3 or graph.input_shape[1] != graph.input_shape[2]:
-            raise ShapeError(
-                f"{file} takes images of shape {graph.input_shape}, but data sets are read as square images"
-            )
+        size = square(graph.input_shape[1:], file)
         base = graph.name.partition("(")[0]  # without its options
         family = find(base).family if base in list_architectures() else ""
         slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"
-        return cls(slug, family, graph.input_shape[1], graph, file, notes)
+        return cls(slug, family, size, graph, file, notes)
 
     def check_recipe(self, which: str | Recipe) -> None:
         """Raise `RecipeError` where `which` is a collection and the network does not have a family in the zoo."""
@@ -71,7 +69,7 @@ class Network:
         the network, and `ShapeError` where they choose another image size.
         """
         if self.graph is None:
-            return replace(recipe, data=replace(recipe.data, image_size=recipe.data.image_size or self.size)), ()
+            return with_data(recipe, image_size=recipe.data.image_size or self.size), ()
         forms = [key for key in given if key.startswith("network.") or key == "regularisation.dropout"]
         if forms:
             raise UnknownNameError(f"{self.source} is a finished graph: {', '.join(forms)} cannot be changed")
@@ -84,10 +82,9 @@ class Network:
         notes = (f"the graph is taken as it is: the recipe's {', '.join(unused)} is not used",) if unused else ()
         return (
             replace(
-                recipe,
+                with_data(recipe, image_size=self.size, channels=1 if channels == 1 else 3),
                 network={},
                 regularisation=replace(recipe.regularisation, dropout=None),
-                data=replace(recipe.data, image_size=self.size, channels=1 if channels == 1 else 3),
             ),
             (*self.notes, *notes),
         )

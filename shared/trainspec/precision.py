@@ -12,7 +12,7 @@ NO_PROMISE = "two runs with the same seed may differ in the last bits"
 def resolve_precision(asked: str, *, on_gpu: bool) -> str:
     """`fp64`, `fp32`, `tf32`, `bf16` or `fp16`: the one `asked` for, or for `auto` the fastest that the machine has.
 
-    Raises `RecipeError` for one that the machine does not have, or that is not there at all.
+    Raises `RecipeError` for one that the machine does not have, or for an unknown name.
     """
     if asked == "auto":
         return "bf16" if on_gpu or cpu_has_bfloat16() else "fp32"

@@ -9,8 +9,8 @@ from deploy.commands import Option, option
 from deploy.options import path
 from deploy.shell import say
 from diptych.errors import DataError, GraphError, RecipeError, UsageError, WeightsError
-from diptych.reading import read_bytes, sha256_of
-from netspec import Graph, from_json, list_architectures
+from diptych.reading import sha256_of
+from netspec import Graph, list_architectures
 from netspec.init import Weights
 from netspec.weights import weights_hash
 from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest
@@ -18,11 +18,10 @@ from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same,
 from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.judging import Recorded, check_classes, check_graph
 from trainspec.network import Network
-from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override
-from trainspec.recipes.find import with_data
+from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override, with_data
 from trainspec.runs import Run
 from trainspec.runs.events import FOLDER as EVENTS, check_installed
-from trainspec.runs.reading import FINISHED
+from trainspec.runs.reading import FINISHED, read_graph
 from trainspec.sections import differences
 from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
 from trainspec.warm_start import Given, WarmStart
@@ -85,7 +84,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
         notice(f"skipped {problem}")
     if skipped and checkpoint is None:
         raise CheckpointError(f"{folder} has no good checkpoint; train again")
-    graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
+    graph = read_graph(folder)
     check_graph(run, graph)
     data = _data(run, options, graph)
     recipe = _recipe(run, network, options, graph, data)
@@ -161,8 +160,8 @@ def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph:
     elif options.frozen != run.recipe.parameters[len(run.recipe.parameters) - len(options.frozen) :]:
         asked = replace(asked, parameters=(*asked.parameters, *options.frozen))  # which the check below refuses
     if asked.data.storage == "auto":
-        asked = replace(asked, data=replace(asked.data, storage=data.storage))
-    check_recipe(fixed_values(run.recipe), with_data(asked, data.name), run.folder)
+        asked = with_data(asked, storage=data.storage)
+    check_recipe(fixed_values(run.recipe), with_data(asked, name=data.name), run.folder)
     return override(run.recipe, {key: given[key] for key in CHANGEABLE if key in given})
 
 

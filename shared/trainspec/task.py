@@ -1,7 +1,7 @@
 """Work out what is trained, on which data and how, before any framework is loaded."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +15,20 @@ from deploy.files import check_outside
 from deploy.options import name_or_path
 from deploy.shell import say
 from diptych.errors import UsageError
-from netspec import Graph, explicit_noise, initial_weights, without_heads
+from netspec import Graph, explicit_noise, initial_weights
 from netspec.init import Weights
-from netspec.weights import weights_hash
+from netspec.weights import deployed_hash
 from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.data.cifar import TRAINED as CIFAR_TRAINED
 from trainspec.estimate import cpu_seconds, in_words
 from trainspec.initialisation import Start
 from trainspec.limits import check_folder, check_limits, check_sketch
-from trainspec.network import Network, network_for as network_for
+from trainspec.network import Network
 from trainspec.noise import draw_masks
 from trainspec.optim import Group, settings
 from trainspec.patchup import Patching, places_of
 from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, one_hot, visited
-from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions
+from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions, with_data
 from trainspec.recipes.options import OWN
 from trainspec.runs.events import check_installed
 from trainspec.warm_start import Given, WarmStart
@@ -152,7 +152,7 @@ class Task:
             graph_digest=self.graph.digest,
             data=self.data.label,
             data_fingerprint=self.data.fingerprint,
-            weights_sha256=weights_hash({name: weights[name] for name in without_heads(self.graph).params}),
+            weights_sha256=deployed_hash(self.graph, weights),
         ).properties()
 
 
@@ -233,7 +233,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     say(f"data       {found.label}")
     data = found.load(recipe.data.form(recipe.data.image_size or network.size), recipe.seed)
     recipe.augmentation.constants(data)  # raises where the recipe's own are for other images
-    recipe = replace(recipe, data=replace(recipe.data, storage=data.storage))
+    recipe = with_data(recipe, storage=data.storage)
     say(f"images     {data.summary()}")
     graph = network.draw(data, recipe)
     check_limits(graph, recipe, len(data.train))

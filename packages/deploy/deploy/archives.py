@@ -1,7 +1,7 @@
 """Read the files of a zip, tar or tar.gz archive in memory. Nothing is extracted to the disk.
 
 Archives are not trusted. Sizes are checked before anything is unpacked. Members that an archive of images never needs
-are refused. Every error of the libraries becomes a `ArchiveError` with the archive's name.
+are refused. Every error of the libraries becomes an `ArchiveError` with the archive's name.
 """
 
 import gzip

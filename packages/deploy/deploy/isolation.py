@@ -44,7 +44,7 @@ def try_model(
     try:
         child = subprocess.run(argv, input=content, capture_output=True, env=environment, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        raise ModelError(f"{source}: onnxruntime did not finish with it in {seconds:.0f} seconds") from None
+        raise ModelError(f"{source}: onnxruntime needed more than {seconds:.0f} seconds") from None
     except OSError as error:
         raise ModelError(f"{source}: cannot be tried in a child process: {error.strerror or error}") from None
     problem = _problem(child, memory)

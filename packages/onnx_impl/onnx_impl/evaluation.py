@@ -40,13 +40,11 @@ def evaluate(
             f"{path}: its metadata do not say how images are prepared (no {', '.join(contract.missing)}); give the "
             "model.onnx of a run, or export with --preset"
         )
-    height, width = contract.image_size
-    if height != width:
-        raise DataError(f"{path}: takes images of {height}x{width}, but data sets are read as square images")
+    form = Form.of_file(contract, path)
     recorded = Recorded.of_model(
         path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    found = recorded.load(data, Form.of_file(contract), 0)  # the seed only affects the validation split
+    found = recorded.load(data, form, 0)  # the seed only affects the validation split
     if loaded.input_shape[0] != found.image_shape[2]:
         raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, but {found.label} has {found.image_shape[2]}")
 

@@ -10,15 +10,15 @@ from deploy.errors import DiptychError
 from deploy.files import check_apart
 from deploy.inspection import inspect, read_model
 from diptych.errors import DataError, UsageError
-from netspec import Graph, inference, list_architectures, load_weights
+from netspec import Graph, list_architectures, load_weights
 from netspec.init import Weights
 from netspec.limits import check_onnx_size
 from netspec.options import form_of
 from netspec.registry import resolve
-from netspec.weights import weights_hash
+from netspec.weights import deployed_hash
 from onnx_impl.measure import probe
 from onnx_impl.presets import describe
-from trainspec.evaluation import read_run
+from trainspec.judging import read_run
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def request(
         notice(f"no --weights: the file will have {PROBE_WEIGHTS}")
         contract = replace(contract, weights=PROBE_WEIGHTS)
     given_weights = load_weights(graph, weights, notice=notice) if weights else probe(graph)
-    deployed = {name: given_weights[name] for name in inference(graph).params}
-    metadata = replace(contract, weights_sha256=weights_hash(deployed)).properties()
+    metadata = replace(contract, weights_sha256=deployed_hash(graph, given_weights)).properties()
     return ExportRequest(graph, given_weights, metadata, out or Path("exports") / f"{graph.name}-{framework}.onnx")
 
 

@@ -28,7 +28,6 @@ from trainspec.judging import Recorded
 from trainspec.plan import draw_epoch
 from trainspec.runs import Run
 
-KINDS = ("int8", "float16")
 CALIBRATION = 256  # images
 JUDGED = 128  # validation images for the noise of each layer
 BATCH = 250
@@ -227,10 +226,7 @@ def data_of(model: Path, contract: Contract, data: str | None, unfinished: bool)
     )
     folder = model if model.is_dir() else model.parent
     seed = Run.open(folder).recipe.seed if (folder / "run.json").is_file() else 0
-    height, width = contract.image_size
-    if height != width:
-        raise DataError(f"{model}: takes images of {height}x{width}, but data sets are read as square images")
-    found = recorded.load(data, Form.of_file(contract), seed)
+    found = recorded.load(data, Form.of_file(contract, model), seed)
     if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):
         raise DataError(
             f"{model}: {found.label} has other channels than the file, or no validation or test images; give --data D"

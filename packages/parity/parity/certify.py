@@ -19,7 +19,7 @@ from parity.report import print_rows, status_of
 from parity.runners import run_onnx
 from parity.subject import FRAMEWORKS, subject
 from trainspec.certificate import NAME, Certificate, finite, hashes
-from trainspec.evaluation import read_run
+from trainspec.judging import read_run
 from trainspec.runs.run import PROOF
 
 WEIGHTS = "weights.safetensors"

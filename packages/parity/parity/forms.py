@@ -20,7 +20,8 @@ from netspec.init import Weights
 from parity.memory import release
 from parity.runners import KerasRunner, TorchRunner
 from trainspec.data import DataSet, Split
-from trainspec.evaluation import agreement, predictions_file, read_predictions, read_run
+from trainspec.evaluation import agreement, predictions_file, read_predictions
+from trainspec.judging import read_run
 from trainspec.runs import Run
 
 RUNNERS: dict[str, type[TorchRunner] | type[KerasRunner]] = {"PyTorch": TorchRunner, "TensorFlow": KerasRunner}

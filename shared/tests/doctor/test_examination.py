@@ -183,7 +183,7 @@ def test_little_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "free_bytes", lambda: 1 << 29)
     (found,) = problems(checkout(tmp_path, {})).values()
     assert (found.subject, found.text) == ("memory", "512.0 MiB may be used")
-    assert found.remedy == "end other programs, or allow more than 2.0 GiB: docker run -m"
+    assert found.remedy == "end other programs, or give the container more than 2.0 GiB (docker run -m 4g)"
 
 
 @pytest.mark.parametrize(("limit", "shown"), [(3 << 30, "; its control group has 2.0 GiB left"), (2**63 - 4096, "")])

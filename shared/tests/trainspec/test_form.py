@@ -88,7 +88,7 @@ def test_the_recipe_says_the_form_and_the_file_says_the_rules(tmp_path):
     assert task.data.image_shape == (32, 32, 1)
     contract = Contract.read(task.metadata(task.weights).items())
     assert (contract.resize_rule, contract.color_rule) == (RESIZE_RULES["squash"], COLOR_RULES[1])
-    assert Form.of_file(contract) == recipe.data.form(32)
+    assert Form.of_file(contract, "the file") == recipe.data.form(32)
 
 
 @pytest.mark.parametrize("value", [2, 0, True, "1", 1.0])

@@ -53,7 +53,7 @@ def test_every_seed_has_a_plan_of_its_own(seed):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"epochs": 10**9}, "steps are more than can be counted"),
+        ({"epochs": 10**9}, "but Keras counts fewer"),
         ({"schedule.peak": 1e300}, "schedule.peak = 1e+300 is beyond what float32 holds"),
         ({"optimizer.weight_decay": 1e300}, "optimizer.weight_decay = 1e+300 is beyond"),
         (
@@ -82,7 +82,7 @@ REFUSED = {
     "--budget " + "9" * 400 + "h": "not a time",
     "--epochs 0": "must be above 0",
     "--epochs 99999999999999999999": "epochs",
-    "--epochs 1000000000": "more than can be counted",
+    "--epochs 1000000000": "but Keras counts fewer",
     "--precision FP32": "did you mean fp32?",
     "--precision float32": "choose auto, fp64, fp32",
     "--set batch=0": "must be at least 1",

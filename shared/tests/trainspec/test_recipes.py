@@ -193,7 +193,7 @@ def test_a_value_that_is_given_twice_is_the_last_one_and_says_so(capsys):
         ("--budget 10", "not a time; give 90s, 10m or 1h"),
         ("--budget 0m", "not a time"),
         ("--set optimizer.momentum", "give section.key=value"),
-        ("--set data.name=cifar10", "data.name: it is the data that are given: --data D"),
+        ("--set data.name=cifar10", "choose the data with --data D"),
         ("--budget 99999999999h", "not a time"),
         ("--set optimizer.momentun=0.8", "did you mean optimizer.momentum?"),
         ("--set optimizer=0.8", "optimizer is a section"),

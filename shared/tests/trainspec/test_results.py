@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from deploy.intervals import wilson
 from diptych.errors import DataError
 from netspec.registry import origin_rows
 from test_training import interrupted_at, run, task
@@ -17,7 +18,7 @@ from trainspec.recipes import read_recipe
 from trainspec.recipes.find import shipped_recipes
 from trainspec.results import collect, count_measured, headers, write_headers
 from trainspec.results.commands import shown_command
-from trainspec.results.intervals import over_runs, student, wilson
+from trainspec.results.intervals import over_runs, student
 from trainspec.results.published import published, published_for
 from trainspec.runs import Run
 

@@ -24,17 +24,17 @@ class Kept:
 
 @dataclass
 class Keeper:
-    """The checkpoints of the run in `run`. `every_best`: each new best writes one, also before the first interval ends.
+    """The checkpoints of the run in `run`.
 
-    `kept` are those that are there, the newest last. `written` and `seconds` say how many this process has written, and
-    how long that took.
+    `every_best`: each new best writes one; otherwise only after the first interval. `kept` are those that are there,
+    the newest last. `written` and `seconds` say how many this process has written, and how long that took.
     """
 
     run: Path
     interval: Interval
     steps_per_epoch: int
     every_best: bool = False
-    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)  # a test may have put another there
+    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)  # looked up when it is made
     kept: list[Kept] = field(default_factory=list)
     written: int = field(default=0, init=False)
     seconds: float = field(default=0.0, init=False)

@@ -120,7 +120,8 @@ def check_same(task: Task, checkpoint: Checkpoint, folder: Path) -> None:
         )
     if then["plan"] != task.plan(epoch).digest:
         raise CheckpointError(
-            f"{folder}: this version of Diptych draws other batches for epoch {epoch + 1} than the run's; take that one"
+            f"{folder}: this version of Diptych draws other batches for epoch {epoch + 1}; resume with the version "
+            "in run.json"
         )
 
 
@@ -130,6 +131,6 @@ def check_recipe(recorded: Mapping[str, Any], recipe: Recipe, folder: Path) -> N
     for key in {**recorded, **now}:
         if recorded.get(key) != now.get(key):
             raise RecipeError(
-                f"{folder}: {key} is {recorded.get(key)!r} in the run and {now.get(key)!r} in what is asked; "
+                f"{folder}: {key} is {recorded.get(key)!r} in the run, but {now.get(key)!r} is asked; "
                 "a resumed run keeps its recipe; epochs, budget, threads and checkpoint can be changed"
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.archives import SUFFIXES, is_archive
 from deploy.options import closest
 from deploy.shell import printable
+from diptych import machine
 from diptych.errors import DataError, DiptychError, UnknownNameError
 from trainspec.data import digits
 from trainspec.data.cache import Notice
@@ -57,9 +58,7 @@ def find_data(
     downloaded, `UnknownNameError` with the nearest names where there is nothing of that name.
     """
     if choice is None:
-        from diptych.machine import has_gpu  # runs import recipes, which import data
-
-        if not (has_gpu() if on_gpu is None else on_gpu):
+        if not (machine.has_gpu() if on_gpu is None else on_gpu):
             took = estimate(CIFAR10.name)
             notice(
                 f"no GPU: training on the {digits.LABEL}; --data {CIFAR10.name} trains on {CIFAR10.label}"

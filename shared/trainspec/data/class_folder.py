@@ -104,7 +104,7 @@ def _with_all_splits(
     classes: tuple[str, ...],
     left_out: tuple[LeftOut, ...],
 ) -> DataSet:
-    """The data set, with a test and a validation split held out where there is none. Mean and deviation are missing."""
+    """The data set, with a test and a validation split held out where there is none. `mean` and `std` are empty."""
     name, label = described(files.title)
     found = dict(splits)
     notes = [*form.notes, *files.notes]

@@ -1,13 +1,23 @@
 """The form of a data set's images: what a network gets, whatever the files hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
+from diptych.errors import DataError
 
 Resize = Literal["crop", "margin", "squash"]  # the names of `RESIZE_RULES`
 Channels = Literal[1, 3]
 Storage = Literal["auto", "memory", "files"]
+
+
+def square(size: Sequence[int], source: object) -> int:
+    """The side of the images `(H, W)` that `source` takes. Raises `DataError` where they are not square."""
+    if len(size) != 2 or size[0] != size[1]:
+        shown = "x".join(map(str, size)) or "no images"
+        raise DataError(f"{source} takes {shown}, but data sets are read as square images")
+    return size[0]
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,12 @@ class Form:
     storage: Storage = "auto"
 
     @classmethod
-    def of_file(cls, contract: Contract) -> Self:
-        """The form that an ONNX file takes. Its images are square."""
+    def of_file(cls, contract: Contract, source: object) -> Self:
+        """The form that the ONNX file `source` takes. Raises `DataError` where its images are not square."""
         names: dict[str, Resize] = {RESIZE_RULES[name]: name for name in get_args(Resize)}
-        return cls(contract.image_size[0], names[contract.resize_rule], 1 if len(contract.mean) == 1 else 3)
+        return cls(
+            square(contract.image_size, source), names[contract.resize_rule], 1 if len(contract.mean) == 1 else 3
+        )
 
     @property
     def rule(self) -> str:

@@ -3,6 +3,7 @@
 import math
 
 from deploy.shell import printable
+from diptych import machine
 from diptych.errors import DataError
 from trainspec.data.cache import Notice
 from trainspec.data.form import Form
@@ -13,15 +14,13 @@ SHARE = 0.25  # of the free memory: a data set that takes more stays in its file
 
 def require_memory(label: str, images: int, form: Form) -> None:
     """Raise `DataError` where `images` images of `form` do not fit into memory, or are to stay in files."""
-    from diptych.machine import free_bytes  # runs import recipes, which import data
-
     if form.storage == "files":
         raise DataError(
             f"{printable(label)} is not a folder of image files, so it is read into memory; leave out data.storage, or "
             "unpack it and give the folder"
         )
     needed = COPIES * images * math.prod(form.shape)
-    free = free_bytes()
+    free = machine.free_bytes()
     if needed > free > 0:
         raise DataError(
             f"{printable(label)}: {images:,} images of {form.size:,} x {form.size:,} pixels need "
@@ -32,9 +31,7 @@ def require_memory(label: str, images: int, form: Form) -> None:
 
 def stays_in_files(label: str, images: int, form: Form, notice: Notice) -> bool:
     """Whether `images` images stay in their files. If the free memory decides it, `notice` gets a sentence."""
-    from diptych.machine import free_bytes
-
-    needed, free = images * math.prod(form.shape), free_bytes()
+    needed, free = images * math.prod(form.shape), machine.free_bytes()
     if form.storage == "auto" and needed > SHARE * free > 0:
         notice(
             f"{printable(label)}: {images:,} decoded images would take {needed / 2**30:,.1f} GiB of memory and "

@@ -47,8 +47,8 @@ class EpochPlan:
 
     `order`, int32 `(N,)`, lists the samples in the order of their visits. `draws` has, by kind, the random arrays of
     each transform that is on. Each array has a row for each sample, in order, and then one for each visit that is not a
-    sample's first, in the order of the visits. `transforms` are those of `draws`. `of_batches` makes what is drawn for
-    whole batches, one batch after the other.
+    sample's first, in the order of the visits. `transforms` are those of `draws`. `of_batches` yields the draws that
+    belong to whole batches (PatchUp), batch by batch.
     """
 
     seed: int

@@ -2,7 +2,7 @@
 
 from trainspec.augment import Augmentation
 from trainspec.optimizers import SGD, Optimizer, ParameterTable
-from trainspec.recipes.find import COLLECTIONS, find_recipe, override, read_recipe, to_toml, with_data, with_image_size
+from trainspec.recipes.find import COLLECTIONS, find_recipe, override, read_recipe, to_toml, with_data
 from trainspec.recipes.options import TRAIN_OPTIONS, TrainOptions
 from trainspec.recipes.recipe import Data, Recipe, Regularisation
 
@@ -22,5 +22,4 @@ __all__ = [
     "read_recipe",
     "to_toml",
     "with_data",
-    "with_image_size",
 ]

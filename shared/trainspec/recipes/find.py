@@ -123,14 +123,9 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
-def with_data(recipe: Recipe, data_name: str) -> Recipe:
-    """`recipe` with `data.name` replaced."""
-    return replace(recipe, data=replace(recipe.data, name=data_name))
-
-
-def with_image_size(recipe: Recipe, image_size: int) -> Recipe:
-    """`recipe` with `data.image_size` replaced."""
-    return replace(recipe, data=replace(recipe.data, image_size=image_size))
+def with_data(recipe: Recipe, **values: Any) -> Recipe:
+    """`recipe` with these values of its `[data]`."""
+    return replace(recipe, data=replace(recipe.data, **values))
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -74,9 +74,9 @@ class TrainOptions:
         }
         if wrong := next((name for name, is_right in right.items() if not is_right), None):
             value = self.overrides if wrong == "settings" else getattr(self, wrong)
-            raise UsageError(f"{wrong} = {str(value)[:60]!r}: not a value that a training can have")
+            raise UsageError(f"{wrong} = {str(value)[:60]!r} is not allowed; see the docstring of train")
         if "data.name" in self.overrides:
-            raise UsageError("data.name: it is the data that are given: --data D (in Python data=)")
+            raise UsageError("data.name cannot be set; choose the data with --data D (in Python data=)")
 
     @classmethod
     def read(
@@ -166,7 +166,7 @@ class TrainOptions:
         `data_name` is the name of the data set. The returned recipe contains it. Raises `RecipeError`.
         """
         changed = override(self.written(architecture, family, data_name), self.overrides)
-        return with_data(replace(changed, parameters=(*changed.parameters, *self.frozen)), data_name)
+        return with_data(replace(changed, parameters=(*changed.parameters, *self.frozen)), name=data_name)
 
     def written(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, as it is written. Raises `RecipeError`."""

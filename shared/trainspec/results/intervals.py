@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from deploy.intervals import LEVEL as LEVEL, of_accuracy as of_accuracy, wilson as wilson
+from deploy.intervals import LEVEL
 
 
 def over_runs(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:

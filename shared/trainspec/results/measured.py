@@ -6,21 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diptych.errors import DataError, DiptychError, GraphError
-from diptych.reading import read_bytes
-from netspec import Graph, find, from_json, list_architectures
+from diptych.errors import DataError, DiptychError
+from netspec import Graph, find, list_architectures
 from trainspec.judging import ENDS
-from trainspec.recipes.find import read_recipe, shipped_recipes, with_image_size
+from trainspec.recipes.find import read_recipe, shipped_recipes, with_data
 from trainspec.results.commands import shown_command
 from trainspec.runs import Run
-from trainspec.runs.reading import FINISHED
+from trainspec.runs.reading import FINISHED, read_graph
 from trainspec.sections import differences, flat, to_table
 
 NEEDED = (
     *("recipe", "command", "device", "precision", "started", "machine", "versions", "threads"),
     *("test_top1", "test_images", "images_per_second", "train_seconds", "steps"),
 )
-# Of a recipe's values, those that may differ in a group, or that tell it otherwise.
+# Values of a recipe that may differ within a group, or that another column shows.
 GROUPED = ("seed", "precision", "data.name", "data.storage", "checkpoint.every")
 SHOWN = (*GROUPED, "epochs")  # those that have a column or an interval, and are not listed as changes
 
@@ -100,8 +99,7 @@ def read_measured(folder: Path) -> Measured:
         raise DataError(f"{folder}: run.json has no {missing}; it may be of an older version")
     if not run.metrics or run.metrics[0].step < 1:
         raise DataError(f"{folder}: metrics.jsonl has no epoch")
-    graph = from_json(read_bytes(folder / "graph.json", GraphError), str(folder / "graph.json"))
-    return Measured(run, graph, changes(run))
+    return Measured(run, read_graph(folder), changes(run))
 
 
 def changes(run: Run) -> tuple[str, ...]:
@@ -116,7 +114,7 @@ def changes(run: Run) -> tuple[str, ...]:
         return begun
     recipe, network = read_recipe(shipped), run.facts["architecture"].partition("(")[0]
     if recipe.data.image_size is None and network in list_architectures():
-        recipe = with_image_size(recipe, find(network).input_shape[1])  # a training fills it in
+        recipe = with_data(recipe, image_size=find(network).input_shape[1])  # a training fills it in
     differing = sorted(differences(recipe, run.recipe).items())
     return (*begun, *(f"{name}={_shown(now)}" for name, (_, now) in differing if name not in SHOWN))
 

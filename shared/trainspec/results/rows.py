@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from trainspec.results.intervals import of_accuracy, over_runs
+from deploy.intervals import of_accuracy
+from trainspec.results.intervals import over_runs
 from trainspec.results.measured import Measured
 from trainspec.results.published import published_for
 

@@ -33,7 +33,7 @@ class Budget:
     validation_images: int
     test_images: int
     build_seconds: float = 0.0
-    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)  # a test may have put another there
+    clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)  # looked up when it is made
     step_seconds: float = field(default=0.0, init=False)
     _evaluated_seconds: float = field(default=0.0, init=False)
     _image_seconds: float = field(default=0.0, init=False)

@@ -12,12 +12,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from diptych.errors import DataError
+from diptych.errors import DataError, GraphError
 from diptych.reading import is_absent, read_bytes
+from netspec import Graph
+from netspec.serialize import from_json
 from trainspec.runs.metrics import EpochMetrics
 
 SCHEMA = 1
 FINISHED = "finished"
+
+
+def read_graph(folder: Path) -> Graph:
+    """The network of a run. Raises `GraphError`."""
+    file = folder / "graph.json"
+    return from_json(read_bytes(file, GraphError), str(file))
 
 
 def _is_text(value: Any) -> bool:

@@ -63,7 +63,7 @@ def check_pixels(folder: Path, contract: Contract, channels: int) -> None:
     pixels, given = read_tensor(folder / PIXELS), read_tensor(folder / INPUT)
     found = prepare(folder / IMAGE, contract.image_size, channels, rule=contract.resize_rule)
     if found.shape != pixels.shape or np.abs(found.astype(int) - pixels).max() > ROUNDING:
-        raise PackageError(f"{folder / IMAGE}: becomes other pixels here; install Pillow {PILLOW} or newer")
+        raise PackageError(f"{folder / IMAGE}: decoded to other pixels here; install Pillow {PILLOW} or newer")
     if not np.array_equal(normalised(views(pixels), contract.mean, contract.std), given):
         raise PackageError(f"{folder / INPUT}: the image is normalised to other values here")
 

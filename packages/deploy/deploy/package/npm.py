@@ -57,13 +57,14 @@ def _packed() -> bytes:
             )
             content = (Path(folder) / f"{NAME}-{VERSION}.tgz").read_bytes() if done.returncode == 0 else b""
         except subprocess.TimeoutExpired:
-            raise PackageError(f"npm did not get {RELEASE} in {SECONDS} s: try again, {_ELSEWHERE}") from None
+            raise PackageError(f"npm did not download {RELEASE} in {SECONDS} s: try again, {_ELSEWHERE}") from None
         except OSError as error:
-            raise PackageError(f"npm did not get {RELEASE} ({error.strerror or error}): {_ELSEWHERE[3:]}") from None
+            reason = error.strerror or error
+            raise PackageError(f"npm did not download {RELEASE} ({reason}): {_ELSEWHERE[3:]}") from None
     if not content:
-        raise PackageError(f"npm did not get {RELEASE} ({_reason(done.stderr)}): see to that, {_ELSEWHERE}")
+        raise PackageError(f"npm did not download {RELEASE} ({_reason(done.stderr)}): repair npm, {_ELSEWHERE}")
     if hashlib.sha512(content).hexdigest() != TARBALL:
-        raise PackageError(f"npm got another {RELEASE} than the published one: its SHA-512 is wrong; {_ELSEWHERE[3:]}")
+        raise PackageError(f"the {RELEASE} from npm is not the published one: its SHA-512 differs; {_ELSEWHERE[3:]}")
     return content
 
 

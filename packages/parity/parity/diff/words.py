@@ -54,7 +54,7 @@ def structure(findings: Findings) -> Iterator[str]:
     found = findings.structure
     if found is None:
         unknown = " and ".join(name for name, side in (("A", findings.a), ("B", findings.b)) if side.graph is None)
-        yield f"not compared: the nodes of {unknown} are not those of a network that is known"
+        yield f"not compared: the nodes of {unknown} match no known network"
         return
     if not found.differs:
         yield "equal"

@@ -34,7 +34,7 @@ class Finding:
 
     def __str__(self) -> str:
         one, other = map(title_of, self.between)
-        apart = f"{one} and {other} differ by" if self.formula else f"{one} in {other} is off its float64 step by"
+        apart = f"{one} and {other} differ by" if self.formula else f"{one} in {other} differs from its float64 step by"
         limit = "limit" if self.formula else "rounding explains"
         return f"step {self.step}, {self.stage}: {apart} {self.error:.1e} in '{self.tensor}' ({limit} {self.limit:.1e})"
 
