@@ -13,8 +13,10 @@ import deploy.__main__
 import parity.__main__
 from deploy.errors import DeployError, StorageError
 from deploy.files import check_outside
-from deploy.options import Parser
+from deploy.options import Parser, name_or_path, path
 from deploy.outputs import output_file, output_folder
+from deploy.runs import owner_of
+from short_run import short_run
 from test_shells import COMMANDS
 from tiny_classifier import write_run
 
@@ -49,12 +51,13 @@ def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
             yield from ((f"{program} {name}", one) for name, one in chosen.items()) if chosen else [(program, parser)]
 
 
-OPTIONS = [
-    pytest.param(action, id=f"{name} {action.option_strings[0]}")
+WRITING = {
+    f"{name} {action.option_strings[0]}": (parser, action)
     for name, parser in parsers()
     for action in parser._actions
     if set(WRITTEN) & set(action.option_strings) and action.nargs != 0
-]
+}
+OPTIONS = [pytest.param(action, id=name) for name, (_, action) in WRITING.items()]
 
 
 def test_there_are_options_that_write():
@@ -70,12 +73,51 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(action, tmp_path):
     refused = [tmp_path / "file" / "x", tmp_path / "file" / "x" / "y"]
     refused += [tmp_path] if action.type is output_file else [tmp_path / "file"]
     refused += [closed] if os.geteuid() else []
-    for path in refused:
+    for place in refused:
         with pytest.raises(StorageError, match="cannot be written: ") as error:
-            action.type(str(path))
+            action.type(str(place))
         assert "\n" not in str(error.value)
     assert action.type(str(tmp_path / "new" / "one")) == tmp_path / "new" / "one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["closed", "file"]
+
+
+@pytest.mark.parametrize("action", OPTIONS)
+@pytest.mark.parametrize("name", ["run.json", "model.onnx", "proof/certificate.json", "checkpoints/step-3.json"])
+def test_a_record_of_a_run_is_not_replaced(action, tmp_path, name):
+    run = tmp_path
+    (run / "run.json").write_text("{}")
+    with pytest.raises(StorageError, match="choose another name"):
+        action.type(str(run / name))
+    assert action.type(str(run / "mine.bin")) == run / "mine.bin"
+
+
+@pytest.mark.parametrize("action", OPTIONS)
+def test_nothing_is_added_to_a_package(action, tmp_path):
+    for name in ("manifest.json", "verify.py"):
+        (tmp_path / name).write_text("")
+    for name in ("new", "onnx/new"):
+        with pytest.raises(StorageError, match="belongs to the package"):
+            action.type(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", [name for name, (_, action) in WRITING.items() if action.type is output_file])
+def test_a_file_that_is_read_is_not_replaced(name, tmp_path):
+    parser, action = WRITING[name]
+    file = tmp_path / "file"
+    file.write_text("")
+    for other in parser._actions:
+        if other.type in (path, name_or_path):
+            given = [str(file)] if other.nargs in ("+", "*") else str(file)
+            with pytest.raises(StorageError, match="is read, and would be replaced"):
+                parser._check_outputs(argparse.Namespace(**{action.dest: file, other.dest: given}))
+
+
+def test_all_that_a_run_records_is_known(tmp_path):
+    run = short_run(tmp_path)
+    others = {"predictions-torch.npy", "proof/torch.onnx"}
+    files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()} - others
+    assert not [name for name in files if not owner_of(run / name)]
+    assert not [name for name in others if owner_of(run / name)]
 
 
 @pytest.fixture(scope="module")

@@ -140,12 +140,6 @@ def check_outside(path: Path, data: str | os.PathLike[str]) -> None:
         raise StorageError(f"{path} is in the folder of the data, {data}; choose a folder outside it")
 
 
-def check_apart(out: Path | None, *read: str | os.PathLike[str] | None) -> None:
-    """Raise `StorageError` if `out` is one of the files that are `read`."""
-    if out is not None and any(file is not None and os.path.realpath(file) == os.path.realpath(out) for file in read):
-        raise StorageError(f"{out} is read, and would be replaced; give another name to --out")
-
-
 def clear_abandoned(folder: Path) -> None:
     """Remove temporary folders that killed writers left in `folder`; folders still in use stay.
 

@@ -6,7 +6,7 @@ All commands use it. Standard library only, like `deploy.shell`.
 import argparse
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,18 +28,33 @@ class Parser(argparse.ArgumentParser):
             given = next((text for text in unknown if text.startswith("-")), None)
             known = nearest(given.partition("=")[0], self._names(options)) if given else ""
             self.error(f"unrecognized arguments: {' '.join(unknown)}{known}")
+        self._check_outputs(options)
         return options
 
     def _names(self, options: argparse.Namespace) -> list[str]:
         """The options of the command that was chosen."""
-        names = []
+        names = [name for action in self._chosen(options) for name in action.option_strings if name.startswith("--")]
+        return list(dict.fromkeys(names))
+
+    def _chosen(self, options: argparse.Namespace) -> Iterator[argparse.Action]:
+        """The arguments of the command that was chosen."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 chosen = action.choices.get(getattr(options, action.dest, ""))
-                names += chosen._names(options) if isinstance(chosen, Parser) else []
+                yield from chosen._chosen(options) if isinstance(chosen, Parser) else ()
             else:
-                names += [name for name in action.option_strings if name.startswith("--")]
-        return list(dict.fromkeys(names))
+                yield action
+
+    def _check_outputs(self, options: argparse.Namespace) -> None:
+        """Refuse a file to write that another argument reads. Raises `StorageError`."""
+        from deploy.outputs import check_apart, output_file  # here, because it reads paths as this module does
+
+        values = {action: getattr(options, action.dest, None) for action in self._chosen(options)}
+        read = [value for action, value in values.items() if action.type is not output_file]
+        flat = [one for value in read for one in (value if isinstance(value, list | tuple) else [value])]
+        for action, value in values.items():
+            if action.type is output_file and isinstance(value, Path):
+                check_apart(value, *flat)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

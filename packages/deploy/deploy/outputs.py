@@ -1,15 +1,19 @@
 """Arguments of a command line that are files or folders to write. They are refused before any work is done."""
 
+import os
 from pathlib import Path
 
+from deploy.errors import StorageError
 from deploy.files import check_file, check_folder
 from deploy.options import path
+from deploy.runs import is_record, owner_of
 
 
 def output_file(text: str) -> Path:
     """An argument that is a file to write. Raises `StorageError` where it cannot be, before any work is done."""
     found = path(text)
     check_file(found)
+    check_apart(found)
     return found
 
 
@@ -17,4 +21,23 @@ def output_folder(text: str) -> Path:
     """An argument that is a folder to write into. Raises `StorageError` where it cannot be, before any work is done."""
     found = path(text)
     check_folder(found)
+    check_apart(found)
     return found
+
+
+def check_apart(out: Path | None, *read: object) -> None:
+    """Raise `StorageError` if `out` is one of the files that are `read`, or belongs to a run or a package."""
+    if out is None:
+        return
+    if out.is_file() and any(isinstance(file, str | Path) and _reads(file, out) for file in read):
+        raise StorageError(f"{out} is read, and would be replaced; choose another name")
+    if owner := owner_of(out):
+        raise StorageError(f"{out} belongs to {owner}, and would be replaced; choose another name")
+
+
+def _reads(file: str | Path, out: Path) -> bool:
+    """Whether who reads `file`, which may be a folder of a run or only a name, reads `out`."""
+    try:
+        return os.path.samefile(out, file) or (os.path.isdir(file) and is_record(out, Path(file)))
+    except (OSError, ValueError):  # a name that is not a file
+        return False

@@ -14,6 +14,27 @@ from deploy.files import read_bytes
 
 MOST = 64 << 20  # bytes of a run.json
 LOCK = ".running"  # the file that a run's process locks
+RECORDS = (  # of a run: what it is, and what it has learned
+    *("run.json", "recipe.toml", "graph.json", "metrics.jsonl", "metrics.csv", "curves.png", "curves.svg"),
+    *("weights.safetensors", "model.onnx", "proof/certificate.json", "checkpoints", "tensorboard", LOCK),
+)
+MANIFEST = "manifest.json"  # of a package: it has the hash of every other file
+
+
+def is_record(path: Path, run: Path) -> bool:
+    """Whether `path` is a record of a run in the folder `run`."""
+    return any(path.absolute().is_relative_to(run.absolute() / record) for record in RECORDS)
+
+
+def owner_of(path: Path) -> str:
+    """The run of which `path` is a record, or the package that it is in, as words; "" if there is none."""
+    path = path.absolute()
+    for folder in path.parents:
+        if (folder / "run.json").is_file() and is_record(path, folder):
+            return f"the run {folder}"
+        if (folder / MANIFEST).is_file() and (folder / "verify.py").is_file():
+            return f"the package {folder}"
+    return ""
 
 
 def is_running(folder: Path) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError
-from deploy.files import check_apart
 from deploy.inspection import inspect, read_model
+from deploy.outputs import check_apart
 from diptych.errors import DataError, UsageError
 from netspec import Graph, list_architectures, load_weights
 from netspec.init import Weights
@@ -51,9 +51,7 @@ def request(
     argument that cannot be used, before weights are made.
     """
     form = form_of(**chosen_form)
-    check_apart(
-        out, network, weights, classes, *(Path(network) / name for name in ("weights.safetensors", "graph.json"))
-    )
+    check_apart(out, network, weights, classes)
     description = {"preset": preset, "classes": classes, "mean": mean, "std": std}  # what a run already knows
     named = network.endswith(".json") or network in list_architectures()
     if Path(network).is_dir() and not named:

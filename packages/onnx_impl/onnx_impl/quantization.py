@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.contract import Contract
-from deploy.files import check_apart, write_bytes
+from deploy.files import write_bytes
 from deploy.inspection import inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
+from deploy.outputs import check_apart
 from diptych.errors import DataError, ExportError, UsageError
 from diptych.stopping import until_stopped
 from onnx_impl.packaging import folded
@@ -73,7 +74,7 @@ def quantize(
         raise UsageError(f"--images {images}: give at least 1")
     if to != "int8" and (images is not None or reduce_range is not None):
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
-    check_apart(out, model, model / "model.onnx", model / "weights.safetensors")
+    check_apart(out, model)
     content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
     found = inspect(content, model)
     if found.contract.missing or found.contract.compression:

@@ -13,8 +13,9 @@ from typing import Any
 
 from deploy.errors import ModelError
 from deploy.files import read_bytes
+from deploy.runs import MANIFEST
 
-NAME, SCHEMA = "manifest.json", 1
+NAME, SCHEMA = MANIFEST, 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
 UINT8 = "uint8"  # the folder of the variant that takes images, a model directory of Triton too
 MOST = 16 << 20  # bytes of it
