@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import pytest
 
 import onnx_impl.__main__
 import parity.__main__
+from deploy.errors import DataError, ModelError
 from netspec import architecture, load_weights, save_weights
 from netspec.compare import Difference
 from netspec.init import initial_weights
 from netspec.serialize import from_json
 from netspec.weights import weights_hash
+from onnx_impl.export_request import request
 from onnx_impl.packaging import package
 from short_run import short_run
 from trainspec.certificate import CHECKS, Certificate
+from trainspec.evaluation import judge
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +88,16 @@ def test_parity_computes_the_rest(run):
     assert facts["reasons"].keys() == {"mutants"}
 
 
-def test_a_difference_is_certified_as_one(run):
+def test_a_difference_is_certified_as_one(run, tmp_path):
     """A file that computes something else: the status is not 0, and the certificate has the figure."""
-    graph = from_json((run / "graph.json").read_bytes(), "graph.json")
-    weights = load_weights(graph, run / "weights.safetensors")
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    graph = from_json((folder / "graph.json").read_bytes(), "graph.json")
+    weights = load_weights(graph, folder / "weights.safetensors")
     name = next(name for name, param in graph.params.items() if param.kind == "bias")
-    save_weights(graph, weights | {name: weights[name] + np.float32(1)}, run / "weights.safetensors")
-    assert parity.__main__.main([str(run)]) == 1
-    found = certificate_of(run)["exports"]["model.onnx | torch"]
+    save_weights(graph, weights | {name: weights[name] + np.float32(1)}, folder / "weights.safetensors")
+    assert parity.__main__.main([str(folder)]) == 1
+    found = certificate_of(folder)["exports"]["model.onnx | torch"]
     assert found["difference"] > found["limit"]
 
 
@@ -103,3 +109,28 @@ def test_a_file_with_answers_that_are_not_finite(tmp_path, value):
     facts = json.loads((tmp_path / "certificate.json").read_text())
     assert facts["exports"]["model.onnx | torch"]["difference"] is None
     assert "not finite" in facts["reasons"]["model.onnx | torch"]
+
+
+def test_files_of_other_forms_are_named_and_not_compared(run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    package(folder, uint8=True)
+    (folder / "notes.onnx").write_text("junk")
+    assert parity.__main__.main([str(folder)]) == 0
+    said = "not compared: notes.onnx, package/model.onnx, package/uint8/1/model.onnx"
+    assert said.partition(",")[0] in capsys.readouterr().out
+    assert certificate_of(folder)["exports"].keys() == {
+        f"{file} | {by}" for file in ("model.onnx", "proof/torch.onnx") for by in ("torch", "keras")
+    }
+    (folder / "proof" / "torch.onnx").write_text("junk")
+    with pytest.raises(ModelError, match=r"torch\.onnx: not an ONNX model"):
+        parity.__main__.main([str(folder)])
+
+
+@pytest.mark.parametrize("use", [judge, package, onnx_impl.evaluate, lambda run: request(str(run), "torch")])
+def test_a_model_of_other_weights(run, tmp_path, use):
+    folder, other = tmp_path / "run", short_run(tmp_path / "other", "--seed", "1")
+    shutil.copytree(run, folder)
+    shutil.copy(other / "model.onnx", folder / "model.onnx")
+    with pytest.raises(DataError, match=r"model\.onnx was not made from weights\.safetensors"):
+        use(folder)

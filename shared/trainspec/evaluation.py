@@ -23,7 +23,7 @@ from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.init import Weights
 from trainspec.data import Split
-from trainspec.judging import Recorded, constants_of, read_run
+from trainspec.judging import Recorded, constants_of, read_whole
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run
 from trainspec.trainer import Framework
@@ -108,7 +108,7 @@ RUN_OPTIONS = (option("run", type=path, metavar="RUN", help="the folder of a run
 
 def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) -> Judged:
     """Read the run in `folder` and its test images. Raises a `DiptychError` where either cannot be used."""
-    run, graph, weights = read_run(folder, unfinished=unfinished)
+    run, graph, weights = read_whole(folder, unfinished=unfinished)
     recorded = Recorded.of(run)
     found = recorded.load(data, run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     outputs = graph.shapes[graph.outputs[0]]

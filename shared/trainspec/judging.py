@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.errors import ModelError
+from deploy.inspection import inspect, read_model
 from deploy.shell import say
 from diptych.errors import DataError, DiptychError, GraphError, WeightsError
 from diptych.reading import check_file
 from netspec import Graph, load_weights
 from netspec.init import Weights
+from netspec.weights import deployed_hash
 from trainspec.data import CHOICES, PUBLISHED, DataSet, Form, FoundData, digits, find_data
 from trainspec.data.form import square
 from trainspec.runs import Run
@@ -174,6 +177,26 @@ def read_run(
     graph = read_graph(folder)
     check_graph(run, graph)
     return run, graph, load_weights(graph, check_file(folder / "weights.safetensors", WeightsError))
+
+
+def read_whole(
+    folder: Path, *, unfinished: bool = False, notice: Callable[[str], None] = say
+) -> tuple[Run, Graph, Weights]:
+    """`read_run`, where its `model.onnx` was made from its weights. Raises `DataError` where it was not.
+
+    A file that cannot be used at all is passed over: the commands that need it say so.
+    """
+    run, graph, weights = read_run(folder, unfinished=unfinished, notice=notice)
+    file = folder / "model.onnx"
+    if run.state != FINISHED:  # it may have been killed between the two
+        return run, graph, weights
+    try:
+        made_from = inspect(read_model(file, unfinished=True), file).contract.weights_sha256
+    except ModelError:
+        return run, graph, weights
+    if made_from not in ("", deployed_hash(graph, weights)):
+        raise DataError(f"{folder}: model.onnx was not made from weights.safetensors; restore the one that was changed")
+    return run, graph, weights
 
 
 def check_graph(run: Run, graph: Graph) -> None:

@@ -12,7 +12,7 @@ from deploy.views import views_of
 from diptych.errors import DataError
 from trainspec.data import Form
 from trainspec.evaluation import Evaluation, evaluate as evaluate_split
-from trainspec.judging import Recorded
+from trainspec.judging import Recorded, read_whole
 
 
 def evaluate(
@@ -33,6 +33,8 @@ def evaluate(
     """
     views_of(tta)  # refuses an unknown one before any work
     path = Path(model)
+    if (path / "weights.safetensors").is_file():
+        read_whole(path, unfinished=unfinished, notice=lambda _: None)  # refuses one of other weights
     loaded = load_model(path, isolate=isolate, unfinished=unfinished)
     contract = loaded.contract
     if contract.missing:

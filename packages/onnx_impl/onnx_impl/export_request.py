@@ -18,7 +18,7 @@ from netspec.registry import resolve
 from netspec.weights import deployed_hash
 from onnx_impl.measure import probe
 from onnx_impl.presets import describe
-from trainspec.judging import read_run
+from trainspec.judging import read_whole
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def request_of_run(
 
     Raises the matching `DiptychError` if the run cannot be used.
     """
-    _, graph, weights = read_run(folder, unfinished=unfinished)
+    _, graph, weights = read_whole(folder, unfinished=unfinished)
     graph = resolve(graph, **(form or {}))
     try:
         shipped = inspect(read_model(folder, unfinished=unfinished), folder / "model.onnx").contract

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.files import make_folder
+from deploy.inspection import inspect, read_model
 from deploy.shell import say
 from netspec import Graph, without_heads
 from netspec.compare import Difference, forward_difference
@@ -22,7 +23,7 @@ from trainspec.certificate import NAME, Certificate, finite, hashes
 from trainspec.judging import read_run
 from trainspec.runs.run import PROOF
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, MODEL = "weights.safetensors", "model.onnx"
 
 
 def certify(folder: Path, *, mutants: bool = False) -> int:
@@ -35,7 +36,7 @@ def certify(folder: Path, *, mutants: bool = False) -> int:
     comparison = Comparison(graph, graph, graph, native=True)
     results = list(check(comparison, files=(weights,)))
     rows = print_rows([comparison], [Row.of(comparison, results, time.monotonic() - begin)])
-    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.onnx"))]
+    files = exported(folder)
     exports = dict(differences(without_heads(graph), weights, folder, files))
     for name, difference in exports.items():
         say(f"{name}: differ by {difference}")
@@ -53,6 +54,20 @@ def certify(folder: Path, *, mutants: bool = False) -> int:
     say(f"written    {path}")
     sound = all(difference.within for difference in exports.values()) and all(row.sound for row in planted or ())
     return status_of(rows) if sound else 1
+
+
+def exported(folder: Path) -> list[str]:
+    """The float32 files of a run by path: `model.onnx`, and the exports in `proof`. Raises `ModelError` for a bad one.
+
+    Those that compute something else, as a quantized file, and those that users put there are only named.
+    """
+    every = {path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx")}
+    files = sorted(name for name in every if name == MODEL or Path(name).parent == Path(PROOF))
+    for name in files:
+        inspect(read_model(folder / name), folder / name)
+    if others := sorted(every.difference(files)):
+        say(f"not compared: {', '.join(others)}")
+    return files
 
 
 def differences(graph: Graph, weights: Weights, folder: Path, files: list[str]) -> Iterator[tuple[str, Difference]]:

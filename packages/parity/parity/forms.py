@@ -21,7 +21,7 @@ from parity.memory import release
 from parity.runners import KerasRunner, TorchRunner
 from trainspec.data import DataSet, Split
 from trainspec.evaluation import agreement, predictions_file, read_predictions
-from trainspec.judging import read_run
+from trainspec.judging import read_whole
 from trainspec.runs import Run
 
 RUNNERS: dict[str, type[TorchRunner] | type[KerasRunner]] = {"PyTorch": TorchRunner, "TensorFlow": KerasRunner}
@@ -86,7 +86,7 @@ def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> s
     from onnx_impl.quantization import Judge, data_of
     from onnx_impl.turns import in_turns, ratio
 
-    run, graph, weights = read_run(folder)
+    run, graph, weights = read_whole(folder)
     found = inspect(read_model(folder / REFERENCE), folder / REFERENCE)
     images = data_of(folder, found.contract, data, False)
     trained = answers_of(run, images.test)

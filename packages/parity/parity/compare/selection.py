@@ -11,7 +11,7 @@ from diptych.errors import DataError
 from netspec import Graph
 from netspec.init import Weights
 from parity.titles import title_of
-from trainspec.judging import read_run
+from trainspec.judging import read_whole
 from trainspec.runs import Run
 
 MOST = 8  # runs on a page
@@ -30,7 +30,7 @@ class Side:
 
     @property
     def read(self) -> tuple[Run, Graph, Weights]:
-        """As `read_run` gave it."""
+        """As `read_whole` gave it."""
         return self.run, self.graph, self.weights
 
     @property
@@ -60,7 +60,7 @@ def read_sides(folders: Sequence[Path], *, unfinished: bool = False) -> tuple[Si
         raise DataError(f"{len(folders)} runs: a page compares 2 to {MOST} of them")
     if twice := next((folder for place, folder in enumerate(folders) if _among(folder, folders[:place])), None):
         raise DataError(f"{twice} is given twice: name different runs")
-    read = (read_run(folder, unfinished=unfinished) for folder in folders)
+    read = (read_whole(folder, unfinished=unfinished) for folder in folders)
     sides = tuple(Side(letter, *parts) for letter, parts in zip(LETTERS, read, strict=False))
     first = sides[0]
     for other in sides[1:]:
