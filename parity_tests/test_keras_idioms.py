@@ -96,3 +96,21 @@ def test_every_family_is_saved_and_loaded(family, tmp_path):
     expected = np.asarray(model(feeds(graph, 2), training=False))
     np.testing.assert_array_equal(np.asarray(other(feeds(graph, 2), training=False)), expected)
     assert len(ONE_OF_A_FAMILY) >= 24
+
+
+def test_a_frozen_network_under_a_new_head_keeps_its_statistics():
+    graph = reduced(ONE_OF_A_FAMILY["resnet_cifar"])
+    base = keras_impl.build(graph)
+    base.trainable = False
+    before = base.get_weights()
+    model = compiled(keras.Sequential([base, keras.layers.Dense(5)]))
+    model.fit(feeds(graph), labels(), epochs=2, verbose=0)
+    assert all(np.array_equal(one, other) for one, other in zip(before, base.get_weights(), strict=True))
+    base.trainable = True
+    model = compiled(keras.Sequential([base, keras.layers.Dense(5)]))
+    model.fit(feeds(graph), labels(), epochs=1, verbose=0)
+    assert not any(
+        np.array_equal(one, other)
+        for one, other, variable in zip(before, base.get_weights(), base.weights, strict=True)
+        if "moving" in variable.path
+    )

@@ -11,11 +11,11 @@ import torch
 import torch.distributed
 import torch.nn.functional as F
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 import torch_impl
 from family_networks import LIGHT, ONE_OF_A_FAMILY
-from netspec import load_weights
+from netspec import functional as f, load_weights, trace
 from netspec.compare import forward_difference
 from netspec.probes import probe_images
 from netspec.reduce import reduced
@@ -263,3 +263,21 @@ def test_hooks_are_copied_and_called():
     own.get_submodule("fc1").register_forward_hook(lambda module, inputs, output: output * 0)
     assert torch.equal(copy.deepcopy(own)(images), own(images))
     assert not torch.equal(own(images), model(images))
+
+
+@pytest.mark.parametrize("share", [0.1, None])
+def test_statistics_are_measured_anew_and_reset(share):
+    """As stochastic weight averaging does, with a norm of PyTorch's own as the judge."""
+    ours = torch_impl.build(trace("norm", (3, 5, 5), lambda x: f.batch_norm(x, name="norm")))
+    own = nn.Sequential(nn.BatchNorm2d(3))
+    ours.norm.momentum = own[0].momentum = share
+    batches = [2 + torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    for model in (ours, own):
+        update_bn(batches, AveragedModel(model, use_buffers=True))
+        update_bn(batches, model)
+    assert torch.equal(ours.norm.running_mean, own[0].running_mean)
+    assert torch.equal(ours.norm.running_var, own[0].running_var)
+    assert ours.norm.momentum == share
+    assert not [name for name in ours.state_dict() if "num_batches" in name]
+    ours.norm.reset_parameters()
+    assert not ours.norm.running_mean.any()

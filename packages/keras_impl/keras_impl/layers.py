@@ -114,7 +114,10 @@ class Dense(keras.layers.Dense):
 
 @registered
 class BatchNormalization(Layer):
-    """Batch norm over the last axis. It stores the unbiased variance; `fraction` is the share of the *new* batch."""
+    """Batch norm over the last axis. It stores the unbiased variance; `fraction` is the share of the *new* batch.
+
+    As Keras's own, it uses and keeps its statistics where it is not trainable.
+    """
 
     def __init__(self, shape: Shape, epsilon: float, fraction: float, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -132,7 +135,7 @@ class BatchNormalization(Layer):
         self.moving_variance = vector("moving_variance", "ones", False)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not training:
+        if not (training and self.trainable):
             return kernels.batch_norm(x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon)
         y, mean, variance = kernels.batch_norm_of_batch(x, self.gamma, self.beta, self.epsilon)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -56,11 +56,12 @@ class Conv2d(nn.Conv2d):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` that also takes vectors and does not count batches. Its state is exactly the spec's."""
+    """`nn.BatchNorm2d` that also takes vectors. Its state is exactly the spec's, without the counter of batches."""
 
     def __init__(self, channels: int, **options: Any) -> None:
         super().__init__(channels, **options)
-        self.num_batches_tracked = None
+        # PyTorch's `update_bn` and `reset_running_stats` need a counter.
+        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.long), persistent=False)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *options: Any) -> None:
         """Ignore the batch counter in other people's files. The parent's method would require it."""
