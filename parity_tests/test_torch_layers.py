@@ -145,7 +145,7 @@ def test_another_kind_of_norm_and_synchronised_ones(model):
     assert model(IMAGES).shape == (2, 10)
     twin = nn.SyncBatchNorm.convert_sync_batchnorm(torch_impl.build(GRAPH))
     assert isinstance(twin.stem.bn, nn.SyncBatchNorm)
-    assert list(twin.state_dict()) == list(GRAPH.params)
+    assert [name for name in twin.state_dict() if "num_batches" not in name] == list(GRAPH.params)
     assert twin.eval()(IMAGES).shape == (2, 10)
 
 
