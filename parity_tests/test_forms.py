@@ -10,7 +10,7 @@ import pytest
 import parity.__main__
 from diptych.errors import DataError
 from short_run import short_run
-from trainspec.evaluation import read_predictions
+from trainspec.predictions import read_predictions
 
 EXACT = ("model.onnx", "folded", "PyTorch's export", "TensorFlow's export", "uint8")
 

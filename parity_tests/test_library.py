@@ -11,7 +11,7 @@ import onnx_impl
 import torch_impl
 from diptych.errors import DiptychError, RecipeError, UnknownNameError
 from netspec import Graph, functional as f, trace
-from trainspec.evaluation import read_predictions
+from trainspec.predictions import read_predictions
 from trainspec.recipes import SGD, Recipe
 from trainspec.runs import Run
 

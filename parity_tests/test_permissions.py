@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from short_run import short_run
+
 # Root without the rights to read and write everything.
 PLAIN = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 COMMANDS = {  # module -> arguments that name a path in the closed folder
@@ -37,6 +39,20 @@ COMMANDS = {  # module -> arguments that name a path in the closed folder
 }
 
 
+def run_plainly(folder, command):
+    """A command in a process without root's rights."""
+    if PLAIN and shutil.which(PLAIN[0]) is None:
+        pytest.skip("root reads everything, and setpriv is not installed")
+    return subprocess.run(
+        [*PLAIN, sys.executable, "-m", *command],
+        cwd=folder,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("given")
@@ -45,18 +61,39 @@ def folder(tmp_path_factory):
     (folder / "closed").chmod(0o700)
 
 
+READ_ONLY = {  # what writes beside a run where no other place is given
+    "torch_impl evaluate": ["evaluate", "run"],
+    "torch_impl export": ["export", "run"],
+    "onnx_impl evaluate": ["evaluate", "run"],
+    "onnx_impl export": ["export", "run"],
+    "onnx_impl package": ["package", "run"],
+    "onnx_impl quantize": ["quantize", "run", "--to", "float16"],
+    "parity": ["run"],
+}
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("read_only")
+    short_run(folder).rename(folder / "run")
+    shutil.rmtree(folder / "run" / "proof")
+    (folder / "run").chmod(0o500)
+    yield folder
+    (folder / "run").chmod(0o700)
+
+
+@pytest.mark.parametrize("command", READ_ONLY)
+def test_a_run_that_is_read_only_is_refused_before_the_work(read_only, command):
+    done = run_plainly(read_only, [command.split()[0], *READ_ONLY[command]])
+    assert done.returncode == 2, done.stderr[-2000:]
+    (line,) = done.stderr.splitlines()
+    assert re.search(r"error: run/?\S* cannot be written: Permission denied; ", line), line
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_closed_folder_is_one_line(folder, command):
-    if PLAIN and shutil.which(PLAIN[0]) is None:
-        pytest.skip("root reads everything, and setpriv is not installed")
-    done = subprocess.run(
-        [*PLAIN, sys.executable, "-m", command.split()[0], *COMMANDS[command]],
-        cwd=folder,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_plainly(folder, [command.split()[0], *COMMANDS[command]])
     assert done.returncode == 2, done.stderr[-2000:]
     (line,) = done.stderr.splitlines()
     assert re.search("error: .*closed", line), line

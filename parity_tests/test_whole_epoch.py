@@ -8,10 +8,10 @@ import torch_impl
 from netspec import explicit_noise
 from netspec.compare import limits
 from trainspec.data import open_data
-from trainspec.evaluation import read_predictions
 from trainspec.judging import read_run
 from trainspec.noise import draw_masks
 from trainspec.plan import draw_epoch
+from trainspec.predictions import read_predictions
 from trainspec.runs import Run
 
 SETTINGS = {  # network -> what is set beside its recipe: units are dropped, and rounding is not amplified

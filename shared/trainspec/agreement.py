@@ -13,8 +13,8 @@ from diptych.errors import DataError
 from netspec import Graph
 from netspec.compare import largest
 from netspec.init import Weights
-from trainspec.evaluation import agreement, read_predictions
 from trainspec.judging import read_run
+from trainspec.predictions import read_predictions, share_equal
 from trainspec.runs import Run
 from trainspec.sections import differences
 
@@ -70,7 +70,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
         yield "predictions  not compared: the runs have different test images"
     elif all(map(os.path.lexists, files)):
         predictions = [read_predictions(file) for file in files]
-        yield f"predictions  agree on {agreement(*predictions):.3f} % of {len(predictions[0]):,} test images"
+        yield f"predictions  agree on {share_equal(*predictions):.3f} % of {len(predictions[0]):,} test images"
 
 
 def _apart(one: Run, other: Run) -> str:

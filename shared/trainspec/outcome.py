@@ -14,7 +14,7 @@ from netspec.compare import Difference
 from netspec.init import Weights
 from trainspec.certificate import NAME as CERTIFICATE, Certificate, hashes
 from trainspec.checkpoints.file import load
-from trainspec.evaluation import predictions_file, save_predictions
+from trainspec.predictions import predictions_file, save_predictions
 from trainspec.runs.run import PROOF
 from trainspec.state import average_in
 from trainspec.trainer import Deployed, Device, Framework

@@ -67,10 +67,11 @@ def run_evaluate(
 ) -> None:
     from deploy.evaluation import lines
     from onnx_impl.evaluation import evaluate, predictor
-    from trainspec.evaluation import report
+    from trainspec.predictions import check_place, report
 
-    evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
     folder, by = (model, "onnx") if model.is_dir() else (model.parent, predictor(model.name))
+    check_place(predictions, folder)
+    evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
     report(evaluation, folder, by, predictions, against)
     if evaluation.scores is not None:
         for line in lines(evaluation.scores):

@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError
+from deploy.files import check_file
 from deploy.inspection import inspect, read_model
 from deploy.outputs import check_apart
 from diptych.errors import DataError, UsageError
@@ -59,7 +60,9 @@ def request(
             raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
         if given := [f"--{key}" for key, value in description.items() if value is not None]:
             raise UsageError(f"{network} already says how images are prepared: leave {', '.join(given)} out")
-        return request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
+        made = request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
+        check_file(made.path)
+        return made
     graph = resolve(network, **form)
     check_onnx_size(graph)
     contract = describe(graph, preset, classes, mean, std)
@@ -68,7 +71,9 @@ def request(
         contract = replace(contract, weights=PROBE_WEIGHTS)
     given_weights = load_weights(graph, weights, notice=notice) if weights else probe(graph)
     metadata = replace(contract, weights_sha256=deployed_hash(graph, given_weights)).properties()
-    return ExportRequest(graph, given_weights, metadata, out or Path("exports") / f"{graph.name}-{framework}.onnx")
+    path = out or Path("exports") / f"{graph.name}-{framework}.onnx"
+    check_file(path)
+    return ExportRequest(graph, given_weights, metadata, path)
 
 
 def request_of_run(

@@ -21,9 +21,8 @@ from trainspec.evaluation import (
     Evaluation,
     evaluate_run,
     judge,
-    read_against,
-    report,
 )
+from trainspec.predictions import check_place, read_against, report
 from trainspec.recipes import Recipe, TrainOptions
 from trainspec.recipes.options import text_of
 from trainspec.resumption import RESUMABLE_OPTIONS, resume
@@ -154,6 +153,7 @@ class Library:
         self.check()
         with between_steps():
             judged = judge(run, data, unfinished=unfinished)
+            check_place(predictions, run)
             read_against(against, len(judged.split))  # checked before the framework is loaded
             framework = self.load()
             evaluation = evaluate_run(judged, framework, tta)

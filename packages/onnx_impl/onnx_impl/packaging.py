@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.files import check_folder
 from deploy.inspection import inspect, read_model
 from deploy.package.page import page_files
 from deploy.package.writing import write_package
@@ -31,6 +32,7 @@ def package(
     `ExportError` in one line for what cannot be packaged.
     """
     path = Path(model)
+    check_folder(Path(out).parent if out is not None else path if path.is_dir() else path.parent)  # before the work
     content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)
     images = takes_images(inspect(content, path)) if uint8 or web else None
     page = page_files(runtime) if web else None

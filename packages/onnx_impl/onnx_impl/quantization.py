@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.contract import Contract
-from deploy.files import write_bytes
+from deploy.files import check_file, write_bytes
 from deploy.inspection import inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
@@ -79,6 +79,8 @@ def quantize(
     found = inspect(content, model)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
+    path = out or (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
+    check_file(path)  # before the work
     split = data_of(model, found.contract, data, unfinished)
     reduced = needs_reduced_range() if reduce_range is None else reduce_range
     made = compress(
@@ -93,7 +95,6 @@ def quantize(
     )
     if made.problem and not force:
         raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
-    path = out or (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
     write_bytes(path, made.content)
     return path
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.files import make_folder
+from deploy.files import check_folder, make_folder
 from deploy.inspection import inspect, read_model
 from deploy.shell import say
 from netspec import Graph, without_heads
@@ -32,6 +32,7 @@ def certify(folder: Path, *, mutants: bool = False) -> int:
     `mutants` also tests the proof, with probe weights. Raises a `DiptychError` for a run that cannot be used.
     """
     _, graph, weights = read_run(folder)
+    check_folder(folder / PROOF)  # before the work
     begin = time.monotonic()
     comparison = Comparison(graph, graph, graph, native=True)
     results = list(check(comparison, files=(weights,)))

@@ -20,8 +20,8 @@ from netspec.init import Weights
 from parity.memory import release
 from parity.runners import KerasRunner, TorchRunner
 from trainspec.data import DataSet, Split
-from trainspec.evaluation import agreement, predictions_file, read_predictions
 from trainspec.judging import read_whole
+from trainspec.predictions import predictions_file, read_predictions, share_equal
 from trainspec.runs import Run
 
 RUNNERS: dict[str, type[TorchRunner] | type[KerasRunner]] = {"PyTorch": TorchRunner, "TensorFlow": KerasRunner}
@@ -96,9 +96,9 @@ def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> s
     rows = [HEAD, ("---",) * len(HEAD)]
     for form in forms:
         predictions = judges[form.name].logits(form.content, images.test).argmax(1)
-        top1 = agreement(predictions, images.test.labels)
+        top1 = share_equal(predictions, images.test.labels)
         low, high = of_accuracy(top1, len(images.test))
-        agreed = agreement(predictions, trained)
+        agreed = share_equal(predictions, trained)
         time = 1e3 * float(np.median(times[form.name]))
         share = str(ratio(times[form.name], times[REFERENCE]))
         size = f"{len(form.content) / 1e3:,.0f}"
@@ -113,7 +113,7 @@ def answers_of(run: Run, test: Split) -> NDArray[np.int64]:
     file = run.folder / predictions_file(run.facts["framework"])
     answers = read_predictions(file)
     half = 50 / len(test)  # points of half an image
-    if len(answers) != len(test) or abs(agreement(answers, test.labels) - run.facts["test_top1"]) > half:
+    if len(answers) != len(test) or abs(share_equal(answers, test.labels) - run.facts["test_top1"]) > half:
         command = f"nox -s evaluate_{run.facts['framework']} -- {run.folder}"
         raise DataError(f"{file}: not the answers of the training; evaluate the run again: {command}")
     return answers

@@ -15,7 +15,8 @@ from learning_runs import command, stopped
 from diptych.errors import DataError, DiptychError
 from test_training import run, task
 from trainspec.agreement import compare_runs
-from trainspec.evaluation import Judged, judge, read_against, read_predictions
+from trainspec.evaluation import Judged, judge
+from trainspec.predictions import read_against, read_predictions
 from trainspec.results import collect
 from trainspec.results.tables import to_markdown
 from trainspec.runs import Run

@@ -13,8 +13,9 @@ from samples import class_files, encoded, write_folder
 from diptych.errors import DataError, DiptychError, UnknownNameError
 from netspec import architecture
 from trainspec.data import Form
-from trainspec.evaluation import evaluate_run, judge, read_predictions, report
+from trainspec.evaluation import evaluate_run, judge
 from trainspec.judging import Recorded
+from trainspec.predictions import read_predictions, report
 from trainspec.training import train
 
 SMALL = ["--epochs", "1", "--set", "batch=4", "--recipe", "small.toml"]
