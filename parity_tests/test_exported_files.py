@@ -262,7 +262,7 @@ def test_an_evaluation_has_the_guards_of_a_prediction(of_digits, tmp_path):
     content = bytearray(of_digits.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "flipped.onnx").write_bytes(content)
-    with pytest.raises(DataError, match="content_sha256"):
+    with pytest.raises(ModelError, match="content_sha256"):
         evaluate(tmp_path / "flipped.onnx")
     with pytest.raises(ModelError, match="content_sha256"):
         Classifier(tmp_path / "flipped.onnx")

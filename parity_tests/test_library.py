@@ -95,7 +95,7 @@ WRONG = {  # arguments of `train` -> what is said of them, in both frameworks, b
     "settings as a number": ({"settings": 3}, "settings = 3"),
     "settings by number": ({"settings": {3: 3}}, "settings"),
     "epochs twice": ({"epochs": 1, "settings": {"epochs": 2}}, "epochs: given beside settings"),
-    "data as a setting": ({"settings": {"data.name": "cifar10"}}, "data.name: .* data="),
+    "data as a setting": ({"settings": {"data.name": "cifar10"}}, "data.name .* data="),
     "epochs without end": ({"epochs": 1e308}, "epochs"),
     "classes as an option": ({"settings": {"network.num_classes": 7}}, "network.num_classes: the data decide it"),
     "a size as an option": ({"settings": {"network.image_size": 7}}, "write data.image_size instead"),

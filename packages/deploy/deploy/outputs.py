@@ -29,7 +29,7 @@ def check_apart(out: Path | None, *read: object) -> None:
     """Raise `StorageError` if `out` is one of the files that are `read`, or belongs to a run or a package."""
     if out is None:
         return
-    if out.is_file() and any(isinstance(file, str | Path) and _reads(file, out) for file in read):
+    if any(isinstance(file, str | Path) and _reads(file, out) for file in read):
         raise StorageError(f"{out} is read, and would be replaced; choose another name")
     if owner := owner_of(out):
         raise StorageError(f"{out} belongs to {owner}, and would be replaced; choose another name")
@@ -37,7 +37,9 @@ def check_apart(out: Path | None, *read: object) -> None:
 
 def _reads(file: str | Path, out: Path) -> bool:
     """Whether who reads `file`, which may be a folder of a run or only a name, reads `out`."""
+    if os.path.isdir(file):
+        return is_record(out, Path(file))
     try:
-        return os.path.samefile(out, file) or (os.path.isdir(file) and is_record(out, Path(file)))
+        return os.path.samefile(out, file)
     except (OSError, ValueError):  # a name that is not a file
         return False
