@@ -96,7 +96,8 @@ def test_mixing_weights(kind, alpha):
     sometimes = kind(alpha, 0.3, "sample").draw(Stream(1, 2, kind.purpose), 20_000)["weight"]
     assert (sometimes != draws["weight"]).mean() == pytest.approx(0.7 * (weights < 1).mean(), abs=0.02)
     assert set(sometimes[sometimes != draws["weight"]]) == {1}
-    counts = np.bincount(draws["partner"], minlength=20_000)
+    plan = draw_epoch(1, 2, 20_000, [kind(alpha, 1.0, "sample")])
+    counts = np.bincount(plan.draws[kind.kind]["partner"], minlength=20_000)
     assert len(counts) == 20_000
     assert counts.var() == pytest.approx(1, abs=0.05)  # Poisson's
 

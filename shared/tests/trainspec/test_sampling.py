@@ -6,7 +6,7 @@ from asked import task_of
 from hypothesis import given, strategies as st
 
 from diptych.errors import RecipeError
-from trainspec.augment import VOCABULARY, Crop, Flip, Mixup
+from trainspec.augment import VOCABULARY, Crop, CutMix, Flip, Mixup
 from trainspec.plan import EpochPlan, draw_epoch, visited
 from trainspec.plan.sampling import shared_out
 from trainspec.recipes import Recipe, override
@@ -76,6 +76,18 @@ def test_rows_of_a_plan_by_hand():
     (batch,) = plan.batches(5)
     assert batch.indices.tolist() == [2, 0, 2, 2, 0]
     assert batch.visits.tolist() == [0, 0, 1, 2, 1]
+
+
+@pytest.mark.parametrize("kind", [Mixup, CutMix])
+def test_partners_have_the_balance_of_the_epoch(kind):
+    labels = np.repeat([0, 1], [900, 100])
+    plans = [draw_epoch(0, epoch, 1000, [kind()], visited=visited(0, epoch, labels, 1.0)) for epoch in range(5)]
+    batches = [next(plan.batches(1000)) for plan in plans]
+    for plan, batch in zip(plans, batches, strict=True):
+        assert set(plan.draws[kind.kind]["partner"]) <= set(plan.rows)
+        assert set(batch.partners[kind.kind].indices) <= set(plan.order)
+    partners = np.concatenate([batch.partners[kind.kind].indices for batch in batches])
+    assert labels[partners].mean() == pytest.approx(0.5, abs=0.03)
 
 
 def test_partners_are_visits_too():

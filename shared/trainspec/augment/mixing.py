@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainspec.augment.transform import Draws, Transform
-from trainspec.distributions import below, beta, uniform
+from trainspec.distributions import beta, uniform
 from trainspec.stream import Stream
 
-PARTNER = "partner"  # the draw that says which sample of the data set is mixed in
+PARTNER = "partner"  # the draw that says which visit of the epoch is mixed in
 OTHERS = "others"  # beside the draws of a batch: the partners' images
 STEPS = 1 << 16  # of a weight, from 0 to 1
 
 
 @dataclass(frozen=True)
 class Mixing(Transform):
-    """Mixes each image with a partner: any image of the data set, with its own crop, flip and so on of this epoch.
+    """Mixes each image with a partner: any that the epoch visits, with its own crop, flip and so on.
 
     The weight of the image itself is drawn from Beta(`alpha`, `alpha`). An image is mixed with `probability`. `per`:
     each "sample" has its own draws, or all samples of a "batch" use those of its first one. Each always has its own
@@ -29,8 +29,8 @@ class Mixing(Transform):
     per: Literal["batch", "sample"] = "batch"
 
     def draw(self, stream: Stream, samples: int) -> dict[str, NDArray[Any]]:
-        """`partner`, int32 `(N,)`; `weight`, float32 `(N,)`, 1 where nothing is mixed; `place`, float32 `(N, 2)`, where
-        a box is, between 0 and 1 along both axes.
+        """`partner`, uint64 `(N,)`, words by which a plan chooses visits of its epoch; `weight`, float32 `(N,)`, 1
+        where nothing is mixed; `place`, float32 `(N, 2)`, where a box is, between 0 and 1 along both axes.
 
         Weights are multiples of 2^-16. So float32 holds both parts of a pair exactly, and the last bit of a logarithm,
         which is not the same on all processors, does not change a plan.
@@ -39,7 +39,7 @@ class Mixing(Transform):
         mixed = uniform(words[:, 2]) < self.probability
         weight = np.rint(beta(words[:, 1], self.alpha, self.alpha) * STEPS) / STEPS
         return {
-            PARTNER: below(words[:, 0], samples).astype(np.int32),
+            PARTNER: words[:, 0],
             "weight": np.where(mixed, weight, 1).astype(np.float32),
             "place": uniform(words[:, 3:]).astype(np.float32),
         }

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainspec.augment import PARTNER, Draws, Transform
+from trainspec.distributions import below
 from trainspec.stream import ORDER, Stream
 
 # The dtype and shape of the draws that every digest has: without their names, and zero if the transform is off.
@@ -47,8 +48,8 @@ class EpochPlan:
 
     `order`, int32 `(N,)`, lists the samples in the order of their visits. `draws` has, by kind, the random arrays of
     each transform that is on. Each array has a row for each sample, in order, and then one for each visit that is not a
-    sample's first, in the order of the visits. `transforms` are those of `draws`. `of_batches` yields the draws that
-    belong to whole batches (PatchUp), batch by batch.
+    sample's first, in the order of the visits. A `partner` is the row of a visit, int32. `transforms` are those of
+    `draws`. `of_batches` yields the draws that belong to whole batches (PatchUp), batch by batch.
     """
 
     seed: int
@@ -146,13 +147,18 @@ def draw_epoch(
     """The plan of epoch `epoch` (from 0) over `samples` images. `transforms` change the images.
 
     `visited` are the samples to visit, in any order; without it, each one is visited once. A sample that is visited
-    again has draws of its own then.
+    again has draws of its own then. Each visit is as likely a partner as any other, so partners have the balance of the
+    epoch.
     """
     chosen = tuple(transforms)
     visited = np.arange(samples) if visited is None else visited
     order = visited[np.argsort(Stream(seed, epoch, ORDER).words(len(visited)), kind="stable")].astype(np.int32)
-    rows = samples + len(order) - len(np.unique(order))
+    plan = EpochPlan(seed, epoch, order, {}, chosen, of_batches)
+    rows, visits = samples + len(order) - len(np.unique(order)), np.sort(plan.rows).astype(np.int32)
     draws: dict[str, dict[str, NDArray[Any]]] = {
         transform.kind: transform.draw(Stream(seed, epoch, transform.purpose), rows) for transform in chosen
     }
-    return EpochPlan(seed, epoch, order, draws, chosen, of_batches)
+    for drawn in draws.values():
+        if PARTNER in drawn:
+            drawn[PARTNER] = visits[below(drawn[PARTNER], len(visits))]
+    return replace(plan, draws=draws)
