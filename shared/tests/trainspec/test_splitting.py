@@ -133,6 +133,19 @@ def test_a_file_that_is_missing_or_has_changed_is_one_line(manifest, folder, sto
     assert len(open_data(str(manifest), 8, notice=silent, storage=storage).train) == 48
 
 
+@pytest.mark.parametrize("storage", ["memory", "files"])
+def test_what_a_manifest_does_not_list_is_said(manifest, folder, storage):
+    def opened():
+        return open_data(str(manifest), 8, notice=silent, storage=storage)
+
+    assert not opened().left_out
+    write_folder(folder, {"a/new.png": encoded(1), "d/0.png": encoded(2), "d/broken.tiff": b"II*\0", "notes.txt": b"x"})
+    found = opened()
+    assert "left out: 1 not an image (notes.txt); 3 not in the manifest (a/new.png, d/0.png" in found.summary()
+    assert len(found.classes) == 3
+    assert len(found.train) == 48
+
+
 def test_manifest_and_folder_can_be_moved_together(manifest, folder, tmp_path):
     before = open_data(str(manifest), 8, notice=silent).fingerprint
     target = tmp_path / "elsewhere"

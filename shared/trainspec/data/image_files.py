@@ -19,7 +19,7 @@ from diptych.stopping import until_stopped
 from trainspec.data.dataset import LeftOut
 from trainspec.data.file_split import Located
 from trainspec.data.layout import Layout, read_layout
-from trainspec.data.listing import list_archive, list_folder, member_name
+from trainspec.data.listing import list_archive, list_folder, member_name, not_listed
 from trainspec.data.manifest import SPLITS, Manifest, is_manifest
 
 LABELS = {"cifar10-jpeg": "CIFAR-10 (JPEG)"}  # lossy copies must not pass for the original pixels
@@ -134,19 +134,23 @@ class Archive:
 
 @dataclass(frozen=True)
 class Listed:
-    """The images that a manifest lists. A file that is missing, or is another one, is refused."""
+    """The images that a manifest lists. A file that is missing, or is another one, is refused.
+
+    `entries` is everything in the folder of the images, for what the manifest leaves out.
+    """
 
     path: Path
     manifest: Manifest
     sha256: dict[str, str]
+    entries: tuple[Entry, ...]
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read a manifest. Raises `DataError`."""
+        """Read a manifest and list its folder. Raises `DataError`, and `OSError` for a folder that cannot be read."""
         manifest = Manifest.read(path)
         if not manifest.root.is_dir():
             raise DataError(f"{path}: the folder of its images, {manifest.root}, is not there; move them together")
-        return cls(path, manifest, manifest.sha256)
+        return cls(path, manifest, manifest.sha256, tuple(until_stopped(walk(manifest.root))))
 
     @property
     def title(self) -> str:
@@ -164,9 +168,13 @@ class Listed:
             except OSError as error:
                 raise self._refused(place.path, f"cannot be read ({error.strerror})") from None
             yield f"{place} {self.sha256[place.path]} {(status.st_size, status.st_mtime_ns)}"
+        for entry in self.entries:
+            if entry.name not in self.sha256:
+                yield f"{entry.name!r} {entry.reason} {entry.status}"
 
     def layout(self) -> tuple[Layout, tuple[LeftOut, ...]]:
-        return Layout(self.manifest.classes, {split: self.manifest.placed(split) for split in SPLITS}), ()
+        layout = Layout(self.manifest.classes, {split: self.manifest.placed(split) for split in SPLITS})
+        return layout, not_listed(self.manifest.root, self.entries, self.sha256)
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
         for name in sorted(wanted):

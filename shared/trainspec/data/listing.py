@@ -4,6 +4,7 @@
 files and files that operating systems make are left out.
 """
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ from trainspec.data.dataset import LeftOut
 
 NAMED = 3  # files that are named for each reason
 NO_IMAGE = "not an image"
+NOT_LISTED = "not in the manifest"
 
 
 @dataclass
@@ -61,6 +63,21 @@ def list_folder(path: Path, entries: list[Entry]) -> Listing:
             _add(listing, entry.name, judge_file(path, entry.name))
     listing.check()
     return listing
+
+
+def not_listed(path: Path, entries: Iterable[Entry], listed: Container[str]) -> tuple[LeftOut, ...]:
+    """What a manifest leaves out of a folder with these `entries`. `listed` has the paths of the manifest's files.
+
+    A file that is not listed cannot spoil the set, so it is never refused.
+    """
+    listing = Listing()
+    for entry in until_stopped(entries):
+        if entry.reason:
+            listing.leave_out(entry.name, entry.reason)
+        elif not entry.is_folder and entry.name not in listed:
+            is_image, fault = judge_file(path, entry.name)
+            listing.leave_out(entry.name, NOT_LISTED if is_image or fault else NO_IMAGE)
+    return listing.left_out
 
 
 def list_archive(path: Path) -> Listing:
