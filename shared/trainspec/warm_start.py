@@ -6,12 +6,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
 
-from diptych.errors import WeightsError
+from diptych.errors import RecipeError, WeightsError
 from diptych.reading import check_file, sha256_of
 from netspec import Graph
 from netspec.init import Weights
 from netspec.weights import Notice, fit_weights, head_of
 from trainspec.judging import check_finished
+from trainspec.optim import settings
 from trainspec.recipes import Recipe
 from trainspec.runs import Run
 
@@ -32,15 +33,20 @@ class WarmStart:
         """Read the file of `given` for a network of these `classes`.
 
         `drawn` has the values of what is drawn anew: a head for other classes, and as the recipe says. `notice` is
-        called with a sentence about each. Raises `WeightsError` for a file that does not fit otherwise.
+        called with a sentence about each. Raises `WeightsError` for a file that does not fit otherwise, and
+        `RecipeError` where a head that is drawn anew is frozen.
         """
-        path, anew = given.file, anew_by(recipe, graph)
+        path, asked = given.file, anew_by(recipe, graph)
+        anew = asked
         if given.classes is not None and len(given.classes) == len(classes) and given.classes != tuple(classes):
             nodes = [name for output in graph.outputs for name in head_of(graph, output)]
             which = f"the head {nodes[0]} is" if len(nodes) == 1 else f"the heads {', '.join(nodes)} are"
             notice(f"{path} has weights for other classes, or for these in another order: {which} drawn anew")
             anew |= {name for name in graph.params if name.rpartition(".")[0] in nodes}
         fitted = fit_weights(graph, path, drawn, notice, anew)
+        frozen = {name for group in settings(graph, recipe) if group.is_frozen for name in group.names}
+        if head := next((name for name in fitted.anew if name in frozen - asked), None):
+            raise RecipeError(f"parameters: '{head}' is drawn anew, so its values mean nothing; do not freeze it")
         return cls(fitted.weights, path, sha256_of(path, WeightsError), fitted.anew)
 
     @property

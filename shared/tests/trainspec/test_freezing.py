@@ -3,7 +3,8 @@
 import pytest
 from asked import options, task_of
 
-from netspec import architecture, list_architectures, ops
+from diptych.errors import RecipeError
+from netspec import architecture, initial_weights, list_architectures, ops, save_weights
 from trainspec.limits import check_limits
 from trainspec.optim import frozen_norms_of, patterns_of, settings, trained_graph
 from trainspec.recipes import ParameterTable, Recipe
@@ -77,3 +78,15 @@ def test_patterns_name_scopes_before_their_parts():
     names = ["stem.weight", "stem.bn.weight", "block.0.conv.weight", "scale"]
     assert patterns_of(names) == ["stem.*", "block.*", "stem.bn.*", "block.0.*", "block.0.conv.*", *names]
     assert patterns_of([]) == []
+
+
+def test_a_head_that_is_drawn_anew_cannot_be_frozen(tmp_path):
+    other = architecture("lenet5", num_classes=7)
+    save_weights(other, initial_weights(other), tmp_path / "w.safetensors")
+    argv = ("lenet5", "--data", "digits", "--weights", str(tmp_path / "w.safetensors"))
+    with pytest.raises(
+        RecipeError, match=r"'fc3\.weight' is drawn anew, so its values mean nothing; do not freeze it$"
+    ):
+        task_of(*argv, "--freeze", "fc*")
+    assert task_of(*argv, "--freeze", "conv*").warm_start.anew == ("fc3.weight", "fc3.bias")
+    task_of(*argv, "--set", "parameters=[{match='fc3*', anew=true, freeze=true}]")  # as it is asked
