@@ -1,5 +1,6 @@
 """The section of a recipe for an average of the weights, and what each step does to the average."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
@@ -38,6 +39,11 @@ class Average(Tagged):
         if done % self.every == 0:
             return Averaging(1 - self.decay * (done / place.total_steps) ** self.power, self.folds)
         return None
+
+    def late(self, last: Place) -> Iterator[str]:
+        """What a training with this `last` step is too short for, in words that begin with the key."""
+        if self.every > last.total_steps:
+            yield f"every = {self.every} leaves the average at the first weights, and these are exported"
 
 
 @dataclass(frozen=True)

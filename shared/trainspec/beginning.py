@@ -37,6 +37,7 @@ def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> 
         tensorboard=asked.tensorboard,
     )
     run.facts |= determinism(device)
+    run.facts |= {"batch": task.batch_size}  # the recipe's may be larger than the data
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
     run.facts |= task.warm_start.facts if task.warm_start else {}

@@ -4,7 +4,7 @@ Everything is computed in NumPy, so both frameworks begin with the same bits.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -157,6 +157,11 @@ class Initialisation:
     def changes(self) -> tuple[Change, ...]:
         """The changes that are on."""
         return (*self.tensors, *(change for change in (self.dirac, self.whiten) if change is not None))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys of the changes that are on."""
+        return tuple(entry.name for entry in fields(self) if getattr(self, entry.name))
 
     def changed(self, weights: Weights, start: Start) -> Weights:
         """`weights` after all changes. Raises `RecipeError` for a change that the network has no place for."""

@@ -34,7 +34,7 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     check_onnx_size(graph)
     if not graph.num_trainable:
         raise ShapeError(f"{graph.name} has no parameter to train; PyTorch's optimizers refuse it")
-    batch = min(recipe.batch, images)
+    batch = recipe.batch_of(images)
     if batch == 1 and (lonely := _norms_over_one_value(trained_graph(graph, recipe))):
         raise ShapeError(
             f"{graph.name}: with one image in a batch '{lonely[0]}' would normalise a single value, which has no "

@@ -8,6 +8,7 @@ warm-up does not shift it: it replaces the rates of the first epochs.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -65,6 +66,10 @@ class Schedule(Tagged):
         """What is wrong with the values taken together, as `key: what is allowed`; None if nothing is."""
         return None
 
+    def late(self, last: Place) -> Iterator[str]:
+        """What a training with this `last` step is too short for, in words that begin with the key."""
+        yield from ()
+
 
 @dataclass(frozen=True)
 class WarmedUp(Schedule):
@@ -79,6 +84,10 @@ class WarmedUp(Schedule):
     def height(self) -> float:
         """How far the rate is above its floor at the peak."""
         return self.peak
+
+    def late(self, last: Place) -> Iterator[str]:
+        if self.warmup_epochs > (half := last.in_epochs.total_steps / 2):
+            yield f"warmup_epochs = {self.warmup_epochs:g} is cut to {half:.4g}"
 
     def by_epoch(self, place: Place) -> float:
         warmup = min(self.warmup_epochs, place.total_steps / 2)
@@ -129,9 +138,18 @@ class Step(WarmedUp):
             return f"rates: needs one for each of the {len(self.milestones)} milestones"
         return None
 
-    def after_warmup(self, place: Place, progress: float) -> float:
+    def late(self, last: Place) -> Iterator[str]:
+        yield from super().late(last)
+        if never := self.milestones[self.passed(last if self.per == "step" else last.in_epochs) :]:
+            yield f"milestones has {', '.join(f'{one:g}' for one in never)} beyond the end"
+
+    def passed(self, place: Place) -> int:
+        """How many milestones a step has behind it."""
         training = place.step / place.total_steps
-        passed = sum((training if one < 1 else place.epochs) >= one for one in self.milestones)
+        return sum((training if one < 1 else place.epochs) >= one for one in self.milestones)
+
+    def after_warmup(self, place: Place, progress: float) -> float:
+        passed = self.passed(place)
         return (self.peak, *self.rates)[passed] if self.rates else float(self.peak * self.gamma**passed)
 
 

@@ -30,6 +30,7 @@ from trainspec.patchup import Patching, places_of
 from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, one_hot, visited
 from trainspec.recipes import TRAIN_OPTIONS, Recipe, TrainOptions, with_data
 from trainspec.recipes.options import OWN
+from trainspec.remarks import remarks
 from trainspec.runs.events import check_installed
 from trainspec.warm_start import Given, WarmStart
 
@@ -62,7 +63,7 @@ class Task:
 
     @property
     def batch_size(self) -> int:
-        return min(self.recipe.batch, len(self.data.train))
+        return self.recipe.batch_of(len(self.data.train))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -217,9 +218,9 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
         return in_words(cpu_seconds(network.name, recipe, recipe.data.image_size or network.size, CIFAR_TRAINED))
 
     found = find_data(options.data, notice=notice, estimate=estimate)
-    recipe, remarks = recipe_for(found.name)
-    for remark in remarks:
-        notice(remark)
+    recipe, unused = recipe_for(found.name)
+    for text in unused:
+        notice(text)
     if options.budget is not None and "epochs" in options.overrides:
         notice("the budget decides how long the training is, not the epochs")
     named = options.written(network.name, network.family, found.name).data.name
@@ -252,4 +253,6 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
         recipe_name=options.recipe_name(network.name, network.family, found.name),
         warm_start=warm_start,
     )
+    for remark in remarks(task):
+        notice(remark)
     return task, Asked(command, (*notes, *data.notes), out, options.tensorboard)

@@ -5,7 +5,7 @@ Reading (`sections.py`), writing and the command line are all derived from these
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from trainspec.data.form import Channels, Form, Resize, Storage
 from trainspec.initialisation import Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.patchup import PatchUp
-from trainspec.schedules import AnySchedule, Cosine
+from trainspec.schedules import AnySchedule, Cosine, Place
 
 Init = Literal[
     "he_normal",
@@ -142,6 +142,27 @@ class Recipe:
     def steps(self, steps_per_epoch: int) -> int:
         """The length of the training, at least one step. A part of a step counts as a whole one."""
         return max(1, math.ceil(round(self.epochs * steps_per_epoch, 6)))
+
+    def batch_of(self, images: int) -> int:
+        """The images in a step of a training on `images` images: no more than there are."""
+        return min(self.batch, images)
+
+    def late(self, last: Place) -> Iterator[str]:
+        """What a training with this `last` step is too short for, a sentence for each value."""
+        epochs = last.in_epochs.total_steps
+        found = [f"schedule.{text}" for text in self.schedule.late(last)]
+        found += [f"average.{text}" for text in self.average.late(last)] if self.average else []
+        found += [
+            f"parameters.until = {table.until:g} of '{table.match}' is beyond the end"
+            for table in self.parameters
+            if table.until is not None and last.epochs < table.until
+        ]
+        if self.evaluate_every > math.ceil(epochs):
+            found.append(f"evaluate_every = {self.evaluate_every} validates only at the end")
+        interval = self.checkpoint.interval(last.steps_per_epoch)
+        if interval and last.total_steps < interval.steps < math.inf:
+            found.append(f'checkpoint.every = "{self.checkpoint.every}" is beyond the end')
+        yield from (f"in a training of {epochs:.4g} epochs {text}" for text in found)
 
     def problem(self) -> str | None:
         """What is wrong with the values taken together; None if nothing is."""

@@ -98,7 +98,7 @@ def _row(group: Sequence[Measured]) -> Row:
         changes=first.changes,
         framework=" then ".join(facts.get("frameworks", (facts["framework"],))),
         precision=facts["precision"],
-        batch=first.run.recipe.batch,
+        batch=facts.get("batch", first.run.recipe.batch),
         epochs=fmean(one.epochs for one in group),
         seeds=tuple(one.run.recipe.seed for one in group),
         train_seconds=fmean(one.facts["train_seconds"] for one in group),

@@ -1,0 +1,33 @@
+"""Remarks on a training that does not follow its recipe as it is written, one sentence for each value."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from trainspec.schedules import Place
+
+if TYPE_CHECKING:
+    from trainspec.task import Task
+
+NOTABLE = 0.1  # the share of the images that an epoch leaves out from which on it is said
+
+
+def remarks(task: "Task") -> Iterator[str]:
+    """On a batch that does not divide the images, on first values that a file replaces, and on what begins too late.
+
+    With a budget, the number of steps is not known, so what depends on it is not judged.
+    """
+    recipe, images, batch = task.recipe, len(task.data.train), task.batch_size
+    left_out = images - task.steps_per_epoch * batch
+    if recipe.batch > images:
+        yield f"batch = {recipe.batch}: there are only {images} training images, so a step takes these"
+    if left_out > NOTABLE * images:
+        yield (
+            f"batch = {batch}: an epoch takes only whole batches, so it leaves out {left_out} of the {images} training "
+            "images, others each time"
+        )
+    if task.warm_start and (changes := recipe.initialisation.names):
+        keys = ", ".join(f"initialisation.{name}" for name in changes)
+        yield f"{keys}: used only for what is drawn anew; all else is from {task.warm_start.path}"
+    if task.budget is None:
+        steps = recipe.steps(task.steps_per_epoch)
+        yield from recipe.late(Place(steps - 1, steps, task.steps_per_epoch))
