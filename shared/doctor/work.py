@@ -11,7 +11,10 @@ from doctor.place import ON_GPU, WORK, Environment, Place
 def check(place: Place) -> Iterator[Finding]:
     """Does the work of each environment on a small scale, in a child process."""
     gpu = has_gpu()
-    for one in (one for one in place if one.python.is_file()):  # of the others, `environments` says so
+    usable = [one for one in place if one.python.is_file()]  # of the others, `environments` says so
+    if not usable:
+        yield Finding("frameworks", "none was tried, since there is no environment yet")
+    for one in usable:
         for work in WORK[one.kind]:
             probe, *arguments = work.split()
             answer = ask(one.python, probe, *arguments, seconds=place.seconds)

@@ -53,6 +53,16 @@ def test_all_is_well(tmp_path, capsys):
     ]
 
 
+def test_a_fresh_checkout(tmp_path, capsys):
+    """An empty section would be a table as wide as the console, which in a pipe is endless."""
+    place = checkout(tmp_path, {})
+    assert all(findings for _, findings in examine(place))
+    report(place, as_json=False)
+    shown = capsys.readouterr().out
+    assert "none was tried, since there is no environment yet" in shown
+    assert max(map(len, shown.splitlines())) < 1000
+
+
 def test_a_wrong_version(tmp_path):
     place = all_kinds(tmp_path, torch={"versions": VERSIONS | {"packages": {"numpy": "1.9+local"}}})
     (found,) = problems(place).values()
