@@ -7,9 +7,9 @@ splits and classes by the same function, `place_images`.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path, PurePosixPath
 
 from deploy.archives import is_archive, open_archive, read_archive
@@ -21,7 +21,17 @@ from deploy.recognition import NO_IMAGE, judge, judge_file
 from deploy.shell import printable
 from deploy.walking import reason_of_part, walk
 
-SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
+SPLIT_FOLDERS = {
+    "train": "train",
+    "test": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+}
+EXPECTED = (
+    "expected <class>/<image>, or <split>/<class>/<image> where <split> is "
+    f"{', '.join([*SPLIT_FOLDERS][:-1])} or {[*SPLIT_FOLDERS][-1]}"
+)
 
 
 @dataclass(frozen=True)
@@ -104,24 +114,27 @@ def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list
     folder, and for class folders beside splits.
     """
     names = [PurePosixPath(path) for path in paths]
-    if twice := [part for part in ("val", "validation") if any(part in name.parts[:2] for name in names)][1:]:
-        raise DataError(f"{place}: val/ and {twice[0]}/ are both there; keep one of them")
     tops = {name.parts[0] for name in names}
     wrapped = len(tops) == 1 and not tops & SPLIT_FOLDERS.keys() and all(len(name.parts) > 2 for name in names)
     root = PurePosixPath(*tops) if wrapped else PurePosixPath()
-    placed = [_placed(place, path, name.relative_to(root).parts) for path, name in zip(paths, names, strict=True)]
+    inside = [name.relative_to(root).parts for name in names]
+    deep = {parts[0] for parts in inside if len(parts) == 3}
+    for one, other in combinations((name for name in SPLIT_FOLDERS if name in deep), 2):
+        if SPLIT_FOLDERS[one] == SPLIT_FOLDERS[other]:
+            raise DataError(f"{place}: {one}/ and {other}/ are both there; keep one of them")
+    splits = deep & SPLIT_FOLDERS.keys() | {"train", "test"}  # "valid" beside "invalid" is a class
+    placed = [_placed(place, path, parts, splits) for path, parts in zip(paths, inside, strict=True)]
     if len({bool(each.split) for each in placed}) > 1:
         raise DataError(f"{place}: class folders both beside and inside train/; move all of them into train/")
     return root, placed
 
 
-def _placed(place: Path, path: str, parts: tuple[str, ...]) -> Placed:
-    if len(parts) == 3 and parts[0] in SPLIT_FOLDERS:
+def _placed(place: Path, path: str, parts: tuple[str, ...], splits: Collection[str]) -> Placed:
+    if len(parts) == 3 and parts[0] in splits:
         return Placed(SPLIT_FOLDERS[parts[0]], parts[1], path)
-    if len(parts) == 2 and parts[0] not in SPLIT_FOLDERS:
+    if len(parts) == 2 and parts[0] not in splits:
         return Placed("", parts[0], path)
-    expected = "expected <class>/<image> or train/<class>/<image>"
-    raise DataError(f"{place}: {printable(path)} is not in a class folder; {expected}")
+    raise DataError(f"{place}: {printable(path)} is not in a class folder; {EXPECTED}")
 
 
 def _in_folder(place: Path, left_out: Counter[str]) -> Iterator[str]:

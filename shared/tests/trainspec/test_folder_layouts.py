@@ -48,6 +48,7 @@ def test_an_empty_class_in_an_archive(tmp_path):
     [
         ({}, "no JPEG, PNG or WebP images found"),
         ({"0.png": encoded(0), "1.png": encoded(1)}, "not in a class folder"),
+        (split_files() | {"dev/a/0.png": encoded(0)}, "where <split> is train, test, val, valid or validation"),
         ({"a/deep/er/0.png": encoded(0), "b/0.png": encoded(1)}, "not in a class folder"),
         ({"a/0.gif": b"GIF89a", "a/0.png": encoded(0)}, "not JPEG, PNG or WebP"),
         (class_files("a"), "only one class"),
@@ -68,6 +69,9 @@ TREES = {  # where the images lie -> whether training and `deploy evaluate` take
     "classes": ("a/0.png b/0.png b/1.jpg", True),
     "splits": ("train/a/0.png train/b/0.png test/a/1.png test/b/1.png", True),
     "a validation split": ("train/a/0 train/b/0 val/a/0 val/b/0 test/a/1 test/b/1", True),
+    "valid": ("train/a/0 train/b/0 valid/a/0 valid/b/0 test/a/1 test/b/1", True),
+    "a class that is named valid": ("valid/0 invalid/0", True),
+    "two validation splits": ("train/a/0 val/a/0 valid/a/0 test/a/1", False),
     "one more folder": ("set/a/0.png set/b/0.png", True),
     "one more folder around splits": ("set/train/a/0 set/train/b/0 set/test/a/1 set/test/b/1", True),
     "hidden and of systems": ("a/0 b/0 .git/c/0 a/.0 __MACOSX/a/0 @eaDir/b/0 b/Thumbs.db", True),

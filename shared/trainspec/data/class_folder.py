@@ -1,9 +1,9 @@
 """Read a class folder, an archive of one, or the files of a manifest: JPEG, PNG and WebP images, labelled by folders.
 
-The paths are `<root>/{train,test[,val|validation]}/<class>/*` or, without splits, `<root>/<class>/*`. The root may be
-inside one more folder. Classes are numbered in alphabetical order. Without splits, a tenth of each class becomes the
-test split. It is drawn from the sorted names with a fixed seed, so it is the same on every machine. Every class keeps
-a training image.
+The paths are `<root>/<split>/<class>/*`, with the splits of `SPLIT_FOLDERS`, or without splits `<root>/<class>/*`. The
+root may be inside one more folder. Classes are numbered in alphabetical order. Without splits, a tenth of each class
+becomes the test split. It is drawn from the sorted names with a fixed seed, so it is the same on every machine. Every
+class keeps a training image.
 """
 
 import hashlib

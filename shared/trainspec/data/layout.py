@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from deploy.class_folders import SPLIT_FOLDERS, Placed, place_images
+from deploy.class_folders import EXPECTED, SPLIT_FOLDERS, Placed, place_images
 from deploy.shell import printable
 from diptych.errors import DataError
 from trainspec.data.listing import Listing
@@ -24,7 +24,7 @@ class Layout:
 def read_layout(path: Path, listing: Listing) -> Layout:
     """The splits and classes of a listed set. Raises `DataError`, in one line, where the paths do not form them."""
     if not listing.images:
-        raise DataError(f"{path}: no JPEG, PNG or WebP images found; expected <class>/<image> or train/<class>/<image>")
+        raise DataError(f"{path}: no JPEG, PNG or WebP images found; {EXPECTED}")
     root, placed = place_images(path, sorted(listing.images))
     classes = _classes(path, placed, listing.folders, root)
     splits = {split: [place for place in placed if place.split == split] for split in SPLITS}
