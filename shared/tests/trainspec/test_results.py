@@ -34,6 +34,8 @@ def test_students_t_is_that_of_the_tables():
     for freedom, t in ((1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (9, 2.2622), (10, 2.2281), (100, 1.9840)):
         assert student(freedom) == pytest.approx(t, abs=5e-5)
     assert student(5, 0.99) == pytest.approx(4.0321, abs=5e-5)
+    assert over_runs([20.0, 24.8]) == (0.0, pytest.approx(52.89, abs=0.01))
+    assert over_runs([99.0, 100.0]) == (pytest.approx(93.15, abs=0.01), 100.0)
     assert over_runs([93.0, 94.0]) == pytest.approx((93.5 - 12.7062 / 2, 93.5 + 12.7062 / 2), abs=1e-4)
 
 

@@ -8,9 +8,13 @@ from deploy.intervals import LEVEL
 
 
 def over_runs(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """Student's interval of the mean of at least two values that differ by chance: `(low, high)`."""
+    """Student's interval of the mean accuracy of at least two runs that differ by chance: `(low, high)`, in percent.
+
+    Student's distribution knows no bounds, so a few runs that differ much reach beyond what an accuracy can be. The
+    interval is cut at 0 and 100: no mean lies outside, so it contains the mean as often as before.
+    """
     reach = student(len(values) - 1, level) * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - reach, fmean(values) + reach
+    return max(0.0, fmean(values) - reach), min(100.0, fmean(values) + reach)
 
 
 def student(freedom: int, level: float = LEVEL) -> float:
