@@ -28,6 +28,7 @@ def trained_module():
     return nn.DataParallel(torch.compile(model, backend="eager")).state_dict()
 
 
+LIGHTNING = {"pytorch-lightning_version": "2.5", "epoch": 3, "callbacks": {}, "hyper_parameters": {"rate": 0.1}}
 TAKEN = {  # file name -> how it is written
     "plain.safetensors": partial(save_file, state()),
     "huggingface.safetensors": lambda path: save_file(state(), path, {"format": "pt"}),
@@ -38,6 +39,9 @@ TAKEN = {  # file name -> how it is written
     "state.pt": partial(torch.save, state()),
     "state.pth": partial(torch.save, dict(state())),
     "misnamed.safetensors": partial(torch.save, state()),
+    "inside.safetensors": lambda path: save_file(prefixed("net.model."), path),
+    "lightning.ckpt": lambda path: torch.save(LIGHTNING | {"state_dict": prefixed("model.")}, path),
+    "compiled_lightning.ckpt": lambda path: torch.save({"state_dict": prefixed("model._orig_mod.")}, path),
     "parallel.pt": lambda path: torch.save(prefixed("module."), path),
     "wrapped.pt": lambda path: torch.save(trained_module(), path),
     "parameters.pt": lambda path: torch.save(

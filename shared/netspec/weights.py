@@ -82,6 +82,7 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str, anew: Col
 def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
     """The tensors under canonical names: without the additions of wrappers, and without PyTorch's counters.
 
+    A beginning that all names have, such as Lightning's `model.`, is left out if they are then names of the graph.
     Raises `WeightsError` if two tensors then have the same name.
     """
     found: dict[str, T] = {}
@@ -96,6 +97,11 @@ def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict
             raise WeightsError(f"{canonical!r} of {graph.name} is in {source} twice, once as {name!r}")
         if canonical in graph.params or not canonical.endswith(COUNTERS):
             found[canonical] = tensor
+    parts = next(iter(found), "").split(".")
+    for depth in range(len(parts)):
+        start = "".join(f"{part}." for part in parts[:depth])
+        if all(name.startswith(start) and name[len(start) :] in graph.params for name in found):
+            return {name[len(start) :]: tensor for name, tensor in found.items()}
     return found
 
 
@@ -127,9 +133,9 @@ def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice =
     """Read a weight file of exactly this network: float32 arrays by canonical name, in the graph's order.
 
     Accepted are Diptych's own files, other safetensors files, and state dicts of PyTorch (`.pt`, `.pth`); no code in
-    them is run. Names may have the prefixes of DataParallel and `torch.compile`. float16, bfloat16 and float64 are
-    converted to float32, and `notice` is called with a message. A network without auxiliary heads accepts Diptych's
-    file of one that has them, and drops their tensors.
+    them is run. Names may have the prefixes of DataParallel and `torch.compile`, or one that they all have. float16,
+    bfloat16 and float64 are converted to float32, and `notice` is called with a message. A network without auxiliary
+    heads accepts Diptych's file of one that has them, and drops their tensors.
 
     Raises `WeightsError` if the file cannot be read, is damaged, or belongs to another network.
     """
