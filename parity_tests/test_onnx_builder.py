@@ -181,7 +181,9 @@ def test_a_file_that_differs_is_not_left_behind(mixed, tmp_path, monkeypatch):
 
 
 def test_a_file_that_proves_nothing_is_not_left_behind(mixed, tmp_path):
-    leaves_nothing(lambda path: onnx_impl.export_onnx(mixed, zeros(mixed), path), tmp_path, "cannot be verified")
+    leaves_nothing(
+        lambda path: onnx_impl.export_onnx(mixed, zeros(mixed), path), tmp_path, "cannot be verified.*schedule.peak"
+    )
 
 
 def test_a_file_that_is_invalid_is_not_left_behind(mixed, tmp_path, torch_forward):

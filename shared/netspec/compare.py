@@ -77,7 +77,8 @@ def spread(outputs: np.ndarray) -> float:
     width = float(outputs.std(0).mean())
     if width <= least.least_spread * float(np.abs(outputs).max(initial=0)):
         raise ParityError(
-            f"the outputs hardly depend on the input (their spread is {width:.1e}): nothing can be compared"
+            f"the outputs hardly depend on the input (their spread is {width:.1e}): nothing can be compared; a trained "
+            "network that answers the same for every image has learned nothing: lower the rate (schedule.peak)"
         )
     return width
 
