@@ -21,7 +21,6 @@ from netspec.diagram import draw
 from parity.__main__ import main
 from parity.compare import command
 from parity.compare.block import excerpt, handlers, kinds_of
-from parity.compare.overview import Overview, Row, write_overview
 from parity.compare.plots import COLOURS
 from parity.compare.selection import name_of
 from parity.compare.significance import difference, fewest, mcnemar
@@ -35,7 +34,6 @@ SKIPPED = ("svg", "style", "script", "pre", "title")  # pictures, and source tha
 CUT = """return [...document.querySelectorAll("p, dd, pre, h1, li, svg")]
     .filter((part) => !part.closest(".scroll, .wide") && part.getBoundingClientRect().right > innerWidth)
     .map((part) => part.outerHTML.slice(0, 80))"""
-NAMES = "return [...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)"
 
 
 class Text(HTMLParser):
@@ -291,18 +289,3 @@ def test_in_a_browser(page, width, dark):
         background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert background == ("rgb(20, 23, 28)" if dark else "rgb(255, 255, 255)")
         assert driver.get_log("browser") == []
-
-
-def test_the_table_sorts_by_a_click(tmp_path):
-    rows = tuple(
-        Row(name, "digits", "a recipe", "fp32", 1.0, size, size) for name, size in (("b", 30), ("a", 200), ("c", 4))
-    )
-    write_overview(Overview(("PyTorch", "Keras"), rows, ()), tmp_path)
-    with shown(tmp_path) as browser:
-        browser.driver.get((tmp_path / "index.html").as_uri())
-        for place, orders in ((0, ("abc", "cba")), (3, ("cba", "abc"))):
-            for order in orders:
-                browser.driver.execute_script("document.querySelectorAll('thead th')[arguments[0]].click()", place)
-                names = browser.driver.execute_script(NAMES)
-                assert "".join(names) == order
-        assert browser.driver.get_log("browser") == []

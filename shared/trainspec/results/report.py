@@ -44,7 +44,7 @@ def collect(places: Sequence[Path]) -> Report:
     measured = [one for _, one in found if isinstance(one, Measured)]
     left_out = [one for _, one in found if isinstance(one, str)]
     counted, older = newest_by_seed(measured)
-    left_out += [f"{one.run.folder}: a newer run has the same seed and recipe" for one in older]
+    left_out += older
     if not counted:
         raise DataError(f"no finished run can be used ({left_out[0]})")
     return Report(tuple(rows_of(counted)), tuple(left_out))

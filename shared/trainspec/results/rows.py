@@ -1,6 +1,6 @@
 """The rows of the table of results: each has the runs that differ in their seeds only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -74,13 +74,18 @@ def rows_of(measured: Iterable[Measured]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.network, row.data, row.recipe, row.changes, row.framework, row.precision))
 
 
-def newest_by_seed(measured: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
-    """The newest run of each seed in each group, and the older ones, which do not count."""
-    newest: dict[Any, Measured] = {}
-    for one in sorted(measured, key=lambda one: (str(one.facts["started"]), one.run.folder.name)):
-        newest[one.key, one.run.recipe.seed] = one
-    kept = list(newest.values())
-    return kept, [one for one in measured if one not in kept]
+def newest_by_seed(
+    measured: Iterable[Measured], group: Callable[[Measured], Any] = lambda one: one.key
+) -> tuple[list[Measured], list[str]]:
+    """The newest run of each seed in each group, oldest first, and for each other run why it does not count."""
+    ordered = sorted(measured, key=lambda one: (str(one.facts["started"]), one.run.folder.name))
+    newest = {(group(one), one.run.recipe.seed): one for one in ordered}
+    left_out = []
+    for one in ordered:
+        if (other := newest[group(one), one.run.recipe.seed]) is not one:
+            reason = "it is a copy of" if one.facts == other.facts else "a newer run has the same seed and recipe:"
+            left_out.append(f"{one.run.folder}: {reason} {other.run.folder}")
+    return [one for one in ordered if one in newest.values()], left_out
 
 
 def _row(group: Sequence[Measured]) -> Row:

@@ -1,6 +1,7 @@
-"""A table of many networks: a row for each network and data set, with the newest run of each framework.
+"""A table of many networks: a row for each network and data set, with a run of each framework, of one seed.
 
-All figures come from the files of the runs; nothing is evaluated again.
+It is the newest seed that all frameworks of the row have; where there is none, the newest run of each counts. All
+figures come from the files of the runs; nothing is evaluated again.
 """
 
 import os
@@ -21,6 +22,7 @@ from parity.json_text import json_text
 from parity.titles import title_of
 from trainspec.agreement import compare_losses, compare_plans
 from trainspec.results.measured import Measured, read_runs
+from trainspec.results.rows import newest_by_seed
 
 SCHEMA = 1
 PAGE, TABLE = "index.html", "index.json"
@@ -90,16 +92,37 @@ def overview(root: Path, folder: Path) -> Overview:
     left_out = tuple(one for _, one in found if isinstance(one, str))
     if not measured:
         raise DataError(f"{root}: no finished run can be used ({left_out[0]})")
-    groups: dict[Any, dict[str, Measured]] = {}
-    for one in sorted(measured, key=lambda one: one.facts["started"]):  # the newest of a framework replaces the others
-        group, framework = groups.setdefault(_key(one), {}), one.facts["framework"]
-        if framework in group:
-            left_out += (f"{group[framework].run.folder}: {one.run.folder} is a newer run of the same recipe",)
-        group[framework] = one
-    names = sorted({name for group in groups.values() for name in group}, reverse=True)  # torch, keras, as elsewhere
-    rows = [_row([group[name] for name in names if name in group], folder) for group in groups.values()]
+    counted, older = newest_by_seed(measured, lambda one: (_key(one), one.facts["framework"]))
+    left_out += tuple(older)
+    groups: dict[Any, list[Measured]] = {}
+    for one in counted:
+        groups.setdefault(_key(one), []).append(one)
+    names = sorted({one.facts["framework"] for one in counted}, reverse=True)  # torch, keras, as elsewhere
+    rows = []
+    for group in groups.values():
+        chosen = _of_one_seed(group)
+        rows.append(_row([chosen[name] for name in names if name in chosen], folder))
+        others = [one for one in group if one not in chosen.values()]
+        left_out += tuple(_beside(one, chosen[one.facts["framework"]], group) for one in others)
     rows.sort(key=lambda row: (row.network, row.data, row.recipe))
     return Overview(tuple(map(title_of, names)), tuple(rows), left_out)
+
+
+def _of_one_seed(group: Sequence[Measured]) -> dict[str, Measured]:
+    """A run of each framework in `group`, oldest first: of the newest seed that all have; else each one's newest."""
+    seeds: dict[str, set[int]] = {}
+    for one in group:
+        seeds.setdefault(one.facts["framework"], set()).add(one.run.recipe.seed)
+    shared = set.intersection(*seeds.values())
+    seed = next((one.run.recipe.seed for one in reversed(group) if one.run.recipe.seed in shared), None)
+    return {one.facts["framework"]: one for one in group if seed in (None, one.run.recipe.seed)}
+
+
+def _beside(one: Measured, chosen: Measured, group: Sequence[Measured]) -> str:
+    """Why `chosen`, of the same framework, is in the row and `one` is not."""
+    newer = group.index(chosen) > group.index(one)
+    reason = "is a newer run of the same recipe" if newer else "has a seed that all frameworks have"
+    return f"{one.run.folder}: {chosen.run.folder} {reason}"
 
 
 def _refuse(error: OSError) -> None:

@@ -1,0 +1,71 @@
+"""`python -m parity compare --all`: which runs stand side by side in a row, and its page."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from browser import shown
+from parity.compare.overview import Overview, Row, overview, write_overview
+from short_run import short_run
+
+NAMES = "return [...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    return short_run(tmp_path_factory.mktemp("run"))
+
+
+def copied(run: Path, folder: Path, framework: str, seed: int, hour: int) -> Path:
+    """A copy of `run` that says it is of another framework and seed, and when it was started."""
+    shutil.copytree(run, folder)
+    file, recipe = folder / "run.json", folder / "recipe.toml"
+    changed = {"framework": framework, "started": f"2026-11-28T{hour:02}:00:00+0000"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    recipe.write_text(recipe.read_text().replace("seed = 0\n", f"seed = {seed}\n"))
+    return folder
+
+
+def test_a_row_has_runs_of_one_seed(trained, tmp_path):
+    for name, framework, seed, hour in (("t0", "torch", 0, 1), ("k0", "keras", 0, 2), ("t1", "torch", 1, 3)):
+        copied(trained, tmp_path / name, framework, seed, hour)
+    found = overview(tmp_path, tmp_path)
+    assert [cell.run for cell in found.rows[0].cells.values()] == ["t0", "k0"]
+    assert found.left_out == (f"{tmp_path}/t1: {tmp_path}/t0 has a seed that all frameworks have",)
+    copied(trained, tmp_path / "k1", "keras", 1, 4)
+    found = overview(tmp_path, tmp_path)
+    assert [cell.run for cell in found.rows[0].cells.values()] == ["t1", "k1"]
+    assert f"{tmp_path}/t0: {tmp_path}/t1 is a newer run of the same recipe" in found.left_out
+
+
+def test_runs_of_different_seeds_are_a_row_where_there_are_no_others(trained, tmp_path):
+    for name, framework, seed, hour in (("t0", "torch", 0, 1), ("t1", "torch", 1, 3), ("k2", "keras", 2, 2)):
+        copied(trained, tmp_path / name, framework, seed, hour)
+    (row,) = overview(tmp_path, tmp_path).rows
+    assert [cell.run for cell in row.cells.values()] == ["t1", "k2"]
+
+
+def test_a_copy_is_not_called_newer(trained, tmp_path):
+    for name, hour in (("a", 1), ("b", 1), ("c", 2)):
+        copied(trained, tmp_path / name, "torch", 0, hour)
+    shutil.copytree(tmp_path / "c", tmp_path / "d")
+    left_out = overview(tmp_path, tmp_path).left_out
+    assert f"{tmp_path}/c: it is a copy of {tmp_path}/d" in left_out
+    assert f"{tmp_path}/a: a newer run has the same seed and recipe: {tmp_path}/d" in left_out
+
+
+def test_the_table_sorts_by_a_click(tmp_path):
+    rows = tuple(
+        Row(name, "digits", "a recipe", "fp32", 1.0, size, size) for name, size in (("b", 30), ("a", 200), ("c", 4))
+    )
+    write_overview(Overview(("PyTorch", "Keras"), rows, ()), tmp_path)
+    with shown(tmp_path) as browser:
+        browser.driver.get((tmp_path / "index.html").as_uri())
+        for place, orders in ((0, ("abc", "cba")), (3, ("cba", "abc"))):
+            for order in orders:
+                browser.driver.execute_script("document.querySelectorAll('thead th')[arguments[0]].click()", place)
+                names = browser.driver.execute_script(NAMES)
+                assert "".join(names) == order
+        assert browser.driver.get_log("browser") == []
