@@ -253,8 +253,11 @@ def test_mcnemar_is_scipys_binomial_test():
     assert mcnemar(0, fewest()) < 0.05 <= mcnemar(0, fewest() - 1)
 
 
-def test_a_small_test_set_is_called_too_small():
-    assert "too small" in difference(0, fewest() - 1, 9, 360).words
+def test_the_words_of_a_test_fit_its_images():
+    assert difference(0, 0, 0, 10_000).words == "both give the same answer on all 10,000 images."
+    assert "5 of 360 images" in (few := difference(0, fewest() - 1, 9, 360)).words
+    assert f"at most {few.high:.2g} points" in few.words
+    assert "at most 0.069 points" in difference(3, 0, 4, 10_000).words
     assert "chance explains" in difference(2, 20, 25, 360).words
     assert "cannot be told apart" in difference(9, 7, 25, 360).words
 

@@ -76,6 +76,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    test = asdict(pair.difference)
-    extra = {} if isinstance(pair.difference, Absent) else {"significant": pair.difference.significant}
-    return {"a": pair.a.letter, "b": pair.b.letter, "agreement": asdict(pair.agreement), "accuracy": test | extra}
+    test = pair.difference
+    extra = {} if isinstance(test, Absent) else {"significant": test.significant, "most": test.most}
+    accuracy = asdict(test) | extra
+    return {"a": pair.a.letter, "b": pair.b.letter, "agreement": asdict(pair.agreement), "accuracy": accuracy}

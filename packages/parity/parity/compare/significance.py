@@ -33,13 +33,20 @@ class Difference:
         return self.lost + self.won < fewest()
 
     @property
+    def most(self) -> float:
+        """The largest difference in the interval, in points, whichever run is the better one."""
+        return max(-self.low, self.high)
+
+    @property
     def words(self) -> str:
         """What the test says, in a sentence."""
+        if not self.apart:
+            return f"both give the same answer on all {self.images:,} images."
         judged = f"{self.lost + self.won:,} of {self.images:,} images are right in one run only"
         if self.too_few:
             return (
-                f"{judged}: the test set is too small to tell them apart, since fewer than {fewest()} such images "
-                "prove nothing, whichever run has them."
+                f"{judged}, and fewer than {fewest()} prove nothing, whichever run has them: the accuracies differ by "
+                f"at most {self.most:.2g} points ({100 * LEVEL:.0f} % interval)."
             )
         if self.significant:
             return f"{judged}, more of them in one run than chance explains (p = {self.p:.2g})."
