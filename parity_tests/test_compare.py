@@ -17,13 +17,11 @@ from browser import shown
 from diptych.errors import DataError, UsageError
 from netspec import architecture
 from netspec.compare import limits
-from netspec.diagram import draw
 from parity.__main__ import main
 from parity.compare import command
-from parity.compare.block import excerpt, handlers, kinds_of
+from parity.compare.answers import answers
 from parity.compare.plots import COLOURS
-from parity.compare.selection import name_of
-from parity.compare.significance import difference, fewest, mcnemar
+from parity.compare.selection import read_sides
 from parity.compare.training import Trained, train
 
 TRAIN = "train lenet5 --data digits --epochs 1 --precision fp32 --out"
@@ -79,6 +77,13 @@ def found(text: str, known: np.ndarray) -> bool:
     digits = len(mantissa.partition(".")[2])
     half = 0.5 * 10.0 ** (int(exponent or 0) - digits)
     return bool((np.abs(known - float(plain)) <= half * (1 + limits().float64)).any())
+
+
+def changed(run: Path, folder: Path, **facts: object) -> Path:
+    """A copy of `run` with other facts."""
+    file = shutil.copytree(run, folder) / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +188,8 @@ def test_all(runs, page, tmp_path):
 
 def test_mistakes_are_one_line(runs, tmp_path):
     torch, keras = map(str, runs.values())
-    unfinished, elsewhere = tmp_path / "unfinished", tmp_path / "elsewhere"
-    for folder, change in ((unfinished, {"status": "interrupted"}), (elsewhere, {"data_fingerprint": "0" * 64})):
-        shutil.copytree(torch, folder)
-        facts = json.loads((folder / "run.json").read_text())
-        (folder / "run.json").write_text(json.dumps(facts | change))
+    unfinished = changed(runs["torch"], tmp_path / "unfinished", status="interrupted")
+    elsewhere = changed(runs["torch"], tmp_path / "elsewhere", data_fingerprint="0" * 64)
     for arguments, words in (
         ([torch], "2 to 8"),
         ([torch, torch], "given twice"),
@@ -203,6 +205,20 @@ def test_mistakes_are_one_line(runs, tmp_path):
             main(["compare", *arguments])
     assert not (tmp_path / "pages").exists()
     assert main(["compare", "--runs", keras, str(unfinished), "--unfinished", "--pages", str(tmp_path / "pages")]) == 0
+
+
+def test_images_in_another_form_are_named(runs, tmp_path):
+    other = changed(runs["torch"], tmp_path / "other", data_fingerprint="0" * 64)
+    recipe = (other / "recipe.toml").read_text()
+    (other / "recipe.toml").write_text(recipe.replace('resize = "crop"', 'resize = "margin"'))
+    with pytest.raises(DataError, match=r"different images \(data.resize crop and margin\)"):
+        read_sides([runs["keras"], other])
+
+
+def test_a_run_of_another_seed_is_normalised_without_a_note(runs, tmp_path, capsys):
+    other = changed(runs["torch"], tmp_path / "other", mean=[0.25] * 3)
+    assert len(answers(read_sides([runs["keras"], other])).predictions) == 2
+    assert "note" not in capsys.readouterr().out
 
 
 def test_both_frameworks_are_trained(tmp_path, monkeypatch):
@@ -243,37 +259,6 @@ def test_a_python_that_is_none_is_refused_before_the_first_training(tmp_path, mo
     argv = ["compare", "lenet5", "--pages", str(tmp_path), "--python", sys.executable, str(tmp_path / "python")]
     with pytest.raises(DataError, match=f"--python {tmp_path}/python: not a program"):
         main(argv)
-
-
-def test_mcnemar_is_scipys_binomial_test():
-    stats = pytest.importorskip("scipy.stats")
-    for lost, won in ((0, 0), (0, 5), (0, 6), (3, 9), (40, 17), (400, 460)):
-        reference = stats.binomtest(lost, lost + won).pvalue if lost + won else 1.0
-        assert abs(mcnemar(lost, won) - reference) <= limits().float64
-    assert mcnemar(0, fewest()) < 0.05 <= mcnemar(0, fewest() - 1)
-
-
-def test_the_words_of_a_test_fit_its_images():
-    assert difference(0, 0, 0, 10_000).words == "both give the same answer on all 10,000 images."
-    assert "5 of 360 images" in (few := difference(0, fewest() - 1, 9, 360)).words
-    assert f"at most {few.high:.2g} points" in few.words
-    assert "at most 0.069 points" in difference(3, 0, 4, 10_000).words
-    assert "chance explains" in difference(2, 20, 25, 360).words
-    assert "cannot be told apart" in difference(9, 7, 25, 360).words
-
-
-@pytest.mark.parametrize("name", ["lenet5", "resnet20", "densenet40_k12", "mobilenet_v2"])
-def test_an_excerpt_has_the_handlers_of_its_ops(name):
-    part = excerpt(architecture(name))
-    assert "<svg" in draw(part, [])
-    for one in handlers(kinds_of(part)):
-        assert list(one.sources) == ["PyTorch", "Keras", "onnxruntime"]
-        assert all(source.startswith("@builds(ops.") for source in one.sources.values())
-
-
-def test_the_name_of_a_page_is_a_folder():
-    assert name_of([Path("runs/a"), Path("runs/b")]) == "a+b"
-    assert len(name_of([Path(f"runs/{'x' * 90}{place}") for place in range(4)])) < 100
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -215,7 +215,8 @@ def check_graph(run: Run, graph: Graph) -> None:
 def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """`(mean, std)` of the run's training. They are read from the run, because they belong to its training images.
 
-    Prints a note where `data` would have others. Raises `DataError` where they do not fit the images.
+    Those of `data` may be others: of another seed, which holds other images out. Raises `DataError` where they do not
+    fit the images.
     """
     facts: Mapping[str, Any] = run.facts
     if "mean" not in facts or "std" not in facts:
@@ -223,6 +224,4 @@ def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[floa
     mean, std = tuple(map(float, facts["mean"])), tuple(map(float, facts["std"]))
     if not len(mean) == len(std) == data.image_shape[2] or min(std) <= 0:
         raise DataError(f"{run.folder}: the run is damaged: mean or std in run.json do not fit the images")
-    if (mean, std) != run.recipe.augmentation.constants(data):
-        say(f"note       normalised as {run.folder} recorded; the training images of {data.label} have other values")
     return mean, std

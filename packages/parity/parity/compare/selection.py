@@ -13,10 +13,12 @@ from netspec.init import Weights
 from parity.titles import title_of
 from trainspec.judging import read_whole
 from trainspec.runs import Run
+from trainspec.sections import differences
 
 MOST = 8  # runs on a page
 LONGEST = 160  # of the name of a comparison
 LETTERS = "ABCDEFGH"
+FORM = ("data.image_size", "data.resize", "data.channels")  # the values of a recipe that change the test images
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,12 @@ def read_sides(folders: Sequence[Path], *, unfinished: bool = False) -> tuple[Si
     first = sides[0]
     for other in sides[1:]:
         if first.facts.get("classes") != other.facts.get("classes") or _images(first) != _images(other):
+            changed = differences(first.run.recipe, other.run.recipe).items()
+            forms = "; ".join(f"{key} {a} and {b}" for key, (a, b) in changed if key in FORM)
             raise DataError(
                 f"{first.folder} was tested on {first.facts['data_label']} and {other.folder} on "
-                f"{other.facts['data_label']}, which are different images: compare runs of one data set"
+                f"{other.facts['data_label']}, which are different images{f' ({forms})' if forms else ''}: "
+                "compare runs of one data set"
             )
     return sides
 

@@ -1,0 +1,43 @@
+"""The parts of a comparison that need no run: its tests of significance, its excerpts, its names."""
+
+from pathlib import Path
+
+import pytest
+
+from netspec import architecture
+from netspec.compare import limits
+from netspec.diagram import draw
+from parity.compare.block import excerpt, handlers, kinds_of
+from parity.compare.selection import name_of
+from parity.compare.significance import difference, fewest, mcnemar
+
+
+def test_mcnemar_is_scipys_binomial_test():
+    stats = pytest.importorskip("scipy.stats")
+    for lost, won in ((0, 0), (0, 5), (0, 6), (3, 9), (40, 17), (400, 460)):
+        reference = stats.binomtest(lost, lost + won).pvalue if lost + won else 1.0
+        assert abs(mcnemar(lost, won) - reference) <= limits().float64
+    assert mcnemar(0, fewest()) < 0.05 <= mcnemar(0, fewest() - 1)
+
+
+def test_the_words_of_a_test_fit_its_images():
+    assert difference(0, 0, 0, 10_000).words == "both give the same answer on all 10,000 images."
+    assert "5 of 360 images" in (few := difference(0, fewest() - 1, 9, 360)).words
+    assert f"at most {few.high:.2g} points" in few.words
+    assert "at most 0.069 points" in difference(3, 0, 4, 10_000).words
+    assert "chance explains" in difference(2, 20, 25, 360).words
+    assert "cannot be told apart" in difference(9, 7, 25, 360).words
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "densenet40_k12", "mobilenet_v2"])
+def test_an_excerpt_has_the_handlers_of_its_ops(name):
+    part = excerpt(architecture(name))
+    assert "<svg" in draw(part, [])
+    for one in handlers(kinds_of(part)):
+        assert list(one.sources) == ["PyTorch", "Keras", "onnxruntime"]
+        assert all(source.startswith("@builds(ops.") for source in one.sources.values())
+
+
+def test_the_name_of_a_page_is_a_folder():
+    assert name_of([Path("runs/a"), Path("runs/b")]) == "a+b"
+    assert len(name_of([Path(f"runs/{'x' * 90}{place}") for place in range(4)])) < 100
