@@ -14,12 +14,12 @@ import pytest
 import keras_impl.__main__
 import torch_impl.__main__
 from browser import shown
-from diptych.errors import DataError, UsageError
+from diptych.errors import DataError, DiptychError, UsageError
 from netspec import architecture
 from netspec.compare import limits
 from parity.__main__ import main
 from parity.compare import command
-from parity.compare.answers import answers
+from parity.compare.answers import answers, images_of
 from parity.compare.plots import COLOURS
 from parity.compare.selection import read_sides
 from parity.compare.training import Trained, train
@@ -200,9 +200,18 @@ def test_mistakes_are_one_line(runs, tmp_path):
         with pytest.raises(DataError, match=words) as raised:
             main(["compare", "--runs", *arguments, "--pages", str(tmp_path / "pages")])
         assert "\n" not in str(raised.value)
-    for arguments in ([], ["lenet5", "--all", str(tmp_path)], ["lenet5", "--unfinished"]):
-        with pytest.raises(UsageError):
+    for arguments, words in (
+        ([], "give one of ARCH"),
+        (["lenet5", "--all", str(tmp_path)], "lenet5 does not go with --all; give one of"),
+        (["--runs", torch, keras, "--out", "x"], "--out does not go with --runs; give one of"),
+        (["--runs", torch, keras, "--float64"], "--float64 goes with ARCH"),
+        (["--all", str(tmp_path), "--data", "digits"], "--data goes with"),
+        (["lenet5", "--unfinished"], "--unfinished goes with"),
+    ):
+        with pytest.raises(UsageError, match=words):
             main(["compare", *arguments])
+    with pytest.raises(DiptychError, match="no_such_data"):
+        main(["compare", "--runs", torch, keras, "--data", "no_such_data", "--pages", str(tmp_path / "pages")])
     assert not (tmp_path / "pages").exists()
     assert main(["compare", "--runs", keras, str(unfinished), "--unfinished", "--pages", str(tmp_path / "pages")]) == 0
 
@@ -217,7 +226,8 @@ def test_images_in_another_form_are_named(runs, tmp_path):
 
 def test_a_run_of_another_seed_is_normalised_without_a_note(runs, tmp_path, capsys):
     other = changed(runs["torch"], tmp_path / "other", mean=[0.25] * 3)
-    assert len(answers(read_sides([runs["keras"], other])).predictions) == 2
+    sides = read_sides([runs["keras"], other])
+    assert len(answers(sides, images_of(sides[0])).predictions) == 2
     assert "note" not in capsys.readouterr().out
 
 
@@ -244,6 +254,11 @@ def test_both_frameworks_are_trained(tmp_path, monkeypatch):
     startup, other = table["figures"]["startup_seconds"]["values"]
     assert 0 < startup < table["figures"]["total_seconds"]["values"][0]
     assert other == 1.5
+    runs = [str(file.parent / run["folder"]) for run in table["runs"]]
+    assert main(["compare", "--runs", *runs, "--data", "digits", "--pages", str(tmp_path / "pages")]) == 0
+    again = json.loads(file.read_text())
+    assert again["figures"]["startup_seconds"] == table["figures"]["startup_seconds"]
+    assert again["float64"] == table["float64"]
 
 
 def test_a_training_that_fails_ends_the_comparison(tmp_path, capfd):

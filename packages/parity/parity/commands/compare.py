@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from deploy.options import Parser, path
+from deploy.options import Parser, name_or_path, path
 from deploy.outputs import output_folder
 from diptych.errors import UsageError
 
@@ -24,6 +24,9 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--runs", nargs="+", type=path, metavar="RUN", help="two or more runs of one data set")
     parser.add_argument("--all", type=path, metavar="RUNS", help="a folder of runs: a table of all networks")
+    parser.add_argument(
+        "--data", type=name_or_path, metavar="D", help="the data set of the runs; default: the one that they name"
+    )
     parser.add_argument("--unfinished", action="store_true", help="also take runs that did not reach their end")
     parser.add_argument(
         "--pages", type=output_folder, default="comparisons", metavar="FOLDER", help="where pages are written"
@@ -40,18 +43,24 @@ def main(argv: Sequence[str]) -> int:
     )
     options, arguments = parser.parse_known_args(argv)
     if sum(map(bool, (options.runs, options.all, arguments))) != 1:
-        raise UsageError("give one of ARCH with options of train, --runs A B, and --all RUNS (see --help)")
+        which = "--runs" if options.runs else "--all"
+        odd = f"{arguments[0]} does not go with {which}; " if arguments else ""
+        raise UsageError(f"{odd}give one of ARCH with options of train, --runs A B, and --all RUNS (see --help)")
     if options.unfinished and not options.runs:
         raise UsageError("--unfinished goes with --runs")
-    if options.float64 and not arguments:
-        raise UsageError("--float64 goes with ARCH")
+    if options.data is not None and options.all:
+        raise UsageError("--data goes with --runs or ARCH")
+    for name in ("float64", "python"):
+        if getattr(options, name) and not arguments:
+            raise UsageError(f"--{name} goes with ARCH")
 
     from parity.compare.command import compare_all, compare_runs, compare_training
 
     if options.all:
         compare_all(options.all, options.pages)
     elif options.runs:
-        compare_runs(options.runs, options.pages, unfinished=options.unfinished)
+        compare_runs(options.runs, options.pages, data=options.data, unfinished=options.unfinished)
     else:
+        arguments = arguments if options.data is None else ["--data", options.data, *arguments]
         compare_training(arguments, options.pages, options.python or (), float64=options.float64)
     return 0

@@ -10,7 +10,7 @@ from deploy.model import load_model
 from deploy.scores import Scores
 from parity.compare.selection import Side
 from parity.compare.significance import Difference, difference
-from trainspec.data import Split
+from trainspec.data import DataSet, Split
 from trainspec.evaluation import evaluate
 from trainspec.judging import Recorded, constants_of
 
@@ -19,12 +19,16 @@ MODEL = "model.onnx"
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The test `split` and, for each run, the predicted class of every image and the scores."""
+    """The test `split` and, for each run, the predicted class of every image and the scores.
+
+    `others` is the name of the data if they are not the images that the runs recorded.
+    """
 
     split: Split = field(repr=False)
     classes: tuple[str, ...]
     predictions: tuple[NDArray[np.int64], ...]
     scores: tuple[Scores, ...]
+    others: str = ""
 
     @property
     def apart(self) -> NDArray[np.int64]:
@@ -39,14 +43,14 @@ class Answers:
         return difference(lost, won, int((a != b).sum()), len(labels))
 
 
-def answers(sides: Sequence[Side], *, unfinished: bool = False) -> Answers:
-    """Run every `model.onnx` on the test split of the first run's data, in onnxruntime.
+def images_of(side: Side, asked: str | None = None) -> DataSet:
+    """The data set of a run, or the one `asked` for, as `--data`. Raises `DataError` where it cannot be used."""
+    recipe = side.run.recipe
+    return Recorded.of(side.run).load(asked, recipe.data.form(side.graph.input_shape[1]), recipe.seed)
 
-    Raises `DataError` where the data cannot be used, `ModelError` for a model.
-    """
-    first = sides[0]
-    recipe = first.run.recipe
-    data = Recorded.of(first.run).load(None, recipe.data.form(first.graph.input_shape[1]), recipe.seed)
+
+def answers(sides: Sequence[Side], data: DataSet, *, unfinished: bool = False) -> Answers:
+    """Run every `model.onnx` on the test split of `data`, in onnxruntime. Raises `ModelError` for a model."""
     found = []
     for side in sides:
         model = load_model(side.folder / MODEL, unfinished=unfinished)
@@ -58,4 +62,5 @@ def answers(sides: Sequence[Side], *, unfinished: bool = False) -> Answers:
         )
         found.append(evaluation)
     scores = tuple(one.scores for one in found if one.scores is not None)
-    return Answers(data.test, data.classes, tuple(one.predictions for one in found), scores)
+    others = data.label if sides[0].facts.get("data_fingerprint", data.fingerprint) != data.fingerprint else ""
+    return Answers(data.test, data.classes, tuple(one.predictions for one in found), scores, others)

@@ -1,6 +1,7 @@
 """What `python -m parity compare` does: trains if asked, compares runs, and writes pages."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from trainspec.agreement import agreement_of
 from trainspec.judging import read_run
 
 COMMANDS = "commands.json"  # beside a page: the trainings that were made for it
+EXACT = "float64"  # likewise: the folder of the runs in float64
 SHORT = ("--precision", "fp64", "--epochs", "1")
 TIMES = (
     ("startup_seconds", "start-up, s", "not measured: the runs were not trained for this page"),
@@ -44,29 +46,65 @@ def compare_training(
     folder = pages / name_of(runs)
     table = [asdict(one) | {"run": one.run.name} for one in trained]
     write_bytes(folder / COMMANDS, (json.dumps(table, indent=1) + "\n").encode("utf-8", "replace"))
-    exact = attempt(lambda: _exact(arguments, folder, pythons)) if float64 else Absent("--float64 was not given")
-    return compare_runs(runs, pages, trained=trained, exact=exact)
+    exact = attempt(lambda: _train_exactly(arguments, folder, pythons)) if float64 else None
+    return compare_runs(runs, pages, exact=exact)
 
 
-def _exact(arguments: Sequence[str], folder: Path, pythons: Sequence[Path]) -> Exact:
+def _train_exactly(arguments: Sequence[str], folder: Path, pythons: Sequence[Path]) -> Exact:
     """Train an epoch in float64 in every framework. Raises `DataError` where that fails."""
-    changed = [*arguments, *SHORT, "--out", str(folder / "float64")]
-    runs = [train(framework, changed, python).run for framework, python in zip(TRAINED, pythons, strict=True)]
-    one, other = map(read_run, runs)
-    return Exact(agreement_of(one, other), tuple(link(folder, run / "run.json") for run in runs))
+    changed = [*arguments, *SHORT, "--out", str(folder / EXACT)]
+    for framework, python in zip(TRAINED, pythons, strict=True):
+        train(framework, changed, python)
+    return _exact(folder)
+
+
+def _exact(folder: Path) -> Exact:
+    """The runs in float64 that were trained for the page in `folder`. Raises `DataError` where one is missing."""
+    read = [read_run(file.parent) for file in sorted(folder.glob(f"{EXACT}/*/run.json"))]
+    found = {run.facts["framework"]: (run, graph, weights) for run, graph, weights in read}
+    if set(found) != set(TRAINED):
+        raise DataError("--float64 was not given")
+    one, other = (found[framework] for framework in TRAINED)
+    return Exact(agreement_of(one, other), tuple(link(folder, run.folder / "run.json") for run, _, _ in (one, other)))
+
+
+def _trained(folder: Path, runs: Sequence[Path]) -> list[Trained]:
+    """The trainings that the page in `folder` was made for, where they are those of `runs`.
+
+    Raises `DataError` for a damaged `commands.json`.
+    """
+    file = folder / COMMANDS
+    if not file.is_file():
+        return []
+    try:
+        table = json.loads(file.read_bytes())
+        if [entry["run"] for entry in table] != [Path(os.path.realpath(run)).name for run in runs]:
+            return []
+        seconds = [{name: float(entry[name]) for name, _, _ in TIMES} for entry in table]
+        return [Trained(run, entry["command"], **times) for run, entry, times in zip(runs, table, seconds, strict=True)]
+    except (OSError, ValueError, TypeError, LookupError):
+        raise DataError(f"{file}: damaged; remove it to compare without the times of the trainings") from None
 
 
 def compare_runs(
     runs: Sequence[Path],
     pages: Path,
     *,
+    data: str | None = None,
     unfinished: bool = False,
-    trained: Sequence[Trained] = (),
-    exact: Exact | Absent = NOT_TRAINED,
+    exact: Exact | Absent | None = None,
 ) -> Path:
-    """Compare runs and write the page into a folder of `pages`. Returns the page's path."""
-    comparison = compare(runs, unfinished=unfinished, exact=exact)
-    page = write(comparison, pages / name_of(runs), [_times(len(runs), trained, *time) for time in TIMES])
+    """Compare runs and write the page into a folder of `pages`. Returns the page's path.
+
+    What was measured while the runs were trained for this page is read from its folder. `data` names their data set
+    (default: the one that they recorded).
+    """
+    folder = pages / name_of(runs)
+    trained = _trained(folder, runs)
+    if exact is None:
+        exact = attempt(lambda: _exact(folder)) if trained else NOT_TRAINED
+    comparison = compare(runs, data=data, unfinished=unfinished, exact=exact)
+    page = write(comparison, folder, [_times(len(runs), trained, *time) for time in TIMES])
     for sentence in sentences(comparison):
         say(sentence)
     say(f"page        {page}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from diptych.errors import DiptychError
-from parity.compare.answers import Answers, answers
+from parity.compare.answers import Answers, answers, images_of
 from parity.compare.latency import Latency, latencies
 from parity.compare.selection import Side, read_sides
 from parity.compare.significance import Difference
@@ -61,14 +61,21 @@ class Comparison:
     exact: Exact | Absent
 
 
-def compare(folders: Sequence[Path], *, unfinished: bool = False, exact: Exact | Absent = NOT_TRAINED) -> Comparison:
-    """Compare the runs in `folders`, the first with each other one.
+def compare(
+    folders: Sequence[Path],
+    *,
+    data: str | None = None,
+    unfinished: bool = False,
+    exact: Exact | Absent = NOT_TRAINED,
+) -> Comparison:
+    """Compare the runs in `folders`, the first with each other one, on the images of `data` (default: the recorded).
 
-    Raises `DataError` for folders that are not runs of one data set, and for a run that is not finished, unless
-    `unfinished`. What cannot be computed from them is left out, with the reason.
+    Raises `DataError` for folders that are not runs of one data set, for `data` that cannot be used, and for a run that
+    is not finished, unless `unfinished`. What cannot be computed from them is left out, with the reason.
     """
     sides = read_sides(folders, unfinished=unfinished)
-    found = attempt(lambda: answers(sides, unfinished=unfinished))
+    images = attempt(lambda: images_of(sides[0])) if data is None else images_of(sides[0], data)
+    found = images if isinstance(images, Absent) else attempt(lambda: answers(sides, images, unfinished=unfinished))
     timed = attempt(lambda: latencies(sides, unfinished=unfinished))
     pairs = []
     for place, other in enumerate(sides[1:], 1):

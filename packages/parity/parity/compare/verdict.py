@@ -52,20 +52,24 @@ def _accuracies(comparison: Comparison) -> str:
     sides, tests = comparison.sides, [pair.difference for pair in comparison.pairs]
     measured = [(side.title, _top1(comparison, place)) for place, side in enumerate(sides)]
     named = _listed(f"{title} {top1:.2f} %" if top1 is not None else f"{title} not tested" for title, top1 in measured)
+    others = "" if isinstance(comparison.answers, Absent) else comparison.answers.others
+    what = f"Top-1 on {others}" if others else "Top-1"
     done = [test for test in tests if not isinstance(test, Absent)]
     if len(done) < len(tests):
         reason = next(test.reason for test in tests if isinstance(test, Absent))
-        return f"Top-1: {named}; whether that is chance cannot be said, since {reason}."
+        return f"{what}: {named}; whether that is chance cannot be said, since {reason}."
     if len(done) == 1:
-        return f"Top-1: {named}; {done[0].words}"
+        return f"{what}: {named}; {done[0].words}"
     differ = sum(test.significant for test in done)
-    return f"Top-1: {named}; {differ} of {len(done)} differ from {sides[0].title} by more than chance explains."
+    return f"{what}: {named}; {differ} of {len(done)} differ from {sides[0].title} by more than chance explains."
 
 
 def _top1(comparison: Comparison, place: int) -> float | None:
-    """That of the run; of a run that has not tested itself, that of its file."""
+    """That of the run; of a run that has not tested itself, and on other images, that of its file."""
     found, answers = comparison.sides[place].facts.get("test_top1"), comparison.answers
-    return found if found is not None or isinstance(answers, Absent) else answers.scores[place].top1
+    if isinstance(answers, Absent) or (found is not None and not answers.others):
+        return found
+    return answers.scores[place].top1
 
 
 def _listed(parts: Iterable[str]) -> str:
