@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from deploy.answers import notes_of
 from deploy.class_folders import ClassFolders, find_classes
-from deploy.files import check_outside, write_bytes
+from deploy.files import check_outside, write_together
 from deploy.picture import draw_confusion
 from deploy.predict import Classifier, batches
 from deploy.progress import counted
@@ -100,6 +101,11 @@ def _shown(percent: float | None) -> str:
 
 
 def _write(out: Path, facts: dict[str, Any], scores: Scores) -> list[str]:
-    write_bytes(out / "scores.json", f"{json.dumps(facts)}\n".encode("ascii"))
-    write_bytes(out / "confusion.csv", scores.confusion_csv().encode("utf-8", "backslashreplace"))
-    return draw_confusion(out / "confusion.png", scores)
+    files = {
+        "scores.json": f"{json.dumps(facts)}\n".encode("ascii"),
+        "confusion.csv": scores.confusion_csv().encode("utf-8", "backslashreplace"),
+    }
+    picture = "confusion.png"
+    notes = draw_confusion(drawn := BytesIO(), picture, scores)
+    write_together(out, files if notes else files | {picture: drawn.getvalue()})
+    return notes

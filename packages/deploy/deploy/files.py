@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -86,6 +86,25 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` to `path`, whole or not at all. Raises `StorageError`."""
     with replacing(path) as file:
         file.write(content)
+
+
+def write_together(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
+    """Write the content of `files`, by name, into `folder`: all of them whole, or none. Raises `StorageError`."""
+    folder = Path(folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_abandoned(folder)
+        for name in files:
+            check_file(folder / name)
+        with own_folder(folder) as temporary:
+            for name, content in files.items():
+                with writing(folder / name), (temporary / name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for name in files:
+                (temporary / name).replace(folder / name)
+        _keep_name(folder)
 
 
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:

@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,13 +18,13 @@ NAMED = 40  # with at most this many classes, their names are written at the axe
 WRITTEN = 20  # and with at most this many the numbers of images
 
 
-def draw_confusion(path: Path, scores: Scores) -> list[str]:
-    """Draw the confusion matrix, each row in percent of its class. Returns the notes for the user.
+def draw_confusion(file: BinaryIO, name: str, scores: Scores) -> list[str]:
+    """Draw the confusion matrix as PNG, each row in percent of its class. Returns the notes for the user on `name`.
 
-    Raises `StorageError`.
+    With a note, nothing is drawn.
     """
     if (figure_class := _figure_class()) is None:
-        return [_missing(path)]
+        return [_missing(name)]
     counts = scores.confusion
     shares = 100 * counts / counts.sum(1, keepdims=True).clip(1)
     side = min(12.0, 4 + 0.3 * len(scores.classes))
@@ -43,7 +43,7 @@ def draw_confusion(path: Path, scores: Scores) -> list[str]:
         names = [printable(name)[:30] for name in scores.classes]
         axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
         axes.set_yticks(range(len(names)), names, parse_math=False)
-    _save(figure, path)
+    _save(figure, file)
     return []
 
 
@@ -53,7 +53,7 @@ def draw_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
     Raises `StorageError`.
     """
     if (figure_class := _figure_class()) is None:
-        return [_missing(path)]
+        return [_missing(path.name)]
     figure = figure_class(figsize=(12, 5), dpi=120, layout="constrained")
     latency, throughput = figure.subplots(1, 2)
     for key in dict.fromkeys((each.by, each.provider, each.threads) for each in timings):
@@ -74,7 +74,8 @@ def draw_timings(path: Path, timings: Sequence[Timing]) -> list[str]:
         axes.set_yticks([], minor=True)
         axes.grid(alpha=0.3)
     latency.legend()
-    _save(figure, path)
+    with written_whole(path) as temporary:
+        _save(figure, temporary)
     return []
 
 
@@ -96,11 +97,11 @@ def _figure_class() -> Any:
     return Figure
 
 
-def _missing(path: Path) -> str:
-    return f"{path.name} is not drawn: matplotlib is not installed; install diptych-deploy[plot]"
+def _missing(name: str) -> str:
+    return f"{name} is not drawn: matplotlib is not installed; install diptych-deploy[plot]"
 
 
-def _save(figure: Any, path: Path) -> None:
-    with warnings.catch_warnings(), written_whole(path) as temporary:
+def _save(figure: Any, file: Path | BinaryIO) -> None:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about letters that are missing in its font
-        figure.savefig(temporary)
+        figure.savefig(file)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.files import clear_abandoned, make_folder, replacing, write_bytes, writing, written_whole
+from deploy.files import clear_abandoned, make_folder, replacing, write_bytes, write_together, writing, written_whole
 from diptych.errors import StorageError
 
 WRITER = """
@@ -162,6 +162,26 @@ def test_the_file_that_was_refused_is_named(tmp_path):
         replacing(tmp_path / "one"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_files_are_written_together_or_not_at_all(tmp_path, monkeypatch):
+    write_together(tmp_path / "new", {"a": b"1", "b": b"2"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == {"a": b"1", "b": b"2"}
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/new/b cannot be written: No space"):
+        write_together(tmp_path / "new", {"a": b"3", "b": b"4"})
+    (tmp_path / "new" / "c").mkdir()
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/new/c cannot be written: Is a directory"):
+        write_together(tmp_path / "new", {"a": b"3", "c": b"4"})
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a", "b", "c"]
+    assert (tmp_path / "new" / "a").read_bytes() == b"1"
 
 
 @pytest.mark.parametrize("code", sorted(errno.errorcode))

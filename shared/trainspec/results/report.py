@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
-from deploy.files import replacing, write_bytes
+from deploy.files import write_together
 from diptych.errors import DataError
 from trainspec.results.measured import Measured, read_runs
 from trainspec.results.plot import draw_results
@@ -27,12 +28,12 @@ class Report:
             "csv": to_csv(self.rows),
             "json": to_json(self.rows, self.left_out),
         }
-        for suffix, text in texts.items():
-            write_bytes(folder / f"results.{suffix}", text.encode("utf-8", "backslashreplace"))
+        files = {f"results.{suffix}": text.encode("utf-8", "backslashreplace") for suffix, text in texts.items()}
         for format in FORMATS:
-            with replacing(folder / f"results.{format}") as file:
-                draw_results(file, self.rows, format)
-        return [folder / f"results.{suffix}" for suffix in (*texts, *FORMATS)]
+            draw_results(picture := BytesIO(), self.rows, format)
+            files[f"results.{format}"] = picture.getvalue()
+        write_together(folder, files)
+        return [folder / name for name in files]
 
 
 def collect(places: Sequence[Path]) -> Report:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.files import write_bytes
+from deploy.files import write_together
 from deploy.intervals import LEVEL, of_accuracy
 from diptych.errors import DataError
 from parity import pages
@@ -186,6 +186,6 @@ def write_overview(found: Overview, folder: Path) -> Path:
     """Write the page and its figures as JSON into `folder`. Returns the page's path. Raises `StorageError`."""
     table = {"schema": SCHEMA, "level": round(100 * LEVEL), **asdict(found)}
     text = json_text(table, ascii_only=False) + "\n"
-    write_bytes(folder / TABLE, text.encode("utf-8", "replace"))
-    pages.write(folder / PAGE, pages.render("compare_all.html", found=found))
+    page = pages.render("compare_all.html", found=found)
+    write_together(folder, {TABLE: text.encode("utf-8", "replace"), PAGE: page.encode()})
     return folder / PAGE

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from deploy.files import write_bytes
+from deploy.files import write_together
 from netspec.diagram import draw
 from parity import pages
 from parity.compare import plots
@@ -29,8 +29,8 @@ def write(comparison: Comparison, folder: Path, measured: Sequence[Figure] = ())
     rows = [*figures(comparison.sides, folder), *measured]
     missing = list(_missing(comparison, rows))
     folders = [link(folder, side.folder) for side in comparison.sides]
-    write_bytes(folder / "index.json", as_json(facts(comparison, rows, folders, missing)).encode("utf-8", "replace"))
-    pages.write(folder / "index.html", page(comparison, rows, folders, missing))
+    table, text = as_json(facts(comparison, rows, folders, missing)), page(comparison, rows, folders, missing)
+    write_together(folder, {"index.json": table.encode("utf-8", "replace"), "index.html": text.encode()})
     return folder / "index.html"
 
 

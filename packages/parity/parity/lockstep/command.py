@@ -6,7 +6,7 @@ from io import BytesIO
 
 from rich.console import Console
 
-from deploy.files import make_folder, write_bytes
+from deploy.files import make_folder, write_together
 from deploy.shell import OutputError, printable, say
 from diptych.errors import UsageError
 from diptych.stopping import between_steps
@@ -35,10 +35,8 @@ def run(network: str, options: TrainOptions, steps: int, every: int) -> int:
         folder = make_folder(asked.out / f"{task.architecture}-{task.data.name}")
         say(f"lockstep   PyTorch and Keras, {task.recipe.precision}, {steps} steps of {task.batch_size} images")
         record = lockstep(task, steps, every=every, show=Display(steps))
-    write_bytes(folder / "lockstep.json", as_json(record).encode())
-    picture = BytesIO()
-    draw_lockstep(picture, record)
-    write_bytes(folder / "lockstep.svg", picture.getvalue())
+    draw_lockstep(picture := BytesIO(), record)
+    write_together(folder, {"lockstep.json": as_json(record).encode(), "lockstep.svg": picture.getvalue()})
     for line in lines(record):
         say(line)
     say(f"written    {folder / 'lockstep.json'}, lockstep.svg")
