@@ -197,6 +197,19 @@ def test_what_cannot_be_packaged(written, tmp_path):
     assert not (tmp_path / "package").exists()
 
 
+def test_a_package_that_was_written_meanwhile_stays(written, tmp_path, monkeypatch):
+    def packaged_by_another(*arguments, **settings):
+        (target / "1").mkdir(parents=True)
+        return read_timings(written / "benchmark.json")
+
+    target = tmp_path / "package"
+    monkeypatch.setattr(deploy.package.writing, "time_sessions", packaged_by_another)
+    with pytest.raises(PackageError, match="exists; remove it"):
+        write_package(written.parent / "model.onnx", target)
+    assert [path.name for path in target.iterdir()] == ["1"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
     graph = network()
     for seed, name in enumerate(("model", "other")):

@@ -1,7 +1,6 @@
 """Writes a package: the folder of a model that a server takes as it is."""
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -51,8 +50,9 @@ def write_package(
     inspected = inspect(content or read_model(source, unfinished=unfinished), source)
     beside = source if source.is_dir() else source.parent
     target = Path(out) if out is not None else beside / "package"
+    exists = PackageError(f"{target}: exists; remove it, or give another --out")
     if os.path.lexists(target):
-        raise PackageError(f"{target}: exists; remove it, or give another --out")
+        raise exists
     files = _files(inspected, source, beside, uint8, page)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,8 +64,10 @@ def write_package(
                 (folder / name).write_bytes(text)
             if page is not None:
                 notice(try_page(folder, inspected))
-            shutil.move(folder, target)
+            folder.rename(target)  # refused if another process has made it meanwhile
     except OSError as error:
+        if os.path.lexists(target):
+            raise exists from None
         raise PackageError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
 
