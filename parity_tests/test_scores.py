@@ -15,7 +15,7 @@ from PIL import Image
 import deploy.__main__
 from deploy import Classifier, DeployError
 from deploy.class_folders import find_classes
-from deploy.evaluation import evaluate_folder
+from deploy.evaluation import evaluate
 from deploy.scores import Tally
 from tiny_classifier import NAMES, write_run
 
@@ -84,7 +84,7 @@ def test_every_form_of_a_set_has_the_same_scores(folder, classifier, tmp_path, k
     for path in sorted((folder / "set").rglob("*.png")):
         answer = classifier([path], top=1)[0][0].name
         confusion[NAMES.index(path.parent.name), NAMES.index(answer)] += 1
-    scores = evaluate_folder(classifier, place)
+    scores = evaluate(classifier, place)
     assert np.array_equal(scores.confusion, confusion)
     assert scores.images == 90
     assert scores.in_top5 == 90
@@ -92,7 +92,7 @@ def test_every_form_of_a_set_has_the_same_scores(folder, classifier, tmp_path, k
 
 def refuse(classifier, place, match):
     with pytest.raises(DeployError, match=match) as raised:
-        evaluate_folder(classifier, place)
+        evaluate(classifier, place)
     assert len(str(raised.value).splitlines()) == 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.arguments import checked
 from diptych.errors import DataError
 from netspec import Graph
 from netspec.compare import largest
@@ -39,7 +40,8 @@ class Agreement:
     drift: dict[str, float]
 
 
-def compare_runs(one: Path, other: Path) -> Iterator[str]:
+@checked
+def compare_runs(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> Iterator[str]:
     """One line each on batches, first losses, weights and predictions, after one on recipes that differ.
 
     Raises `DataError` for different networks and for one run given twice.
@@ -50,7 +52,7 @@ def compare_runs(one: Path, other: Path) -> Iterator[str]:
     """
     if os.path.realpath(one) == os.path.realpath(other):
         raise DataError(f"{other} is given twice: name two runs")
-    sides = read_run(one, unfinished=True), read_run(other, unfinished=True)
+    sides = read_run(Path(one), unfinished=True), read_run(Path(other), unfinished=True)
     found = agreement_of(*sides)
     if apart := _apart(sides[0][0], sides[1][0]):
         yield f"recipes      differ in {apart}"

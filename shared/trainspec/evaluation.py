@@ -12,6 +12,7 @@ from deploy.commands import option
 from deploy.options import name_or_path, path
 from deploy.outputs import output_file
 from deploy.scores import Scores, score
+from deploy.shell import say
 from deploy.views import VIEWS, mean_logits
 from diptych.errors import DataError
 from diptych.stopping import until_stopped

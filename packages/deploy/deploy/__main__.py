@@ -51,13 +51,13 @@ def evaluate(model: Path, folder: Path, json: bool, **settings: Any) -> None:
 
 
 def benchmark(**values: Any) -> None:
-    from deploy.benchmark import benchmark_command
+    from deploy.benchmarking import benchmark_command
 
     benchmark_command(**values)
 
 
 def verify(folder: Path, provider: str | None) -> None:
-    from deploy.package.verification import verify as checks
+    from deploy.package.verification import checks
 
     for line in checks(folder, provider=provider):
         shell.say(line)
@@ -120,6 +120,7 @@ COMMANDS = (
             option("--json", type=output_file, metavar="FILE", help="write the timings as JSON"),
             option("--plot", type=output_file, metavar="FILE", help="plot the timings as PNG or SVG"),
             option("--beside", nargs="+", type=path, metavar="FILE", help="timings of other runs or runtimes, as JSON"),
+            UNFINISHED,
         ),
         benchmark,
     ),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.answers import notes_of
+from deploy.arguments import checked
 from deploy.class_folders import ClassFolders, find_classes
 from deploy.files import check_outside, write_together
 from deploy.picture import draw_confusion
@@ -22,12 +23,15 @@ from deploy.shell import say
 WIDEST = 12  # classes of a confusion matrix that is printed
 
 
-def evaluate_folder(classifier: Classifier, place: str | os.PathLike[str]) -> Scores:
-    """The scores of a classifier over class folders, or a zip, tar or tar.gz of them. A batch at a time is in memory.
+@checked
+def evaluate(model: Classifier | str | os.PathLike[str], folder: str | os.PathLike[str]) -> Scores:
+    """The scores of a model over class folders, or a zip, tar or tar.gz of them. A batch at a time is in memory.
 
-    Raises `DiptychError` for folders that are not classes of the model, and for an image that cannot be read.
+    `model` is a classifier, or the path of one. Raises `DiptychError` for a model that cannot be used, for folders that
+    are not its classes, and for an image that cannot be read.
     """
-    return _evaluate(classifier, find_classes(Path(place)))
+    classifier = model if isinstance(model, Classifier) else Classifier(model)
+    return _evaluate(classifier, find_classes(Path(folder)))
 
 
 def _evaluate(classifier: Classifier, folders: ClassFolders) -> Scores:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deploy.arguments import checked
 from deploy.errors import ImageError, ModelError, UsageError
 from deploy.images import read_image as read_image
 from deploy.inputs import ImageSource, check_batch, check_channels, prepare
@@ -44,6 +45,7 @@ class Classifier:
     the metadata, and for a provider that does not run; `UsageError` for an unknown `tta`.
     """
 
+    @checked
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -60,6 +60,8 @@ def check_settings(batches: Sequence[int], threads: Sequence[int | None], second
     """Raise `UsageError` for a number out of range. `None` is the default number of threads."""
     if not batches or not all(1 <= batch <= LARGEST_BATCH for batch in batches):
         raise UsageError(f"batches {', '.join(map(str, batches))}: each is 1 to {LARGEST_BATCH}")
+    if not threads:
+        raise UsageError("threads: give at least one number")
     for count in threads:
         if count is not None and not 1 <= count <= MOST_THREADS:
             raise UsageError(f"{count} threads: give 1 to {MOST_THREADS}")

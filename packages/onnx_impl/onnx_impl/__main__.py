@@ -9,7 +9,6 @@ from deploy.commands import Command, option, run_command
 from deploy.options import name_or_path, path
 from deploy.outputs import output_file, output_folder
 from deploy.shell import say
-from diptych.errors import UsageError
 from diptych.stopping import between_steps
 
 PACKAGE_OPTIONS = (
@@ -94,13 +93,11 @@ def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> No
 
 
 @between_steps()
-def run_package(model: Path, web: bool, runtime: Path | None, **settings: Any) -> None:
+def run_package(model: Path, web: bool, **settings: Any) -> None:
     from deploy.package.onnxruntime_web import ADDRESS, SERVE
     from onnx_impl.packaging import package
 
-    if runtime is not None and not web:
-        raise UsageError("--runtime is for the page: give --web too")
-    folder = package(model, web=web, runtime=runtime, notice=say, **settings)
+    folder = package(model, web=web, notice=say, **settings)
     say(f"{folder}: written; on the machine that will run it, check it with: python {folder / 'verify.py'}")
     if web:
         say(f"{folder / 'web'}: {SERVE} --directory {folder}, then open {ADDRESS}")

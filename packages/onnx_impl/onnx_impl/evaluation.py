@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.arguments import checked
 from deploy.model import load_model
 from deploy.views import views_of
 from diptych.errors import DataError
@@ -15,9 +16,10 @@ from trainspec.evaluation import Evaluation, evaluate as evaluate_split
 from trainspec.judging import Recorded, read_whole
 
 
+@checked
 def evaluate(
     model: str | os.PathLike[str],
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
     *,
     tta: str = "none",
     isolate: bool = True,
@@ -32,7 +34,7 @@ def evaluate(
     other classes, and for data that cannot be found.
     """
     views_of(tta)  # refuses an unknown one before any work
-    path = Path(model)
+    path, data = Path(model), None if data is None else os.fspath(data)
     if (path / "weights.safetensors").is_file():
         read_whole(path, unfinished=unfinished, notice=lambda _: None)  # refuses one of other weights
     loaded = load_model(path, isolate=isolate, unfinished=unfinished)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from functools import partial
 
+from deploy.arguments import checked
 from netspec import Graph
 from netspec.compare import Difference
 from netspec.init import Weights
@@ -12,6 +13,7 @@ from onnx_impl.model import DEFAULT_OPSET, build
 from onnx_impl.verify import Forward, write_verified
 
 
+@checked
 def export_onnx(
     graph: Graph,
     weights: Weights,

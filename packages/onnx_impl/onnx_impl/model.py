@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
+from deploy.arguments import checked
 from deploy.contract import Contract
 from diptych.errors import ExportError
 from netspec import Graph, inference
@@ -27,6 +28,7 @@ DEFAULT_OPSET = 17
 NEWEST_OPSET = 26  # the newest that constraints.txt's onnxruntime runs; onnx knows newer ones
 
 
+@checked
 def build(
     model: str | Graph,
     *,

@@ -5,15 +5,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.arguments import checked
 from deploy.files import check_folder
 from deploy.inspection import inspect, read_model
 from deploy.package.page import page_files
 from deploy.package.writing import write_package
+from diptych.errors import UsageError
 from onnx_impl.export import export_onnx
 from onnx_impl.export_request import request_of_run
 from onnx_impl.inside import takes_images
 
 
+@checked
 def package(
     model: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
@@ -31,6 +34,8 @@ def package(
     onnxruntime-web come from npm, or from the folder `runtime`. `notice` gets a line about the page's trial. Raises
     `ExportError` in one line for what cannot be packaged.
     """
+    if runtime is not None and not web:
+        raise UsageError("--runtime is for the page: give --web too")
     path = Path(model)
     check_folder(Path(out).parent if out is not None else path if path.is_dir() else path.parent)  # before the work
     content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)

@@ -2,16 +2,18 @@
 
 import bisect
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy import runtime
+from deploy.arguments import checked
 from deploy.contract import Contract
 from deploy.files import check_file, write_bytes
 from deploy.inspection import inspect, read_model
@@ -32,6 +34,7 @@ from trainspec.runs import Run
 CALIBRATION = 256  # images
 JUDGED = 128  # validation images for the noise of each layer
 BATCH = 250
+Target = Literal["int8", "float16"]
 NAMED = 8  # float layers that the metadata name
 
 
@@ -44,16 +47,17 @@ class Compressed:
     problem: str
 
 
+@checked
 def quantize(
-    model: Path,
-    data: str | None = None,
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
     *,
-    to: str = "int8",
+    to: Target = "int8",
     limit: float = 1.0,
     images: int | None = None,
     reduce_range: bool | None = None,
     force: bool = False,
-    out: Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     unfinished: bool = False,
     notice: Callable[[str], None] = print,
 ) -> Path:
@@ -74,6 +78,8 @@ def quantize(
         raise UsageError(f"--images {images}: give at least 1")
     if to != "int8" and (images is not None or reduce_range is not None):
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
+    model, data = Path(model), None if data is None else os.fspath(data)
+    out = None if out is None else Path(out)
     check_apart(out, model)
     content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
     found = inspect(content, model)
@@ -154,7 +160,12 @@ def compress(
 
 
 def _kept_in_float(
-    quantizer: Quantizer, content: bytes, judge: "Judge", validation: Split, limit: float, notice: Callable[[str], None]
+    quantizer: Quantizer,
+    content: bytes,
+    judge: "Judge",
+    validation: Split,
+    limit: float,
+    notice: Callable[[str], None],
 ) -> list[str]:
     """The fewest of the noisiest layers that must stay in float32, for a loss within `limit` on the validation split.
 

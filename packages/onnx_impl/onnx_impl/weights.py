@@ -7,6 +7,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
 import netspec
+from deploy.arguments import checked
 from deploy.inspection import WEIGHT
 from netspec import Graph
 from netspec.init import Weights
@@ -26,6 +27,7 @@ def add_initializers(body: GraphProto, weights: Mapping[str, np.ndarray], dtype:
         tensor.raw_data = np.ascontiguousarray(array, dtype.newbyteorder("<")).tobytes()
 
 
+@checked
 def get_weights(model: ModelProto, graph: Graph) -> Weights:
     """The parameters among a model's initializers by canonical name, without constants such as blur filters."""
     return {
@@ -33,6 +35,7 @@ def get_weights(model: ModelProto, graph: Graph) -> Weights:
     }
 
 
+@checked
 def save_weights(model: ModelProto, graph: Graph, path: str | os.PathLike[str]) -> None:
     """Write a canonical float32 weight file, which every builder can read."""
     netspec.save_weights(graph, get_weights(model, graph), path)

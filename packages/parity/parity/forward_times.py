@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.benchmark import BATCHES, SECONDS, lines
+from deploy.benchmarking import BATCHES, SECONDS, lines
 from deploy.commands import add_options, option
 from deploy.options import Parser, name_or_path
 from deploy.outputs import output_file

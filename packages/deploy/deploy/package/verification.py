@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy import runtime
+from deploy.arguments import checked
 from deploy.images import read_image
 from deploy.inspection import Inspected, inspect
 from deploy.package import golden, triton
@@ -16,13 +17,18 @@ from deploy.package.tensors import read_tensor
 FROM_FILE = ("architecture", "graph_digest", "weights_sha256", "opset", "ir_version", "inputs", "outputs", "data")
 
 
-def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> Iterator[str]:
-    """Check the package in `folder` and yield a line for each check that it passes.
+@checked
+def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> list[str]:
+    """Check the package in `folder`. Returns a line for each check that it passes.
 
     `provider` must run, as in `Classifier`; the default is CUDA if it runs, otherwise the CPU. Raises `DiptychError` in
     one line for the first check that fails.
     """
-    place = Path(folder)
+    return list(checks(Path(folder), provider=provider))
+
+
+def checks(place: Path, *, provider: str | None = None) -> Iterator[str]:
+    """`verify`, one check after the other: each line comes when its check is done."""
     manifest = read_manifest(place)
     strangers = manifest.check_files(place)
     yield f"files: the SHA-256 of all {len(manifest.files)} files and of the manifest are right"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import runtime
-from deploy.benchmark import time_sessions
+from deploy.benchmarking import time_sessions
 from deploy.errors import ModelError
 from deploy.files import clear_abandoned, own_folder
 from deploy.inspection import Inspected, inspect, read_model

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from deploy.arguments import checked
 from deploy.files import write_bytes
 from deploy.shell import say
 from diptych.errors import DataError
@@ -86,9 +87,10 @@ def _trained(folder: Path, runs: Sequence[Path]) -> list[Trained]:
         raise DataError(f"{file}: damaged; remove it to compare without the times of the trainings") from None
 
 
+@checked
 def compare_runs(
-    runs: Sequence[Path],
-    pages: Path,
+    runs: Sequence[str | os.PathLike[str]],
+    pages: str | os.PathLike[str],
     *,
     data: str | None = None,
     unfinished: bool = False,
@@ -99,12 +101,13 @@ def compare_runs(
     What was measured while the runs were trained for this page is read from its folder. `data` names their data set
     (default: the one that they recorded).
     """
-    folder = pages / name_of(runs)
-    trained = _trained(folder, runs)
+    folders = [Path(run) for run in runs]
+    folder = Path(pages) / name_of(folders)
+    trained = _trained(folder, folders)
     if exact is None:
         exact = attempt(lambda: _exact(folder)) if trained else NOT_TRAINED
-    comparison = compare(runs, data=data, unfinished=unfinished, exact=exact)
-    page = write(comparison, folder, [_times(len(runs), trained, *time) for time in TIMES])
+    comparison = compare(folders, data=data, unfinished=unfinished, exact=exact)
+    page = write(comparison, folder, [_times(len(folders), trained, *time) for time in TIMES])
     for sentence in sentences(comparison):
         say(sentence)
     say(f"page        {page}")

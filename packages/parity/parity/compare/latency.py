@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.benchmark import time_sessions
+from deploy.benchmarking import time_sessions
 from deploy.model import load_model
 from deploy.timings import Timing
 from parity.compare.answers import MODEL

@@ -1,8 +1,10 @@
 """What a comparison found, for people (`parity.diff.words`, `parity.diff.page`) and for programs (JSON)."""
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deploy.arguments import checked
 from parity.diff.attributes import compare_attributes
 from parity.diff.sides import Side, read_sides
 from parity.diff.structure import Change, Structure, compare_structure
@@ -39,14 +41,15 @@ class Findings:
         return VERDICTS[self.status]
 
 
-def diff(a: str, b: str, *, unfinished: bool = False) -> Findings:
+@checked
+def diff(a: str | os.PathLike[str], b: str | os.PathLike[str], *, unfinished: bool = False) -> Findings:
     """Compare two networks in attributes, structure, weights and values.
 
     Each is an architecture with options (`resnet20:num_classes=100`), the folder of a run, a graph (`.json`), a weight
     file (`.safetensors`) or an ONNX file. `unfinished` also takes runs that did not reach their end. Raises a
     `DiptychError` of one line for what is none of these or cannot be read.
     """
-    return compare(*read_sides(a, b, unfinished=unfinished))
+    return compare(*read_sides(os.fspath(a), os.fspath(b), unfinished=unfinished))
 
 
 def compare(a: Side, b: Side) -> Findings:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deploy.arguments import checked
 from deploy.errors import UsageError
 from deploy.model import load_model
 from deploy.runtime import provider_of, threads_of
@@ -18,6 +19,7 @@ SECONDS = 2.0
 PLOTTED = (".png", ".svg", ".pdf")
 
 
+@checked
 def benchmark(
     model: str | os.PathLike[str],
     *,
@@ -25,16 +27,20 @@ def benchmark(
     threads: Sequence[int | None] = (None,),
     providers: Sequence[str | None] = (None,),
     seconds: float = SECONDS,
+    unfinished: bool = False,
 ) -> list[Timing]:
     """Time the forward pass in every combination, `seconds` each, in turns. Inputs are random float32 images.
 
-    Raises `DiptychError` for a model or a provider that does not run, and for numbers out of range.
+    `unfinished` also accepts the model of an unfinished run. Raises `DiptychError` for a model or a provider that does
+    not run, and for numbers out of range.
     """
     check_settings(batches, threads, seconds)
+    if not providers:
+        raise UsageError("providers: give at least one")
     places: list[tuple[Any, tuple[int, int, int], int]] = []
     for provider in providers:
         for count in threads:
-            loaded = load_model(model, provider=provider, threads=count)
+            loaded = load_model(model, provider=provider, threads=count, unfinished=unfinished)
             places += [(loaded.session, loaded.input_shape, batch) for batch in batches]
     return time_sessions(places, seconds)
 
@@ -66,6 +72,7 @@ def benchmark_command(
     threads: Sequence[int] | None = None,
     provider: Sequence[str] | None = None,
     seconds: float = SECONDS,
+    unfinished: bool = False,
     json: Path | None = None,
     plot: Path | None = None,
     beside: Sequence[Path] | None = None,
@@ -74,7 +81,14 @@ def benchmark_command(
     if plot is not None and plot.suffix.lower() not in PLOTTED:
         raise UsageError(f"--plot {plot}: give the name of a file in {', '.join(PLOTTED)}")
     others = [timing for path in beside or () for timing in read_timings(path)]
-    own = benchmark(model, batches=batch, threads=threads or (None,), providers=provider or (None,), seconds=seconds)
+    own = benchmark(
+        model,
+        batches=batch,
+        threads=threads or (None,),
+        providers=provider or (None,),
+        seconds=seconds,
+        unfinished=unfinished,
+    )
     for line in lines([*own, *others]):
         say(line)
     if json is not None:

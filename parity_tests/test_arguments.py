@@ -1,0 +1,80 @@
+"""Public functions refuse arguments of other types in one sentence, and take what the commands take."""
+
+import inspect
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import deploy
+import onnx_impl
+import parity.compare.command
+import parity.diff.findings
+import trainspec.agreement
+from deploy.errors import UsageError
+from netspec import architecture
+
+NOT_CHECKED = {"read_image"}  # it takes images of every kind, and says itself which it refuses
+PUBLIC = [
+    getattr(package, name)
+    for package in (deploy, onnx_impl)
+    for name in package.__all__
+    if name not in NOT_CHECKED and isinstance(getattr(package, name), types.FunctionType)
+]
+PUBLIC += [parity.diff.findings.diff, parity.compare.command.compare_runs, trainspec.agreement.compare_runs]
+FITTING = {"graph": architecture("lenet5"), "weights": {}, "runs": [Path("a"), "b"]}  # for others a name does
+MODEL = onnx.ModelProto()
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(function, name, id=f"{function.__module__}.{function.__name__}-{name}")
+        for function in [*PUBLIC, deploy.Classifier]
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+
+
+@pytest.mark.parametrize(("function", "name"), cases())
+def test_an_argument_of_another_type_is_refused(function, name):
+    needed = [one for one in inspect.signature(function).parameters.values() if one.default is inspect.Parameter.empty]
+    fitting = {one.name: FITTING.get(one.name, "x") for one in needed if one.kind is not inspect.Parameter.VAR_KEYWORD}
+    if function in (onnx_impl.get_weights, onnx_impl.save_weights):
+        fitting["model"] = MODEL
+    with pytest.raises(UsageError, match=rf"^{name} = <object .*: give .") as raised:
+        function(**fitting | {name: object()})
+    assert len(str(raised.value)) < 200
+
+
+def test_there_are_functions():
+    assert {"verify", "benchmark", "evaluate", "package", "quantize"} <= {function.__name__ for function in PUBLIC}
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (onnx_impl.quantize, {"to": "int4"}, "to = 'int4': give 'int8' or 'float16'"),
+        (onnx_impl.quantize, {"limit": "1"}, "limit = '1': give a number"),
+        (onnx_impl.quantize, {"force": 1}, "force = 1: give True or False"),
+        (onnx_impl.build, {"opset": "18"}, "opset = '18': give a whole number"),
+        (onnx_impl.build, {"opset": None}, "opset = None: give a whole number"),
+        (onnx_impl.build, {"seed": True}, "seed = True: give a whole number"),
+        (onnx_impl.package, {"runtime": "x"}, "--runtime is for the page"),
+        (deploy.benchmark, {"batches": (1.5,)}, r"batches = \(1.5,\): give a list, each item a whole number"),
+        (deploy.benchmark, {"threads": 1}, "threads = 1: give a list, each item a whole number or None"),
+        (deploy.benchmark, {"threads": ()}, "threads: give at least one"),
+        (deploy.benchmark, {"providers": ()}, "providers: give at least one"),
+        (deploy.benchmark, {"providers": "cpu"}, "providers = 'cpu': give a list, each item a text or None"),
+    ],
+)
+def test_what_is_said(function, arguments, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
+        function("x", **arguments)
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = onnx_impl.build("lenet5", seed=np.int64(0), opset=np.int32(18))
+    assert model.opset_import[0].version == 18
