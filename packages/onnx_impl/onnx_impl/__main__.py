@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from deploy import shell
@@ -98,9 +99,9 @@ def run_package(model: Path, web: bool, **settings: Any) -> None:
     from onnx_impl.packaging import package
 
     folder = package(model, web=web, notice=say, **settings)
-    say(f"{folder}: written; on the machine that will run it, check it with: python {folder / 'verify.py'}")
+    say(f"{folder}: written; on the machine that will run it, check it with: python {quote(str(folder / 'verify.py'))}")
     if web:
-        say(f"{folder / 'web'}: {SERVE} --directory {folder}, then open {ADDRESS}")
+        say(f"{folder / 'web'}: {SERVE} --directory {quote(str(folder))}, then open {ADDRESS}")
 
 
 @between_steps()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.commands import add_options
 from deploy.options import Parser
+from deploy.outputs import output_folder
 from parity.commands.judging import for_judging
 
 DESCRIPTION = """Trains a network in PyTorch and in Keras side by side, on the same batches, and judges every step.
@@ -24,10 +25,16 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity lockstep", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_options(parser, TASK_OPTIONS)
+    add_options(parser, [one for one in TASK_OPTIONS if "--out" not in one.names])
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        default=Path("lockstep"),
+        metavar="FOLDER",
+        help="where the folder of the record is made (lockstep)",
+    )
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="steps to train (20)")
     parser.add_argument("--every", type=int, default=1, metavar="K", help="judge only every K-th step (1)")
-    parser.set_defaults(out=Path("lockstep"))
     given = vars(parser.parse_args(argv))
     network, steps, every = (given.pop(name) for name in ("network", "steps", "every"))
     options = TrainOptions.read(**given)
