@@ -45,7 +45,9 @@ def test_the_model_of_an_unfinished_run_is_taken_when_asked(tmp_path, capsys):
     onnx_main(export)
     (tmp_path / "run.json").write_text('{"status": "interrupted"}')
     Image.new("RGB", (9, 9)).save(tmp_path / "image.png")
-    for path in (tmp_path, model):
+    (tmp_path / "proof").mkdir()
+    (tmp_path / "proof" / "torch.onnx").write_bytes(model.read_bytes())
+    for path in (tmp_path, model, tmp_path / "proof" / "torch.onnx"):
         with pytest.raises(ModelError, match="not finished"):
             main(["predict", str(path), str(tmp_path / "image.png")])
         main(["predict", str(path), str(tmp_path / "image.png"), "--unfinished"])

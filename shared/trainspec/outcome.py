@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deploy.files import make_folder
+from deploy.runs import PROOF
 from diptych.errors import DiptychError
 from diptych.machine import peak_bytes
 from diptych.stopping import check
@@ -15,7 +16,6 @@ from netspec.init import Weights
 from trainspec.certificate import NAME as CERTIFICATE, Certificate, hashes
 from trainspec.checkpoints.file import load
 from trainspec.predictions import predictions_file, save_predictions
-from trainspec.runs.run import PROOF
 from trainspec.state import average_in
 from trainspec.trainer import Deployed, Device, Framework
 

@@ -20,7 +20,7 @@ from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
 from deploy.errors import ModelError
 from deploy.package.manifest import check_content, expected_sha256
 from deploy.proto import model_class
-from deploy.runs import check_finished
+from deploy.runs import check_finished, run_of
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 WEIGHT = "weight"  # doc string of an initializer that is a canonical weight, not an operator's constant
@@ -61,7 +61,7 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
         place = Path(path)
         mode = os.stat(place).st_mode
         if not unfinished:
-            check_finished(place if stat.S_ISDIR(mode) else place.parent)
+            check_finished(run_of(place))
         if stat.S_ISDIR(mode):
             place = place / "model.onnx"
             if not place.is_file():

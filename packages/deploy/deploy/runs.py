@@ -13,6 +13,7 @@ from deploy.errors import ModelError
 from deploy.files import read_bytes
 
 MOST = 64 << 20  # bytes of a run.json
+PROOF = "proof"  # the folder of a run with the files by the framework's own exporter, and the certificate
 LOCK = ".running"  # the file that a run's process locks
 RECORDS = (  # of a run: what it is, and what it has learned
     *("run.json", "recipe.toml", "graph.json", "metrics.jsonl", "metrics.csv", "curves.png", "curves.svg"),
@@ -50,6 +51,13 @@ def is_running(folder: Path) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def run_of(model: Path) -> Path:
+    """Where the run of a model is, if it is of one: its folder, also for a file in the run's folder `proof`."""
+    folder = model if model.is_dir() else model.parent
+    place = folder.resolve()
+    return place.parent if place.name == PROOF else folder
 
 
 def state_of(status: object, running: bool) -> object:

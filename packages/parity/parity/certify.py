@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.files import check_folder, make_folder
 from deploy.inspection import inspect, read_model
+from deploy.runs import PROOF
 from deploy.shell import say
 from netspec import Graph, without_heads
 from netspec.compare import Difference, forward_difference
@@ -21,7 +22,6 @@ from parity.runners import run_onnx
 from parity.subject import FRAMEWORKS, subject
 from trainspec.certificate import NAME, Certificate, finite, hashes
 from trainspec.judging import read_run
-from trainspec.runs.run import PROOF
 
 WEIGHTS, MODEL = "weights.safetensors", "model.onnx"
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from deploy.files import clear_abandoned, make_folder, replacing, write_bytes, writing
-from deploy.runs import is_running, state_of
+from deploy.runs import PROOF, is_running, state_of
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError
 from diptych.machine import describe_machine, describe_versions
@@ -23,8 +23,6 @@ from trainspec.runs.events import FOLDER as EVENTS, EventFile
 from trainspec.runs.lock import RunLock
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_figures, to_jsonl
 from trainspec.runs.reading import SCHEMA, read_facts
-
-PROOF = "proof"  # the folder with the exports by the framework's own exporter
 
 
 class Run:

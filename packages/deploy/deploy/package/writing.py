@@ -16,6 +16,7 @@ from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, Packag
 from deploy.package.modules import script
 from deploy.package.onnxruntime_web import WEB, facts as page_facts
 from deploy.package.page import try_page
+from deploy.runs import run_of
 from deploy.timings import written
 
 BENCHMARK = "benchmark.json"
@@ -48,12 +49,11 @@ def write_package(
     """
     source = Path(model)
     inspected = inspect(content or read_model(source, unfinished=unfinished), source)
-    beside = source if source.is_dir() else source.parent
-    target = Path(out) if out is not None else beside / "package"
+    target = Path(out) if out is not None else (source if source.is_dir() else source.parent) / "package"
     exists = PackageError(f"{target}: exists; remove it, or give another --out")
     if os.path.lexists(target):
         raise exists
-    files = _files(inspected, source, beside, uint8, page)
+    files = _files(inspected, source, run_of(source), uint8, page)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         clear_abandoned(target.parent)
