@@ -10,6 +10,7 @@ import pytest
 
 import onnx_impl.__main__
 import parity.__main__
+from deploy import verify
 from deploy.errors import DataError, ModelError
 from netspec import architecture, load_weights, save_weights
 from netspec.compare import Difference
@@ -69,6 +70,12 @@ def test_a_package_has_that_of_its_run(run, tmp_path):
     folder = package(run, tmp_path / "package", notice=lambda line: None)
     assert (folder / "certificate.json").read_bytes() == (run / "proof" / "certificate.json").read_bytes()
     assert "certificate.json" in json.loads((folder / "manifest.json").read_text())["files"]
+
+
+def test_an_evaluation_leaves_a_package_as_it_is(run, tmp_path):
+    folder = package(run, tmp_path / "package", notice=lambda line: None)
+    onnx_impl.__main__.main(["evaluate", str(folder), "--data", "digits"])
+    assert not [line for line in verify(folder) if line.startswith("note")]
 
 
 def test_parity_computes_the_rest(run):

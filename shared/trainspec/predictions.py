@@ -22,25 +22,32 @@ def predictions_file(by: str, tta: str = "none", others: str = "") -> str:
     return f"{'-'.join(filter(None, parts))}.npy"
 
 
-def report(evaluation: Evaluation, folder: Path, by: str, predictions: Path | None, against: Path | None) -> None:
+def report(
+    evaluation: Evaluation, folder: Path | None, by: str, predictions: Path | None, against: Path | None
+) -> None:
     """Save an evaluation's predictions, print it, and compare its predictions with those in the file `against`.
 
-    They are saved as `predictions`, by default in `folder`, each kind under a name of its own.
+    They are saved as `predictions`, by default in `folder`, each kind under a name of its own; without a folder they
+    are not saved.
     """
     other = read_against(against, len(evaluation.predictions))
-    file = predictions or folder / predictions_file(by, evaluation.tta, evaluation.others)
-    save_predictions(evaluation, file)  # before any output: a closed pipe may end the command
+    file = predictions or (folder / predictions_file(by, evaluation.tta, evaluation.others) if folder else None)
+    if file is not None:
+        save_predictions(evaluation, file)  # before any output: a closed pipe may end the command
     say(evaluation)
-    if evaluation.others and not predictions:
+    if evaluation.others and file and not predictions:
         say(f"predictions of these other images: {file}")
     if other is not None:
         say(f"agrees with {against} on {share_equal(evaluation.predictions, other):.3f} % of the images")
 
 
-def check_place(predictions: Path | None, folder: Path) -> None:
-    """Raise `StorageError` where predictions can be saved neither as `predictions` nor, without them, in `folder`."""
+def check_place(predictions: Path | None, folder: Path | None) -> None:
+    """Raise `StorageError` where predictions cannot be saved as `predictions`, or without it in `folder`."""
     try:
-        check_folder(folder) if predictions is None else check_file(predictions)
+        if predictions is not None:
+            check_file(predictions)
+        elif folder is not None:
+            check_folder(folder)
     except StorageError as error:
         raise StorageError(f"{error}, or give --predictions FILE") from None
 

@@ -66,13 +66,15 @@ def run_evaluate(
     model: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
 ) -> None:
     from deploy.evaluation import lines
+    from deploy.package.manifest import is_package
     from onnx_impl.evaluation import evaluate, predictor
     from trainspec.predictions import check_place, report
 
     folder, by = (model, "onnx") if model.is_dir() else (model.parent, predictor(model.name))
-    check_place(predictions, folder)
+    place = None if is_package(folder) else folder
+    check_place(predictions, place)
     evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
-    report(evaluation, folder, by, predictions, against)
+    report(evaluation, place, by, predictions, against)
     if evaluation.scores is not None:
         for line in lines(evaluation.scores):
             say(line)

@@ -78,9 +78,12 @@ def expected_sha256(file: Path) -> str | None:
 
     Raises `PackageError` for a manifest that was changed.
     """
-    if not (file.parent / NAME).is_file() or _is_foreign(file.parent / NAME):
-        return None
-    return read_manifest(file.parent).files.get(file.name)
+    return read_manifest(file.parent).files.get(file.name) if is_package(file.parent) else None
+
+
+def is_package(folder: Path) -> bool:
+    """Whether a folder has the manifest of a package, also one that was changed."""
+    return (folder / NAME).is_file() and not _is_foreign(folder / NAME)
 
 
 def _is_foreign(path: Path) -> bool:
