@@ -134,6 +134,21 @@ def test_a_limit_that_is_none_is_refused(model, limit):
         quantize(model, limit=limit, notice=str)
 
 
+@pytest.mark.parametrize(("images", "enough"), [(125, "1.6"), (193, "1.1")])
+def test_a_limit_that_so_few_images_cannot_show(images, enough):
+    with pytest.raises(UsageError, match=f"m: {images} test images cannot show .*; give --limit {enough}, or --data"):
+        quantization.check_limit(1.0, images, "m")
+    quantization.check_limit(float(enough), images, "m")
+    quantization.check_limit(1.0, 194, "m")
+
+
+def test_such_a_limit_is_refused_before_the_work_unless_forced(model, monkeypatch):
+    monkeypatch.setattr(quantization, "compress", lambda *arguments, **settings: quantization.Compressed(b"x", {}, ""))
+    with pytest.raises(UsageError, match="360 test images cannot show a loss below 0.54 points"):
+        quantize(model, limit=0.5, notice=str)
+    assert quantize(model, limit=0.5, force=True, notice=str).read_bytes() == b"x"
+
+
 def test_what_is_slower_is_refused(model, monkeypatch):
     monkeypatch.setattr(Judge, "speed", lambda *arguments: Ratio(1.2, 1.1, 1.3))
     with pytest.raises(ExportError, match=r"takes 1.20 \(1.10 to 1.30\) of the float32 file's time"):

@@ -2,6 +2,7 @@
 
 import bisect
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def quantize(
     where this processor needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
 
     Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit, and
-    `UsageError` for a limit that is not a number from 0 on.
+    `UsageError` for a limit that is not a number from 0 on, or below what so many test images can show.
     """
     if not limit >= 0:
         raise UsageError(f"--limit {limit:g}: give a number of at least 0")
@@ -88,6 +89,8 @@ def quantize(
     path = out or (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
     check_file(path)  # before the work
     split = data_of(model, found.contract, data, unfinished)
+    if not force:
+        check_limit(limit, len(split.test), model)
     reduced = needs_reduced_range() if reduce_range is None else reduce_range
     made = compress(
         content,
@@ -103,6 +106,17 @@ def quantize(
         raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
     write_bytes(path, made.content)
     return path
+
+
+def check_limit(limit: float, images: int, source: object) -> None:
+    """Raise `UsageError` if even equal answers on so many test `images` leave more points open than `limit`."""
+    open_points = 100 * paired(0, 0, images)[1]
+    if open_points > limit:
+        enough = f"{math.ceil(10 * open_points) / 10:g}"
+        raise UsageError(
+            f"{source}: {images:,} test images cannot show a loss below {open_points:.2f} points; "
+            f"give --limit {enough}, or --data with more images"
+        )
 
 
 def compress(
