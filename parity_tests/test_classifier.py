@@ -1,6 +1,7 @@
 """What people give a classifier, and what it answers with: arrays, files, images of Pillow."""
 
 import io
+import pickle
 import threading
 
 import numpy as np
@@ -116,6 +117,23 @@ def test_transparency_in_modes_that_png_does_not_have(mode, kept):
 def test_what_is_not_an_image_is_a_sentence(classifier, given, message):
     with pytest.raises(DeployError, match=message):
         classifier(given)
+
+
+@pytest.mark.parametrize("fault", [b"oops", np.zeros((4, 4, 3)), np.zeros((4,), np.uint8), 7, Image.new("I", (5, 5))])
+def test_an_image_of_a_list_is_called_by_its_place(classifier, fault):
+    with pytest.raises(ImageError, match=r"^images\[40\]: "):
+        classifier([*images(40), fault])
+
+
+def test_the_bytes_of_a_file_may_be_in_any_buffer(classifier, folder):
+    content = next((folder / "images").iterdir()).read_bytes()
+    for given in (bytearray(content), memoryview(content)):
+        assert classifier(given) == classifier([given]) == classifier(content)
+
+
+def test_a_classifier_can_be_pickled(classifier):
+    again = pickle.loads(pickle.dumps(classifier))
+    assert again(images(1)) == classifier(images(1))
 
 
 @pytest.mark.parametrize("top", [0, -1, 1.5, True, None])

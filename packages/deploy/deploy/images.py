@@ -22,7 +22,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_s
 from deploy.errors import ImageError
 
 Pixels = TypeVar("Pixels")
+Content: TypeAlias = bytes | bytearray | memoryview  # of a file
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp")  # the usual suffixes of the formats; the content decides
 MAX_BYTES = 1 << 27  # of a file: 128 MiB
@@ -62,7 +63,7 @@ _TURNS = {
 
 
 def read_image(
-    source: str | os.PathLike[str] | bytes | BinaryIO,
+    source: str | os.PathLike[str] | Content | BinaryIO,
     size: int | tuple[int, int] | None = None,
     name: str = "",
     *,
@@ -84,9 +85,9 @@ def read_image(
     return decoded(content, name, channels, pixels)
 
 
-def _content_of(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> tuple[bytes, str]:
-    if isinstance(source, bytes):
-        return source, name or "image"
+def _content_of(source: str | os.PathLike[str] | Content | BinaryIO, name: str) -> tuple[bytes, str]:
+    if isinstance(source, Content):
+        return bytes(source), name or "image"
     if isinstance(source, str | os.PathLike):
         return read_file(source), name or os.fspath(source)
     name = name or str(getattr(source, "name", "image"))

@@ -14,13 +14,13 @@ from PIL import Image
 from deploy.contract import RESIZE_RULE
 from deploy.encoded import READ
 from deploy.errors import ImageError, ModelError
-from deploy.images import check_file, read_image
+from deploy.images import Content, check_file, read_image
 from deploy.recognition import NO_IMAGE, judge_file
 from deploy.walking import walk
 
 _AS_PNG = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes that PNG files have
 _WITH_ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}  # those with transparency that they do not have
-ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
+ImageSource = str | os.PathLike[str] | Content | BinaryIO | Image.Image | NDArray[np.uint8]
 
 
 def prepare(
@@ -34,11 +34,12 @@ def prepare(
     """
     check_channels(channels)
     if isinstance(source, np.ndarray):
-        source = _from_array(source, name or "array")
+        source = _from_array(source, name)
     if isinstance(source, Image.Image):
         name, source = name or "image", _encoded(source, name or "image")
-    if not (isinstance(source, str | os.PathLike | bytes) or hasattr(source, "read")):
-        raise ImageError(f"a {type(source).__name__} is not an image; give a path, bytes, an open file or an array")
+    if not (isinstance(source, str | os.PathLike | Content) or hasattr(source, "read")):
+        kinds = "give a path, bytes, an open file or an array"
+        raise ImageError(f"{name and f'{name}: '}a {type(source).__name__} is not an image; {kinds}")
     return read_image(source, size, name, rule=rule, channels=channels)
 
 
@@ -106,21 +107,21 @@ def _in_folder(path: Path, left_out: Counter[str]) -> Iterator[Path]:
         raise ImageError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
 
 
-def _check_bytes(array: NDArray[Any], wanted: str) -> None:
+def _check_bytes(array: NDArray[Any], wanted: str, name: str = "") -> None:
     if array.dtype != np.uint8:
         hint = "; for values of 0..1 give (images * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
-        raise ImageError(f"an array of {array.dtype} is not an image: the model takes {wanted}, values 0..255{hint}")
+        kind = f"{name and f'{name}: '}an array of {array.dtype}"
+        raise ImageError(f"{kind} is not an image: the model takes {wanted}, values 0..255{hint}")
 
 
 def _from_array(array: NDArray[Any], name: str) -> Image.Image:
-    _check_bytes(array, "uint8 (H, W, 3)")
+    _check_bytes(array, "uint8 (H, W, 3)", name)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         hint = "; channels come last" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
-        raise ImageError(
-            f"{name}: an array of shape {array.shape} is not an image; give (H, W), (H, W, 3) or (H, W, 4){hint}"
-        )
+        shape = f"{name or 'array'}: an array of shape {array.shape}"
+        raise ImageError(f"{shape} is not an image; give (H, W), (H, W, 3) or (H, W, 4){hint}")
     return Image.fromarray(np.ascontiguousarray(array))
 
 

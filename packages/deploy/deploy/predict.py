@@ -1,10 +1,10 @@
 """Names the most probable classes of images. The model's own metadata say how to prepare the images."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from PIL import Image
 
 from deploy.arguments import checked
 from deploy.errors import ImageError, ModelError, UsageError
-from deploy.images import read_image as read_image
+from deploy.images import Content, read_image as read_image
 from deploy.inputs import ImageSource, check_batch, check_channels, prepare
 from deploy.model import load_model
 from deploy.normalisation import normalised
@@ -57,6 +57,8 @@ class Classifier:
         tta: str = "none",
     ) -> None:
         views_of(tta)
+        settings = {"provider": provider, "threads": threads, "isolate": isolate, "unfinished": unfinished, "tta": tta}
+        self._path, self._settings = os.path.abspath(path), settings
         self.tta = tta
         self.model = load_model(path, provider=provider, threads=threads, isolate=isolate, unfinished=unfinished)
         contract = self.model.contract
@@ -69,6 +71,10 @@ class Classifier:
         self.classes = list(contract.classes)
         self.mean, self.std = np.asarray(contract.mean, np.float64), np.asarray(contract.std, np.float64)
         self.image_size = contract.image_size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process the file is opened again: a session of onnxruntime cannot be pickled."""
+        return _opened, (type(self), self._path, self._settings)
 
     @property
     def provider(self) -> str:
@@ -108,7 +114,7 @@ class Classifier:
         _check_top(top)
         check_channels(self.model.input_shape[0])
         for batch in batches(_each(images), self.model.batch):
-            prepared = [self._attempt(image) for image in batch]
+            prepared = [self._attempt(*given) for given in batch]
             usable = [image for image in prepared if not isinstance(image, ImageError)]
             answers = iter(self.predict(np.stack(usable), top) if usable else ())
             yield from (image if isinstance(image, ImageError) else next(answers) for image in prepared)
@@ -139,9 +145,9 @@ class Classifier:
             for row, best in zip(probabilities, order, strict=True)
         ]
 
-    def _attempt(self, image: ImageSource) -> NDArray[np.uint8] | ImageError:
+    def _attempt(self, image: ImageSource, name: str) -> NDArray[np.uint8] | ImageError:
         try:
-            return self.prepare(image)
+            return self.prepare(image, name)
         except ImageError as error:
             return error
 
@@ -155,25 +161,31 @@ class Classifier:
 Model = Classifier
 
 
+def _opened(kind: type[Classifier], path: str, settings: Mapping[str, Any]) -> Classifier:
+    return kind(path, **settings)
+
+
 def _check_top(top: int) -> None:
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
         raise UsageError(f"top {top!r}: give a whole number of at least 1")
 
 
-def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[ImageSource]:
-    """Yields the images one by one. A single image counts as a list of one."""
-    if isinstance(images, np.ndarray):
-        if images.ndim == 4:
-            yield from images
-            return
-        yield images
-    elif isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read"):
-        yield images  # type: ignore[misc]  # an open file can be iterated over too
-    else:
-        try:
-            yield from images
-        except TypeError:
-            raise ImageError(f"a {type(images).__name__} is not a list of images") from None
+def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[tuple[ImageSource, str]]:
+    """Yields the images one by one, each with the name that errors call it, empty for its own name.
+
+    A single image counts as a list of one. Of a list, those without a name of their own are called by their place.
+    """
+    single = (str, os.PathLike, Content, Image.Image)
+    if isinstance(images, single) or hasattr(images, "read") or (isinstance(images, np.ndarray) and images.ndim != 4):
+        yield images, ""  # type: ignore[misc]  # an open file can be iterated over too
+        return
+    try:
+        places = enumerate(iter(images))
+    except TypeError:
+        raise ImageError(f"a {type(images).__name__} is not a list of images") from None
+    for place, image in places:
+        named = isinstance(image, str | os.PathLike) or hasattr(image, "name")
+        yield image, "" if named else f"images[{place}]"
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:
