@@ -4,12 +4,14 @@ import os
 import tracemalloc
 from types import SimpleNamespace
 
+import onnx
 import pytest
 
 import deploy
 from deploy import Classifier, DeployError, ModelError, cgroups, runtime
+from deploy.inspection import inspect
 from deploy.isolation import try_model
-from onnx_impl import build
+from onnx_impl import build, export_onnx, package
 from onnx_impl.measure import probe
 from tiny_classifier import contract, network, write_run
 
@@ -124,6 +126,22 @@ def test_a_model_that_is_not_a_file(tmp_path, monkeypatch, name):
     (tmp_path / "folder").mkdir()
     with pytest.raises(ModelError):
         Classifier(name)
+
+
+def test_what_is_not_for_people_says_what_is(tmp_path):
+    """The variant for servers, by its file and by its folder, and an image without a fixed height."""
+    graph = network()
+    export_onnx(graph, probe(graph), tmp_path / "m.onnx", metadata=contract().properties())
+    folder = package(tmp_path / "m.onnx", uint8=True)
+    with pytest.raises(ModelError, match=r"takes raw uint8 images, for servers; give the model of float32"):
+        Classifier(folder / "uint8" / "1" / "model.onnx")
+    with pytest.raises(ModelError, match=f"without a model.onnx; give the package, {folder}$"):
+        Classifier(folder / "uint8")
+    model = onnx.load(tmp_path / "m.onnx")
+    del model.metadata_props[-1]  # the hash over the content
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    with pytest.raises(ModelError, match="takes images of 3xanyx9"):
+        inspect(model.SerializeToString(), "m")
 
 
 def test_a_large_file_that_is_not_a_model_is_not_read(tmp_path):

@@ -18,13 +18,13 @@ import numpy as np
 
 from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
 from deploy.errors import ModelError
-from deploy.package.manifest import check_content, expected_sha256
+from deploy.package.manifest import check_content, expected_sha256, is_package
 from deploy.proto import model_class
 from deploy.runs import check_finished, run_of
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 WEIGHT = "weight"  # doc string of an initializer that is a canonical weight, not an operator's constant
-FLOAT, HALF, DOUBLE = 1, 10, 11  # TensorProto.DataType
+FLOAT, UINT8, HALF, DOUBLE = 1, 2, 10, 11  # TensorProto.DataType
 _FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # the types of which values are checked
 _STANDARD = ("", "ai.onnx")
 _HEAD = 16
@@ -66,6 +66,8 @@ def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> byt
             place = place / "model.onnx"
             if not place.is_file():
                 hint = "give an ONNX file, or the folder of a run or of a package"
+                if is_package(place.parent.parent):
+                    hint = f"give the package, {place.parent.parent}"
                 raise ModelError(f"{path}: a folder without a model.onnx; {hint}")
             mode = os.stat(place).st_mode
         if not stat.S_ISREG(mode):
@@ -178,6 +180,8 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
         if len(values) != 1 or _shown(values[0].name) != name:
             raise ModelError(f"{source}: has the {kind}s {names}; it must have one {kind} '{name}' {contract}")
         tensor = values[0].type.tensor_type
+        if kind == "input" and tensor.elem_type == UINT8:
+            raise ModelError(f"{source}: takes raw uint8 images, for servers; give the model of float32")
         if not values[0].type.HasField("tensor_type") or tensor.elem_type != FLOAT:
             raise ModelError(f"{source}: its {kind} '{name}' is not float32")
         if len(tensor.shape.dim) != rank and (kind == "input" or tensor.HasField("shape")):
@@ -185,9 +189,10 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
         if len(tensor.shape.dim) and tensor.shape.dim[0].HasField("dim_value"):
             fixed = f"has a fixed batch of {tensor.shape.dim[0].dim_value}"
             raise ModelError(f"{source}: its {kind} '{name}' {fixed}; it must be {contract} with any N")
-    sizes = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim[1:]]
+    dims = inputs[0].type.tensor_type.shape.dim[1:]
+    sizes = [dim.dim_value for dim in dims]
     if min(sizes) < 1 or max(sizes) > MOST_PIXELS:
-        shown = "x".join(map(str, sizes))
+        shown = "x".join(str(dim.dim_value) if dim.HasField("dim_value") else "any" for dim in dims)
         raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each must be 1 to {MOST_PIXELS}")
     last = graph.output[0].type.tensor_type.shape.dim[1:]
     classes = last[0].dim_value if last and last[0].HasField("dim_value") else None

@@ -171,7 +171,10 @@ def test_what_may_not_be_read_says_so(whole, monkeypatch, name):
 
 def test_what_is_not_the_folder_of_a_run_says_what_it_is(whole, tmp_path):
     (tmp_path / "file").write_text("")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "manifest.json").write_text('{"files": {}}')
     for folder, words in (
+        (tmp_path / "package", "not the folder of a run, but a package; give the run that it was made of"),
         (tmp_path / "nowhere", "nowhere: no such folder"),
         (tmp_path / "file", "not the folder of a run, but a file"),
         (tmp_path, "not the folder of a run$"),

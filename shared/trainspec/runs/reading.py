@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from deploy.package.manifest import is_package
 from diptych.errors import DataError, GraphError
 from diptych.reading import is_absent, read_bytes
 from netspec import Graph
@@ -114,6 +115,8 @@ def _not_a_run(folder: Path) -> str:
         return "no such folder"
     if not folder.is_dir():
         return "not the folder of a run, but a file"
+    if is_package(folder):
+        return "not the folder of a run, but a package; give the run that it was made of"
     runs = sorted(path.parent for path in folder.glob("*/run.json"))  # empty for a folder that cannot be read
     return "not the folder of a run" + (f"; give one of those in it, as {runs[-1]}" if runs else "")
 

@@ -127,7 +127,8 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         from onnx_impl.reading import read_onnx
 
         file = read_onnx(path, unfinished=unfinished, others=others)
-        kind = "ONNX file" if file.graph else "native ONNX file"
+        kind = "compressed ONNX file" if file.contract.compression else "native ONNX file"
+        kind = "ONNX file" if file.graph else kind
         return Side(given, kind, "onnx", file.graph, file.tensors, file)
     if not path.exists():
         hint = "" if "/" in given else nearest(name, list_architectures())
