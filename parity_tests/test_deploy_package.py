@@ -22,6 +22,7 @@ from deploy.errors import DeployError, ModelError
 from deploy.package import golden
 from deploy.package.manifest import PackageError, read_manifest, sha256
 from deploy.package.modules import needed
+from deploy.package.predict_alone import main as predict_alone
 from deploy.package.tensors import read_tensor, tensor_bytes
 from deploy.package.triton import labels
 from deploy.package.verification import verify
@@ -158,6 +159,13 @@ def test_the_scripts_need_no_file_of_ours(written, tmp_path):
     assert alone(written / "predict.py", "none.png", cwd=tmp_path).stderr == "error: none.png: no such file\n"
 
 
+def test_predict_of_a_package_takes_standard_input(written, monkeypatch, capsys):
+    with (written / golden.IMAGE).open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        predict_alone(written, ["-", "--top", "1"])
+    assert capsys.readouterr().out.splitlines()[1] == "-"
+
+
 def test_the_scripts_are_the_modules_themselves(written):
     space: dict[str, object] = {"__name__": "script", "__file__": str(written / "verify.py")}
     text = (written / "verify.py").read_text()
@@ -237,6 +245,7 @@ def test_the_card_shows_the_timings(written):
     assert [(each.by, each.batch) for each in timings] == [("onnxruntime", 1), ("onnxruntime", 8)]
     rows = [line.strip("| ").split(" | ") for line in (written / "model_card.md").read_text().splitlines()]
     for each in timings:
-        shown = (each.by, each.provider, each.threads, each.batch, f"{each.p50:.2f}", f"{each.p95:.2f}")
-        assert list(map(str, shown)) in [row[:6] for row in rows]
+        times = (f"{value:.2f}" for value in (each.p50, each.p95, each.mean))
+        shown = (each.by, each.provider, each.threads, each.batch, *times)
+        assert list(map(str, shown)) in [row[:7] for row in rows]
     assert json.loads((written / "benchmark.json").read_text())["machine"]["cores"] >= 1

@@ -7,7 +7,7 @@ from typing import Any
 from deploy import shell
 from deploy.commands import Command, option, run_command
 from deploy.errors import ModelError
-from deploy.options import path
+from deploy.options import image, path
 from deploy.outputs import output_file, output_folder
 from deploy.views import VIEWS
 
@@ -29,11 +29,6 @@ UNFINISHED = option("--unfinished", action="store_true", help="also take a RUN t
 
 def main(argv: Sequence[str]) -> int | None:
     return run_command("deploy", DESCRIPTION, COMMANDS, argv)
-
-
-def image(text: str) -> Path | str:
-    """An argument that is an image: a path, or `-` for standard input."""
-    return text if text == "-" else path(text)
 
 
 def predict(model: Path, images: Sequence[Path | str], top: int, json: bool, **settings: Any) -> None:

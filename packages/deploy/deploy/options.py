@@ -108,6 +108,11 @@ def path(text: str) -> Path:
     return found
 
 
+def image(text: str) -> Path | str:
+    """An argument that is an image: a path, or `-` for standard input."""
+    return text if text == "-" else path(text)
+
+
 def name_or_path(text: str) -> str:
     """An argument that is a name or a path. If it looks like a path, it is read by `path`."""
     return str(path(text)) if not text or text.startswith("~") or "\0" in text or len(text) > 200 else text

@@ -73,10 +73,10 @@ def _speed(timings: Sequence[Timing]) -> list[str]:
     machine = describe_machine()
     rows = [
         (each.by, each.provider, each.threads, each.batch, f"{each.p50:.2f}", f"{each.p95:.2f}",
-         f"{each.images_per_second:,.0f}")
+         f"{each.mean:.2f}", f"{each.images_per_second:,.0f}")
         for each in timings
     ]  # fmt: skip
-    head = ("runtime", "provider", "threads", "batch", "median, ms", "95th percentile, ms", "images/s")
+    head = ("runtime", "provider", "threads", "batch", "median, ms", "95th percentile, ms", "mean, ms", "images/s")
     table = (head, (":--", ":--", *["--:"] * (len(head) - 2)), *rows)
     return [
         f"On {machine['cpu']}, {machine['cores']} cores; `benchmark.json` has more. Measure it where it will run.",

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from deploy.answers import predict_files
 from deploy.errors import ModelError
-from deploy.options import Parser, path
+from deploy.options import Parser, image
 from deploy.package.manifest import MODEL, read_manifest
 
 
 def main(folder: Path, argv: Sequence[str]) -> None:
     parser = Parser(prog="predict.py", description="The most probable classes of images.")
-    parser.add_argument("images", nargs="+", type=path, metavar="IMAGE", help="JPEG, PNG or WebP files, or folders")
+    parser.add_argument("images", nargs="+", type=image, metavar="IMAGE", help="JPEG, PNG or WebP files, folders, or -")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="how many classes to name (5)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.add_argument("--provider", metavar="P", help="provider that must run: cuda, cpu, ...")
