@@ -59,7 +59,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
                 raise
             training.watch.say("interrupted: saving the training so far")
             if isinstance(stop, Stopped):  # between two steps
-                training.checkpoint(due=training.keeper.is_behind(training.state))
+                training.checkpoint(due=training.keeper.is_behind(training.state, training.top1))
             keep(training, framework)
             raise
     return run
@@ -119,16 +119,19 @@ class Training:
                     self.watch.step(state, step)
                     self.checkpoint(due=self.keeper.is_due(state))
                 last = state.step >= pace.total_steps
-                top1 = self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
-                self.checkpoint(due=self.keeper.is_due(state, top1), top1=top1)
+                self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
+                self.checkpoint(due=self.keeper.is_due(state, self.top1))
 
-    def end_epoch(self, *, validate: bool) -> float | None:
-        """Keep the figures of the epoch, whole or broken off. Returns the top-1 accuracy if it was measured.
+    @property
+    def top1(self) -> float | None:
+        """The accuracy of the weights as they are, in percent of the held-out images; None if it was not measured."""
+        epochs = self.run.metrics
+        return epochs[-1].val_top1 if epochs and epochs[-1].step == self.state.step else None
 
-        After an interrupted validation, call it without one.
-        """
+    def end_epoch(self, *, validate: bool) -> None:
+        """Keep the figures of the epoch, whole or broken off. After an interrupted validation, call it without one."""
         if not self.state.images:
-            return None
+            return
         figures = self.watch.figures(self.state)
         if validate:
             validation = self.pace.evaluate(partial(self.trainer.logits, averaged=True), self.task.data.validation)
@@ -139,13 +142,12 @@ class Training:
         self.state.end_epoch(figures.seconds)
         self.run.log(figures)
         self.watch.show(figures)
-        return figures.val_top1
 
-    def checkpoint(self, *, due: bool, top1: float | None = None) -> None:
+    def checkpoint(self, *, due: bool) -> None:
         """Write a checkpoint if it is `due`. Where there is no room for one, the training goes on without it."""
         if due:
             with self.watch.pausing(self.state):
                 try:
-                    self.keeper.write(snapshot(self, top1), top1)
+                    self.keeper.write(snapshot(self))
                 except StorageError as error:
                     self.watch.say(f"no checkpoint of step {self.state.step}, the training goes on: {error}")

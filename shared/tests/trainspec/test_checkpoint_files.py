@@ -21,7 +21,7 @@ from trainspec.state import TrainState
 Usage = namedtuple("Usage", "total used free")
 
 
-def checkpoint(step: int = 10) -> Checkpoint:
+def checkpoint(step: int = 10, top1: float | None = None) -> Checkpoint:
     """With a tensor of every dtype that a state has."""
     generator = np.random.default_rng(step)
     tensors = {
@@ -30,7 +30,7 @@ def checkpoint(step: int = 10) -> Checkpoint:
         "updates.conv1.weight": np.array(float(step)),
         "loss_scale.steps": np.array(step, np.int64),
     }
-    return Checkpoint(step, tensors, {"state": {"step": step, "loss": 0.1 + step}, "top1": None, "text": "ä"})
+    return Checkpoint(step, tensors, {"state": {"step": step, "loss": 0.1 + step}, "top1": top1, "text": "ä"})
 
 
 def test_there_and_back(tmp_path):
@@ -195,14 +195,14 @@ def keeper(folder: Path, every: str = "never", now: list[float] | None = None, *
 def test_the_newest_the_one_before_and_the_best_stay(tmp_path):
     kept = keeper(tmp_path)
     for step, top1 in enumerate((50.0, 90.0, None, 90.0, 80.0, None), 1):
-        kept.write(checkpoint(step), top1)
+        kept.write(checkpoint(step, top1))
     assert kept.kept == [Kept(2, 90.0), Kept(5, 80.0), Kept(6)]
     assert steps_in(kept.folder) == [6, 5, 2]
     assert kept.best == Kept(2, 90.0)
     assert kept.figures()["checkpoints"] == 6
     kept.go_on(5, kept.kept)
     assert kept.kept == [Kept(2, 90.0), Kept(5, 80.0)]
-    kept.write(checkpoint(7), 95.0)
+    kept.write(checkpoint(7, 95.0))
     assert steps_in(kept.folder) == [7, 5]
 
 
@@ -214,8 +214,8 @@ def test_when_one_is_due(tmp_path):
     assert timed.is_due(TrainState(step=6, step_in_epoch=6))
     assert not timed.is_due(TrainState(step=10, step_in_epoch=10)), "it waits for the validation"
     assert timed.is_due(TrainState(step=10, epoch=1), 50.0)
-    timed.write(checkpoint(10), 50.0)
-    assert not timed.is_due(TrainState(step=10, epoch=1), 60.0), "there is one of this step"
+    timed.write(checkpoint(10, 50.0))
+    assert not timed.is_due(TrainState(step=10, epoch=1), 50.0), "there is one of this step"
     assert not timed.is_due(TrainState(step=20, epoch=2), 50.0)
     assert timed.is_due(TrainState(step=20, epoch=2), 50.1), "a new best, and the run is long enough for checkpoints"
     counted = keeper(tmp_path / "counted", "4 steps")
@@ -223,7 +223,25 @@ def test_when_one_is_due(tmp_path):
         range(4, 10)
     )
     assert not keeper(tmp_path).is_due(TrainState(step=10, epoch=1), 99.0)
-    assert keeper(tmp_path, every_best=True).is_due(TrainState(step=10, epoch=1), 0.0)
+    best = keeper(tmp_path / "best", every_best=True)
+    assert best.is_due(TrainState(step=10, epoch=1), 0.0)
+    best.write(checkpoint(10))  # an interrupt, in the validation of the epoch
+    assert best.is_due(TrainState(step=10, epoch=1), 0.0)
+
+
+def test_what_was_not_written_is_missing(tmp_path, monkeypatch):
+    """A checkpoint that the disk refused, and one that does not know how good its weights are."""
+    kept, state = keeper(tmp_path), TrainState(step=10, epoch=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 1000))
+        with pytest.raises(StorageError):
+            kept.write(checkpoint(10, 50.0))
+    assert kept.is_behind(state, 50.0)
+    kept.write(checkpoint(10))
+    assert kept.is_behind(state, 50.0)
+    kept.write(checkpoint(10, 50.0))
+    assert not kept.is_behind(state, 50.0)
+    assert kept.kept == [Kept(10, 50.0)]
 
 
 def test_a_checkpoint_is_plain_json_and_safetensors(tmp_path):

@@ -16,7 +16,7 @@ NEWEST = 2  # so many of the newest stay
 
 @dataclass(frozen=True)
 class Kept:
-    """A checkpoint that is there. `top1`: the accuracy on the held-out images in percent; None in mid-epoch."""
+    """A checkpoint that is there. `top1`: the accuracy on the held-out images in percent; None if it is not known."""
 
     step: int
     top1: float | None = None
@@ -40,7 +40,7 @@ class Keeper:
     seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        self._time, self._step = self.clock(), 0
+        self._time, self._step = self.clock(), 0  # of the last attempt to write one
 
     @property
     def folder(self) -> Path:
@@ -65,24 +65,27 @@ class Keeper:
         self._step = step
         self.kept = sorted((one for one in kept if one.step <= step), key=lambda one: one.step)
 
-    def is_behind(self, state: TrainState) -> bool:
-        """Whether steps were done since the last checkpoint."""
-        return state.step != self._step
+    def is_behind(self, state: TrainState, top1: float | None = None) -> bool:
+        """Whether the newest checkpoint lacks steps, or the accuracy `top1` of these weights."""
+        return self.kept[-1:] != [Kept(state.step, top1)]
 
     def is_due(self, state: TrainState, top1: float | None = None) -> bool:
         """Whether to write a checkpoint now. At the end of an epoch it waits for the validation, which gives `top1`."""
-        if not self.is_behind(state) or state.step_in_epoch == self.steps_per_epoch:
+        if not self.is_behind(state, top1) or state.step_in_epoch == self.steps_per_epoch:
             return False
         better = top1 is not None and top1 > max((_top1(one) for one in self.kept), default=-1.0)
         is_over = self.interval.is_over((self._step, state.step), self.clock() - self._time)
         return is_over or (better and (self.every_best or bool(self.kept)))
 
-    def write(self, checkpoint: Checkpoint, top1: float | None) -> None:
+    def write(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and remove those that need not stay. Raises `StorageError`; the older ones stay then."""
         begin = self._time = self.clock()  # also if it fails: the next attempt comes after the next interval
         self._step = checkpoint.step
         save(self.folder, checkpoint)
-        self.kept = [*(one for one in self.kept if one.step < checkpoint.step), Kept(checkpoint.step, top1)]
+        self.kept = [
+            *(one for one in self.kept if one.step < checkpoint.step),
+            Kept(checkpoint.step, checkpoint.content["top1"]),
+        ]
         stay = {one.step: one for one in (*self.kept[-NEWEST:], *([self.best] if self.best else []))}
         remove_others(self.folder, set(stay))
         self.kept = [one for one in self.kept if one.step in stay]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 CHANGEABLE = ("epochs", "checkpoint.every", "checkpoint.keep")  # what a resumed training may have otherwise
 
 
-def snapshot(training: "Training", top1: float | None) -> Checkpoint:
-    """A training as it is now. `top1` is the accuracy of these weights on the held-out images, if it is known.
+def snapshot(training: "Training") -> Checkpoint:
+    """A training as it is now.
 
     Raises `TrainingError` where a tensor has a value that is not finite, since nothing good can come after it.
     """
@@ -45,7 +45,7 @@ def snapshot(training: "Training", top1: float | None) -> Checkpoint:
         "task": identity(task, state.epoch),
         "state": state.to_json(),
         "pace": training.pace.to_json(),
-        "top1": top1,
+        "top1": training.top1,
         "first_losses": [float(loss) for loss in training.watch.first_losses],
         "metrics": [asdict(epoch) for epoch in run.metrics],
         "facts": deepcopy(run.facts),
