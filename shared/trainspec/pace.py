@@ -40,12 +40,12 @@ class Pace:
     def go_on(self, state: TrainState, values: Mapping[str, Any]) -> None:
         """Continue a training from the position `state`. `values` are from `to_json`.
 
-        A budget is for the whole training. If the training had none before, its training time counts.
+        A budget is for the whole training. Another one than before is fitted when a step of this process is timed.
         """
         if self.budget:
-            used = values["used_seconds"]
-            self.budget.go_on(state.step, state.seconds + state.seconds_in_epoch if used is None else used)
-            self.total_steps = values["total_steps"]
+            self.budget.go_on(state.step, used_seconds(state, values))
+            is_other = values["budget_seconds"] != self.budget.seconds
+            self.total_steps = max(values["total_steps"], state.step + (1 if is_other else 0))
 
     def is_over(self, step: int) -> bool:
         """Whether the training ends before step `step` (from 0)."""
@@ -86,6 +86,15 @@ class Pace:
             f"the training {what}: it used {budget.elapsed:.1f} s of {budget.seconds:g} s "
             f"for {steps} steps; a step takes {budget.step_seconds:.2g} s here"
         )
+
+
+def used_seconds(state: TrainState, values: Mapping[str, Any]) -> float:
+    """What a training has used of its budget by `state`; `values` are from `Pace.to_json`.
+
+    If it had none, its training time counts.
+    """
+    used: float | None = values["used_seconds"]
+    return state.seconds + state.seconds_in_epoch if used is None else used
 
 
 def budget_of(task: Task, build_seconds: float) -> Budget | None:

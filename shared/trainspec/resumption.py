@@ -18,11 +18,14 @@ from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same,
 from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.judging import Recorded, check_classes, check_graph
 from trainspec.network import Network
+from trainspec.notices import Notices
+from trainspec.pace import used_seconds
 from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override, with_data
 from trainspec.runs import Run
 from trainspec.runs.events import FOLDER as EVENTS, check_installed
 from trainspec.runs.reading import FINISHED, read_graph
 from trainspec.sections import differences
+from trainspec.state import TrainState
 from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
 from trainspec.warm_start import Given, WarmStart
 
@@ -63,13 +66,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     anything else that is given must be as in the run. Raises a `DiptychError` where that is not so, and for a run that
     runs or is finished.
     """
-    notes: list[str] = []
-
-    def notice(text: str) -> None:
-        notes.append(text)
-        say(f"*** {text} ***")
-
-    folder = options.resume
+    notice, folder = Notices(), options.resume
     assert folder is not None
     run = Run.open(folder)
     if run.state == "running":
@@ -77,19 +74,20 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     if missing := ", ".join(key for key in NEEDED if key not in run.facts):
         raise DataError(f"{folder}: run.json has no {missing}; train again")
     _check_kept(run, options)
-    if run.state == FINISHED and options.budget is None and "epochs" not in options.overrides:
-        raise UsageError(f"{folder} is finished; give more --epochs to train it further")
     checkpoint, skipped = newest(folder / FOLDER)
     for problem in skipped:
         notice(f"skipped {problem}")
     if skipped and checkpoint is None:
         raise CheckpointError(f"{folder} has no good checkpoint; train again")
+    facts = run.facts
+    budget = facts.get("budget_seconds")
+    notice.tell_length(options.budget or budget, options.overrides)
+    if run.state == FINISHED:
+        _check_longer(run, checkpoint, options)
     graph = read_graph(folder)
     check_graph(run, graph)
     data = _data(run, options, graph)
     recipe = _recipe(run, network, options, graph, data)
-    facts = run.facts
-    budget = checkpoint.content["pace"]["budget_seconds"] if checkpoint else facts.get("budget_seconds")
     if checkpoint:
         weights = {name: checkpoint.tensors[name] for name in graph.params}
     else:
@@ -109,13 +107,14 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     )
     if checkpoint:
         check_same(task, checkpoint, folder)
-    _check_length(task, run, checkpoint, options.budget or 0.0)
+    _check_length(task, run, checkpoint)
     changed: dict[str, Any] = {key: list(pair) for key, pair in differences(run.recipe, recipe).items()}
     changed |= {} if task.budget == budget else {"budget": [budget, task.budget]}
-    where = f"from {name_of(checkpoint.step)}" if checkpoint else "from its beginning: it has no checkpoint"
-    notice(f"{folder} goes on {where}")
+    done, logged = checkpoint.step if checkpoint else 0, run.metrics[-1].step if run.metrics else 0
+    where = f"from {name_of(done)}" if checkpoint else "from its beginning: it has no checkpoint"
+    notice(f"{folder} goes on {where}" + (f"; steps {done + 1} to {logged} are trained again" if logged > done else ""))
     resumption = Resumption(run, checkpoint, tuple(skipped), changed, moved=options.data is not None)
-    return task, Asked(command, tuple(notes), folder.parent, options.tensorboard, resumption)
+    return task, Asked(command, tuple(notice.texts), folder.parent, options.tensorboard, resumption)
 
 
 def _check_kept(run: Run, options: TrainOptions) -> None:
@@ -177,15 +176,27 @@ def _first_weights(run: Run, graph: Graph, recipe: Recipe, data: DataSet, file: 
     return weights
 
 
-def _check_length(task: Task, run: Run, checkpoint: Checkpoint | None, budget: float) -> None:
-    """Raise `UsageError` or `RecipeError` where nothing is left to train. `budget` is a new one, 0 for none."""
-    steps, done = task.recipe.steps(task.steps_per_epoch), checkpoint.step if checkpoint else 0
-    longer = task.recipe.epochs > run.recipe.epochs or budget > run.facts.get("budget_seconds", 0.0)
-    if run.state == FINISHED and not (longer and checkpoint):
-        what = "give more --epochs to train it further" if checkpoint else "it has no checkpoint to go on from"
-        raise UsageError(f"{run.folder} is finished; {what}")
-    if not task.budget and steps < done:
-        raise RecipeError(
-            f"{run.folder}: epochs = {task.recipe.epochs:g}, but {done / task.steps_per_epoch:g} epochs are done; "
-            "give more"
-        )
+def _check_longer(run: Run, checkpoint: Checkpoint | None, options: TrainOptions) -> None:
+    """Raise `UsageError` where a finished run is not asked to be longer, or has no checkpoint to go on from."""
+    if checkpoint is None:
+        raise UsageError(f"{run.folder} is finished, and has no checkpoint to go on from; train again")
+    budget, given = run.facts.get("budget_seconds"), options.overrides
+    epochs = override(run.recipe, {key: given[key] for key in ("epochs",) if key in given}).epochs
+    if (options.budget or 0.0) > (budget or 0.0) or (budget is None and epochs > run.recipe.epochs):
+        return
+    raise UsageError(f"{run.folder} is finished; give more --{'budget' if budget else 'epochs'} to train it further")
+
+
+def _check_length(task: Task, run: Run, checkpoint: Checkpoint | None) -> None:
+    """Raise `UsageError` or `RecipeError` where more is done than is asked. An unfinished run may have all steps."""
+    if task.budget is None:
+        done = max(checkpoint.step if checkpoint else 0, run.metrics[-1].step if run.metrics else 0)
+        if task.recipe.steps(task.steps_per_epoch) < done:
+            raise RecipeError(
+                f"{run.folder}: epochs = {task.recipe.epochs:g}, but {done / task.steps_per_epoch:g} epochs are done; "
+                "give more"
+            )
+    elif checkpoint and task.budget != run.facts.get("budget_seconds"):
+        used = used_seconds(TrainState.from_json(checkpoint.content["state"]), checkpoint.content["pace"])
+        if task.budget <= used:
+            raise UsageError(f"{run.folder}: --budget {task.budget:g}s, but {used:.1f} s are used; give more")

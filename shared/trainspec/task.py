@@ -25,6 +25,7 @@ from trainspec.initialisation import Start
 from trainspec.limits import check_folder, check_limits, check_sketch
 from trainspec.network import Network
 from trainspec.noise import draw_masks
+from trainspec.notices import Notices
 from trainspec.optim import Group, settings
 from trainspec.patchup import Patching, places_of
 from trainspec.plan import Batch, BatchPlan, EpochPlan, HostImages, draw_epoch, one_hot, visited
@@ -195,12 +196,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     `source` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. Raises a `DiptychError`
     for anything that cannot be used, before a run's folder is made.
     """
-    notes: list[str] = []
-
-    def notice(text: str) -> None:
-        notes.append(text)
-        say(f"*** {text} ***")
-
+    notice = Notices()
     if source is None:
         raise UsageError("give ARCH, the network to train, or --resume RUN (see --help)")
     network = Network.read(source)
@@ -221,8 +217,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     recipe, unused = recipe_for(found.name)
     for text in unused:
         notice(text)
-    if options.budget is not None and "epochs" in options.overrides:
-        notice("the budget decides how long the training is, not the epochs")
+    notice.tell_length(options.budget, options.overrides)
     named = options.written(network.name, network.family, found.name).data.name
     if named not in (None, found.name):
         notice(f"the recipe names the data {named}, but this trains on {found.label}; --data chooses other data")
@@ -255,4 +250,4 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     )
     for remark in remarks(task):
         notice(remark)
-    return task, Asked(command, (*notes, *data.notes), out, options.tensorboard)
+    return task, Asked(command, (*notice.texts, *data.notes), out, options.tensorboard)

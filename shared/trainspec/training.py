@@ -120,7 +120,7 @@ class Training:
                     self.checkpoint(due=self.keeper.is_due(state))
                 last = state.step >= pace.total_steps
                 self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
-                self.checkpoint(due=self.keeper.is_due(state, self.top1))
+                self.checkpoint(due=self.keeper.is_due(state, self.top1, last=last))
 
     @property
     def top1(self) -> float | None:

@@ -64,6 +64,9 @@ class FakeTrainer:
     def weights(self, averaged=False):
         return self.given
 
+    def state(self):
+        return self.weights()
+
 
 class LearningTrainer(FakeTrainer):
     """Its weights depend on every batch and every rate: heavy-ball steps of a gradient that is the batch's mean."""

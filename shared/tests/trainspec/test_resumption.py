@@ -67,7 +67,7 @@ def test_a_resumed_run_is_a_finished_one(whole, tmp_path):
     assert (one.epochs, other.epochs) == (EPOCHS, EPOCHS)
 
 
-def test_more_epochs(tmp_path):
+def test_more_epochs(tmp_path, capsys):
     folder = stopped(tmp_path, 20)
     command("--resume", str(folder), "--epochs", "6", "--set", "checkpoint.every=never")
     facts = facts_of(folder)
@@ -75,8 +75,32 @@ def test_more_epochs(tmp_path):
     assert facts["resumed"][0]["changed"] == {"epochs": [4.0, 6.0], "checkpoint.every": ["5 steps", "never"]}
     assert Run.open(folder).recipe.epochs == 6
     command("--resume", str(folder), "--epochs", "7")  # a finished run, from its last checkpoint
+    assert f"*** {folder} goes on from step-20; steps 21 to 72 are trained again ***" in capsys.readouterr().out
     assert facts_of(folder)["steps"] == 84
     assert len(rows(folder)) == 7
+
+
+@pytest.mark.parametrize("epochs", ["1", "0.5"])
+def test_a_finished_run_is_trained_further(tmp_path, epochs):
+    """All its epochs stay, and those that are missing are added. The default writes no checkpoint in between."""
+    options = "lenet5", "--data", "digits", "--set", "batch=100", "--epochs", epochs
+    folder = command(*options, "--out", str(tmp_path)).folder
+    (end,) = steps_in(folder / FOLDER)
+    before = rows(folder)
+    command("--resume", str(folder), "--epochs", "2")
+    facts = facts_of(folder)
+    assert (facts["resumed"][0]["step"], facts["steps"]) == (end, 24)
+    assert rows(folder)[:1] == before
+    assert steps_in(folder / FOLDER) == [24, end]
+    with pytest.raises(DiptychError, match="is finished; give more --epochs to train it further"):
+        command("--resume", str(folder), "--epochs", "2")
+
+
+def test_a_finished_run_without_a_checkpoint(tmp_path):
+    folder = command(*WHOLE, "--set", "checkpoint.every=never", "--out", str(tmp_path)).folder
+    for more in ((), ("--epochs", "9")):
+        with pytest.raises(DiptychError, match="is finished, and has no checkpoint to go on from; train again"):
+            command("--resume", str(folder), *more)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +123,12 @@ def test_a_budget(tmp_path):
     assert facts["budget_seconds"] == 1.0
     assert facts["steps"] > 20
     assert facts["resumed"][0]["changed"] == {"budget": [None, 1.0]}
+    for length in ("--epochs", "99"), ("--budget", "1s"):
+        with pytest.raises(DiptychError, match="is finished; give more --budget to train it further"):
+            command("--resume", str(folder), *length)
+    command("--resume", str(folder), "--budget", "2s", "--epochs", "99")
+    assert facts_of(folder)["steps"] > facts["steps"]
+    assert "the budget decides how long the training is, not the epochs" in facts_of(folder)["notes"]
 
 
 REFUSED = {  # options beside --resume, and the line
@@ -113,6 +143,7 @@ REFUSED = {  # options beside --resume, and the line
     "data by name": (("--set", "data.name=cifar10"), "choose the data with --data D"),
     "epochs without end": (("--epochs", "1e308"), "epochs"),
     "fewer epochs": (("--epochs", "1"), r"epochs = 1, but 1\.66667 epochs are done"),
+    "a budget that is used": (("--budget", "0.001s"), r"--budget 0.001s, but \d.* s are used; give more"),
 }
 
 

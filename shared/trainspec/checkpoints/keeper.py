@@ -26,8 +26,9 @@ class Kept:
 class Keeper:
     """The checkpoints of the run in `run`.
 
-    `every_best`: each new best writes one; otherwise only after the first interval. `kept` are those that are there,
-    the newest last. `written` and `seconds` say how many this process has written, and how long that took.
+    `every_best`: each new best writes one; otherwise only after the first interval. The end of a training writes one,
+    unless the interval is endless. `kept` are those that are there, the newest last. `written` and `seconds` say how
+    many this process has written, and how long that took.
     """
 
     run: Path
@@ -69,13 +70,16 @@ class Keeper:
         """Whether the newest checkpoint lacks steps, or the accuracy `top1` of these weights."""
         return self.kept[-1:] != [Kept(state.step, top1)]
 
-    def is_due(self, state: TrainState, top1: float | None = None) -> bool:
-        """Whether to write a checkpoint now. At the end of an epoch it waits for the validation, which gives `top1`."""
+    def is_due(self, state: TrainState, top1: float | None = None, *, last: bool = False) -> bool:
+        """Whether to write a checkpoint now. At the end of an epoch it waits for the validation, which gives `top1`.
+
+        `last`: the training ends here.
+        """
         if not self.is_behind(state, top1) or state.step_in_epoch == self.steps_per_epoch:
             return False
         better = top1 is not None and top1 > max((_top1(one) for one in self.kept), default=-1.0)
         is_over = self.interval.is_over((self._step, state.step), self.clock() - self._time)
-        return is_over or (better and (self.every_best or bool(self.kept)))
+        return is_over or (last and not self.interval.is_endless) or (better and (self.every_best or bool(self.kept)))
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and remove those that need not stay. Raises `StorageError`; the older ones stay then."""

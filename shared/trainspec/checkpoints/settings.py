@@ -17,6 +17,11 @@ class Interval:
     seconds: float = math.inf
     steps: float = math.inf
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether no checkpoint is asked for."""
+        return self == Interval()
+
     def is_over(self, steps: tuple[int, int], seconds: float) -> bool:
         """Whether it ended between two steps, `seconds` after the last checkpoint. Steps count from the first one."""
         before, now = steps
@@ -27,8 +32,9 @@ class Interval:
 class CheckpointSettings:
     """When checkpoints are written, and which weights are exported at the end.
 
-    `every`: a time ("90s", "10m", "1h"), "200 steps", "1 epochs" (a fraction is allowed), or "never". A training that
-    is interrupted always writes one. `keep`: "last" exports the last weights. "best" exports those of the epoch with
+    `every`: a time ("90s", "10m", "1h"), "200 steps", "1 epochs" (a fraction is allowed), or "never". Except with
+    "never", one is also written at the end, so that a finished training can be trained further. A training that is
+    interrupted always writes one. `keep`: "last" exports the last weights. "best" exports those of the epoch with
     the highest accuracy on the held-out images, the first of equals; every such epoch writes a checkpoint.
     """
 
