@@ -7,43 +7,32 @@ without handlers on the device, or images are read from files, NumPy makes the i
 
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 
 from trainspec.plan import Batch, BatchPlan, ahead
+from trainspec.state import TrainState
 from trainspec.task import Task
 from trainspec.trainer import Trainer
 
 Batches = Callable[[Iterable[BatchPlan]], Generator[Batch, None, None]]
 
 
-class Waits:
-    """`seconds`: how long a training waited for batches that were not made yet."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def timed(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
-        """The same batches. The time until each is there is added."""
-        try:
-            while True:
-                begin = time.monotonic()
-                batch = next(batches, None)
-                self.seconds += time.monotonic() - begin
-                if batch is None:
-                    return
-                yield batch
-        finally:
-            batches.close()
-
-    def figures(self, train_seconds: float) -> dict[str, float]:
-        """What a run records: the seconds, and their share of the training in percent."""
-        share = 100 * self.seconds / train_seconds if train_seconds else 0.0
-        return {"data_wait_seconds": round(self.seconds, 2), "data_wait_percent": round(share, 2)}
-
-
-def batches_of(task: Task, trainer: Trainer, waits: Waits | None = None) -> Batches:
-    """The function that makes placed batches from plans, in order. `waits` counts the time until they are there."""
+def batches_of(task: Task, trainer: Trainer, state: TrainState | None = None) -> Batches:
+    """The function that makes placed batches from plans, in order. `state` gets the time until they are there."""
     made = _batches_of(task, trainer)
-    return (lambda plans: waits.timed(made(plans))) if waits else made
+    return (lambda plans: _timed(made(plans), state)) if state else made
+
+
+def _timed(batches: Generator[Batch, None, None], state: TrainState) -> Generator[Batch, None, None]:
+    """The same batches. The time until each is there is added to the waiting of `state`."""
+    with closing(batches):
+        while True:
+            begin = time.monotonic()
+            batch = next(batches, None)
+            state.wait_seconds += time.monotonic() - begin
+            if batch is None:
+                return
+            yield batch
 
 
 def _batches_of(task: Task, trainer: Trainer) -> Batches:

@@ -16,7 +16,7 @@ from netspec.init import Weights
 from trainspec.certificate import NAME as CERTIFICATE, Certificate, hashes
 from trainspec.checkpoints.file import load
 from trainspec.predictions import predictions_file, save_predictions
-from trainspec.state import average_in
+from trainspec.state import TrainState, average_in
 from trainspec.trainer import Deployed, Device, Framework
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def finish(training: "Training", framework: Framework) -> None:
         "train_seconds": round(state.seconds, 2),
         "epochs": len(run.metrics),
         "steps": state.step,
-        **(waited := training.waits.figures(state.seconds)),
+        **(waited := wait_figures(state)),
         **augmented_test(training, deployed),
         **training.pace.figures(),
         **training.keeper.figures(),
@@ -77,8 +77,17 @@ def certify(
     Certificate(training.task.graph, weights, files, exports).write(folder / PROOF / CERTIFICATE)
 
 
+def wait_figures(state: TrainState) -> dict[str, float]:
+    """What a run records of its waiting for data: the seconds, and their share of the training in percent."""
+    share = 100 * state.wait_seconds / state.seconds if state.seconds else 0.0
+    return {"data_wait_seconds": round(state.wait_seconds, 2), "data_wait_percent": round(share, 2)}
+
+
 def memory_facts(device: Device) -> dict[str, int]:
-    """What a run records of its memory, in bytes: the peak of the process, and of the GPU if it trains on one."""
+    """What a run records of its memory, in bytes: the peak of the process, and of the GPU if it trains on one.
+
+    Of a resumed run it is the process that came to the end: the others may have run on other machines.
+    """
     on_device = device.peak_bytes
     return {"peak_memory": peak_bytes()} | ({} if on_device is None else {"peak_device_memory": on_device})
 

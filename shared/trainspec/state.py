@@ -21,7 +21,8 @@ class TrainState:
     `epoch` counts from 0. `step` is the number of steps done in the whole training, `step_in_epoch` in this epoch.
     `images`, `loss` (times images) and `correct` are sums over the epoch; they stay on the device until they are read.
     `seconds` is the training time of the finished epochs, `seconds_in_epoch` that of this one until its checkpoint.
-    `rate` is the learning rate of the last step.
+    `wait_seconds` is the part of the training time in which steps waited for data. `rate` is the learning rate of the
+    last step.
     """
 
     epoch: int = 0
@@ -32,6 +33,7 @@ class TrainState:
     correct: Any = 0
     seconds: float = 0.0
     seconds_in_epoch: float = 0.0
+    wait_seconds: float = 0.0
     rate: float = 0.0
 
     def record(self, step: Step, images: int, rate: float) -> None:

@@ -10,7 +10,7 @@ from deploy.files import write_bytes
 from deploy.shell import Stopped
 from diptych.errors import StorageError
 from diptych.stopping import check
-from trainspec.batches import Batches, Waits, batches_of
+from trainspec.batches import Batches, batches_of
 from trainspec.beginning import open_run
 from trainspec.checkpoints.keeper import keeper_of
 from trainspec.checkpoints.snapshot import restore, snapshot
@@ -94,23 +94,19 @@ def steps_of(
 
 
 class Training:
-    """A task in training. `state` is its position, `pace` its length, `watch` shows it, `keeper` keeps checkpoints.
-
-    `waits` counts the time in which steps waited for data.
-    """
+    """A task in training. `state` is its position, `pace` its length, `watch` shows it, `keeper` keeps checkpoints."""
 
     def __init__(self, task: Task, trainer: Trainer, run: Run, pace: Pace) -> None:
         self.task, self.trainer, self.run, self.pace = task, trainer, run, pace
         self.state = TrainState()
         self.watch = Watch(task, run, pace)
-        self.waits = Waits()
         self.keeper = keeper_of(task, run)
         self.exported = False  # whether the folder has the model of these weights
 
     def train(self) -> None:
         """Train every epoch. Evaluate on the validation split as often as the recipe says, and after the last epoch."""
         task, state, pace = self.task, self.state, self.pace
-        batches = batches_of(task, self.trainer, self.waits)
+        batches = batches_of(task, self.trainer, state)
         pace.try_evaluation(self.trainer.logits)
         with self.watch.progress:
             while state.step < pace.total_steps or state.images:

@@ -1,5 +1,7 @@
 """Runs that go on: equal to those that never stopped, and refused where they would be another training."""
 
+import time
+
 import numpy as np
 import pytest
 from learning_runs import EPOCHS, WHOLE, command, facts_of, rows, stopped, stopping_at, weights_of
@@ -12,6 +14,7 @@ from trainspec.judging import read_run
 from trainspec.results.measured import read_measured
 from trainspec.runs import Run, events
 from trainspec.runs.lock import RunLock
+from trainspec.task import Task
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 
@@ -52,6 +55,20 @@ def test_a_run_that_stops_often(whole, tmp_path):
     assert weights_of(folder) == weights_of(whole)
     assert rows(folder) == rows(whole)
     assert len(facts_of(folder)["resumed"]) == 6
+
+
+def test_the_waiting_of_all_processes_counts(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "noise", lambda task, plan: time.sleep(0.1) or {})
+        folder = stopped(tmp_path, 10)
+    waited = load(folder / FOLDER, 10).content["state"]["wait_seconds"]
+    assert waited > 0.9
+    command("--resume", str(folder))
+    facts = facts_of(folder)
+    assert facts["data_wait_seconds"] > waited
+    assert facts["data_wait_percent"] == pytest.approx(
+        100 * facts["data_wait_seconds"] / facts["train_seconds"], abs=2.0
+    )
 
 
 def test_a_resumed_run_is_a_finished_one(whole, tmp_path):

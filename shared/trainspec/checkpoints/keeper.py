@@ -58,7 +58,10 @@ class Keeper:
         return max((one for one in self.kept if one.top1 is not None), key=_top1, default=None)
 
     def figures(self) -> dict[str, float]:
-        """How many checkpoints this process wrote, and the seconds that it took; empty without any."""
+        """How many checkpoints this process wrote, and the seconds that it took; empty without any.
+
+        Of a resumed run it is the process that came to the end.
+        """
         return {"checkpoints": self.written, "checkpoint_seconds": round(self.seconds, 3)} if self.written else {}
 
     def go_on(self, step: int, kept: Iterable[Kept]) -> None:
