@@ -18,6 +18,7 @@ from onnxruntime.backend.backend import OnnxRuntimeBackend
 
 import deploy.package.writing
 from deploy.__main__ import main as deploy_main
+from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError, ModelError
 from deploy.package import golden
 from deploy.package.manifest import PackageError, read_manifest, sha256
@@ -56,6 +57,7 @@ def test_the_tree(written):
     assert manifest.facts["graph_digest"] == network().digest
     assert manifest.facts["opset"] == {"ai.onnx": 17}
     assert manifest.facts["accuracy"] is None
+    assert manifest.facts["weights"] is None
     assert manifest.facts["inputs"] == [{"name": "image", "type": "float32", "shape": ["N", 3, 12, 9]}]
     assert (written / "labels.txt").read_text().splitlines() == list(NAMES)
     assert json.loads((written / "preprocess.json").read_text())["width"] == 9
@@ -229,6 +231,21 @@ def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
     low, high = found["interval"]
     assert (round(low, 2), round(high, 2)) == (71.12, 86.66)  # Wilson's interval of 80 of 100
     assert read_manifest(package(tmp_path / "other.onnx", tmp_path / "two")).facts["accuracy"] is None
+
+
+def test_the_accuracy_of_a_compressed_file_is_its_own(tmp_path):
+    graph, compression = network(), json.dumps({"to": "int8", "top1": 70.0, "test_images": 100})
+    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=contract().properties())
+    compressed = replace(contract(), compression=compression, weights=PROBE_WEIGHTS)
+    export_onnx(graph, probe(graph), tmp_path / "model.int8.onnx", metadata=compressed.properties())
+    recorded = {"status": "finished", "framework": "torch", "test_top1": 80.0, "test_images": 100}
+    (tmp_path / "run.json").write_text(json.dumps(recorded))
+    folder = package(tmp_path / "model.int8.onnx")
+    facts = read_manifest(folder).facts
+    assert (facts["accuracy"]["top1"], facts["float32_accuracy"]["top1"]) == (70.0, 80.0)
+    assert facts["weights"] == PROBE_WEIGHTS
+    text = (folder / "model_card.md").read_text()
+    assert text.index("Top-1 70.00 %") < text.index("The float32 network: Top-1 80.00 %")
 
 
 def test_packages_are_equal_bytes(written, tmp_path, monkeypatch):

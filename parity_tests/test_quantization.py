@@ -121,7 +121,12 @@ def test_what_loses_too_much_is_refused_unless_forced(model, fast, monkeypatch):
     path = quantize(model, images=24, force=True, notice=str)
     assert "not to be used: it may lose 1.30" in facts_in(path)["verdict"]
     folder = package(path, uint8=True)
-    assert "not to be used" in read_manifest(folder).facts["compression"]["verdict"]
+    facts = read_manifest(folder).facts
+    assert "not to be used" in facts["compression"]["verdict"]
+    assert (facts["accuracy"]["top1"], facts["accuracy"]["images"]) == (80.0, 360)
+    assert facts["accuracy"]["measured"] == "the test split, by onnxruntime, in int8"
+    assert facts["float32_accuracy"] is None
+    assert "Top-1 80.00 % of 360 images" in (folder / "model_card.md").read_text()
     assert "not to be used" in (folder / "model_card.md").read_text()
     assert len(list(verify(folder))) == 5
     with pytest.raises(ExportError, match="give a float32 file"):

@@ -1,5 +1,6 @@
 """The page of a package in a headless Chromium: it answers as `predict` does, for images of every kind."""
 
+import json
 from pathlib import Path
 from shutil import copytree
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from browser import Page, runtime_folder, shown
 from deploy import Classifier
+from deploy.contract import PROBE_WEIGHTS
 from deploy.encoded import format_of
 from deploy.images import read_image
 from deploy.package.page import LIMITS
@@ -75,6 +77,18 @@ def page(written):
     with shown(written) as opened:
         assert opened.open() == "ready"
         yield opened
+
+
+def test_the_page_says_what_is_wrong_with_the_model(written, tmp_path):
+    place = copytree(written, tmp_path / "package")
+    facts = json.loads((place / "manifest.json").read_text())
+    facts |= {"weights": PROBE_WEIGHTS, "compression": {"to": "int8", "verdict": "not to be used: it is slower"}}
+    (place / "manifest.json").write_text(json.dumps(facts))
+    with shown(place) as opened:
+        assert opened.open() == "ready"
+        assert opened.text("warning") == (
+            f"Its weights are {PROBE_WEIGHTS}. It is compressed (int8), not to be used: it is slower."
+        )
 
 
 def differs(page: Page, classifier: Classifier, path: Path, content: bytes) -> float:
@@ -147,6 +161,7 @@ def test_all_comes_from_the_folder(page, written):
 
 def test_it_says_what_the_package_says(page):
     assert page.text("about").startswith("It names one of 5 classes")
+    assert page.text("warning") == ""
     assert "onnxruntime-web" in page.text("runtime")
     assert "class 0, class 1" in page.text("classes")
 

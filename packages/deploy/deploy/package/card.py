@@ -26,6 +26,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "## Accuracy",
         "",
         _accuracy(facts["accuracy"]),
+        *([f"The float32 network: {_accuracy(facts['float32_accuracy'])}"] if facts.get("float32_accuracy") else []),
         *_compression(facts["compression"]),
         "",
         "## Speed",

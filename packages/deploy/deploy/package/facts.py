@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
         "opset": opsets,
         **interface("float32", ["N", *inspected.input_shape], len(contract.classes)),
         "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
-        "accuracy": accuracy(run, contract.weights_sha256) if run else None,
-        "compression": json.loads(contract.compression) if contract.compression else None,
+        "weights": contract.weights or None,
+        **_accuracies(contract, run),
         "golden_limit": golden.limit(contract),
         "versions": versions(),
     }
@@ -55,6 +56,36 @@ def interface(kind: str, shape: list[Any], classes: int) -> dict[str, Any]:
     }
 
 
+def _accuracies(contract: Contract, run: Path | None) -> dict[str, Any]:
+    """`accuracy` is that of the file itself: of a compressed one, the run's is that of another, the float32 file."""
+    of_run = accuracy(run, contract.weights_sha256) if run else None
+    if not contract.compression:
+        return {"accuracy": of_run, "compression": None}
+    compression = json.loads(contract.compression)
+    return {
+        "accuracy": compressed_accuracy(compression),
+        "float32_accuracy": of_run,
+        "compression": compression,
+    }
+
+
+def compressed_accuracy(compression: Mapping[str, Any]) -> dict[str, Any] | None:
+    """As `accuracy`, of what `onnx_impl quantize` wrote about a compressed file. None if it does not say it."""
+    try:
+        return _figures(
+            float(compression["top1"]),
+            int(compression["test_images"]),
+            f"the test split, by onnxruntime, in {compression['to']}",
+        )
+    except (ValueError, LookupError, TypeError, ArithmeticError):
+        return None
+
+
+def _figures(top1: float, images: int, measured: str) -> dict[str, Any]:
+    interval = [round(bound, 3) for bound in of_accuracy(top1, images)]
+    return {"top1": top1, "interval": interval, "level": LEVEL, "images": images, "measured": measured}
+
+
 def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
     """Top-1 of a run on its test split in percent, with Wilson's interval.
 
@@ -64,12 +95,10 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
         if inspect(read_model(run, unfinished=True), run).contract.weights_sha256 != weights:
             return None
         recorded = json.loads(read_bytes(run / "run.json", MOST))
-        top1, images = float(recorded["test_top1"]), int(recorded["test_images"])
-        interval = [round(bound, 3) for bound in of_accuracy(top1, images)]
-    except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError):
+        measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
+        return _figures(float(recorded["test_top1"]), int(recorded["test_images"]), measured)
+    except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError):
         return None
-    measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
-    return {"top1": top1, "interval": interval, "level": LEVEL, "images": images, "measured": measured}
 
 
 def certificate(run: Path, weights: str) -> dict[str, bytes]:

@@ -56,10 +56,14 @@ async function load() {
 }
 
 function describe(manifest, classes) {
-  const { accuracy, architecture, web } = manifest;
+  const { accuracy, architecture, compression, weights, web } = manifest;
   const measured = accuracy ? ` It is right for ${accuracy.top1.toFixed(1)} % of ${accuracy.images.toLocaleString("en")} test images.` : "";
   document.title = part("name").textContent = architecture || "Image classifier";
   part("about").textContent = `It names one of ${classes.length} classes for any image.${measured}`;
+  part("warning").textContent = [
+    weights ? `Its weights are ${weights}.` : "",
+    compression ? `It is compressed (${compression.to}), ${compression.verdict}.` : "",
+  ].join(" ").trim();
   part("runtime").textContent = `, by ${web.runtime}`;
   part("classes").querySelector("summary").textContent = `The ${classes.length} classes`;
   part("classes").querySelector("p").textContent = classes.join(", ");
