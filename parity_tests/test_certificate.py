@@ -10,6 +10,7 @@ import pytest
 
 import onnx_impl.__main__
 import parity.__main__
+import torch_impl.__main__
 from deploy import verify
 from deploy.errors import DataError, ModelError
 from netspec import architecture, load_weights, save_weights
@@ -17,9 +18,11 @@ from netspec.compare import Difference
 from netspec.init import initial_weights
 from netspec.serialize import from_json
 from netspec.weights import weights_hash
+from onnx_impl import export_onnx, package, quantize
 from onnx_impl.export_request import request
-from onnx_impl.packaging import package
+from onnx_impl.measure import probe
 from short_run import short_run
+from tiny_classifier import contract, network
 from trainspec.certificate import CHECKS, Certificate
 from trainspec.evaluation import judge
 
@@ -34,7 +37,8 @@ def certificate_of(run: Path) -> dict:
 
 
 def every_null_has_a_reason(facts: dict) -> bool:
-    nulls = {check for check, found in facts["checks"].items() if found is None}
+    nulls = {check for check, found in (facts["checks"] or {}).items() if found is None}
+    nulls |= {name for name, one in (facts["exports"] or {}).items() if None in one.values()}
     nulls |= {name for name, value in facts.items() if value is None}
     return nulls <= facts["reasons"].keys()
 
@@ -52,6 +56,7 @@ def test_a_training_writes_what_it_knows(run):
     assert all(0 < one["difference"] <= one["limit"] for one in facts["exports"].values())
     assert set(facts["checks"].values()) == {None}
     assert facts["mutants"] is None
+    assert facts["reasons"]["mutants"] == "nox -s parity -- RUN --mutants plants them"
     assert every_null_has_a_reason(facts)
     assert facts["versions"]["torch"]
     assert facts["machine"]["cores"]
@@ -66,10 +71,63 @@ def test_an_exported_file_has_one_beside_it(run, tmp_path):
     assert every_null_has_a_reason(facts)
 
 
-def test_a_package_has_that_of_its_run(run, tmp_path):
-    folder = package(run, tmp_path / "package", notice=lambda line: None)
-    assert (folder / "certificate.json").read_bytes() == (run / "proof" / "certificate.json").read_bytes()
-    assert "certificate.json" in json.loads((folder / "manifest.json").read_text())["files"]
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_package_has_one_of_what_it_ships(run, tmp_path):
+    """A run ships its folded file, and a file is shipped as it is, with what its own certificate says."""
+    said = {"onnx.reference": run, "torch": run / "model.onnx"}
+    for by, source in said.items():
+        folder = package(source, tmp_path / by, uint8=True, notice=lambda line: None)
+        facts = json.loads((folder / "certificate.json").read_text())
+        names = ("1/model.onnx", "model.onnx", "uint8/1/model.onnx")
+        assert facts["files"] == {name: sha256_of(folder / name) for name in names}
+        assert facts["exports"].keys() == {f"model.onnx | {by}"}
+        assert facts["source"] == certificate_of(run)
+        assert facts.keys() == certificate_of(run).keys() | {"source"}
+        assert every_null_has_a_reason(facts)
+        verify(folder)
+
+
+def test_a_quantized_file_has_one_and_its_package_too(run, tmp_path):
+    file = quantize(run, out=tmp_path / "small.onnx", limit=9, images=24, force=True, notice=str)
+    facts = json.loads((tmp_path / "small.certificate.json").read_text())
+    assert facts["files"] == {"small.onnx": sha256_of(file)}
+    found = facts["exports"]["small.onnx | the float32 file"]
+    assert 0 < found["difference"] < 1
+    assert found["limit"] is None
+    assert "judged by its accuracy" in facts["reasons"]["small.onnx | the float32 file"]
+    assert facts["source"] == certificate_of(run)
+    assert every_null_has_a_reason(facts)
+    folder = package(file, notice=str)
+    shipped = json.loads((folder / "certificate.json").read_text())
+    assert shipped["exports"] == {"model.onnx | the float32 file": found}
+    assert shipped["source"] == facts
+    assert every_null_has_a_reason(shipped)
+
+
+def test_a_package_of_a_file_without_one_says_so(tmp_path):
+    graph = network()
+    export_onnx(graph, probe(graph), tmp_path / "m.onnx", metadata=contract().properties())
+    facts = json.loads((package(tmp_path / "m.onnx", notice=str) / "certificate.json").read_text())
+    assert [facts[key] for key in ("exports", "checks", "mutants", "source")] == [None] * 4
+    assert every_null_has_a_reason(facts)
+
+
+def test_an_export_into_a_run_replaces_its_entries(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "run")
+    before = certificate_of(run)
+    torch_impl.__main__.main(["export", str(run), "--opset", "20"])
+    facts = certificate_of(run)
+    file = "proof/torch.onnx"
+    assert facts["files"] == before["files"] | {file: sha256_of(run / file)} != before["files"]
+    assert facts["exports"].keys() == before["exports"].keys()
+    onnx_impl.__main__.main(["export", str(run)])
+    facts = certificate_of(run)
+    assert facts["exports"].keys() == before["exports"].keys() | {"proof/onnx.onnx | onnx.reference"}
+    assert every_null_has_a_reason(facts)
+    assert sorted(path.name for path in (run / "proof").iterdir()) == ["certificate.json", "onnx.onnx", "torch.onnx"]
 
 
 def test_an_evaluation_leaves_a_package_as_it_is(run, tmp_path):

@@ -37,7 +37,8 @@ from tiny_classifier import NAMES, contract, network
 FILES = {
     "model.onnx", "1/model.onnx", "labels.txt", "config.pbtxt", "preprocess.json", "manifest.json", "model_card.md",
     "predict.py", "verify.py", "preprocessing/image.png", "preprocessing/pixels.pb", "test_data_set_0/input_0.pb",
-    "test_data_set_0/output_0.pb", "benchmark.json", "uint8/1/model.onnx", "uint8/config.pbtxt", "uint8/labels.txt",
+    "test_data_set_0/output_0.pb", "benchmark.json", "certificate.json", "uint8/1/model.onnx", "uint8/config.pbtxt",
+    "uint8/labels.txt",
 }  # fmt: skip
 
 

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.certificate import NAME as NAME, SCHEMA, beside, read_certificate
 from deploy.files import write_bytes
+from deploy.runs import PROOF, run_of
 from diptych.machine import describe_machine, describe_versions
 from diptych.reading import sha256_of
 from netspec import Graph
 from netspec.compare import Difference
 from netspec.weights import deployed_hash
 
-SCHEMA = 1
-NAME = "certificate.json"
 FULL = "nox -s parity -- RUN computes it, where both frameworks are installed"
 CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")  # of `nox -s parity`
+NOT_FINITE = "its answers are not finite"
 UNIT = "spread of the logits between images"
 PACKAGES = ("torch", "keras", "tensorflow", "onnx", "onnxruntime", "numpy")
 
@@ -45,19 +46,16 @@ class Certificate:
 
     def facts(self) -> dict[str, Any]:
         missing = {check: FULL for check in CHECKS if check not in self.checks}
-        broken = {name: "its answers are not finite" for name, one in self.exports.items() if finite(one.value) is None}
+        broken = {name: NOT_FINITE for name, one in self.exports.items() if finite(one.value) is None}
         if self.mutants is None:
-            missing["mutants"] = f"nox -s parity -- {self.graph.name} --mutants plants them"
+            missing["mutants"] = "nox -s parity -- RUN --mutants plants them"
         return {
             "schema": SCHEMA,
             "network": self.graph.name,
             "graph_digest": self.graph.digest,
             "weights_sha256": deployed_hash(self.graph, self.weights),
             "files": dict(sorted(self.files.items())),
-            "exports": {
-                name: {"difference": finite(one.value), "limit": one.limit, "unit": UNIT}
-                for name, one in sorted(self.exports.items())
-            },
+            "exports": {name: figures(one) for name, one in sorted(self.exports.items())},
             "checks": {check: self.checks.get(check) for check in CHECKS},
             "mutants": self.mutants,
             "reasons": missing | broken | dict(self.reasons),
@@ -67,7 +65,16 @@ class Certificate:
 
     def write(self, path: Path) -> None:
         """Write the file. Raises `StorageError`."""
-        write_bytes(path, (json.dumps(self.facts(), indent=1, allow_nan=False) + "\n").encode())
+        write_json(path, self.facts())
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    write_bytes(path, (json.dumps(facts, indent=1, allow_nan=False) + "\n").encode())
+
+
+def figures(difference: Difference) -> dict[str, Any]:
+    """A difference as a certificate has it."""
+    return {"difference": finite(difference.value), "limit": finite(difference.limit), "unit": UNIT}
 
 
 def finite(value: float | None) -> float | None:
@@ -80,13 +87,23 @@ def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: sha256_of(folder / name) for name in names}
 
 
-def beside(model: Path) -> Path:
-    """Where the certificate of an exported file is: `net.onnx` has `net.certificate.json`."""
-    return model.with_name(f"{model.stem}.{NAME}")
-
-
 def certify_export(graph: Graph, weights: Mapping[str, Any], model: Path, by: str, difference: Difference) -> None:
-    """Write the certificate beside an exported file. `by` is the implementation that it was compared with."""
-    Certificate(graph, weights, hashes(model.parent, [model.name]), {f"{model.name} | {by}": difference}).write(
-        beside(model)
-    )
+    """Write the certificate of an exported file, which was compared with the implementation `by`.
+
+    In the folder of the run with this network, it is the run's: the entries of the file are replaced there. Elsewhere
+    it is beside the file.
+    """
+    run = run_of(model).resolve()
+    kept = read_certificate(run / PROOF / NAME)
+    name = (model.parent.resolve() / model.name).relative_to(run).as_posix()
+    own = Certificate(graph, weights, hashes(run, [name]), {f"{name} | {by}": difference}).facts()
+    if any(kept.get(key) != own[key] for key in ("graph_digest", "weights_sha256")):
+        files, exports = hashes(model.parent, [model.name]), {f"{model.name} | {by}": difference}
+        Certificate(graph, weights, files, exports).write(beside(model))
+        return
+    for part in ("exports", "reasons"):
+        kept[part] = {key: value for key, value in kept[part].items() if key.partition(" | ")[0] != name}
+    broken = {key: reason for key, reason in own["reasons"].items() if key in own["exports"]}
+    for part, found in (("files", own["files"]), ("exports", own["exports"]), ("reasons", broken)):
+        kept[part] = dict(sorted((kept[part] | found).items()))
+    write_json(run / PROOF / NAME, kept)

@@ -8,12 +8,15 @@ from pathlib import Path
 from deploy.arguments import checked
 from deploy.files import check_folder
 from deploy.inspection import inspect, read_model
+from deploy.package.manifest import MODEL
 from deploy.package.page import page_files
 from deploy.package.writing import write_package
 from diptych.errors import UsageError
+from netspec.compare import Difference
 from onnx_impl.export import export_onnx
 from onnx_impl.export_request import request_of_run
 from onnx_impl.inside import takes_images
+from trainspec.certificate import figures
 
 
 @checked
@@ -38,16 +41,26 @@ def package(
         raise UsageError("--runtime is for the page: give --web too")
     path = Path(model)
     check_folder(Path(out).parent if out is not None else path if path.is_dir() else path.parent)  # before the work
-    content = folded(path, unfinished=unfinished) if path.is_dir() else read_model(path, unfinished=unfinished)
+    exports = None
+    if path.is_dir():
+        content, difference = folded(path, unfinished=unfinished)
+        exports = {f"{MODEL} | onnx.reference": figures(difference)}
+    else:
+        content = read_model(path, unfinished=unfinished)
     images = takes_images(inspect(content, path)) if uint8 or web else None
     page = page_files(runtime) if web else None
-    return write_package(path, out, content=content, uint8=images, page=page, unfinished=unfinished, notice=notice)
+    return write_package(
+        path, out, content=content, uint8=images, page=page, exports=exports, unfinished=unfinished, notice=notice
+    )
 
 
-def folded(run: Path, *, unfinished: bool = False) -> bytes:
-    """The bytes of a run's network with folded batch norms, verified. Raises a `DiptychError` if it cannot be made."""
+def folded(run: Path, *, unfinished: bool = False) -> tuple[bytes, Difference]:
+    """The bytes of a run's network with folded batch norms, and how they differ from the unfolded one.
+
+    Raises a `DiptychError` if they cannot be made.
+    """
     what = request_of_run(run, "onnx", unfinished=unfinished)
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "model.onnx"
-        export_onnx(what.graph, what.weights, file, fold_batch_norm=True, metadata=what.metadata)
-        return file.read_bytes()
+        difference = export_onnx(what.graph, what.weights, file, fold_batch_norm=True, metadata=what.metadata)
+        return file.read_bytes(), difference

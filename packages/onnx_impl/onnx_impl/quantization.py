@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,18 +15,23 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.arguments import checked
+from deploy.certificate import beside, certificate_of, find_certificate
 from deploy.contract import Contract
 from deploy.files import check_file, write_bytes
-from deploy.inspection import inspect, read_model
+from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
 from deploy.outputs import check_apart
-from diptych.errors import DataError, ExportError, UsageError
+from deploy.package.manifest import sha256
+from diptych.errors import DataError, ExportError, ParityError, UsageError
+from diptych.machine import describe_versions
 from diptych.stopping import until_stopped
+from netspec.compare import forward_difference
 from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
 from onnx_impl.smaller import Quantizer, halved, needs_reduced_range
 from onnx_impl.turns import Ratio, in_turns, ratio
+from trainspec.certificate import PACKAGES, figures
 from trainspec.data import DataSet, Form, Split
 from trainspec.judging import Recorded
 from trainspec.plan import draw_epoch
@@ -82,7 +87,7 @@ def quantize(
     model, data = Path(model), None if data is None else os.fspath(data)
     out = None if out is None else Path(out)
     check_apart(out, model)
-    content = folded(model, unfinished=unfinished) if model.is_dir() else read_model(model, unfinished=unfinished)
+    content = folded(model, unfinished=unfinished)[0] if model.is_dir() else read_model(model, unfinished=unfinished)
     found = inspect(content, model)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
@@ -105,7 +110,23 @@ def quantize(
     if made.problem and not force:
         raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
     write_bytes(path, made.content)
+    write_bytes(beside(path), certificate(model, path.name, found, made, split.test))
     return path
+
+
+def certificate(model: Path, name: str, found: Inspected, made: Compressed, images: Split) -> bytes:
+    """That of the file `name`, made of the float32 file of `model`: how far their logits for `images` are apart."""
+    judge, some = Judge(found.contract), images.take(np.arange(min(BATCH, len(images))))
+    key, exports, reasons = f"{name} | the float32 file", {}, {}
+    try:
+        apart = forward_difference(judge.logits(found.content, some), judge.logits(made.content, some))
+        exports[key] = figures(replace(apart, limit=math.inf))
+        reasons[key] = "no limit: a smaller file is judged by its accuracy, as its metadata say"
+    except ParityError as error:
+        reasons["exports"] = str(error)
+    source = find_certificate(model, found.contract.weights_sha256, sha256(found.content))
+    files = {name: sha256(made.content)}
+    return certificate_of(found.contract, files, exports or None, source, describe_versions(PACKAGES), reasons)
 
 
 def check_limit(limit: float, images: int, source: object) -> None:

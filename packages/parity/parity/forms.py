@@ -45,7 +45,7 @@ def forms_of(folder: Path, found: Inspected, graph: Graph, weights: Weights, dat
     from onnx_impl.packaging import folded
 
     yield Form(REFERENCE, found.content)
-    whole = folded(folder)
+    whole, _ = folded(folder)
     yield Form("folded", whole)
     plain = without_heads(graph)
     given = {name: weights[name] for name in plain.params}

@@ -18,7 +18,6 @@ from deploy.proto import model_class
 from deploy.runs import MOST
 
 PREPROCESSING = "preprocess.json"
-CERTIFICATE = "certificate.json"  # what was proved of the network, and how closely
 BOXES = {
     RESIZE_RULES["crop"]: "from the fractional box of PIL.ImageOps.fit",
     RESIZE_RULES["margin"]: "from the fractional box of PIL.ImageOps.fit with bleed=1/16",
@@ -99,15 +98,6 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
         return _figures(float(recorded["test_top1"]), int(recorded["test_images"]), measured)
     except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError):
         return None
-
-
-def certificate(run: Path, weights: str) -> dict[str, bytes]:
-    """The certificate of a run, by its name in the package. Empty if there is none for weights of this SHA-256."""
-    try:
-        content = read_bytes(run / "proof" / CERTIFICATE, MOST)
-        return {CERTIFICATE: content} if json.loads(content)["weights_sha256"] == weights else {}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return {}
 
 
 def versions() -> dict[str, str]:

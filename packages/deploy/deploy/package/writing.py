@@ -6,12 +6,13 @@ from pathlib import Path
 
 from deploy import runtime
 from deploy.benchmarking import time_sessions
+from deploy.certificate import NAME as CERTIFICATE, Exports, certificate_of, entries_of, find_certificate
 from deploy.errors import ModelError
 from deploy.files import clear_abandoned, own_folder
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.package import golden, triton
 from deploy.package.card import card
-from deploy.package.facts import PREPROCESSING, certificate, facts_of, interface, preprocessing
+from deploy.package.facts import PREPROCESSING, facts_of, interface, preprocessing, versions
 from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, PackageError, sha256
 from deploy.package.modules import script
 from deploy.package.onnxruntime_web import WEB, facts as page_facts
@@ -34,15 +35,17 @@ def write_package(
     content: bytes | None = None,
     uint8: bytes | None = None,
     page: Mapping[str, bytes] | None = None,
+    exports: Exports | None = None,
     unfinished: bool = False,
     notice: Callable[[str], object] = print,
 ) -> Path:
     """Write the package of an ONNX file, or of the one in the folder of a run. Returns its folder.
 
     `out` is a folder that does not exist yet; by default `package` beside the file. `content` is a file to ship in
-    place of the one at `model`, and `uint8` the variant of it that takes images (`onnx_impl.inside`). `page` are the
-    files of the page that runs this variant in a browser (`page.page_files`); what its trial finds is a line for
-    `notice`. The accuracy is that of the run, the speed that on the CPU of this machine.
+    place of the one at `model`, and `exports` what it was compared with, as certificates have it. `uint8` is the
+    variant of it that takes images (`onnx_impl.inside`). `page` are the files of the page that runs this variant in a
+    browser (`page.page_files`); what its trial finds is a line for `notice`. The accuracy is that of the run, the speed
+    that on the CPU of this machine.
 
     Raises `ModelError` for a file that cannot be used, has no content hash or cannot classify, and `PackageError` if
     the folder exists or cannot be written, or if the model does not run in a browser.
@@ -53,7 +56,7 @@ def write_package(
     exists = PackageError(f"{target}: exists; remove it, or give another --out")
     if os.path.lexists(target):
         raise exists
-    files = _files(inspected, source, run_of(source), uint8, page)
+    files = _files(inspected, source, uint8, page, exports)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         clear_abandoned(target.parent)
@@ -73,7 +76,11 @@ def write_package(
 
 
 def _files(
-    inspected: Inspected, source: Path, run: Path, uint8: bytes | None, page: Mapping[str, bytes] | None
+    inspected: Inspected,
+    source: Path,
+    uint8: bytes | None,
+    page: Mapping[str, bytes] | None,
+    exports: Exports | None,
 ) -> Mapping[str, bytes]:
     contract, channels = inspected.contract, inspected.input_shape[0]
     if not inspected.hashed:
@@ -81,7 +88,7 @@ def _files(
     if contract.missing:
         raise ModelError(f"{source}: its metadata lack {', '.join(contract.missing)}; export with --preset")
     labels = triton.labels(contract.classes, source)
-    facts = facts_of(inspected, run)
+    facts = facts_of(inspected, run_of(source))
     session = runtime.load(inspected.content, source, provider=runtime.CPU)
     places = [(session, inspected.input_shape, batch) for batch in TIMED_BATCHES]
     timings = time_sessions(places, TIMED_SECONDS, rounds=1)
@@ -92,7 +99,6 @@ def _files(
         triton.CONFIG: triton.config(contract, channels),
         PREPROCESSING: preprocessing(contract, channels),
         **golden.make(session, contract, channels),
-        **certificate(run, contract.weights_sha256),
         BENCHMARK: written(MODEL, timings).encode(),
         "model_card.md": card(facts, contract, timings, uint8 is not None, page is not None),
         **{name: script(*described) for name, described in SCRIPTS.items()},
@@ -104,8 +110,19 @@ def _files(
             f"{UINT8}/{triton.LABELS}": labels,
             f"{UINT8}/{triton.CONFIG}": triton.uint8_config(contract, channels),
         }
+    files[CERTIFICATE] = _certificate(inspected, source, files, exports)
     if page is not None:
         facts[WEB] = page_facts()
         files |= page
     manifest = Manifest(facts, {name: sha256(text) for name, text in files.items()})
     return files | {NAME: manifest.content()}
+
+
+def _certificate(inspected: Inspected, source: Path, files: Mapping[str, bytes], exports: Exports | None) -> bytes:
+    """That of the files that ship, with what was proved of the file or the run that they were made of."""
+    hashes = {name: sha256(content) for name, content in files.items() if name.endswith(".onnx")}
+    proved = find_certificate(source, inspected.contract.weights_sha256, hashes[MODEL])
+    reasons = {}
+    if exports is None and proved is not None:
+        exports, reasons = (entries_of(proved, part, hashes[MODEL], MODEL) for part in ("exports", "reasons"))
+    return certificate_of(inspected.contract, hashes, exports or None, proved, versions(), reasons)

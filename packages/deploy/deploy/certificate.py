@@ -1,0 +1,85 @@
+"""`certificate.json` of a file that was made of another one: of a package, of a quantized file.
+
+It has the keys of the certificate of a run (`trainspec.certificate`), and `source`: the certificate of what the file
+was made of. A field that is null has its reason in `reasons`. Standard library only.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.contract import Contract
+from deploy.files import read_bytes
+from deploy.machine import describe_machine
+from deploy.runs import MOST, PROOF, run_of
+
+SCHEMA = 1
+NAME = "certificate.json"
+OF_SOURCE = "they are of the network: see source"
+
+Exports = Mapping[str, Mapping[str, Any]]  # differences by file and by what it was compared with
+
+
+def beside(model: Path) -> Path:
+    """Where the certificate of an exported file is: `net.onnx` has `net.certificate.json`."""
+    return model.with_name(f"{model.stem}.{NAME}")
+
+
+def read_certificate(path: Path) -> dict[str, Any]:
+    """A certificate; empty if there is none that can be read."""
+    try:
+        found = json.loads(read_bytes(path, MOST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    parts = (found.get(key) for key in ("files", "exports", "reasons")) if isinstance(found, dict) else ((),)
+    return found if all(isinstance(part, dict) for part in parts) else {}
+
+
+def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | None:
+    """The certificate beside a model if it is of the SHA-256 `file`, or else that of its run; only if of `weights`.
+
+    `model` is a file, or the folder of a run.
+    """
+    own = {} if model.is_dir() else read_certificate(beside(model))
+    of_run = read_certificate(run_of(model) / PROOF / NAME)
+    found = own if file in own.get("files", {}).values() else of_run
+    return found if found.get("weights_sha256") == weights else None
+
+
+def entries_of(certificate: Mapping[str, Any], part: str, file: str, name: str) -> dict[str, Any]:
+    """The entries of `exports` or `reasons` for the file with the SHA-256 `file`, which is now called `name`."""
+    names = [old for old, digest in certificate["files"].items() if digest == file]
+    keys = [key.partition(" | ") for key in certificate[part]]
+    return {f"{name} | {by}": certificate[part][f"{old} | {by}"] for old, bar, by in keys if bar and old in names}
+
+
+def certificate_of(
+    contract: Contract,
+    files: Mapping[str, str],
+    exports: Exports | None,
+    source: Mapping[str, Any] | None,
+    versions: Mapping[str, str],
+    reasons: Mapping[str, str] | None = None,
+) -> bytes:
+    """The certificate of a file with this contract. `files` are SHA-256 by name, as in that of a run."""
+    missing = {"checks": OF_SOURCE, "mutants": OF_SOURCE}
+    if source is None:
+        missing |= dict.fromkeys(("source", "checks", "mutants"), "what it was made of has no certificate")
+    if exports is None:
+        missing["exports"] = "the file was taken as it is, and no certificate says what it was compared with"
+    facts = {
+        "schema": SCHEMA,
+        "network": contract.architecture,
+        "graph_digest": contract.graph_digest,
+        "weights_sha256": contract.weights_sha256,
+        "files": dict(sorted(files.items())),
+        "exports": exports,
+        "checks": None,
+        "mutants": None,
+        "source": source,
+        "reasons": missing | dict(reasons or {}),
+        "versions": versions,
+        "machine": describe_machine(),
+    }
+    return (json.dumps(facts, indent=1) + "\n").encode()
