@@ -23,9 +23,9 @@ _PREFIX = ".diptych-"
 _TEMPORARY = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}")
 _LONGEST_SUFFIX = 16
 _ATTEMPTS = 100
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ADVICE = {
-    errno.ENOSPC: "free some room or choose another place",
-    errno.EDQUOT: "free some room or choose another place",
+    **dict.fromkeys(_FULL, "free some room or choose another place"),
     errno.EFBIG: "the file system there does not allow a file of this size; choose another place",
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
@@ -45,8 +45,11 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        refused = _refused(path, error)
         advice = _ADVICE.get(error.errno or 0, "choose another place")
-        raise StorageError(f"{_refused(path, error)} cannot be written: {error.strerror or error}; {advice}") from error
+        if error.errno in _FULL and refused.is_relative_to(tempfile.gettempdir()):
+            advice += ", for temporary files by TMPDIR"
+        raise StorageError(f"{refused} cannot be written: {error.strerror or error}; {advice}") from error
 
 
 @contextmanager

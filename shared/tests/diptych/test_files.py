@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,16 @@ def test_files_are_written_together_or_not_at_all(tmp_path, monkeypatch):
         write_together(tmp_path / "new", {"a": b"3", "c": b"4"})
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a", "b", "c"]
     assert (tmp_path / "new" / "a").read_bytes() == b"1"
+
+
+def test_a_full_temporary_folder_can_be_another_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for place, words in (
+        (tmp_path / "model.onnx", "another place, for temporary files by TMPDIR$"),
+        (Path("x"), "place$"),
+    ):
+        with pytest.raises(StorageError, match=words), writing(place):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("code", sorted(errno.errorcode))
