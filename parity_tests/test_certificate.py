@@ -12,7 +12,7 @@ import onnx_impl.__main__
 import parity.__main__
 import torch_impl.__main__
 from deploy import verify
-from deploy.errors import DataError, ModelError
+from deploy.errors import DataError, ModelError, UsageError
 from netspec import architecture, load_weights, save_weights
 from netspec.compare import Difference
 from netspec.init import initial_weights
@@ -21,6 +21,8 @@ from netspec.weights import weights_hash
 from onnx_impl import export_onnx, package, quantize
 from onnx_impl.export_request import request
 from onnx_impl.measure import probe
+from parity import certify
+from parity.check import Result
 from short_run import short_run
 from tiny_classifier import contract, network
 from trainspec.certificate import CHECKS, Certificate
@@ -151,6 +153,35 @@ def test_parity_computes_the_rest(run):
         assert found["value"] is None or found["value"] <= found["limit"]
     assert facts["checks"]["float64"]["value"] is not None
     assert facts["reasons"].keys() == {"mutants"}
+
+
+def test_an_interrupted_test_of_the_proof_leaves_the_certificate(run, tmp_path, monkeypatch):
+    run = shutil.copytree(run, tmp_path / "run")
+
+    def interrupted(rows):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(certify, "check", lambda *one, **more: [Result("counts", True, "seen")])
+    monkeypatch.setattr(certify, "differences", lambda *one: ())
+    monkeypatch.setattr(certify, "print_mutants", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        parity.__main__.main([str(run), "--mutants"])
+    assert certificate_of(run)["checks"]["counts"]["text"] == "seen"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["RUN", "--native"], "give --mutants or nothing else"),
+        (["RUN", "--results", "results"], "give --mutants or nothing else"),
+        (["lenet5", "--results", "results"], "--results goes with --all"),
+        (["lenet5", "--mutants", "--results", "results"], "--results goes with --all"),
+        (["lenet5", "--mutants", "--all"], "leave names"),
+    ],
+)
+def test_an_option_without_an_effect_is_refused(run, options, words):
+    with pytest.raises(UsageError, match=words):
+        parity.__main__.main([str(run) if option == "RUN" else option for option in options])
 
 
 def test_a_difference_is_certified_as_one(run, tmp_path):

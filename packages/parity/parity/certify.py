@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ WEIGHTS, MODEL = "weights.safetensors", "model.onnx"
 def certify(folder: Path, *, mutants: bool = False) -> int:
     """Compare the network of a run under every implementation, with its trained weights; returns the exit status.
 
-    `mutants` also tests the proof, with probe weights. Raises a `DiptychError` for a run that cannot be used.
+    `mutants` also tests the proof, with probe weights; the certificate is there before that begins. Raises a
+    `DiptychError` for a run that cannot be used.
     """
     _, graph, weights = read_run(folder)
     check_folder(folder / PROOF)  # before the work
@@ -41,19 +43,21 @@ def certify(folder: Path, *, mutants: bool = False) -> int:
     exports = dict(differences(without_heads(graph), weights, folder, files))
     for name, difference in exports.items():
         say(f"{name}: differ by {difference}")
-    planted = print_mutants(attempt(graph) for attempt in (try_graph, try_steps)) if mutants else None
-    path = make_folder(folder / PROOF) / NAME
-    Certificate(
+    certificate = Certificate(
         graph,
         weights,
         hashes(folder, [WEIGHTS, *files]),
         exports,
         {result.check: as_facts(result) for result in results},
-        None if planted is None else counts(outcome for row in planted for outcome in row.outcomes),
-        {result.check: result.where for result in results if not result.passed},
-    ).write(path)
+        reasons={result.check: result.where for result in results if not result.passed},
+    )
+    certificate.write(path := make_folder(folder / PROOF) / NAME)
     say(f"written    {path}")
-    sound = all(difference.within for difference in exports.values()) and all(row.sound for row in planted or ())
+    planted = print_mutants(attempt(graph) for attempt in (try_graph, try_steps)) if mutants else []
+    if planted:
+        replace(certificate, mutants=counts(outcome for row in planted for outcome in row.outcomes)).write(path)
+        say(f"written    {path}")
+    sound = all(difference.within for difference in exports.values()) and all(row.sound for row in planted)
     return status_of(rows) if sound else 1
 
 

@@ -10,6 +10,7 @@ from diptych.errors import UsageError
 from diptych.machine import processes
 from parity.commands.judging import for_judging
 
+RESULTS = Path("results")
 GIB = 3.0  # for a process that compares reduced copies; it loads both frameworks
 
 DESCRIPTION = """Compares the implementations of networks and ops.
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         "interrupted run continues the next time",
     )
     parser.add_argument(
-        "--results", metavar="FOLDER", type=output_folder, default=Path("results"), help="where --all keeps its table"
+        "--results", metavar="FOLDER", type=output_folder, help="where --all keeps its table; default: results"
     )
     parser.add_argument(
         "--weights",
@@ -73,12 +74,14 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if len(options.patterns) == 1 and Path(options.patterns[0]).is_dir():
         return run_of(options)
+    if options.all and (options.patterns or options.weights):
+        raise UsageError("--all compares every network with probe weights: leave names and --weights out")
+    if options.results and not options.all:
+        raise UsageError("--results goes with --all")
     if options.mutants:
         return mutants(options)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs}: at least 1")
-    if options.all and (options.patterns or options.weights):
-        raise UsageError("--all compares every network with probe weights: leave names and --weights out")
 
     from parity.comparisons import default_comparisons, full_comparisons, named_comparisons
 
@@ -93,14 +96,15 @@ def main(argv: Sequence[str]) -> int:
 
     from parity.report import run
 
+    keep = (options.results or RESULTS) if options.all else None
     small = not (options.all or options.patterns)
     jobs = options.jobs or (processes(GIB) if small else 1)
-    return run(comparisons, weights=options.weights or (), keep=options.results if options.all else None, jobs=jobs)
+    return run(comparisons, weights=options.weights or (), keep=keep, jobs=jobs)
 
 
 def run_of(options: argparse.Namespace) -> int:
     """What the command does with the folder of a run."""
-    if options.weights or options.all or options.jobs is not None:
+    if options.weights or options.all or options.native or options.results or options.jobs is not None:
         raise UsageError(f"{options.patterns[0]} is a run, with weights of its own: give --mutants or nothing else")
 
     from parity.certify import certify
@@ -111,7 +115,7 @@ def run_of(options: argparse.Namespace) -> int:
 def mutants(options: argparse.Namespace) -> int:
     """What the command does with `--mutants`."""
     if options.native or options.weights or options.jobs is not None:
-        raise UsageError("--mutants goes with names or --all, and with --results")
+        raise UsageError("--mutants goes with names or --all, and no other option than --results")
     if not options.patterns and not options.all:
         raise UsageError("--mutants needs names of networks, or --all")
 
@@ -120,5 +124,5 @@ def mutants(options: argparse.Namespace) -> int:
     from parity.mutants.testing import try_networks
 
     if options.all:
-        return try_networks(list(one_of_each_family().values()), keep=options.results)
+        return try_networks(list(one_of_each_family().values()), keep=options.results or RESULTS)
     return try_networks(matching(options.patterns, list_architectures(), "network"))
