@@ -22,7 +22,7 @@ from onnx_impl.packaging import package
 from onnx_impl.presets import PRESETS
 from onnx_impl.quantization import Judge, decibels, quantize
 from onnx_impl.smaller import Quantizer
-from onnx_impl.turns import Ratio, in_turns, ratio
+from onnx_impl.turns import Ratio, processor_times, ratio
 from trainspec.data import open_data
 from trainspec.plan import draw_epoch
 
@@ -243,6 +243,8 @@ def test_the_interval_of_a_ratio_covers_its_median(rounds):
 
 def test_passes_take_turns():
     calls: list[str] = []
-    times = in_turns({name: lambda name=name: calls.append(name) or sum(range(200_000)) for name in "ab"}, rounds=3)
+    times = processor_times(
+        {name: lambda name=name: calls.append(name) or sum(range(200_000)) for name in "ab"}, rounds=3
+    )
     assert {name: seconds.shape for name, seconds in times.items()} == {"a": (3,), "b": (3,)}
     assert min(seconds.min() for seconds in times.values()) > 0

@@ -1,4 +1,4 @@
-"""Short names of ops for tables and diagrams, with the numbers of channels kept apart."""
+"""Short names for tables and diagrams: of ops, with the numbers of channels kept apart, and of places."""
 
 from netspec.ops import (
     Activation,
@@ -88,3 +88,9 @@ def _steps(op: Conv | MaxPool | AvgPool | BlurPool) -> str:
 
 def _side(pair: tuple[int, int]) -> str:
     return str(pair[0]) if pair[0] == pair[1] else size_of(pair)
+
+
+def letter(number: int) -> str:
+    """The letters that stand for the things in a list: A, B, ... Z, AA, AB, ..."""
+    before, place = divmod(number, 26)
+    return (letter(before - 1) if before else "") + chr(ord("A") + place)

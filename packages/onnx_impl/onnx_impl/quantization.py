@@ -30,7 +30,7 @@ from netspec.compare import forward_difference
 from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
 from onnx_impl.smaller import Quantizer, halved, needs_reduced_range
-from onnx_impl.turns import Ratio, in_turns, ratio
+from onnx_impl.turns import Ratio, processor_times, ratio
 from trainspec.certificate import PACKAGES, figures
 from trainspec.data import DataSet, Form, Split
 from trainspec.judging import Recorded
@@ -263,7 +263,7 @@ class Judge:
 
     def speed(self, one: bytes, other: bytes, split: Split) -> Ratio:
         """The time of `other` as a part of that of `one`."""
-        times = in_turns({"one": self.passing(one, split), "other": self.passing(other, split)})
+        times = processor_times({"one": self.passing(one, split), "other": self.passing(other, split)})
         return ratio(times["other"], times["one"])
 
 

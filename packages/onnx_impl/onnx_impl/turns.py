@@ -11,9 +11,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.intervals import LEVEL
 from diptych.stopping import until_stopped
 
-LEVEL = 0.95
 ROUNDS = 31
 WARM_UP = 3
 SHORTEST = 0.02  # seconds of one turn: a pass that is shorter is repeated, since a clock and a scheduler are coarse
@@ -33,7 +33,7 @@ class Ratio:
         return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-def in_turns(passes: Passes, rounds: int = ROUNDS) -> dict[str, NDArray[np.float64]]:
+def processor_times(passes: Passes, rounds: int = ROUNDS) -> dict[str, NDArray[np.float64]]:
     """Processor seconds of one pass, `(rounds,)` for each name.
 
     In every round each pass has one turn, in a changing order.
@@ -63,8 +63,8 @@ def _repeats(run: Callable[[], object]) -> int:
 def ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> Ratio:
     """The median of `one / other` round by round, with its distribution-free interval by order statistics.
 
-    Both are seconds `(rounds,)` of `in_turns`. The ranks of the interval are those of the sign test, by the normal
-    approximation of the binomial distribution (Conover, Practical Nonparametric Statistics, section 3.2).
+    Both are seconds `(rounds,)` of `processor_times`. The ranks of the interval are those of the sign test, by the
+    normal approximation of the binomial distribution (Conover, Practical Nonparametric Statistics, section 3.2).
     """
     ratios = np.sort(one / other)
     count = len(ratios)

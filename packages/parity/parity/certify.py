@@ -14,13 +14,14 @@ from netspec import Graph, without_heads
 from netspec.compare import Difference, forward_difference
 from netspec.init import Weights
 from parity.check import Comparison, Result, check
+from parity.frameworks import FRAMEWORKS
 from parity.log import Row
 from parity.memory import release
 from parity.mutants.record import counts
 from parity.mutants.testing import print_mutants, try_graph, try_steps
 from parity.report import print_rows, status_of
 from parity.runners import run_onnx
-from parity.subject import FRAMEWORKS, subject
+from parity.subject import subject
 from trainspec.certificate import NAME, Certificate, finite, hashes
 from trainspec.judging import read_run
 

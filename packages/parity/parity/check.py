@@ -11,9 +11,10 @@ from netspec.compare import Difference, forward_difference, spread, tensor_diffe
 from netspec.init import Weights, stream
 from parity import locate
 from parity.counting import Counts, of_layers, of_models
+from parity.frameworks import FRAMEWORKS
 from parity.memory import release
 from parity.runners import OnnxRunner, Runner, Sides, TrainingStep, native_logits, train_once
-from parity.subject import FRAMEWORKS, IMAGES, Subject, subject
+from parity.subject import IMAGES, Subject, subject
 from trainspec.certificate import CHECKS as CHECKS
 from trainspec.plan import one_hot
 

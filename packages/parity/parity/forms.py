@@ -84,7 +84,7 @@ def _smaller(content: bytes, contract: Contract, data: DataSet) -> Iterator[Form
 def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> str:
     """A Markdown section about a run. `data` finds its data set. Raises a `DiptychError` for what cannot be used."""
     from onnx_impl.quantization import Judge, data_of
-    from onnx_impl.turns import in_turns, ratio
+    from onnx_impl.turns import processor_times, ratio
 
     run, graph, weights = read_whole(folder)
     found = inspect(read_model(folder / REFERENCE), folder / REFERENCE)
@@ -92,7 +92,7 @@ def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> s
     trained = answers_of(run, images.test)
     forms = list(forms_of(folder, found, graph, weights, images))
     judges = {form.name: Judge(found.contract, form.raw) for form in forms}
-    times = in_turns({form.name: judges[form.name].passing(form.content, images.test) for form in forms})
+    times = processor_times({form.name: judges[form.name].passing(form.content, images.test) for form in forms})
     rows = [HEAD, ("---",) * len(HEAD)]
     for form in forms:
         predictions = judges[form.name].logits(form.content, images.test).argmax(1)

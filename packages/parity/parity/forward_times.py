@@ -21,8 +21,8 @@ from netspec import Graph
 from netspec.init import Weights
 from netspec.options import FORM_OPTIONS
 from netspec.probes import probe_images
+from parity.frameworks import FRAMEWORKS, as_for_users
 from parity.runners.runner import channels_last
-from parity.train_all.frameworks import PACKAGES, as_for_users
 from trainspec.trainer import Deployed
 
 OPTIONS = (
@@ -33,7 +33,7 @@ OPTIONS = (
         help="the folder of a run, an architecture's name, or a .json file of a graph",
     ),
     *FORM_OPTIONS,
-    option("--framework", nargs="+", choices=tuple(PACKAGES), default=tuple(PACKAGES), help="default: both"),
+    option("--framework", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS, help="default: both"),
     option("--batch", nargs="+", type=int, default=BATCHES, metavar="N", help="batch sizes (1 8 32)"),
     option("--threads", nargs="+", type=int, metavar="N", help="numbers of threads; default: all cores"),
     option("--seconds", type=float, default=SECONDS, metavar="S", help="seconds of each combination (2)"),
@@ -76,7 +76,7 @@ def time_network(
     graph: Graph,
     weights: Weights,
     *,
-    frameworks: Sequence[str] = tuple(PACKAGES),
+    frameworks: Sequence[str] = FRAMEWORKS,
     batches: Sequence[int] = BATCHES,
     threads: Sequence[int | None] = (None,),
     seconds: float = SECONDS,

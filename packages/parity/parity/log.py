@@ -13,8 +13,8 @@ from diptych.machine import describe_machine, describe_versions
 from netspec.labels import size_of
 from parity.check import CHECKS, Comparison, Result
 from parity.dependencies import digest_of_code
+from trainspec.certificate import PACKAGES
 
-PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")
 BUILDERS = ("torch_impl", "keras_impl", "onnx_impl")
 ROOTS = (("parity.check", "check"), ("parity.goldens", "expected"))  # the functions that make the results
 HEAD = """# Parity of all networks

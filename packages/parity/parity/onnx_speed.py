@@ -40,7 +40,7 @@ def files_of(graph: Graph) -> dict[str, bytes]:
 
 def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> tuple[dict[str, float], list[str]]:
     """Median milliseconds of a pass of each file on one thread, and best native / ours for both of our files."""
-    from onnx_impl.turns import in_turns, ratio
+    from onnx_impl.turns import processor_times, ratio
 
     images = probe_images(graph, batch)
 
@@ -48,7 +48,7 @@ def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> t
         session = runtime.start(content, provider=runtime.CPU, threads=1)
         return lambda: session.run(None, {"image": images})
 
-    times = in_turns({name: passing(content) for name, content in files.items()}, rounds)
+    times = processor_times({name: passing(content) for name, content in files.items()}, rounds)
     medians = {name: 1e3 * float(np.median(seconds)) for name, seconds in times.items()}
     best = min(NATIVE, key=medians.__getitem__)
     return medians, [str(ratio(times[best], times[ours])) for ours in OURS]

@@ -7,10 +7,10 @@ import numpy as np
 
 from netspec import Graph, draw_noise, explicit_noise
 from netspec.probes import probe_images
+from parity.frameworks import FRAMEWORKS
 from parity.runners import KerasRunner, OnnxRunner, Runner, Sides, TorchRunner
 from parity.spool import Spool
 
-FRAMEWORKS = ("torch", "keras")
 IMAGES = 8
 
 

@@ -9,6 +9,7 @@ from netspec.blocks import stage_of
 from netspec.diagram.outline import TIMES, UNMARKED, Box, Drawn, Marks, Panel, outline, outside_of, shape_of
 from netspec.diagram.place import HEIGHT, Drawing, Rectangle, place, width_of
 from netspec.graph import Graph
+from netspec.labels import letter
 
 MARGIN, HEAD, INSET, TAIL = 24.0, 46.0, 14.0, 18.0  # of the page; of a panel: its title, border and final arrow
 ASPECT = 1.6  # target ratio of width to height of the page
@@ -61,12 +62,6 @@ def _page(title: str) -> Tree.Element:
     _add(_add(_add(root, "defs"), "marker", refX=8, refY=4, **arrow), "path", d="M 0 0.8 L 8 4 L 0 7.2 z", fill="#445")
     _add(root, "rect", width="100%", height="100%", fill="white")
     return root
-
-
-def letter(panel: int) -> str:
-    """A, B, ... Z, AA, AB, ..."""
-    before, place = divmod(panel, 26)
-    return (letter(before - 1) if before else "") + chr(ord("A") + place)
 
 
 def _heading(root: Tree.Element, name: str, lines: list[str], panels: Sequence[Panel]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from deploy.shell import printable
+from netspec.labels import letter
 from trainspec.results.rows import Row
 
 COLUMNS = (
@@ -91,11 +92,6 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def letter(number: int) -> str:
-    """A, B, ..., Z, AA, ..."""
-    return ("" if number < 26 else letter(number // 26 - 1)) + chr(ord("A") + number % 26)
 
 
 def _line(texts: Sequence[str]) -> str:

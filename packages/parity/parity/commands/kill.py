@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from deploy.options import Parser
 from deploy.outputs import output_folder
+from parity.frameworks import FRAMEWORKS
 
 DESCRIPTION = """Kills trainings with `kill -9` at random moments, some of them inside the write of a checkpoint.
 
@@ -17,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity kill", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frameworks", nargs="+", choices=("torch", "keras"), default=["torch", "keras"])
+    parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
     parser.add_argument("--kills", type=int, default=25, metavar="N", help="kills in each framework (25)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the moments (0)")
     parser.add_argument("--out", type=output_folder, default="killed", metavar="FOLDER", help="where the runs are made")

@@ -17,8 +17,9 @@ from parity.compare.figures import Cell, Figure, link
 from parity.compare.overview import overview, write_overview
 from parity.compare.page import write
 from parity.compare.selection import name_of
-from parity.compare.training import TRAINED, Trained, train
+from parity.compare.training import Trained, train
 from parity.compare.verdict import sentences
+from parity.frameworks import FRAMEWORKS
 from trainspec.agreement import agreement_of
 from trainspec.judging import read_run
 
@@ -39,10 +40,10 @@ def compare_training(
     `pythons` are the Pythons of the frameworks; the default is this one. With `float64`, an epoch of the same recipe is
     also trained in float64, into the folder of the page.
     """
-    pythons = pythons or [Path(sys.executable)] * len(TRAINED)
+    pythons = pythons or [Path(sys.executable)] * len(FRAMEWORKS)
     if missing := next((python for python in pythons if shutil.which(python) is None), None):
         raise DataError(f"--python {missing}: not a program that can be run")
-    trained = [train(framework, arguments, python) for framework, python in zip(TRAINED, pythons, strict=True)]
+    trained = [train(framework, arguments, python) for framework, python in zip(FRAMEWORKS, pythons, strict=True)]
     runs = [one.run for one in trained]
     folder = pages / name_of(runs)
     table = [asdict(one) | {"run": one.run.name} for one in trained]
@@ -54,7 +55,7 @@ def compare_training(
 def _train_exactly(arguments: Sequence[str], folder: Path, pythons: Sequence[Path]) -> Exact:
     """Train an epoch in float64 in every framework. Raises `DataError` where that fails."""
     changed = [*arguments, *SHORT, "--out", str(folder / EXACT)]
-    for framework, python in zip(TRAINED, pythons, strict=True):
+    for framework, python in zip(FRAMEWORKS, pythons, strict=True):
         train(framework, changed, python)
     return _exact(folder)
 
@@ -63,9 +64,9 @@ def _exact(folder: Path) -> Exact:
     """The runs in float64 that were trained for the page in `folder`. Raises `DataError` where one is missing."""
     read = [read_run(file.parent) for file in sorted(folder.glob(f"{EXACT}/*/run.json"))]
     found = {run.facts["framework"]: (run, graph, weights) for run, graph, weights in read}
-    if set(found) != set(TRAINED):
+    if set(found) != set(FRAMEWORKS):
         raise DataError("--float64 was not given")
-    one, other = (found[framework] for framework in TRAINED)
+    one, other = (found[framework] for framework in FRAMEWORKS)
     return Exact(agreement_of(one, other), tuple(link(folder, run.folder / "run.json") for run, _, _ in (one, other)))
 
 

@@ -14,7 +14,6 @@ from deploy.shell import Stopped, say
 from diptych.errors import DataError
 
 ERROR = "error: "  # begins the line of a command that fails
-TRAINED = ("torch", "keras")
 ENDED = re.compile(r"done\s+(.+): [\d,]+ images/s")  # the last line of a training
 
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from diptych.machine import describe_machine, describe_versions
 from netspec.compare import limits
+from parity.frameworks import PACKAGES
 from parity.json_text import json_text
 from parity.lockstep.judge import Finding
 from parity.lockstep.record import JudgedStep, Record
 from parity.lockstep.stages import STAGES
 from parity.titles import TITLES
-
-PACKAGES = ("torch", "keras", "tensorflow", "numpy")
 
 
 def line_of(step: int, steps: int, judged: JudgedStep | None) -> str:
@@ -86,7 +85,7 @@ def as_json(record: Record) -> str:
             "drift": record.drift,
             "judged": [_facts(one) for one in record.judged],
             "machine": describe_machine(),
-            "versions": describe_versions(PACKAGES),
+            "versions": describe_versions(name for names in PACKAGES.values() for name in names),
         },
     )
 

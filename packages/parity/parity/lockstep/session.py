@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 
 from diptych.machine import cores
 from diptych.stopping import check
+from parity.frameworks import FRAMEWORKS
 from parity.lockstep import process
 from parity.lockstep.fault import Fault
 from parity.lockstep.judge import judge_step
 from parity.lockstep.record import JudgedStep, Record, drift_of, judged_step
 from parity.lockstep.side import Setup, settings_at
 from trainspec.task import Task
-
-SIDES = ("torch", "keras")
 
 
 def lockstep(
@@ -29,21 +28,21 @@ def lockstep(
     processes. `show` is called after every step. Raises what a framework raises, and `Stopped` after a signal.
     """
     begin, record = time.monotonic(), Record(task, steps, every)
-    threads = task.threads or max(1, cores() // len(SIDES))
+    threads = task.threads or max(1, cores() // len(FRAMEWORKS))
     planted = {fault.framework: fault for fault in faults}
-    with process.Pair({name: Setup(name, task, threads, planted.get(name)) for name in SIDES}) as pair:
-        nothing = dict.fromkeys(SIDES)
+    with process.Pair({name: Setup(name, task, threads, planted.get(name)) for name in FRAMEWORKS}) as pair:
+        nothing = dict.fromkeys(FRAMEWORKS)
         for step in range(steps):
             check()
             judged = None
             if step % every == 0:
                 states = pair.call(process.state, nothing)
-                common = states[SIDES[0]]
-                taken = pair.call(process.judge, {SIDES[0]: None, SIDES[1]: common})
+                common = states[FRAMEWORKS[0]]
+                taken = pair.call(process.judge, {FRAMEWORKS[0]: None, FRAMEWORKS[1]: common})
                 verdict = judge_step(step + 1, task, settings_at(task, step), common, taken)
                 judged = judged_step(step + 1, verdict, taken, drift_of(states, task))
                 record.judged.append(judged)
-                record.unjudged |= set(taken[SIDES[0]].unjudged)
+                record.unjudged |= set(taken[FRAMEWORKS[0]].unjudged)
             else:
                 pair.call(process.advance, nothing)
             show(step + 1, judged)

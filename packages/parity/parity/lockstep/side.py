@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from netspec.compare import limits
 from netspec.init import Weights
+from parity.frameworks import load
 from parity.lockstep.fault import Fault
 from parity.lockstep.stages import UNITS, Disturbance, Stages, apart, belongs, below_floor, magnitudes
-from parity.train_all.frameworks import load
 from trainspec.optim import StepSettings, step_settings
 from trainspec.plan import Batch, BatchPlan
 from trainspec.recipes import override

@@ -28,8 +28,8 @@ from netspec.ops import (
     SliceChannels,
     StochasticDepth,
 )
+from parity.frameworks import FRAMEWORKS
 from parity.mutants.mutant import SIDES, with_nodes, with_op
-from parity.subject import FRAMEWORKS
 
 Fault = Callable[[Graph, Node], Graph | None]
 EPSILONS = (1e-5, 1e-3)  # PyTorch's and Keras's defaults

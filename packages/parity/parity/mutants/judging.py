@@ -7,9 +7,10 @@ from math import isfinite
 from diptych.errors import DiptychError
 from netspec import Graph
 from parity.check import Result, judge_logits, judge_steps, side_in_float64, training_step
+from parity.frameworks import FRAMEWORKS
 from parity.mutants.equal import same_function
 from parity.mutants.places import Planted, drawn
-from parity.subject import FRAMEWORKS, Subject, subject
+from parity.subject import Subject, subject
 
 REFUSED = "refused"  # an implementation cannot be built, or has no tensor to compare
 

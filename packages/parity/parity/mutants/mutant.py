@@ -7,7 +7,8 @@ import numpy as np
 
 from netspec import Graph, Node
 from netspec.ops import Op
-from parity.subject import FRAMEWORKS, Build
+from parity.frameworks import FRAMEWORKS
+from parity.subject import Build
 
 SIDES = (*FRAMEWORKS, "onnx")
 

@@ -13,8 +13,9 @@ from diptych.ledger import Ledger, fingerprint, markdown_table
 from diptych.machine import describe_machine, describe_versions
 from netspec import Graph
 from parity.dependencies import digest_of_code
-from parity.log import BUILDERS, PACKAGES
+from parity.log import BUILDERS
 from parity.mutants.judging import Outcome
+from trainspec.certificate import PACKAGES
 
 ROOTS = {False: ("parity.mutants.testing", "try_graph"), True: ("parity.mutants.testing", "try_steps")}  # of steps?
 HEAD = """# The proof, tested: mutants

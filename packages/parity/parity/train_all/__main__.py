@@ -6,6 +6,7 @@ from deploy import shell
 from deploy.options import Parser, name_or_path
 from deploy.outputs import output_folder
 from diptych.pool import Pool
+from parity.frameworks import FRAMEWORKS
 from trainspec.recipes.find import COLLECTIONS
 
 
@@ -13,7 +14,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity.train_all", description="A few steps of every network or by every original recipe."
     )
-    parser.add_argument("framework", choices=("torch", "keras"), metavar="FRAMEWORK", help="torch or keras")
+    parser.add_argument("framework", choices=FRAMEWORKS, metavar="FRAMEWORK", help="torch or keras")
     parser.add_argument(
         "patterns",
         nargs="*",

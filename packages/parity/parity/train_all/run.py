@@ -10,9 +10,9 @@ from diptych.errors import UsageError
 from diptych.machine import describe_versions
 from diptych.pool import Pool, ProcessEndedError
 from netspec.registry import matching
+from parity.frameworks import PACKAGES, load
 from parity.train_all.cases import CASES, MODERN
 from parity.train_all.display import Display
-from parity.train_all.frameworks import PACKAGES, load
 from parity.train_all.job import JUDGEMENT, Job
 from parity.train_all.rows import Row, described, ledger, newest, parted, to_markdown
 from trainspec.data import digits, find_data
