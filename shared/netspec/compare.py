@@ -120,6 +120,20 @@ def tensor_differences(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray])
     return {name: apart[name] / max(magnitude[name], floor) for name in a}
 
 
+def largest_difference(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> tuple[str, float]:
+    """The name of the tensor of `a` that differs most from that of `b`, and `max|a-b|` of it."""
+    apart = {name: largest_of(values - b[name]) for name, values in a.items()}
+    where = largest(apart)
+    return where, apart[where]
+
+
+def relative_norm(a: np.ndarray, b: np.ndarray) -> float:
+    """The Euclidean norm of `b - a` over that of `a`, in float64; the norm itself where `a` is zero."""
+    exact = np.asarray(a, np.float64)
+    norm, apart = float(np.linalg.norm(exact)), float(np.linalg.norm(exact - b))
+    return apart / norm if norm else apart
+
+
 def largest(values: Mapping[str, float]) -> str:
     """The name of the largest value. NaN is larger than all."""
     return max(values, key=lambda name: np.inf if np.isnan(values[name]) else values[name])

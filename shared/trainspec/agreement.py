@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deploy.arguments import checked
 from diptych.errors import DataError
 from netspec import Graph
-from netspec.compare import largest
+from netspec.compare import largest_difference, relative_norm
 from netspec.init import Weights
 from trainspec.judging import read_run
 from trainspec.predictions import read_predictions, share_equal
@@ -99,7 +98,7 @@ def agreement_of(one: tuple[Run, Graph, Weights], other: tuple[Run, Graph, Weigh
     classes = [run.facts.get("classes") for run in (run_a, run_b)]
     if None not in classes and classes[0] != classes[1]:
         raise DataError(f"{a} and {b} are runs with different classes: they cannot be compared")
-    drift = {name: _relative(weights_a[name], weights_b[name]) for name in weights_a}
+    drift = {name: relative_norm(weights_a[name], weights_b[name]) for name in weights_a}
     plans, losses = compare_plans(run_a.facts, run_b.facts), compare_losses(run_a.facts, run_b.facts)
     return Agreement(*plans, *losses, *largest_difference(weights_a, weights_b), drift)
 
@@ -118,16 +117,3 @@ def compare_losses(one: Facts, other: Facts) -> tuple[int, float | None]:
 
 def _pairs(one: Facts, other: Facts, key: str) -> list[tuple[Any, Any]]:
     return list(zip(one.get(key, []), other.get(key, []), strict=False))
-
-
-def _relative(one: NDArray[Any], other: NDArray[Any]) -> float:
-    norm = float(np.linalg.norm(one.astype(np.float64)))
-    apart = float(np.linalg.norm(one.astype(np.float64) - other))
-    return apart / norm if norm else apart
-
-
-def largest_difference(one: Weights, other: Weights) -> tuple[str, float]:
-    """The name of the tensor that differs most between two sets of weights, and its largest difference."""
-    apart = {name: float(np.abs(one[name] - other[name]).max(initial=0)) for name in one}
-    name = largest(apart)
-    return name, apart[name]

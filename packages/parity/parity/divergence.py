@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from netspec import Graph
-from netspec.compare import limits
+from netspec.compare import largest_of, limits
 
 Values = Mapping[str, np.ndarray]  # by node
 
@@ -35,8 +35,7 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
     """`max|a-b|` over the largest magnitude of `a`; infinite if shapes differ or values are not finite."""
     if a.shape != b.shape:
         return float("inf")
-    magnitude = max(float(np.abs(a).max(initial=0)), float(np.finfo(np.float32).tiny))
-    value = float(np.abs(a - b).max(initial=0)) / magnitude
+    value = largest_of(a - b) / max(largest_of(a), float(np.finfo(np.float32).tiny))
     return value if np.isfinite(value) else float("inf")
 
 

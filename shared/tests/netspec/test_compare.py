@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from diptych.errors import ParityError
-from netspec.compare import forward_difference, limits, spread, tensor_difference
+from netspec.compare import (
+    forward_difference,
+    largest_difference,
+    limits,
+    relative_norm,
+    spread,
+    tensor_difference,
+)
 
 IMAGES = limits().least_images
 
@@ -18,6 +25,14 @@ def test_equal_outputs_are_within(outputs):
     difference = forward_difference(outputs, outputs.copy())
     assert difference.within
     assert difference.value == 0
+
+
+def test_weights_are_compared_by_their_norm_and_by_their_largest_value():
+    a, b = {"w": np.float32([3, 4]), "v": np.float32([0, 0])}, {"w": np.float32([3, 1]), "v": np.float32([0, 2])}
+    assert largest_difference(a, b) == ("w", 3)
+    assert relative_norm(a["w"], b["w"]) == pytest.approx(3 / 5)
+    assert relative_norm(a["v"], b["v"]) == 2
+    assert largest_difference(a, {**b, "v": np.float32([np.nan, 0])})[0] == "v"
 
 
 def test_the_difference_is_over_the_spread(outputs):
