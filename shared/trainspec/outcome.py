@@ -102,20 +102,23 @@ def augmented_test(training: "Training", deployed: Deployed) -> dict[str, float]
 
 
 def keep(training: "Training", framework: Framework) -> None:
-    """Keep what an interrupted training has so far. It is not tested, and the native export is left out."""
+    """Keep what an interrupted training has so far: the weights that its recipe keeps.
+
+    They are not tested, and the native export is left out.
+    """
     run, say = training.run, training.watch.say
     model = run.folder / "model.onnx"
     try:
         training.end_epoch(validate=False)
         if not training.exported:
-            weights, deployed = save(training, framework)
+            weights, deployed = save(training, framework, kept_tensors(training))
             deployed.export(model, training.task.metadata(weights))
         say(f"kept       {run.folder}: {training.state.step} of {training.pace.total_steps} steps")
     except DiptychError as error:  # untrained weights may not pass the export's checks
         say(f"kept       {run.folder}, but not completely: {error}")
 
 
-def save(training: "Training", framework: Framework, tensors: Weights | None = None) -> tuple[Weights, Deployed]:
+def save(training: "Training", framework: Framework, tensors: Weights | None) -> tuple[Weights, Deployed]:
     """Save the canonical weights, averaged if the recipe says so: those in `tensors`, a trainer's state, or the last.
 
     Returns them, and the float32 network with them.

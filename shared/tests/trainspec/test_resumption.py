@@ -216,19 +216,29 @@ def test_runs_that_cannot_go_on(whole, tmp_path):
         command("--data", "digits")
 
 
-def test_the_best_weights_are_exported(tmp_path):
+def assert_kept(folder, step: int) -> None:
+    """The weights of a run are those of step `step`, which has a checkpoint."""
+    tensors = load(folder / FOLDER, step).tensors
+    for name, array in load_weights(architecture("lenet5"), folder / "weights.safetensors").items():
+        np.testing.assert_array_equal(array, tensors[name].astype(np.float32))
+
+
+def test_the_best_weights_are_exported(tmp_path, capsys):
+    """Those of the epochs so far where a signal ends the training."""
     options = ("--set", "checkpoint.keep=best", "--set", "checkpoint.every=never", "--set", "schedule.peak=5.0")
     run = command(*WHOLE, *options, "--out", str(tmp_path / "whole"))
     top1 = [row["val_top1"] for row in rows(run.folder)]
     best = top1.index(max(top1)) + 1
     facts = facts_of(run.folder)
     assert (facts["kept_step"], facts["kept_val_top1"]) == (12 * best, max(top1))
-    tensors = load(run.folder / FOLDER, 12 * best).tensors
-    kept = load_weights(architecture("lenet5"), run.folder / "weights.safetensors")
-    for name, array in kept.items():
-        np.testing.assert_array_equal(array, tensors[name].astype(np.float32))
+    assert_kept(run.folder, 12 * best)
     for last in (3, 30, 47):
         folder = stopped(tmp_path / str(last), last, *WHOLE, *options)
+        first = top1[: last // 12]
+        assert_kept(folder, 12 * first.index(max(first)) + 12 if first else 3)
+        assert facts_of(folder).get("kept_val_top1") == max(first, default=None)
+        words = f"the weights of step {facts_of(folder)['kept_step']}" if first else "the last weights"
+        assert f"kept       {words}" in capsys.readouterr().out
         command("--resume", str(folder))
         assert weights_of(folder) == weights_of(run.folder)
 
