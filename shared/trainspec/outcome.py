@@ -41,7 +41,7 @@ def finish(training: "Training", framework: Framework) -> None:
         "test_images": len(task.data.test),
         "images_per_second": round(speed, 1),
         "train_seconds": round(state.seconds, 2),
-        "epochs": len(run.metrics),
+        "epochs": round(state.step / task.steps_per_epoch, 4),
         "steps": state.step,
         **(waited := wait_figures(state)),
         **augmented_test(training, deployed),

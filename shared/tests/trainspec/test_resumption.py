@@ -106,7 +106,8 @@ def test_a_finished_run_is_trained_further(tmp_path, epochs):
     before = rows(folder)
     command("--resume", str(folder), "--epochs", "2")
     facts = facts_of(folder)
-    assert (facts["resumed"][0]["step"], facts["steps"]) == (end, 24)
+    assert (facts["resumed"][0]["step"], facts["steps"], facts["epochs"]) == (end, 24, 2)
+    assert read_measured(folder).epochs == 2
     assert rows(folder)[:1] == before
     assert steps_in(folder / FOLDER) == [24, end]
     with pytest.raises(DiptychError, match="is finished; give more --epochs to train it further"):

@@ -70,6 +70,12 @@ def test_a_whole_training(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 3), (1.5, 9)])
+def test_a_part_of_an_epoch_counts_as_a_part(tmp_path, epochs, steps):
+    _, _, facts = run(task(epochs=epochs), tmp_path)
+    assert (facts["steps"], facts["epochs"]) == (steps, epochs)
+
+
 def test_a_run_tells_the_options_of_its_network(tmp_path):
     folder, _, facts = run(task(architecture("resnet20", activation="mish"), epochs=1), tmp_path)
     assert facts["architecture"] == "resnet20(activation=mish)"

@@ -17,7 +17,7 @@ from trainspec.sections import differences, flat, to_table
 
 NEEDED = (
     *("recipe", "command", "device", "precision", "started", "machine", "versions", "threads"),
-    *("test_top1", "test_images", "images_per_second", "train_seconds", "steps"),
+    *("test_top1", "test_images", "images_per_second", "train_seconds", "epochs", "steps"),
 )
 # Values of a recipe that may differ within a group, or that another column shows.
 GROUPED = ("seed", "precision", "data.name", "data.storage", "checkpoint.every")
@@ -39,8 +39,7 @@ class Measured:
     @property
     def epochs(self) -> float:
         """The length of the training in epochs; the last one may be a part of one."""
-        first, *later = self.run.metrics
-        return float(self.facts["steps"] / first.step if later else min(1, self.run.recipe.epochs))
+        return float(self.facts["epochs"])
 
     @property
     def recipe(self) -> str:
@@ -97,7 +96,7 @@ def read_measured(folder: Path) -> Measured:
         raise DataError(f"{folder} {ENDS.get(run.state, f'has the status {run.state!r};').partition(';')[0]}")
     if missing := ", ".join(key for key in NEEDED if key not in run.facts):
         raise DataError(f"{folder}: run.json has no {missing}; it may be of an older version")
-    if not run.metrics or run.metrics[0].step < 1:
+    if not run.metrics:
         raise DataError(f"{folder}: metrics.jsonl has no epoch")
     return Measured(run, read_graph(folder), changes(run))
 

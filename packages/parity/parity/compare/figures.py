@@ -77,7 +77,7 @@ QUANTITIES = (
     Quantity("parameters", "parameters, trainable", ",d", "graph.json", lambda side: side.graph.num_trainable),
     Quantity("total", "parameters with statistics", ",d", "graph.json", lambda side: side.graph.num_total),
     Quantity("macs", "multiply-adds for one image", ",d", "graph.json", lambda side: side.graph.macs),
-    Quantity("epochs", "epochs", "d", "metrics.jsonl", lambda side: len(side.run.metrics)),
+    Quantity("epochs", "epochs", ".4g", "run.json", fact("epochs")),
     Quantity("steps", "steps", ",d", "run.json", fact("steps")),
     Quantity("test_images", "test images", ",d", "run.json", fact("test_images")),
     Quantity("test_top1", "top-1 accuracy, %", ".2f", "run.json", fact("test_top1")),
