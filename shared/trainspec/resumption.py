@@ -151,7 +151,8 @@ def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph:
     if network is not None or options.recipe != COLLECTIONS[0]:
         base = graph.name.partition("(")[0]
         named = Network.read(network or (base if base in list_architectures() else graph))
-        full, _ = named.fitted(options.recipe_for(named.name, named.family, data.name), given)
+        written = options if named.family or options.recipe != COLLECTIONS[0] else replace(options, recipe=run.recipe)
+        full, _ = named.fitted(written.recipe_for(named.name, named.family, data.name), given)
         drawn = named.draw(data, full) if network is not None else graph
         if graph_digest(drawn) != graph_digest(graph):
             raise GraphError(f"{run.folder}: its network is {graph.name}, not the {drawn.name} that is asked")
