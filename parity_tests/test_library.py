@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 import keras_impl
 import onnx_impl
 import torch_impl
-from diptych.errors import DiptychError, RecipeError, UnknownNameError
-from netspec import Graph, functional as f, trace
+from diptych.errors import DiptychError, RecipeError, UnknownNameError, UsageError
+from netspec import Graph, functional as f, load_weights, trace
 from trainspec.predictions import read_predictions
 from trainspec.recipes import SGD, Recipe
 from trainspec.runs import Run
@@ -30,7 +31,8 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     settings = {"schedule.peak": 0.05, "augmentation.crop.pad": 1}
     out = tmp_path_factory.mktemp(name)
     package = PACKAGES[name]
-    return name, package.train(own_graph(), data="digits", recipe=recipe, epochs=1, seed=3, settings=settings, out=out)
+    number = {"epochs": np.float64(1), "seed": np.int64(3)}
+    return name, package.train(own_graph(), data="digits", recipe=recipe, **number, settings=settings, out=out)
 
 
 def test_a_training_gives_its_run(trained: tuple[str, Run]) -> None:
@@ -70,12 +72,16 @@ def test_what_cannot_be_used_is_an_error_before_anything_is_written(package, tmp
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownNameError, match="no architecture .resnet21.; did you mean"):
         package.train("resnet21", data="digits")
-    with pytest.raises(RecipeError, match="unknown key optimizer.momentun"):
+    with pytest.raises(RecipeError, match="^train: unknown key optimizer.momentun"):
         package.train("lenet5", data="digits", settings={"optimizer.momentun": 0.5})
-    with pytest.raises(RecipeError, match="epochs = 0 is not allowed"):
+    with pytest.raises(RecipeError, match="^train: epochs = 0 is not allowed"):
         package.train("lenet5", data="digits", epochs=0)
     with pytest.raises(RecipeError, match="mine is not in the zoo"):
         package.train(own_graph(), data="digits")
+    with pytest.raises(RecipeError, match="^recipe: epochs = -1 is not allowed"):
+        package.train("lenet5", data="digits", recipe=Recipe(epochs=-1))
+    with pytest.raises(UsageError, match=r"^network = .*Linear.*: give a text or a path, or a Graph$"):
+        package.train(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)), data="digits")
     assert not list(tmp_path.iterdir())
 
 
@@ -119,6 +125,21 @@ def test_wrong_arguments_of_an_evaluation(package):
     for arguments in ((3,), ("run", 3)):
         with pytest.raises(DiptychError, match="= 3: give a text or a path"):
             package.evaluate(*arguments)
+
+
+def test_a_run_is_as_good_as_its_folder(trained: tuple[str, Run], tmp_path: Path) -> None:
+    name, run = trained
+    package = PACKAGES[name]
+    more = {"data": "digits", "recipe": run.folder / "recipe.toml", "epochs": 0.1, "out": tmp_path}
+    again = package.train(own_graph(), weights=run, settings={"checkpoint.every": "1 steps"}, **more)
+    assert again.facts["weights"]["file"] == str(run.folder / "weights.safetensors")
+    longer = package.train(own_graph(), resume=again, epochs=0.2)
+    assert (longer.folder, longer.recipe.epochs) == (again.folder, 0.2)
+    model = package.build(own_graph(), seed=1)
+    for place in (run, run.folder):
+        package.load_weights(model, place)
+    kept = load_weights(own_graph(), run.folder / "weights.safetensors")
+    assert all(np.array_equal(array, kept[key]) for key, array in package.get_weights(model).items())
 
 
 def test_a_path_is_as_good_as_a_text(trained: tuple[str, Run], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from deploy.errors import first_line
 from diptych.errors import WeightsError
 from netspec.torch_file import read_state_dict
 
+IN_RUN = "weights.safetensors"  # in the folder of a training
 ZIP = b"PK\x03\x04"
 OTHERS = {  # the first bytes of other formats
     b"\x89HDF": "is an HDF5 file: load it in Keras, and save the weights with keras_impl.save_weights",
@@ -49,8 +50,13 @@ def save_tensors(tensors: Mapping[str, np.ndarray], path: Path, metadata: dict[s
 
 
 def read_tensors(path: str | os.PathLike[str]) -> TensorFile:
-    """Read a file; its first bytes, not its name, decide the format. Raises `WeightsError` if it cannot be read."""
-    path = os.fspath(path)
+    """Read a file, or that of a run's folder. Its first bytes, not its name, decide the format.
+
+    Raises `WeightsError` if it cannot be read.
+    """
+    path = os.fsdecode(path)
+    if os.path.isfile(inside := os.path.join(path, IN_RUN)):
+        path = inside
     try:
         begin = _beginning(path)
         found, metadata = (read_state_dict(path), {}) if begin == ZIP else _safetensors(path)

@@ -135,7 +135,7 @@ def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice =
     Accepted are Diptych's own files, other safetensors files, and state dicts of PyTorch (`.pt`, `.pth`); no code in
     them is run. Names may have the prefixes of DataParallel and `torch.compile`, or one that they all have. float16,
     bfloat16 and float64 are converted to float32, and `notice` is called with a message. A network without auxiliary
-    heads accepts Diptych's file of one that has them, and drops their tensors.
+    heads accepts Diptych's file of one that has them, and drops their tensors. `path` may also be a run's folder.
 
     Raises `WeightsError` if the file cannot be read, is damaged, or belongs to another network.
     """

@@ -7,6 +7,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
+import numpy as np
+
 from deploy.options import closest
 from diptych.errors import RecipeError
 
@@ -22,9 +24,11 @@ LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # by key of a
 
 
 def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any:
-    """`value` converted to the type `kind` of its field. Raises `RecipeError`, in a message that begins with `where`,
-    for another type and for a number outside the limits."""
-    origin, arguments = get_origin(kind), get_args(kind)
+    """`value` converted to the type `kind` of its field; NumPy's scalars are taken as Python's.
+
+    Raises `RecipeError`, in a message that begins with `where`, for another type and for a number outside the limits.
+    """
+    origin, arguments, value = get_origin(kind), get_args(kind), plain(value)
     if origin is Literal:
         return one_of(value, arguments, where)
     if origin in (types.UnionType, Union):  # `kind | None`: only an absent value is None
@@ -58,12 +62,13 @@ def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
     """A section of plain values. Its keys are not checked here."""
     if not isinstance(section, Mapping):
         raise RecipeError(f"{where} is a section, not a value; write [{where.rpartition(' ')[2]}]")
+    section = {key: plain(value) for key, value in section.items()}
     for key, value in section.items():
         if not isinstance(value, kind):
             raise RecipeError(f"{where}.{key} = {shown(value)} is not allowed; give a number, a text, true or false")
         if isinstance(value, float):
             _check_limits(value, {}, f"{where}.{key}")
-    return dict(section)
+    return section
 
 
 def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
@@ -76,6 +81,11 @@ def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
         raise RecipeError(
             f"{where} = {value:g} is not allowed; must be {' and '.join(filter(None, (finite, allowed)))}"
         )
+
+
+def plain(value: Any) -> Any:
+    """A scalar of NumPy as Python's own value, and any other value as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from diptych.errors import RecipeError, WeightsError
 from diptych.reading import check_file, sha256_of
 from netspec import Graph
 from netspec.init import Weights
+from netspec.tensor_file import IN_RUN
 from netspec.weights import Notice, fit_weights, head_of
 from trainspec.judging import check_finished
 from trainspec.optim import settings
@@ -72,7 +73,7 @@ class Given:
         run = Run.open(path)
         check_finished(run, unfinished=True, notice=notice)
         classes = run.facts.get("classes")
-        return cls(check_file(path / "weights.safetensors", WeightsError), None if classes is None else tuple(classes))
+        return cls(check_file(path / IN_RUN, WeightsError), None if classes is None else tuple(classes))
 
 
 def anew_by(recipe: Recipe, graph: Graph) -> frozenset[str]:

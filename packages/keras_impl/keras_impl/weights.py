@@ -69,5 +69,5 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Read a canonical weight file. Raises `WeightsError` if it is damaged or of another network."""
+    """Read a weight file or a run as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -69,15 +69,19 @@ class Library:
     ) -> Run:
         """Train, evaluate and export a network into a run's folder.
 
-        `network` is an architecture's name, a `.json` file of a graph, a run's folder, or a graph. `data` is a name
-        (`cifar10`, `cifar100`, `mnist`, `fashion_mnist`, `digits`) or a folder or archive of class folders; None
-        chooses one that fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`;
-        `settings` changes single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or
-        seconds. `deterministic`: same seed, same machine, same bits; by default on a CPU. `weights` is a file or a
-        run's folder to start from. `freeze` are patterns of parameters that are not trained, as `["stem*"]`.
-        `out` is where the run's folder is made, by default `runs`. `tensorboard`: also write the figures for
-        TensorBoard, into the run's folder. `resume` is the folder of a run of either framework that goes on from its
-        newest checkpoint; then `network` can be left out.
+        `network` is an architecture's name, a `.json` file of a graph, a run, or a graph. `data` is a name (`cifar10`,
+        `cifar100`, `mnist`, `fashion_mnist`, `digits`) or a folder or archive of class folders; None chooses one that
+        fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`; `settings` changes
+        single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds.
+        `deterministic`: same seed, same machine, same bits; by default on a CPU. `weights` is a file or a run to start
+        from. `freeze` are patterns of parameters that are not trained, as `["stem*"]`. `out` is where the run's folder
+        is made, by default `runs`. `tensorboard`: also write the figures for TensorBoard, into the run's folder.
+        `resume` is a run of either framework that goes on from its newest checkpoint; then `network` can be left out.
+        A run is a `Run` or its folder.
+
+        After it the process keeps what a training sets: the number of threads and determinism (in PyTorch also
+        `fill_uninitialized_memory = False`). The framework's global random state is another one. Where that matters,
+        train in a process of its own.
 
         Raises the matching `DiptychError` for an argument that cannot be used, before anything is written.
         """
@@ -100,7 +104,7 @@ class Library:
 
     def evaluate(
         self,
-        run: Run | str | os.PathLike[str],
+        run: str | os.PathLike[str],
         data: str | os.PathLike[str] | None = None,
         *,
         tta: str = "none",
@@ -108,12 +112,13 @@ class Library:
     ) -> Evaluation:
         """The accuracy of a run's weights on its test split, or on that of `data`, in float32.
 
-        `tta` is a kind of test-time augmentation: `none`, `mirror` or `mirror_shift`. `unfinished` also accepts a run
-        that did not reach its end. Raises a `DiptychError` for arguments that cannot be used.
+        `run` is a `Run` or its folder. `tta` is a kind of test-time augmentation: `none`, `mirror` or `mirror_shift`.
+        `unfinished` also accepts a run that did not reach its end. Raises a `DiptychError` for arguments that cannot be
+        used.
         """
         self.check()
         views_of(tta)  # refuses an unknown one before any work
-        folder = run.folder if isinstance(run, Run) else Path(text_of("run", run))
+        folder = Path(text_of("run", run))
         data = None if data is None else text_of("data", data)
         judged = judge(folder, data, unfinished=unfinished)
         return evaluate_run(judged, self.load(), tta)

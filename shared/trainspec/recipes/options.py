@@ -29,10 +29,12 @@ from trainspec.recipes.find import (
     with_data,
 )
 from trainspec.recipes.recipe import Recipe
+from trainspec.values import plain
 
 SHORTCUTS = ("epochs", "seed", "precision")  # `--epochs 5` is `--set epochs=5`
 OWN = "of its own"  # the name shown for a recipe that does not come from a file
 MOST_THREADS = 1024
+OTHER_TYPES = {"network": ", or a Graph", "recipe": ", or a Recipe"}  # that an argument may have, besides
 TEXTS, PATHS = ("data", "recipe"), ("weights", "out", "resume")  # the options that are names or paths, and paths
 
 
@@ -43,7 +45,7 @@ class TrainOptions:
     `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe.
     `overrides` has single values of the recipe by `section.key`. `freeze` are patterns of canonical names, which become
     the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder. `out` is where the run's
-    folder is made; None means `runs`. `resume`: a run that goes on.
+    folder is made; None means `runs`. `resume`: a run that goes on. Messages about `overrides` begin with `origin`.
     """
 
     data: str | None = None
@@ -57,6 +59,7 @@ class TrainOptions:
     out: Path | None = None
     tensorboard: bool = False
     resume: Path | None = None
+    origin: str = "train"
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for a value that no training can have, from a command line or from Python."""
@@ -116,6 +119,7 @@ class TrainOptions:
             out=out,
             tensorboard=tensorboard,
             resume=resume,
+            origin="--set",
         )
 
     @classmethod
@@ -134,6 +138,7 @@ class TrainOptions:
         """
         if not isinstance(settings, Mapping):
             raise UsageError(f"settings = {settings!r}: give a dictionary, as {{'optimizer.momentum': 0.8}}")
+        values = {key: plain(value) for key, value in values.items()}
         given = {key: value for key, value in shortcuts.items() if value is not None}
         if twice := next((key for key in given if key in settings), None):
             raise UsageError(f"{twice}: given beside settings and in them; give it once")
@@ -142,7 +147,7 @@ class TrainOptions:
         texts = {key: text_of(key, values[key]) for key in (*TEXTS, *PATHS) if values[key] is not None}
         return cls(
             overrides={**settings, **given},
-            budget=parse_duration(budget) if isinstance(budget, str) else budget,
+            budget=parse_duration(budget) if isinstance(budget, str) else plain(budget),
             freeze=(freeze,) if isinstance(freeze, str) else tuple(freeze),
             **(values | texts | {key: Path(texts[key]) for key in PATHS if key in texts}),
         )
@@ -165,13 +170,13 @@ class TrainOptions:
 
         `data_name` is the name of the data set. The returned recipe contains it. Raises `RecipeError`.
         """
-        changed = override(self.written(architecture, family, data_name), self.overrides)
+        changed = override(self.written(architecture, family, data_name), self.overrides, self.origin)
         return with_data(replace(changed, parameters=(*changed.parameters, *self.frozen)), name=data_name)
 
     def written(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, as it is written. Raises `RecipeError`."""
         if isinstance(self.recipe, Recipe):
-            return self.recipe
+            return override(self.recipe, {}, "recipe")  # checks it: its values may be of any kind
         return find_recipe(architecture, family, data_name, self.recipe)
 
     @property
@@ -237,7 +242,8 @@ def text_of(name: str, value: Any) -> Any:
     try:
         return value if isinstance(value, Recipe) else os.fsdecode(value)
     except TypeError:
-        raise UsageError(f"{name} = {str(value)[:60]}: give a text or a path") from None
+        shown = " ".join(str(value).split())  # a module has a line for each layer
+        raise UsageError(f"{name} = {shown[:60]}: give a text or a path{OTHER_TYPES.get(name, '')}") from None
 
 
 def parse_duration(text: str) -> float:

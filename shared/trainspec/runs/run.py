@@ -30,6 +30,8 @@ class Run:
     `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names. A longer
     one has `checkpoints/`, from which it can go on.
 
+    It stands for its folder wherever a path is taken.
+
     As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (by a signal) or
     `failed`; `reason` says why. However it ends, the files are complete and fit one another. Methods that write raise
     `StorageError` on a full disk.
@@ -152,6 +154,9 @@ class Run:
             for place in (folder, folder / PROOF, folder / CHECKPOINTS):
                 clear_abandoned(place)
         return cls(folder, read_recipe(folder / "recipe.toml"), facts, metrics, state=state)
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
 
     @property
     def state(self) -> str:
