@@ -66,7 +66,7 @@ def test_files_that_were_changed_under_a_run(tmp_path):
     folder = stopped(tmp_path, 20)
     recipe, graph = folder / "recipe.toml", folder / "graph.json"
     changed_text(recipe, "momentum = 0.9", "momentum = 0.8")
-    with pytest.raises(DiptychError, match=r"optimizer.momentum is 0.9 in the run and 0.8"):
+    with pytest.raises(DiptychError, match=r"optimizer.momentum is 0.9 in the run, but 0.8"):
         command("--resume", str(folder))
     changed_text(recipe, "momentum = 0.8", "momentum = 0.9")
     kept = graph.read_text()
