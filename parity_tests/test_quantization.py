@@ -23,6 +23,7 @@ from onnx_impl.presets import PRESETS
 from onnx_impl.quantization import Judge, decibels, quantize
 from onnx_impl.smaller import Quantizer
 from onnx_impl.turns import Ratio, processor_times, ratio
+from parity.diff.sides import read_side
 from trainspec.data import open_data
 from trainspec.plan import draw_epoch
 
@@ -95,6 +96,7 @@ def test_a_smaller_file(model, fast, to):
     assert (logits[0].argmax(1) == logits[1].argmax(1)).mean() > 0.9
     assert decibels(*logits) > 20
     assert any(line.startswith("verdict") for line in lines)
+    assert read_side(str(path)).kind == "compressed ONNX file"
 
 
 def test_calibration_is_of_the_training_split(model, fast, monkeypatch):

@@ -35,7 +35,7 @@ def package(
     Of a run, the batch norms are folded, and the file is verified against the unfolded network. A file is shipped as it
     is. `uint8` adds the variant that takes images, and `web` also a page that runs it in a browser. The files of
     onnxruntime-web come from npm, or from the folder `runtime`. `notice` gets a line about the page's trial. Raises
-    `ExportError` in one line for what cannot be packaged.
+    a `DiptychError` in one line for what cannot be packaged.
     """
     if runtime is not None and not web:
         raise UsageError("--runtime is for the page: give --web too")

@@ -14,10 +14,10 @@ from onnx import ModelProto, helper
 
 from deploy import runtime
 from deploy.contract import CONTENT_HASH
-from deploy.errors import first_line
+from deploy.errors import ModelError, first_line
 from deploy.files import written_whole
 from deploy.inspection import inspect, with_content_hash
-from diptych.errors import DiptychError, ExportError
+from diptych.errors import ExportError
 from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
@@ -58,8 +58,8 @@ def write_verified(
         fill_in_shapes(model)
         content = with_content_hash(model.SerializeToString(deterministic=True))
         found = inspect(content, f"the ONNX file of {graph.name}")
-    except DiptychError:
-        raise
+    except ModelError as error:
+        raise ExportError(str(error)) from None
     except Exception as error:  # from protobuf for a message above 2 GiB, or from shape inference for an invalid graph
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     if found.input_shape != graph.input_shape:
