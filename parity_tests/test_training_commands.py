@@ -42,6 +42,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     return found
 
 
+def test_a_training_answers_programs(tmp_path, capsys):
+    COMMANDS["torch"](["train", "lenet5", "--data", "digits", "--epochs", "0.1", "--json", "--out", str(tmp_path)])
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    facts = json.loads((Path(answer["run"]) / "run.json").read_text())
+    assert answer["status"] == facts["status"] == "finished"
+    assert answer["figures"]["test_top1"] == facts["test_top1"]
+    assert "done " in said.err
+
+
 def test_run_folders_are_complete(runs):
     for framework, folder in runs.items():
         facts = json.loads((folder / "run.json").read_text())

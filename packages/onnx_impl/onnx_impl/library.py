@@ -4,18 +4,20 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module
+from json import dumps
 from pathlib import Path
 from typing import Any
 
-from deploy.commands import Command, run_command
+from deploy.commands import Command, option, run_command
 from deploy.shell import say
 from deploy.views import views_of
 from diptych.stopping import between_steps
 from netspec import Graph
 from netspec.options import EXPORT_OPTIONS
-from trainspec.certificate import certify_export
+from trainspec.certificate import certify_export, finite
 from trainspec.evaluation import (
     RUN_OPTIONS,
     Evaluation,
@@ -30,6 +32,12 @@ from trainspec.runs import Run
 from trainspec.task import prepare
 from trainspec.trainer import Framework
 from trainspec.training import train
+
+JSON = option(
+    "--json",
+    action="store_true",
+    help="print the run's folder, status and figures as one line of JSON, and everything else on standard error",
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,7 @@ class Library:
             Command(
                 "train",
                 "train, evaluate and export a network into a run's folder",
-                RESUMABLE_OPTIONS,
+                (*RESUMABLE_OPTIONS, JSON),
                 self._run_train,
             ),
             Command("evaluate", "the accuracy of a run's weights over its test split", RUN_OPTIONS, self._run_evaluate),
@@ -147,10 +155,13 @@ class Library:
         task, asked = (resume if options.resume else prepare)(network, options, command)
         return train(task, self.load(), asked)
 
-    def _run_train(self, network: str | None, **values: Any) -> None:
+    def _run_train(self, network: str | None, json: bool, **values: Any) -> None:
         command = shlex.join(["python", "-m", self.package, *sys.argv[1:]])
-        with between_steps():
-            self._train(network, TrainOptions.read(**values), command)
+        with between_steps(), redirect_stdout(sys.stderr) if json else nullcontext():
+            run = self._train(network, TrainOptions.read(**values), command)
+        if json:
+            figures = {name: finite(figure) for name, figure in run.figures.items()}
+            say(dumps({"run": str(run.folder), "status": run.state, "figures": figures}))
 
     def _run_evaluate(
         self, run: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None

@@ -194,7 +194,7 @@ def test_published_figures():
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
-        ("python -m keras_impl train vgg19 --out=a/b --epochs 3", "nox -s train_keras -- vgg19 --epochs 3"),
+        ("python -m keras_impl train vgg19 --out=a/b --json --epochs 3", "nox -s train_keras -- vgg19 --epochs 3"),
         ("python -m torch_impl train /a/my.json --threads 2 --set a=1", "nox -s train_torch -- my.json --set a=1"),
         (
             "python -m torch_impl train lenet5 --recipe original/lenet5+dp --data /a/b.zip",

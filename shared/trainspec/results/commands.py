@@ -6,7 +6,8 @@ from pathlib import Path
 
 from trainspec.recipes.find import shipped_recipes
 
-HIDDEN = ("--out", "--threads")  # options that do not change what is trained
+HIDDEN = ("--out", "--threads")  # options that do not change what is trained; with a value
+SILENT = "--json"  # likewise, without one
 
 
 def shown_command(command: str) -> str:
@@ -20,6 +21,8 @@ def shown_command(command: str) -> str:
     kept, skip = [], False
     for word in words[4:]:
         option = word.partition("=")[0]
+        if word == SILENT:
+            continue
         if skip or option in HIDDEN:
             skip = not skip and option in HIDDEN and "=" not in word
             continue

@@ -1,6 +1,6 @@
 """Trains a network in every framework by the commands that users type, each in a process of its own."""
 
-import re
+import json
 import shlex
 import signal
 import subprocess
@@ -14,7 +14,6 @@ from deploy.shell import Stopped, say
 from diptych.errors import DataError
 
 ERROR = "error: "  # begins the line of a command that fails
-ENDED = re.compile(r"done\s+(.+): [\d,]+ images/s")  # the last line of a training
 
 
 @dataclass(frozen=True)
@@ -40,26 +39,27 @@ def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
     shown = shlex.join(["python", *command])
     say(f"$ {shown}")
     begun, clock = time.time(), time.monotonic()
-    run, reason = None, ""
+    reason = ""
     with subprocess.Popen(
-        [python, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        [python, *command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         try:
-            for line in process.stdout:
+            for line in process.stderr:
                 if line.startswith(ERROR):
                     reason = line.removeprefix(ERROR).strip()
-                    continue
-                say(line.rstrip("\n"))
-                if ended := ENDED.match(line):
-                    run = Path(ended[1])
+                else:
+                    say(line.rstrip("\n"))
+            answer = process.stdout.read()  # one line, which a pipe holds meanwhile
             status = process.wait()
         except KeyboardInterrupt as stop:  # the training keeps what it has
             with suppress(ProcessLookupError):
                 process.send_signal(stop.number if isinstance(stop, Stopped) else signal.SIGINT)
             process.communicate()  # reads on: a full pipe would hold it
             raise
-    if status or run is None:
+    if status:
         raise DataError(f"'{shown}': {reason or f'it ended with exit status {status}'}")
+    run = Path(json.loads(answer)["run"])
     startup = (run / "graph.json").stat().st_mtime - begun
     return Trained(run, shown, round(startup, 2), round(time.monotonic() - clock, 2))
