@@ -75,9 +75,9 @@ def quantize(
     of the loss must be within `limit`, and INT8 must not be slower. `reduce_range` gives weights 7 bits; by default
     where this processor needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
 
-    Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit, `ModelError`
-    for a file that cannot be used, and `UsageError` for a limit that is not a number from 0 on, or below what so many
-    test images can show.
+    Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit,
+    `ModelError` for a file that cannot be used, and `UsageError` for a limit that is not a number from 0 on, or below
+    what so many test images can show.
     """
     if not limit >= 0:
         raise UsageError(f"--limit {limit:g}: give a number of at least 0")

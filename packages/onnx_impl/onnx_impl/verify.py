@@ -17,7 +17,7 @@ from deploy.contract import CONTENT_HASH
 from deploy.errors import ModelError, first_line
 from deploy.files import written_whole
 from deploy.inspection import inspect, with_content_hash
-from diptych.errors import ExportError
+from diptych.errors import DiptychError, ExportError
 from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.compare import Difference, forward_difference
