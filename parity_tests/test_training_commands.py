@@ -71,6 +71,8 @@ def test_run_folders_are_complete(runs):
             "recipe.toml",
             "run.json",
             "weights.safetensors",
+            f"checkpoints/step-{facts['steps']}.json",
+            f"checkpoints/step-{facts['steps']}.safetensors",
             *(f"tensorboard/{file.name}" for file in (folder / "tensorboard").iterdir()),
         }
 

@@ -27,8 +27,8 @@ from trainspec.runs.reading import SCHEMA, read_facts
 
 class Run:
     """A run. Its `folder` has `run.json`, `recipe.toml`, `metrics.jsonl`, `metrics.csv`, `curves.png` and
-    `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names. A longer
-    one has `checkpoints/`, from which it can go on.
+    `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names. One
+    that writes checkpoints has `checkpoints/`, from which it can go on.
 
     It stands for its folder wherever a path is taken.
 
