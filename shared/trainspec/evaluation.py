@@ -19,13 +19,13 @@ from diptych.stopping import until_stopped
 from netspec import Graph
 from netspec.init import Weights
 from trainspec.data import Split
+from trainspec.data.dataset import Constants
 from trainspec.judging import Recorded, constants_of, read_whole
 from trainspec.plan import ahead, normalise
 from trainspec.runs import Run
 from trainspec.trainer import Framework
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]  # (N, H, W, C) to logits (N, classes)
-Constants = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel
 BATCH = 250
 
 

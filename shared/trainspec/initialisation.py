@@ -16,10 +16,8 @@ from netspec import Graph
 from netspec.graph import IMAGE
 from netspec.init import Weights, normal, stream
 from netspec.ops import Conv
-from trainspec.data.dataset import Split
+from trainspec.data.dataset import Constants, Split
 from trainspec.whitening import whitening_filters
-
-Constants = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)

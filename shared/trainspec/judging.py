@@ -19,6 +19,7 @@ from netspec import Graph, load_weights
 from netspec.init import Weights
 from netspec.weights import deployed_hash
 from trainspec.data import CHOICES, PUBLISHED, DataSet, Form, FoundData, digits, find_data
+from trainspec.data.dataset import Constants
 from trainspec.data.form import square
 from trainspec.runs import Run
 from trainspec.runs.reading import FINISHED, read_graph
@@ -212,16 +213,24 @@ def check_graph(run: Run, graph: Graph) -> None:
         raise GraphError(f"{file} does not have an output for each of the {len(classes)} classes in run.json")
 
 
-def constants_of(run: Run, data: DataSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def recorded_constants(run: Run, channels: int) -> Constants | None:
+    """`(mean, std)` of the run's training, as `run.json` has them; None if it does not.
+
+    Raises `DataError` where they are not for images of so many `channels`.
+    """
+    facts: Mapping[str, Any] = run.facts
+    if "mean" not in facts or "std" not in facts:
+        return None
+    mean, std = tuple(map(float, facts["mean"])), tuple(map(float, facts["std"]))
+    if not len(mean) == len(std) == channels or min(std) <= 0:
+        raise DataError(f"{run.folder}: the run is damaged: mean or std in run.json do not fit the images")
+    return mean, std
+
+
+def constants_of(run: Run, data: DataSet) -> Constants:
     """`(mean, std)` of the run's training. They are read from the run, because they belong to its training images.
 
     Those of `data` may be others: of another seed, which holds other images out. Raises `DataError` where they do not
     fit the images.
     """
-    facts: Mapping[str, Any] = run.facts
-    if "mean" not in facts or "std" not in facts:
-        return run.recipe.augmentation.constants(data)
-    mean, std = tuple(map(float, facts["mean"])), tuple(map(float, facts["std"]))
-    if not len(mean) == len(std) == data.image_shape[2] or min(std) <= 0:
-        raise DataError(f"{run.folder}: the run is damaged: mean or std in run.json do not fit the images")
-    return mean, std
+    return recorded_constants(run, data.image_shape[2]) or run.recipe.augmentation.constants(data)

@@ -16,7 +16,7 @@ from netspec.weights import weights_hash
 from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest
 from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same, fixed_values, graph_digest
 from trainspec.data import CHOICES, DataSet, find_data
-from trainspec.judging import Recorded, check_classes, check_graph
+from trainspec.judging import Recorded, check_classes, check_graph, recorded_constants
 from trainspec.network import Network
 from trainspec.notices import Notices
 from trainspec.pace import used_seconds
@@ -139,7 +139,9 @@ def _data(run: Run, options: TrainOptions, graph: Graph) -> DataSet:
     found = recorded.find() if options.data is None else find_data(options.data, notice=say)
     data = found.load(run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     check_classes(recorded.classes, data, recorded.source)
-    if recorded.fingerprint != data.fingerprint:
+    # Training images in files are not hashed; their mean and deviation change with them.
+    constants = recorded_constants(run, data.image_shape[2]), run.recipe.augmentation.constants(data)
+    if recorded.fingerprint != data.fingerprint or constants[0] not in (None, constants[1]):
         raise DataError(f"{run.folder}: the images of {data.label} are not those that the run began with; train again")
     return data
 

@@ -3,12 +3,13 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 from fake_framework import LearningTrainer, framework
 from learning_runs import WHOLE, command, facts_of, killed, learning, prepared, rows, stopped, weights_of
-from samples import class_files, write_folder
+from samples import class_files, encoded, split_files, write_folder
 
 from diptych.errors import DiptychError, StorageError
 from netspec import architecture
@@ -95,6 +96,23 @@ def test_data_that_changed_under_a_run(tmp_path, split):
         command("--resume", str(folder))
     command("--resume", str(folder), "--data", str(moved))
     assert facts_of(folder)["data_choice"] == str(moved)
+
+
+@pytest.mark.parametrize("last", [2, 8])
+def test_image_files_that_were_replaced_under_a_run(tmp_path, last):
+    """By one of the same name and size, before and after the first checkpoint."""
+    data = write_folder(tmp_path / "data", split_files())
+    values = ("batch=4", "checkpoint.every=3 steps", "data.storage=files")
+    argv = ("lenet5", "--data", str(data), "--epochs", "9", *(part for value in values for part in ("--set", value)))
+    folder = stopped(tmp_path / "runs", last, *argv)
+    if last == 2:
+        rmtree(folder / FOLDER)
+    image = data / "train" / "a" / "3.png"
+    size = image.stat().st_size
+    other = next(found for seed in range(99) if len(found := encoded(seed)) <= size and found != image.read_bytes())
+    image.write_bytes(other.ljust(size, b"\0"))
+    with pytest.raises(DiptychError, match="the images of .* are not those that the run began with; train again"):
+        command("--resume", str(folder))
 
 
 def test_two_processes_do_not_go_on_with_one_run(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from trainspec.data.decoding import Cut
 from trainspec.data.file_split import FileSplit
 
 AnySplit = TypeVar("AnySplit", "ArraySplit", "FileSplit")
+Constants = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel, on the 0..1 scale
 HASHED = 1 << 12  # images that are read together for a fingerprint
 HELD_OUT = 0.1  # share of the training split that is held out: 5,000 of CIFAR's 50,000 images
 
