@@ -114,10 +114,7 @@ class Dense(keras.layers.Dense):
 
 @registered
 class BatchNormalization(Layer):
-    """Batch norm over the last axis. It stores the unbiased variance; `fraction` is the share of the *new* batch.
-
-    As Keras's own, it uses and keeps its statistics where it is not trainable.
-    """
+    """Batch norm over the last axis. It stores the unbiased variance; `fraction` is the share of the *new* batch."""
 
     def __init__(self, shape: Shape, epsilon: float, fraction: float, **layer: Any) -> None:
         super().__init__(shape, **layer)
@@ -135,7 +132,7 @@ class BatchNormalization(Layer):
         self.moving_variance = vector("moving_variance", "ones", False)
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not (training and self.trainable):
+        if not (training and self.trainable):  # as in Keras's own, the statistics are then kept
             return kernels.batch_norm(x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon)
         y, mean, variance = kernels.batch_norm_of_batch(x, self.gamma, self.beta, self.epsilon)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
