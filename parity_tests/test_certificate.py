@@ -213,8 +213,12 @@ def test_files_of_other_forms_are_named_and_not_compared(run, tmp_path, capsys):
     package(folder, uint8=True)
     (folder / "notes.onnx").write_text("junk")
     assert parity.__main__.main([str(folder)]) == 0
-    said = "not compared: notes.onnx, package/model.onnx, package/uint8/1/model.onnx"
-    assert said.partition(",")[0] in capsys.readouterr().out
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not compared: ")]
+    others = {path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx")} - {
+        "model.onnx",
+        "proof/torch.onnx",
+    }
+    assert said == f"not compared: {', '.join(sorted(others))}"
     assert certificate_of(folder)["exports"].keys() == {
         f"{file} | {by}" for file in ("model.onnx", "proof/torch.onnx") for by in ("torch", "keras")
     }
@@ -228,5 +232,5 @@ def test_a_model_of_other_weights(run, tmp_path, use):
     folder, other = tmp_path / "run", short_run(tmp_path / "other", "--seed", "1")
     shutil.copytree(run, folder)
     shutil.copy(other / "model.onnx", folder / "model.onnx")
-    with pytest.raises(DataError, match=r"model\.onnx was not made from weights\.safetensors"):
+    with pytest.raises(DataError, match=r"model\.onnx was not made from "):
         use(folder)

@@ -205,7 +205,7 @@ def check_graph(run: Run, graph: Graph) -> None:
     file, recorded = run.folder / "graph.json", run.facts["architecture"]
     if graph.name != recorded:
         raise GraphError(f"{file} is the network {graph.name}, but run.json says {recorded}")
-    size, recorded = square(graph.input_shape[1:], file), run.recipe.data.image_size
+    size, recorded = square(graph.input_shape[1:], file, GraphError), run.recipe.data.image_size
     if recorded not in (None, size):
         raise GraphError(f"{file} takes images of {size} pixels, but recipe.toml says {recorded}")
     classes = run.facts.get("classes")

@@ -49,7 +49,7 @@ class Network:
 
     @classmethod
     def _finished(cls, graph: Graph, file: str, notes: tuple[str, ...]) -> Self:
-        size = square(graph.input_shape[1:], file)
+        size = square(graph.input_shape[1:], file, ShapeError)
         base = graph.name.partition("(")[0]  # without its options
         family = find(base).family if base in list_architectures() else ""
         slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"

@@ -41,8 +41,7 @@ def finish(training: "Training", framework: Framework) -> None:
         "test_images": len(task.data.test),
         "images_per_second": round(speed, 1),
         "train_seconds": round(state.seconds, 2),
-        "epochs": round(state.step / task.steps_per_epoch, 4),
-        "steps": state.step,
+        **length(training),
         **(waited := wait_figures(state)),
         **augmented_test(training, deployed),
         **training.pace.figures(),
@@ -77,6 +76,12 @@ def certify(
     Certificate(training.task.graph, weights, files, exports).write(folder / PROOF / CERTIFICATE)
 
 
+def length(training: "Training") -> dict[str, float]:
+    """What a run records of how long it trained. A part of an epoch counts as a part."""
+    step = training.state.step
+    return {"epochs": round(step / training.task.steps_per_epoch, 4), "steps": step}
+
+
 def wait_figures(state: TrainState) -> dict[str, float]:
     """What a run records of its waiting for data: the seconds, and their share of the training in percent."""
     share = 100 * state.wait_seconds / state.seconds if state.seconds else 0.0
@@ -108,6 +113,7 @@ def keep(training: "Training", framework: Framework) -> None:
     """
     run, say = training.run, training.watch.say
     model = run.folder / "model.onnx"
+    run.facts |= length(training)
     try:
         training.end_epoch(validate=False)
         if not training.exported:

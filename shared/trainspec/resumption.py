@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +140,10 @@ def _data(run: Run, options: TrainOptions, graph: Graph) -> DataSet:
     found = recorded.find() if options.data is None else find_data(options.data, notice=say)
     data = found.load(run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     check_classes(recorded.classes, data, recorded.source)
-    # Training images in files are not hashed; their mean and deviation change with them.
-    constants = recorded_constants(run, data.image_shape[2]), run.recipe.augmentation.constants(data)
-    if recorded.fingerprint != data.fingerprint or constants[0] not in (None, constants[1]):
+    then, now = recorded_constants(run, data.image_shape[2]), run.recipe.augmentation.constants(data)
+    # Training images in files are not hashed, but their mean and deviation change with them. Processors round them.
+    changed = then is not None and not all(map(isclose, (*then[0], *then[1]), (*now[0], *now[1])))
+    if recorded.fingerprint != data.fingerprint or changed:
         raise DataError(f"{run.folder}: the images of {data.label} are not those that the run began with; train again")
     return data
 

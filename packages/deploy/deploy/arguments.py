@@ -41,6 +41,8 @@ def _fits(value: Any, kind: Any) -> bool:
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
         return True
+    if (origin is Sequence or kind is bool) and type(value).__module__ == "numpy":
+        value = value.tolist()
     if origin in _UNIONS:
         return any(_fits(value, part) for part in parts)
     if origin is Literal:

@@ -32,7 +32,7 @@ def read_certificate(path: Path) -> dict[str, Any]:
         found = json.loads(read_bytes(path, MOST))
     except (OSError, ValueError, RecursionError):
         return {}
-    parts = (found.get(key) for key in ("files", "exports", "reasons")) if isinstance(found, dict) else ((),)
+    parts = (found.get(key) or {} for key in ("files", "exports", "reasons")) if isinstance(found, dict) else ((),)
     return found if all(isinstance(part, dict) for part in parts) else {}
 
 
@@ -50,7 +50,7 @@ def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | N
 def entries_of(certificate: Mapping[str, Any], part: str, file: str, name: str) -> dict[str, Any]:
     """The entries of `exports` or `reasons` for the file with the SHA-256 `file`, which is now called `name`."""
     names = [old for old, digest in certificate["files"].items() if digest == file]
-    keys = [key.partition(" | ") for key in certificate[part]]
+    keys = [key.partition(" | ") for key in certificate[part] or ()]
     return {f"{name} | {by}": certificate[part][f"{old} | {by}"] for old, bar, by in keys if bar and old in names}
 
 

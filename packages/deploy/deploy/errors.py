@@ -25,7 +25,7 @@ class DataError(DiptychError):
     """A data set, archive or image cannot be read or obtained."""
 
 
-class ModelError(DiptychError):
+class ModelError(DataError):
     """A file is not an ONNX model that can be used."""
 
 

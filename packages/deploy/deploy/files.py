@@ -47,7 +47,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         refused = _refused(path, error)
         advice = _ADVICE.get(error.errno or 0, "choose another place")
-        if error.errno in _FULL and refused.is_relative_to(tempfile.gettempdir()):
+        temporary = tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp"  # gettempdir() would write there first
+        if error.errno in _FULL and refused.is_relative_to(temporary):
             advice += ", for temporary files by TMPDIR"
         raise StorageError(f"{refused} cannot be written: {error.strerror or error}; {advice}") from error
 
@@ -92,7 +93,10 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_together(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
-    """Write the content of `files`, by name, into `folder`: all of them whole, or none. Raises `StorageError`."""
+    """Write the content of `files`, by name, into `folder`, each of them whole. Raises `StorageError`.
+
+    All are written before the first one replaces an older file.
+    """
     folder = Path(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

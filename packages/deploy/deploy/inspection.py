@@ -18,9 +18,9 @@ import numpy as np
 
 from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
 from deploy.errors import ModelError
-from deploy.package.manifest import check_content, expected_sha256, is_package
+from deploy.package.manifest import check_content, expected_sha256
 from deploy.proto import model_class
-from deploy.runs import check_finished, run_of
+from deploy.runs import check_finished, is_package, run_of
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 WEIGHT = "weight"  # doc string of an initializer that is a canonical weight, not an operator's constant

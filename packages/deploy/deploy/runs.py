@@ -33,9 +33,23 @@ def owner_of(path: Path) -> str:
     for folder in path.parents:
         if (folder / "run.json").is_file() and is_record(path, folder):
             return f"the run {folder}"
-        if (folder / MANIFEST).is_file() and (folder / "verify.py").is_file():
+        if is_package(folder) and (folder / "verify.py").is_file():
             return f"the package {folder}"
     return ""
+
+
+def is_package(folder: Path) -> bool:
+    """Whether a folder has the manifest of a package, also one that was changed."""
+    return (folder / MANIFEST).is_file() and not _is_foreign(folder / MANIFEST)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is of another program, as the manifest of a web application: JSON without our keys."""
+    try:
+        found = json.loads(read_bytes(path, MOST))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not isinstance(found, dict) or not {"files", "sha256"} & found.keys()
 
 
 def is_running(folder: Path) -> bool:

@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -69,6 +69,20 @@ def complain(text: object) -> None:
     """Print one line on stderr, if anyone can read it."""
     with suppress(OSError, ValueError):
         print(printable(" ".join(str(text).split())), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def to_stderr() -> Iterator[None]:
+    """Print on standard error what the block prints, also what its libraries do: standard output is for the answer."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:

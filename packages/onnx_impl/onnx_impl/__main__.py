@@ -66,7 +66,7 @@ def run_evaluate(
     model: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
 ) -> None:
     from deploy.evaluation import lines
-    from deploy.package.manifest import is_package
+    from deploy.runs import is_package
     from onnx_impl.evaluation import evaluate, predictor
     from trainspec.predictions import check_place, report
 

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.arguments import checked
+from deploy.certificate import NAME as CERTIFICATE, read_certificate
 from deploy.model import load_model
+from deploy.runs import PROOF
 from deploy.views import views_of
 from diptych.errors import DataError
 from trainspec.data import Form
 from trainspec.evaluation import Evaluation, evaluate as evaluate_split
-from trainspec.judging import Recorded, read_whole
+from trainspec.judging import Recorded
 
 
 @checked
@@ -35,10 +37,11 @@ def evaluate(
     """
     views_of(tta)  # refuses an unknown one before any work
     path, data = Path(model), None if data is None else os.fspath(data)
-    if (path / "weights.safetensors").is_file():
-        read_whole(path, unfinished=unfinished, notice=lambda _: None)  # refuses one of other weights
     loaded = load_model(path, isolate=isolate, unfinished=unfinished)
     contract = loaded.contract
+    certified = read_certificate(path / PROOF / CERTIFICATE).get("weights_sha256")  # if it is a run
+    if certified not in (None, contract.weights_sha256):
+        raise DataError(f"{path}: model.onnx was not made from the weights of its certificate; restore the right one")
     if contract.missing:
         raise DataError(
             f"{path}: its metadata do not say how images are prepared (no {', '.join(contract.missing)}); give the "

@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping
 from functools import partial
 
+import numpy as np
+
 from deploy.arguments import checked
 from netspec import Graph
 from netspec.compare import Difference
-from netspec.init import Weights
 from onnx_impl.judge import reference_forward
 from onnx_impl.model import DEFAULT_OPSET, build
 from onnx_impl.verify import Forward, write_verified
@@ -16,7 +17,7 @@ from onnx_impl.verify import Forward, write_verified
 @checked
 def export_onnx(
     graph: Graph,
-    weights: Weights,
+    weights: Mapping[str, np.ndarray],
     path: str | os.PathLike[str],
     *,
     opset: int = DEFAULT_OPSET,

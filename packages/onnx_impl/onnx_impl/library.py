@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from json import dumps
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.commands import Command, option, run_command
-from deploy.shell import say
+from deploy.shell import say, to_stderr
 from deploy.views import views_of
 from diptych.stopping import between_steps
 from netspec import Graph
@@ -157,7 +157,7 @@ class Library:
 
     def _run_train(self, network: str | None, json: bool, **values: Any) -> None:
         command = shlex.join(["python", "-m", self.package, *sys.argv[1:]])
-        with between_steps(), redirect_stdout(sys.stderr) if json else nullcontext():
+        with between_steps(), to_stderr() if json else nullcontext():
             run = self._train(network, TrainOptions.read(**values), command)
         if json:
             figures = {name: finite(figure) for name, figure in run.figures.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.arguments import checked
 from deploy.files import check_folder
 from deploy.inspection import inspect, read_model
+from deploy.outputs import check_apart
 from deploy.package.manifest import MODEL
 from deploy.package.page import page_files
 from deploy.package.writing import write_package
@@ -40,7 +41,9 @@ def package(
     if runtime is not None and not web:
         raise UsageError("--runtime is for the page: give --web too")
     path = Path(model)
-    check_folder(Path(out).parent if out is not None else path if path.is_dir() else path.parent)  # before the work
+    target = Path(out) if out is not None else (path if path.is_dir() else path.parent) / "package"
+    check_apart(target, path)
+    check_folder(target.parent)  # before the work
     exports = None
     if path.is_dir():
         content, difference = folded(path, unfinished=unfinished)
@@ -50,7 +53,7 @@ def package(
     images = takes_images(inspect(content, path)) if uint8 or web else None
     page = page_files(runtime) if web else None
     return write_package(
-        path, out, content=content, uint8=images, page=page, exports=exports, unfinished=unfinished, notice=notice
+        path, target, content=content, uint8=images, page=page, exports=exports, unfinished=unfinished, notice=notice
     )
 
 

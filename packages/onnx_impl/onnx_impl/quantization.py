@@ -17,7 +17,7 @@ from deploy import runtime
 from deploy.arguments import checked
 from deploy.certificate import beside, certificate_of, find_certificate
 from deploy.contract import Contract
-from deploy.files import check_file, write_bytes
+from deploy.files import check_file, write_together
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import paired
 from deploy.normalisation import normalised
@@ -86,14 +86,13 @@ def quantize(
     if to != "int8" and (images is not None or reduce_range is not None):
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
     model, data = Path(model), None if data is None else os.fspath(data)
-    out = None if out is None else Path(out)
-    check_apart(out, model)
+    path = Path(out) if out is not None else (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
+    check_apart(path, model if out is not None else None)
+    check_file(path)  # before the work
     content = folded(model, unfinished=unfinished)[0] if model.is_dir() else read_model(model, unfinished=unfinished)
     found = inspect(content, model)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
-    path = out or (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
-    check_file(path)  # before the work
     split = data_of(model, found.contract, data, unfinished)
     if not force:
         check_limit(limit, len(split.test), model)
@@ -110,8 +109,8 @@ def quantize(
     )
     if made.problem and not force:
         raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
-    write_bytes(path, made.content)
-    write_bytes(beside(path), certificate(model, path.name, found, made, split.test))
+    proof = certificate(model, path.name, found, made, split.test)
+    write_together(path.parent, {path.name: made.content, beside(path).name: proof})
     return path
 
 

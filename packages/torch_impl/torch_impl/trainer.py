@@ -89,10 +89,10 @@ class Trainer:
         for parameter, gradient in zip(self.trained.values(), gradients, strict=True):
             parameter.grad = gradient
         apply_settings(self.optimizer, now)
-        if self.recipe.optimizer.clip_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            clip(self.trained.values(), self.recipe.optimizer.clip_norm)
         if any(parameter.grad is not None for parameter in self.trained.values()):  # the scaler refuses to do nothing
+            if self.recipe.optimizer.clip_norm is not None:
+                self.scaler.unscale_(self.optimizer)
+                clip(self.trained.values(), self.recipe.optimizer.clip_norm)
             self.scaler.step(self.optimizer)
             self.scaler.update()
         self.optimizer.zero_grad()

@@ -195,6 +195,18 @@ def test_a_full_temporary_folder_can_be_another_one(monkeypatch, tmp_path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_a_full_disk_without_a_temporary_folder(monkeypatch, tmp_path):
+    """To find one, Python writes into it."""
+
+    def full(*_):
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "gettempdir", full)
+    with pytest.raises(StorageError, match="No space left"), writing(tmp_path / "model.onnx"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.parametrize("code", sorted(errno.errorcode))
 def test_room_is_only_asked_for_where_it_is_missing(code):
     with pytest.raises(StorageError) as caught, writing(Path("file")):

@@ -1,5 +1,7 @@
 """Runs that are killed, damaged, changed, without room or not finite: what is lost, and what is said."""
 
+import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -184,3 +186,12 @@ def test_weights_that_are_not_finite_are_never_a_checkpoint(tmp_path):
         train(task, framework(Broken), asked)
     (folder,) = tmp_path.iterdir()
     assert steps_in(folder / FOLDER) == [5]
+
+
+def test_a_run_goes_on_where_a_deviation_is_rounded_otherwise(tmp_path):
+    """As on another processor."""
+    folder = stopped(tmp_path / "runs", 2, "lenet5", "--data", "digits", "--epochs", "1")
+    facts = json.loads((folder / "run.json").read_text())
+    facts["std"] = [math.nextafter(value, 1) for value in facts["std"]]
+    (folder / "run.json").write_text(json.dumps(facts))
+    assert command("--resume", str(folder)).state == "finished"

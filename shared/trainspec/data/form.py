@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
-from diptych.errors import DataError
+from diptych.errors import DataError, DiptychError
 
 Resize = Literal["crop", "margin", "squash"]  # the names of `RESIZE_RULES`
 Channels = Literal[1, 3]
 Storage = Literal["auto", "memory", "files"]
 
 
-def square(size: Sequence[int], source: object) -> int:
-    """The side of the images `(H, W)` that `source` takes. Raises `DataError` where they are not square."""
+def square(size: Sequence[int], source: object, error: type[DiptychError] = DataError) -> int:
+    """The side of the images `(H, W)` that `source` takes. Raises `error` where they are not square."""
     if len(size) != 2 or size[0] != size[1]:
         shown = "x".join(map(str, size)) or "no images"
-        raise DataError(f"{source} takes {shown}, but data sets are read as square images")
+        raise error(f"{source} takes {shown}, but data sets are read as square images")
     return size[0]
 
 

@@ -174,7 +174,7 @@ class Listed:
 
     def layout(self) -> tuple[Layout, tuple[LeftOut, ...]]:
         layout = Layout(self.manifest.classes, {split: self.manifest.placed(split) for split in SPLITS})
-        return layout, not_listed(self.manifest.root, self.entries, self.sha256)
+        return layout, not_listed(self.entries, self.sha256)
 
     def contents(self, wanted: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
         for name in sorted(wanted):

@@ -65,18 +65,17 @@ def list_folder(path: Path, entries: list[Entry]) -> Listing:
     return listing
 
 
-def not_listed(path: Path, entries: Iterable[Entry], listed: Container[str]) -> tuple[LeftOut, ...]:
+def not_listed(entries: Iterable[Entry], listed: Container[str]) -> tuple[LeftOut, ...]:
     """What a manifest leaves out of a folder with these `entries`. `listed` has the paths of the manifest's files.
 
-    A file that is not listed cannot spoil the set, so it is never refused.
+    A file that is not listed cannot spoil the set, so it is never opened.
     """
     listing = Listing()
     for entry in until_stopped(entries):
         if entry.reason:
             listing.leave_out(entry.name, entry.reason)
         elif not entry.is_folder and entry.name not in listed:
-            is_image, fault = judge_file(path, entry.name)
-            listing.leave_out(entry.name, NOT_LISTED if is_image or fault else NO_IMAGE)
+            listing.leave_out(entry.name, NOT_LISTED)
     return listing.left_out
 
 

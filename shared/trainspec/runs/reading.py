@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from deploy.package.manifest import is_package
+from deploy.runs import is_package
 from diptych.errors import DataError, GraphError
 from diptych.reading import is_absent, read_bytes
 from netspec import Graph

@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.errors import ModelError
 from deploy.files import read_bytes
-from deploy.runs import MANIFEST
+from deploy.runs import MANIFEST, is_package
 
 NAME, SCHEMA = MANIFEST, 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
@@ -79,20 +79,6 @@ def expected_sha256(file: Path) -> str | None:
     Raises `PackageError` for a manifest that was changed.
     """
     return read_manifest(file.parent).files.get(file.name) if is_package(file.parent) else None
-
-
-def is_package(folder: Path) -> bool:
-    """Whether a folder has the manifest of a package, also one that was changed."""
-    return (folder / NAME).is_file() and not _is_foreign(folder / NAME)
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether a file is of another program, as the manifest of a web application: JSON without our keys."""
-    try:
-        found = json.loads(read_bytes(path, MOST))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return not isinstance(found, dict) or not {"files", "sha256"} & found.keys()
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -6,6 +6,7 @@ is made anew from the modules whenever a package is written.
 
 import ast
 import importlib.util
+from collections.abc import Iterator
 
 from deploy import __version__
 from deploy.errors import DiptychError
@@ -75,12 +76,20 @@ def needed(entry: str) -> dict[str, str]:
             continue
         found[name] = source = _source(name)
         waiting += [parent for parent in (name.rpartition(".")[0],) if parent]
-        for node in ast.walk(ast.parse(source)):
+        for node in _imported(ast.parse(source)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE:
                 waiting += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names if alias.name.partition(".")[0] == PACKAGE]
     return found
+
+
+def _imported(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a module that are run: what only a type checker reads is left out."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield node
+            yield from _imported(node)
 
 
 def _exists(name: str) -> bool:

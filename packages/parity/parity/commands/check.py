@@ -115,7 +115,7 @@ def run_of(options: argparse.Namespace) -> int:
 def mutants(options: argparse.Namespace) -> int:
     """What the command does with `--mutants`."""
     if options.native or options.weights or options.jobs is not None:
-        raise UsageError("--mutants goes with names or --all, and no other option than --results")
+        raise UsageError("--mutants goes with names or --all, and --results with --all")
     if not options.patterns and not options.all:
         raise UsageError("--mutants needs names of networks, or --all")
 

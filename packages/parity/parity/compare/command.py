@@ -93,7 +93,7 @@ def compare_runs(
     runs: Sequence[str | os.PathLike[str]],
     pages: str | os.PathLike[str],
     *,
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
     unfinished: bool = False,
     exact: Exact | Absent | None = None,
 ) -> Path:
@@ -107,7 +107,7 @@ def compare_runs(
     trained = _trained(folder, folders)
     if exact is None:
         exact = attempt(lambda: _exact(folder)) if trained else NOT_TRAINED
-    comparison = compare(folders, data=data, unfinished=unfinished, exact=exact)
+    comparison = compare(folders, data=None if data is None else os.fspath(data), unfinished=unfinished, exact=exact)
     page = write(comparison, folder, [_times(len(folders), trained, *time) for time in TIMES])
     for sentence in sentences(comparison):
         say(sentence)

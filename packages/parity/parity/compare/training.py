@@ -60,6 +60,9 @@ def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
             raise
     if status:
         raise DataError(f"'{shown}': {reason or f'it ended with exit status {status}'}")
-    run = Path(json.loads(answer)["run"])
+    try:
+        run = Path(json.loads(answer)["run"])
+    except (ValueError, LookupError, TypeError):
+        raise DataError(f"'{shown}': it did not say where its run is") from None
     startup = (run / "graph.json").stat().st_mtime - begun
     return Trained(run, shown, round(startup, 2), round(time.monotonic() - clock, 2))
