@@ -107,7 +107,7 @@ def test_an_unknown_backend_is_refused_before_keras_is_imported(backend, tmp_pat
     expected = f"'{backend}', but Diptych needs tensorflow or jax: set KERAS_BACKEND=tensorflow"
     for code in (BUILD, CHECK):
         done = session(code, tmp_path, KERAS_BACKEND=backend)
-        assert done.stderr.splitlines()[-1] == f"diptych.errors.DiptychError: KERAS_BACKEND is {expected}"
+        assert done.stderr.splitlines()[-1] == f"deploy.errors.DiptychError: KERAS_BACKEND is {expected}"
     command = "from keras_impl.__main__ import main; main(['train', 'lenet5'])"
     assert expected in session(command, tmp_path, KERAS_BACKEND=backend).stderr
     assert not (tmp_path / ".keras").exists()  # which Keras makes when it is imported
@@ -146,7 +146,7 @@ def test_a_damaged_configuration_means_the_defaults(content, tmp_path):
 def test_what_keras_refuses_is_one_line_with_its_file(tmp_path):
     keras_json(tmp_path, {"floatx": "float31"})
     line = session(BUILD, tmp_path).stderr.splitlines()[-1]
-    assert line.startswith("diptych.errors.DiptychError: Keras cannot be imported: Invalid `floatx` configuration.")
+    assert line.startswith("deploy.errors.DiptychError: Keras cannot be imported: Invalid `floatx` configuration.")
     assert line.endswith(f"its configuration is {tmp_path}/.keras/keras.json")
 
 

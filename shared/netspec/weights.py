@@ -82,7 +82,6 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str, anew: Col
 def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
     """The tensors under canonical names: without the additions of wrappers, and without PyTorch's counters.
 
-    A beginning that all names have, such as Lightning's `model.`, is left out if they are then names of the graph.
     Raises `WeightsError` if two tensors then have the same name.
     """
     found: dict[str, T] = {}
@@ -97,6 +96,15 @@ def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict
             raise WeightsError(f"{canonical!r} of {graph.name} is in {source} twice, once as {name!r}")
         if canonical in graph.params or not canonical.endswith(COUNTERS):
             found[canonical] = tensor
+    return found
+
+
+def names_in_file(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
+    """`canonical_names` of a file, which may hold a module that has the network as a part, as Lightning's `model`.
+
+    A beginning that all names have is left out if they are then names of the graph.
+    """
+    found = canonical_names(graph, tensors, source)
     parts = next(iter(found), "").split(".")
     for depth in range(len(parts)):
         start = "".join(f"{part}." for part in parts[:depth])
@@ -160,7 +168,7 @@ def fit_weights(
     as `load_weights` does.
     """
     file = read_tensors(path)
-    tensors = canonical_names(graph, file.tensors, str(path))
+    tensors = names_in_file(graph, file.tensors, str(path))
     heads = {name: head_of(graph, output) for name, output in zip(graph.heads, graph.outputs, strict=True)}
     last = f"{heads['logits'][-1]}.weight"
     own = graph.shapes[graph.outputs[0]][0]
@@ -217,7 +225,7 @@ def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice, anew: Coll
     """The tensors of a file, without those of `anew`."""
     if "diptych" in file.metadata.get("format", ""):
         return _own(graph, file, path, anew)
-    tensors, dtypes = (canonical_names(graph, part, path) for part in (file.tensors, file.dtypes))
+    tensors, dtypes = (names_in_file(graph, part, path) for part in (file.tensors, file.dtypes))
     check_weights(graph, tensors, path, anew)
     names = [name for name in graph.params if name not in anew]
     for name in names:

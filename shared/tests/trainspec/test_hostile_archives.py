@@ -43,7 +43,7 @@ def answers(folder, names: list[str]) -> dict[str, str]:
     assert list(folder.parent.iterdir()) == [folder]  # where the paths out of the archives lead
     found = dict(zip(sorted(names), printed.splitlines(), strict=True))
     for name, answer in found.items():
-        assert answer.startswith((f"DataError: {folder / name}: ", "read ")), answer
+        assert answer.startswith((f"DataError: {folder / name}: ", f"ArchiveError: {folder / name}: ", "read ")), answer
         assert len(answer) < 5000
     return found
 

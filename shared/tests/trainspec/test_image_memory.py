@@ -130,7 +130,7 @@ def test_only_so_many_pixels_are_decoded_at_once(monkeypatch):
 
     monkeypatch.setattr(training, "decode", decode)
     monkeypatch.setattr(training, "MAX_PIXELS", 20_000)
-    monkeypatch.setattr(training.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(training, "usable_cores", lambda: 8)
     files = [(f"{number}.png", content) for number in range(60)]
     assert [name for name, _ in training.decode_all(iter(files), Form(4))] == [name for name, _ in files]
     assert max(most) <= 2
