@@ -1,4 +1,4 @@
-"""`python -m parity compare --all`: which runs stand side by side in a row, and its page."""
+"""`python -m parity compare --all`: which runs are side by side in a row, and its page."""
 
 import json
 import shutil

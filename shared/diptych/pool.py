@@ -123,7 +123,7 @@ class Worker:
         return process, ours
 
     def stop(self) -> None:
-        """End the process at once, even in the middle of a call. There is no other afterwards."""
+        """End the process at once, even in the middle of a call. It is not started again."""
         self._stopped = True
         self._end()
 

@@ -91,6 +91,6 @@ def _side(pair: tuple[int, int]) -> str:
 
 
 def letter(number: int) -> str:
-    """The letters that stand for the things in a list: A, B, ... Z, AA, AB, ..."""
+    """The letters that name the things in a list: A, B, ... Z, AA, AB, ..."""
     before, place = divmod(number, 26)
     return (letter(before - 1) if before else "") + chr(ord("A") + place)

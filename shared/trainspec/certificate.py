@@ -24,7 +24,7 @@ FULL = "nox -s parity -- RUN computes it, where both frameworks are installed"
 CHECKS = ("counts", "float32", "float64", "onnx", "gradients", "statistics", "step")  # of `nox -s parity`
 NOT_FINITE = "its answers are not finite"
 UNIT = "spread of the logits between images"
-PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")  # whose versions decide the figures
+PACKAGES = ("torch", "tensorflow", "keras", "onnx", "onnxruntime", "numpy")  # their versions decide the figures
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ images. Data with other classes are always refused. Other images are refused unl
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.contract import Contract
 from deploy.errors import ModelError
 from deploy.inspection import inspect, read_model
 from deploy.shell import say
@@ -189,15 +191,19 @@ def read_whole(
     """
     run, graph, weights = read_run(folder, unfinished=unfinished, notice=notice)
     file = folder / "model.onnx"
-    if run.state != FINISHED:  # it may have been killed between the two
-        return run, graph, weights
-    try:
-        made_from = inspect(read_model(file, unfinished=True), file).contract.weights_sha256
-    except ModelError:
-        return run, graph, weights
-    if made_from not in ("", deployed_hash(graph, weights)):
-        raise DataError(f"{folder}: model.onnx was not made from weights.safetensors; restore the one that was changed")
+    with suppress(ModelError):
+        check_made_from(run, inspect(read_model(file, unfinished=True), file).contract, graph, weights)
     return run, graph, weights
+
+
+def check_made_from(run: Run, contract: Contract, graph: Graph, weights: Weights) -> None:
+    """Raise `DataError` where the `model.onnx` of a run, with this contract, was made from other weights."""
+    if run.state != FINISHED:  # it may have been killed between the two
+        return
+    if contract.weights_sha256 not in ("", deployed_hash(graph, weights)):
+        raise DataError(
+            f"{run.folder}: model.onnx was not made from weights.safetensors; restore the one that was changed"
+        )
 
 
 def check_graph(run: Run, graph: Graph) -> None:

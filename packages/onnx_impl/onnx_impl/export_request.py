@@ -19,7 +19,7 @@ from netspec.registry import resolve
 from netspec.weights import deployed_hash
 from onnx_impl.measure import probe
 from onnx_impl.presets import describe
-from trainspec.judging import read_whole
+from trainspec.judging import check_made_from, read_run
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,13 @@ def request_of_run(
 
     Raises the matching `DiptychError` if the run cannot be used.
     """
-    _, graph, weights = read_whole(folder, unfinished=unfinished)
+    run, graph, weights = read_run(folder, unfinished=unfinished)
     graph = resolve(graph, **(form or {}))
     try:
         shipped = inspect(read_model(folder, unfinished=unfinished), folder / "model.onnx").contract
     except DiptychError as error:
         network = f"{folder / 'graph.json'} with --weights {folder / 'weights.safetensors'}"
         raise DataError(f"{folder}: model.onnx cannot be used ({error}); repair it, or export {network}") from None
+    check_made_from(run, shipped, graph, weights)
     metadata = replace(shipped, content_sha256="").properties()
     return ExportRequest(graph, weights, metadata, out or folder / "proof" / f"{framework}.onnx")

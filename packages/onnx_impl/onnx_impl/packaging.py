@@ -11,7 +11,7 @@ from deploy.inspection import inspect, read_model
 from deploy.outputs import check_apart
 from deploy.package.manifest import MODEL
 from deploy.package.page import page_files
-from deploy.package.writing import write_package
+from deploy.package.writing import place_of, write_package
 from diptych.errors import UsageError
 from netspec.compare import Difference
 from onnx_impl.export import export_onnx
@@ -41,7 +41,7 @@ def package(
     if runtime is not None and not web:
         raise UsageError("--runtime is for the page: give --web too")
     path = Path(model)
-    target = Path(out) if out is not None else (path if path.is_dir() else path.parent) / "package"
+    target = place_of(path, out)
     check_apart(target, path)
     check_folder(target.parent)  # before the work
     exports = None

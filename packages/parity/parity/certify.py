@@ -36,11 +36,11 @@ def certify(folder: Path, *, mutants: bool = False) -> int:
     """
     _, graph, weights = read_run(folder)
     check_folder(folder / PROOF)  # before the work
+    files = exported(folder)
     begin = time.monotonic()
     comparison = Comparison(graph, graph, graph, native=True)
     results = list(check(comparison, files=(weights,)))
     rows = print_rows([comparison], [Row.of(comparison, results, time.monotonic() - begin)])
-    files = exported(folder)
     exports = dict(differences(without_heads(graph), weights, folder, files))
     for name, difference in exports.items():
         say(f"{name}: differ by {difference}")

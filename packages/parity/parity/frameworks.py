@@ -1,4 +1,4 @@
-"""The frameworks that are compared, in the order in which they stand everywhere; loads one by its name.
+"""The frameworks that are compared, in the order that is used everywhere; loads one by its name.
 
 A framework is loaded in the process that computes.
 """

@@ -30,7 +30,7 @@ class Run:
     `curves.svg`. A run that was asked for it also has `tensorboard/`, the same figures under the same names. One
     that writes checkpoints has `checkpoints/`, from which it can go on.
 
-    It stands for its folder wherever a path is taken.
+    It may be given wherever a path is taken, in place of its folder.
 
     As a context manager it records how the training ended: `finished` (by `finish`), `interrupted` (by a signal) or
     `failed`; `reason` says why. However it ends, the files are complete and fit one another. Methods that write raise

@@ -52,7 +52,7 @@ def write_package(
     """
     source = Path(model)
     inspected = inspect(content or read_model(source, unfinished=unfinished), source)
-    target = Path(out) if out is not None else (source if source.is_dir() else source.parent) / "package"
+    target = place_of(source, out)
     exists = PackageError(f"{target}: exists; remove it, or give another --out")
     if os.path.lexists(target):
         raise exists
@@ -73,6 +73,11 @@ def write_package(
             raise exists from None
         raise PackageError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
+
+
+def place_of(model: Path, out: str | os.PathLike[str] | None) -> Path:
+    """Where the package of a model is written: `out`, by default `package` beside the file or in the run's folder."""
+    return Path(out) if out is not None else (model if model.is_dir() else model.parent) / "package"
 
 
 def _files(
