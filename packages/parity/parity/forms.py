@@ -20,7 +20,7 @@ from netspec.init import Weights
 from parity.memory import release
 from parity.runners import KerasRunner, TorchRunner
 from trainspec.data import DataSet, Split
-from trainspec.judging import read_whole
+from trainspec.judging import check_made_from, read_run
 from trainspec.predictions import predictions_file, read_predictions, share_equal
 from trainspec.runs import Run
 
@@ -86,8 +86,9 @@ def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> s
     from onnx_impl.quantization import Judge, data_of
     from onnx_impl.turns import processor_times, ratio
 
-    run, graph, weights = read_whole(folder)
+    run, graph, weights = read_run(folder)
     found = inspect(read_model(folder / REFERENCE), folder / REFERENCE)
+    check_made_from(run, found.contract, graph, weights)
     images = data_of(folder, found.contract, data, False)
     trained = answers_of(run, images.test)
     forms = list(forms_of(folder, found, graph, weights, images))
