@@ -10,9 +10,11 @@ import onnx
 import pytest
 
 import deploy
+import keras_impl
 import onnx_impl
 import parity.compare.command
 import parity.diff.findings
+import torch_impl
 import trainspec.agreement
 from deploy.errors import UsageError
 from netspec import architecture
@@ -24,6 +26,7 @@ PUBLIC = [
     for name in package.__all__
     if name not in NOT_CHECKED and isinstance(getattr(package, name), types.FunctionType)
 ]
+PUBLIC += [torch_impl.build, keras_impl.build]
 PUBLIC += [parity.diff.findings.diff, parity.compare.command.compare_runs, trainspec.agreement.compare_runs]
 FITTING = {"graph": architecture("lenet5"), "weights": {}, "runs": [Path("a"), "b"]}  # for others a name does
 MODEL = onnx.ModelProto()
@@ -34,7 +37,7 @@ def cases() -> list[Any]:
         pytest.param(function, name, id=f"{function.__module__}.{function.__name__}-{name}")
         for function in [*PUBLIC, deploy.Classifier]
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and parameter.annotation is not Any
     ]
 
 

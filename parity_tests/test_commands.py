@@ -156,6 +156,15 @@ def test_parity_says_what_it_compared(capsys):
     assert "worst float32" in shown
 
 
+def test_a_name_of_the_zoo_is_no_run(tmp_path, monkeypatch, capsys):
+    from parity.__main__ import main
+
+    (tmp_path / "op.scale").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["op.scale"]) == 0
+    assert "of 1 networks, 0 failed" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("name", "size"), [("resnet20", 5), ("lenet5", 32)])
 def test_parity_takes_weights_of_a_heavy_network(tmp_path, monkeypatch, capsys, name, size):
     """They do not fit its reduced copy; LeNet's dense layers do not fit a smaller image either."""

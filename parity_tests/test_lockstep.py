@@ -3,8 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import get_args
 
 import pytest
 
@@ -14,16 +18,22 @@ from parity.lockstep.plot import draw_lockstep
 from parity.lockstep.report import as_json, lines
 from parity.mutants.step_faults import STEP_FAULTS
 from parity.noise_task import RECIPE, noise_task
+from parity.numpy_update import HANDLERS
+from trainspec.averages import AnyAverage
 from trainspec.recipes import override
 from trainspec.task import Task
 
 SLACK = 3  # steps after which a fault has to be caught
 
 
-def small(seed: int = 0, epochs: float = 5) -> Task:
+# Whatever acts on the gradients or on the weights of a step beside the optimizer. Images of noise have gradients of 1.
+AROUND = {"optimizer.clip_norm": 0.1, "average.kind": "lookahead", "average.every": 2}
+
+
+def small(seed: int = 0, epochs: float = 5, settings: Mapping[str, object] = MappingProxyType({})) -> Task:
     """A reduced ResNet-20 on images of noise, with a rate that changes in every step. An epoch has two steps."""
-    recipe = override(replace(RECIPE, precision="fp32", batch=8, epochs=epochs, seed=seed), {"schedule.kind": "cosine"})
-    return noise_task(reduced("resnet20"), recipe)
+    recipe = replace(RECIPE, precision="fp32", batch=8, epochs=epochs, seed=seed)
+    return noise_task(reduced("resnet20"), override(recipe, {"schedule.kind": "cosine", **settings}))
 
 
 def planted(name: str, framework: str, step: int) -> Fault:
@@ -32,7 +42,9 @@ def planted(name: str, framework: str, step: int) -> Fault:
 
 def test_no_alarm_before_two_faults_and_both_named_after() -> None:
     record = lockstep(
-        small(), 4, faults=(planted("momentum sense", "torch", 3), planted("biased variance", "keras", 4))
+        small(settings=AROUND),
+        4,
+        faults=(planted("momentum sense", "torch", 3), planted("biased variance", "keras", 4)),
     )
     assert not [str(finding) for finding in record.findings if finding.step < 3]
     formulas = [finding for finding in record.findings if finding.formula]
@@ -58,6 +70,7 @@ def test_no_alarm_before_two_faults_and_both_named_after() -> None:
         (("--steps", "0"), "at least 1"),
         (("--budget", "1m"), "--steps N"),
         (("--steps", "many"), "--steps"),
+        (("--set", "optimizer.kind=muon", "--set", "optimizer.bfloat16=true"), "optimizer.bfloat16=false"),
     ],
 )
 def test_what_cannot_be_done_is_refused(options: tuple[str, ...], message: str) -> None:
@@ -65,6 +78,26 @@ def test_what_cannot_be_done_is_refused(options: tuple[str, ...], message: str) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
+
+
+def test_a_training_that_diverges_is_not_judged_any_further(tmp_path: Path) -> None:
+    """Its record is written. A formula that differs before it would still be found."""
+    options = ["--steps", "4", "--set", "batch=16", "--set", "schedule.peak=1e30", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "parity", "lockstep", "lenet5", "--data", "digits", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "NOT SAID: in step 2 the loss became NaN or infinite in both" in done.stdout
+    facts = json.loads((tmp_path / "lenet5-digits" / "lockstep.json").read_text())
+    assert (facts["diverged_in_step"], facts["findings"], len(facts["judged"])) == (2, [], 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("average", [kind.kind for kind in get_args(AnyAverage)])
+@pytest.mark.parametrize("optimizer", HANDLERS)
+def test_no_false_alarm_in_any_update(optimizer: str, average: str) -> None:
+    kinds = {"optimizer.kind": optimizer, "average.kind": average, "accumulate": 2}
+    record = lockstep(small(settings={**AROUND, **kinds}), 5)
+    assert not [finding for finding in record.findings if finding.formula], [str(one) for one in record.findings]
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """What the ONNX builder writes: valid from the oldest opset to the newest, and within the contract."""
 
 import importlib
+import os
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 import onnx_impl
 import onnx_impl.export
 import torch_impl
-from diptych.errors import ExportError, WeightsError
+from diptych.errors import ExportError, UsageError, WeightsError
 from family_networks import ONE_OF_A_FAMILY, cover
 from netspec import Graph, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
@@ -20,6 +21,7 @@ from netspec.reduce import reduced
 from netspec.weights import weights_hash
 from onnx_impl.measure import probe
 from onnx_impl.model import DEFAULT_OPSET, NEWEST_OPSET, OLDEST_OPSET, build
+from onnx_impl.reading import read_onnx
 from onnx_impl.verify import run, session, write_verified
 from parity.examples import EXAMPLES, example
 
@@ -218,3 +220,38 @@ def test_an_export_in_the_middle_of_a_training_changes_nothing(mixed, tmp_path):
     assert torch_impl.export_onnx(model, tmp_path / "m.onnx").within
     assert all(module.training for module in model.modules())
     assert {values.dtype for values in model.state_dict().values()} == {torch.float64}
+
+
+def scaled_gelu(x):
+    """The default name of the second node is the name of a constant of the first one."""
+    return f.linear(f.flatten(f.scale(f.activation(x, "gelu"), 0.5)), 4, name="fc")
+
+
+def temperature(x):
+    """An inner node has the name of the output."""
+    return f.scale(f.linear(f.flatten(x), 4, name="logits"), 0.5, name="cold")
+
+
+@pytest.mark.parametrize("network", [scaled_gelu, temperature])
+def test_names_of_users_do_not_meet_those_of_the_file(tmp_path, network):
+    graph = trace(network.__name__, (3, 4, 4), network)
+    onnx_impl.export_onnx(graph, probe(graph), tmp_path / "model.onnx")  # verified against the graph
+    inputs = probe_images(graph, 3, seed=0)
+    values = read_onnx(tmp_path / "model.onnx", others=[graph]).values(inputs)
+    assert values.keys() == {node.name for node in graph}
+    logits = run(tmp_path / "model.onnx", {"image": inputs})["logits"]
+    np.testing.assert_array_equal(values[graph.outputs[0]], logits)
+
+
+@pytest.mark.parametrize("dtype", [int, np.float16])
+def test_another_precision_is_refused(dtype):
+    with pytest.raises(UsageError, match="give float32 or float64"):
+        build("lenet5", dtype=dtype)
+
+
+def test_a_path_that_is_not_utf8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"odd\xff")
+    folder.mkdir()
+    graph = trace("small", (3, 4, 4), scaled_gelu)
+    onnx_impl.export_onnx(graph, probe(graph), folder / "model.onnx")
+    assert (folder / "model.onnx").is_file()

@@ -92,8 +92,9 @@ def test_a_smaller_file(model, fast, to):
     assert low <= facts["points_lost"] <= high <= 9
     assert len(path.read_bytes()) < len(model.read_bytes())
     data = open_data("digits", 16, notice=str)
-    logits = [Classifier(file).logits(data.test.images) for file in (model, path)]
-    assert (logits[0].argmax(1) == logits[1].argmax(1)).mean() > 0.9
+    logits, smaller = [Classifier(file).logits(data.test.images) for file in (model, path)]
+    # Not the answers: this network is not trained, its best two logits are close, and weights have 7 bits on some CPUs.
+    assert np.std(smaller - logits) < 0.2 * np.std(logits - logits.mean(0))
     assert decibels(*logits) > 20
     assert any(line.startswith("verdict") for line in lines)
     assert read_side(str(path)).kind == "compressed ONNX file"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from math import isfinite
 from typing import Any
 
 from diptych.errors import GraphError, ShapeError
@@ -107,6 +108,8 @@ class Graph:
                 raise GraphError(f"{self.name}: output '{output}' is not a node")
         if self.loss_weights and len(self.loss_weights) != len(self.outputs):
             raise GraphError(f"{self.name}: {len(self.loss_weights)} loss weights for {len(self.outputs)} outputs")
+        if not all(map(isfinite, self.loss_weights)):
+            raise GraphError(f"{self.name}: a loss weight is NaN or infinite")
         if len(self.heads) != len(self.outputs):
             raise GraphError(f"{self.name}: two outputs have the same head name; the heads are {', '.join(self.heads)}")
 

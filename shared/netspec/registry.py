@@ -14,6 +14,8 @@ from pathlib import Path
 from sys import float_info
 from typing import Any
 
+import numpy as np
+
 from deploy.options import nearest as nearest
 from diptych.errors import GraphError, ShapeError, UnknownNameError
 from diptych.reading import is_absent, read_bytes
@@ -221,7 +223,7 @@ def _chosen(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(name: str, option: str, value: Any, default: Any) -> Any:
     """An option's value in its default's type. Whole numbers are accepted for floats; nan and infinity are not."""
-    kind = type(default)
+    kind, value = type(default), value.item() if isinstance(value, np.generic) else value
     accepted: Any = Real if kind is float else kind
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted):
         raise UnknownNameError(f"{name}: option {option} must be a {kind.__name__} (default {default}), not {value!r}")

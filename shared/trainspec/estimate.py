@@ -1,22 +1,15 @@
 """Estimate how long a training takes on this machine's CPU, without measuring. Only the power of ten is reliable."""
 
-from typing import Any
-
 from diptych.machine import cores
-from netspec import architecture
+from netspec import Graph
 from trainspec.recipes import Recipe
 
 MACS_PER_SECOND = 430 * 41e6 / 2  # per core: ResNet-20 (41 million) trains 430 images/s in PyTorch on 2 cores
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-def cpu_seconds(name: str, recipe: Recipe, image_size: int, images: int, classes: int = 10) -> float:
-    """Seconds for the epochs of `recipe` with `images` training images, estimated from the network's multiplications.
-
-    Raises `DiptychError` for a network that cannot be built with these options.
-    """
-    options: dict[str, Any] = dict(recipe.network)
-    graph = architecture(name, num_classes=classes, image_size=(image_size, image_size), **options)
+def cpu_seconds(graph: Graph, recipe: Recipe, images: int) -> float:
+    """Seconds for the epochs of `recipe` with `images` training images, estimated from the graph's MACs."""
     return recipe.epochs * images * graph.macs / (MACS_PER_SECOND * cores())
 
 

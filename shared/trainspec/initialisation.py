@@ -135,9 +135,15 @@ class Whiten:
         )
         if node is None:
             raise RecipeError(f"initialisation.whiten: no convolution of {start.graph.name} reads the image")
+        kernel = weights[f"{node.name}.weight"].copy()
+        sizes = start.graph.input_shape[1:], kernel.shape[2:]
+        if any(image < window for image, window in zip(*sizes, strict=True)):
+            image, window = ("x".join(map(str, size)) for size in sizes)
+            raise RecipeError(f"initialisation.whiten: images of {image} have no patch of {window} for '{node.name}'")
+        if len(kernel) < 2:
+            raise RecipeError(f"initialisation.whiten: '{node.name}' has one filter; whitening needs pairs")
         count = min(self.images, len(start.images))
         chosen = start.images.read(np.arange(count) * len(start.images) // count)
-        kernel = weights[f"{node.name}.weight"].copy()
         filters = whitening_filters(chosen, kernel.shape[2:], start.constants, self.epsilon)[: len(kernel) // 2]
         kernel[: 2 * len(filters)] = np.concatenate([filters, -filters])
         return {f"{node.name}.weight": kernel}

@@ -35,13 +35,15 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
     if not graph.num_trainable:
         raise ShapeError(f"{graph.name} has no parameter to train; PyTorch's optimizers refuse it")
     batch = recipe.batch_of(images)
-    if batch == 1 and (lonely := _norms_over_one_value(trained_graph(graph, recipe))):
-        raise ShapeError(
-            f"{graph.name}: with one image in a batch '{lonely[0]}' would normalise a single value, which has no "
-            "variance; take a batch of 2 or more, or larger images"
-        )
     if batch % recipe.accumulate:
         raise RecipeError(f"accumulate: {batch} training images cannot be split into {recipe.accumulate} equal parts")
+    if batch == recipe.accumulate and (lonely := _norms_over_one_value(trained_graph(graph, recipe))):
+        part = "in a batch" if batch == 1 else f"in each of the {batch} parts of a batch"
+        remedy = "take a batch of 2 or more" if batch == 1 else "lower accumulate"
+        raise ShapeError(
+            f"{graph.name}: with one image {part} '{lonely[0]}' would normalise a single value, which has no "
+            f"variance; {remedy}, or take larger images"
+        )
     steps = recipe.steps(images // batch)
     if steps >= STEPS:
         raise RecipeError(
@@ -51,8 +53,8 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
         raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
     check_sketch(graph, recipe)
     for key, number in numbers(to_table(recipe)):
-        if number > FLOAT32:
-            raise RecipeError(f"{key} = {number:g} is beyond what float32 holds; give a smaller one")
+        if abs(number) > FLOAT32:
+            raise RecipeError(f"{key} = {number:g} is beyond what float32 holds; give one that is nearer to 0")
 
 
 def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:

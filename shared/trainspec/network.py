@@ -50,6 +50,8 @@ class Network:
     @classmethod
     def _finished(cls, graph: Graph, file: str, notes: tuple[str, ...]) -> Self:
         size = square(graph.input_shape[1:], file, ShapeError)
+        if len(shape := graph.shapes[graph.outputs[0]]) != 1:
+            raise ShapeError(f"{file}: its output is a map {shape}, not a vector of logits; end it with flatten")
         base = graph.name.partition("(")[0]  # without its options
         family = find(base).family if base in list_architectures() else ""
         slug = re.sub(r"[^\w.]+", "-", base, flags=re.ASCII).strip("-.")[:SLUG] or "graph"

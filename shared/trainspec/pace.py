@@ -1,5 +1,6 @@
 """The length of a training: what its recipe says, or what fits into its budget."""
 
+import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -12,6 +13,7 @@ from trainspec.evaluation import Evaluation, Forward, evaluate
 from trainspec.runs import Budget
 from trainspec.state import TrainState
 from trainspec.task import Task
+from trainspec.trainer import LOWER_RATE, TrainingError
 
 TRIED = 32  # images that are evaluated before a training with a budget, to measure the time of an evaluation
 
@@ -62,9 +64,17 @@ class Pace:
             self.budget.try_evaluation(lambda: evaluate(forward, few, self.task.constants), len(few))
 
     def evaluate(self, forward: Forward, split: Split, tta: str = "none") -> Evaluation:
-        """Evaluate `split`, and time it for the budget if there is one. `tta` as in `trainspec.evaluation.evaluate`."""
+        """Evaluate `split`, and time it for the budget if there is one. `tta` as in `trainspec.evaluation.evaluate`.
+
+        Raises `TrainingError` if the loss is NaN or infinite: such a network is not worth a figure or a file.
+        """
         with self.budget.evaluating(len(split) * len(VIEWS[tta])) if self.budget else nullcontext():
-            return evaluate(forward, split, self.task.constants, tta)
+            found = evaluate(forward, split, self.task.constants, tta)
+        if not math.isfinite(found.loss):
+            raise TrainingError(
+                f"after training, the loss on {len(split)} images that were held out is NaN or infinite; {LOWER_RATE}"
+            )
+        return found
 
     def figures(self) -> dict[str, float | bool]:
         """The budget and its use; empty without a budget."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from deploy.options import closest
 from diptych.errors import RecipeError
-from trainspec.values import checked, one_of, to_toml
+from trainspec.values import checked, one_of, plain, to_toml
 
 Section = TypeVar("Section")
 KIND = "kind"
@@ -52,7 +52,7 @@ class Reader:
         return instance
 
     def _field(self, field: Field[Any], type_: Any, value: Any, path: str) -> Any:
-        name = f"{path}{field.name}"
+        name, value = f"{path}{field.name}", plain(value)
         found = sections_in(type_)
         if not found:
             return checked(value, type_, field.metadata, f"{self.origin}: {name}")

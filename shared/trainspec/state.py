@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.init import Weights
-from trainspec.trainer import Step, TrainingError
+from trainspec.trainer import LOWER_RATE, Step, TrainingError
 
 AVERAGE, LOSS_SCALE = "average", "loss_scale"
 
@@ -58,7 +58,7 @@ class TrainState:
             if not math.isfinite(float(loss)):
                 raise TrainingError(
                     f"the loss became NaN or infinite in step {step} (epoch {self.epoch + 1}, rate {self.rate:.3g}); "
-                    "try a lower rate: --set schedule.peak=..."
+                    f"{LOWER_RATE}"
                 )
 
     @property

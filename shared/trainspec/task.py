@@ -211,7 +211,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
 
     def estimate(data_name: str) -> str:
         recipe, _ = recipe_for(data_name)
-        return in_words(cpu_seconds(network.name, recipe, recipe.data.image_size or network.size, CIFAR_TRAINED))
+        return in_words(cpu_seconds(network.sketch(recipe), recipe, CIFAR_TRAINED))
 
     found = find_data(options.data, notice=notice, estimate=estimate)
     recipe, unused = recipe_for(found.name)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from trainspec.task import Task
 
 
+LOWER_RATE = "try a lower rate: --set schedule.peak=..."
+
+
 class TrainingError(DiptychError):
     """The training cannot go on: its loss became NaN or infinite."""
 

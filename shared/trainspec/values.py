@@ -24,7 +24,7 @@ LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # by key of a
 
 
 def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any:
-    """`value` converted to the type `kind` of its field; NumPy's scalars are taken as Python's.
+    """`value` converted to the type `kind` of its field; NumPy's scalars and arrays are taken as Python's values.
 
     Raises `RecipeError`, in a message that begins with `where`, for another type and for a number outside the limits.
     """
@@ -84,8 +84,10 @@ def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A scalar of NumPy as Python's own value, and any other value as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """Scalars and arrays of NumPy, and tuples, as Python's own values and lists. Any other value as it is."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def shown(value: Any) -> str:

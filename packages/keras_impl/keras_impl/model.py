@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from deploy.arguments import checked
 from keras_impl.layers import Layer
 from keras_impl.network import Headed, Network, deep_recursion
 from keras_impl.ops import HANDLERS
@@ -18,6 +19,7 @@ from netspec.registry import resolve
 from netspec.weights import weights_of
 
 
+@checked
 def build(
     model: str | Graph,
     *,

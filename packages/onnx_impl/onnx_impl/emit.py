@@ -20,6 +20,7 @@ class Emit:
 
     def __init__(self, graph: Graph, node: Node, dtype: np.dtype, opset: int) -> None:
         self.name = node.name
+        self.taken = graph.shapes.keys() | graph.params.keys()
         self.inputs = node.inputs
         self.shapes: tuple[Shape, ...] = graph.input_shapes(node)
         self.weights = [f"{node.name}.{param.name}" for param in node.op.params(*self.shapes)]
@@ -36,7 +37,14 @@ class Emit:
 
     def _interim(self, node: NodeProto) -> str:
         twins = sum(other.op_type == node.op_type for other in self.nodes) - 1
-        return f"{self.name}.{node.op_type}{twins or ''}"
+        return self._free(f"{node.op_type}{twins or ''}")
+
+    def _free(self, key: str) -> str:
+        """`<node>.<key>`, with underscores after it where another node or a parameter has that name."""
+        name = f"{self.name}.{key}"
+        while name in self.taken:
+            name += "_"
+        return name
 
     def _rename_last(self) -> None:
         last = self.nodes[-1]
@@ -46,7 +54,7 @@ class Emit:
         """An initializer `<node>.<key>` that is not a parameter: int64 for integers, else the model's precision."""
         array = np.asarray(value)
         array = array.astype(np.int64 if array.dtype.kind == "i" else self.dtype)
-        self.constants.append(onnx.numpy_helper.from_array(array, f"{self.name}.{key}"))
+        self.constants.append(onnx.numpy_helper.from_array(array, self._free(key)))
         return self.constants[-1].name
 
     def mean(self, x: str, *axes: int, keepdims: bool) -> str:

@@ -11,7 +11,7 @@ from onnx import ModelProto, helper
 
 from deploy.arguments import checked
 from deploy.contract import Contract
-from diptych.errors import ExportError
+from diptych.errors import ExportError, UsageError
 from netspec import Graph, inference
 from netspec.fold import fold_batch_norm as fold
 from netspec.graph import LOGITS
@@ -52,6 +52,8 @@ def build(
     weights of another network.
     """
     check_opset(opset)
+    if dtype not in (np.float32, np.float64):
+        raise UsageError(f"dtype = {dtype.__name__}: give float32 or float64")
     graph = resolve(model, **options)
     check_onnx_size(graph)
     weights = weights_of(graph, weights, seed)
@@ -117,8 +119,20 @@ def assemble(
     inner = [node.name for node in graph if node.name not in outputs]
     body.value_info.extend(value(name, graph.shapes[name], kind) for name in inner)
     if not every_node:
-        rename(body, graph.outputs[0], LOGITS)
+        rename_values(body, graph)
     return model
+
+
+def value_name(graph: Graph, node: str) -> str:
+    """The name of a node's value in a file: `logits` for the output. An inner node of that name gives it up."""
+    return LOGITS if node == graph.outputs[0] else f"_{LOGITS}" if node == LOGITS else node
+
+
+def rename_values(body: onnx.GraphProto, graph: Graph) -> None:
+    """Give the values of the nodes, so far named after them, their names in a file."""
+    for node in (LOGITS, graph.outputs[0]):
+        if node in graph.shapes:
+            rename(body, node, value_name(graph, node))
 
 
 def rename(body: onnx.GraphProto, old: str, new: str) -> None:
@@ -126,5 +140,5 @@ def rename(body: onnx.GraphProto, old: str, new: str) -> None:
     for node in body.node:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
-    for output in body.output:
-        output.name = new if output.name == old else output.name
+    for known in (*body.output, *body.value_info):
+        known.name = new if known.name == old else known.name

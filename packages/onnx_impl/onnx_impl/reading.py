@@ -18,12 +18,11 @@ from deploy.isolation import try_model
 from diptych.errors import ShapeError
 from netspec import Graph, inference
 from netspec.fold import fold_batch_norm
-from netspec.graph import LOGITS
 from netspec.init import Weights
 from netspec.ops import AvgPool, Conv, MaxPool, Shape
 from netspec.recovery import recovered
 from onnx_impl.emit import Emit
-from onnx_impl.model import rename
+from onnx_impl.model import rename_values, value_name
 from onnx_impl.ops import HANDLERS
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
@@ -62,7 +61,7 @@ class OnnxFile:
         assert self.graph is not None
         model = ModelProto()
         model.CopyFrom(self.model)
-        names = {(LOGITS if node.name == self.graph.outputs[0] else node.name): node.name for node in self.graph}
+        names = {value_name(self.graph, node.name): node.name for node in self.graph}
         del model.graph.output[:]
         model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
         session = runtime.load(model.SerializeToString(), self.source, provider=runtime.CPU)
@@ -149,7 +148,7 @@ def _with_pads(graph: Graph, model: ModelProto) -> Graph:
     written = {node.output[0]: node for node in model.graph.node if node.op_type in WINDOWS}
     nodes = []
     for node in graph:
-        op, found = node.op, written.get(LOGITS if node.name == graph.outputs[0] else node.name)
+        op, found = node.op, written.get(value_name(graph, node.name))
         if isinstance(op, Conv | MaxPool | AvgPool) and found is not None and isinstance(op, WINDOWS[found.op_type]):
             pads = next((tuple(part.ints) for part in found.attribute if part.name == "pads"), ())
             if len(pads) == 4 and not (isinstance(op, AvgPool) and any(op.overhang)):
@@ -171,7 +170,7 @@ def _emitted(graph: Graph, model: ModelProto) -> list[bytes]:
         HANDLERS[node.op.kind](node.op, emit)
         nodes += emit.nodes
     body = onnx.GraphProto(node=nodes)
-    rename(body, graph.outputs[0], LOGITS)
+    rename_values(body, graph)
     return _plain(body.node)
 
 

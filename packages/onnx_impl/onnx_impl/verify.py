@@ -68,7 +68,7 @@ def write_verified(
         )
     with written_whole(Path(path)) as temporary:
         temporary.write_bytes(content)
-        return verify(temporary, graph, forward)
+        return verify(content, graph, forward)
 
 
 def _forget_where_it_was_made(model: ModelProto) -> None:
@@ -80,11 +80,14 @@ def _forget_where_it_was_made(model: ModelProto) -> None:
         part.doc_string = ""
 
 
-def verify(path: str | os.PathLike[str], graph: Graph, forward: Forward) -> Difference:
-    """Check a file against the ONNX standard and against `forward`. Raises `ExportError`."""
+def verify(content: bytes, graph: Graph, forward: Forward) -> Difference:
+    """Check a file's bytes against the ONNX standard and against `forward`. Raises `ExportError`.
+
+    The bytes, because neither checker nor runtime takes a path that is not UTF-8.
+    """
     try:
-        onnx.checker.check_model(os.fspath(path), full_check=True)
-        running = session(path)
+        onnx.checker.check_model(content, full_check=True)
+        running = runtime.start(content, provider=runtime.CPU)
     except Exception as error:  # the checker and the runtime have no common base class
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     images = probe_images(graph, sum(BATCHES), seed=1)

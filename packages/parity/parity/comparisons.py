@@ -11,6 +11,7 @@ from parity.examples import EXAMPLES, example
 HEAVY_MACS = 2_000_000_000  # above this, a named network is compared in float64 as a reduced copy
 
 OPS = tuple(f"op.{name}" for name in EXAMPLES)
+NAMES = (*OPS, *list_architectures())
 
 
 def default_comparisons(*, native: bool = False) -> list[Comparison]:
@@ -36,7 +37,7 @@ def named_comparisons(patterns: Sequence[str], *, native: bool = False, given: b
     `given` weights fit only the whole network. With them a heavy network is compared in float64 on a small image.
     """
     comparisons = []
-    for name in matching(patterns, [*OPS, *list_architectures()], "network or op"):
+    for name in matching(patterns, NAMES, "network or op"):
         network = _op(name) if name in OPS else architecture(name)
         heavy, light = network.macs > HEAVY_MACS, network
         if heavy:

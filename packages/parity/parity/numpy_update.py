@@ -1,6 +1,6 @@
-"""An optimizer's update written out in NumPy, in float64: the judge of both trainers' updates.
+"""The update of a step written out in NumPy, in float64: the judge of both trainers' updates.
 
-The formulas are those that `trainspec.optimizers` states.
+The formulas are those that `trainspec.optimizers` and `trainspec.averages` state.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.init import Weights
+from trainspec.averages import Averaging
 from trainspec.optim import UPDATES, Group, StepSettings
 from trainspec.optimizers import SGD, Adam, AdamW, Muon, Optimizer, RMSprop
+from trainspec.state import AVERAGE
 
 Array = NDArray[Any]
 
@@ -23,7 +25,7 @@ def updated(
     state: Mapping[str, Array],
     gradients: Mapping[str, Array],
 ) -> Weights:
-    """The trainable weights and the optimizer's slots after a step, named as `Trainer.state` names them.
+    """The trainable weights, their average and the optimizer's slots after a step, named as in `Trainer.state`.
 
     `state` is the state before the step. `gradients` has the gradient of each trainable parameter.
     """
@@ -42,7 +44,16 @@ def updated(
         after |= {name: value, **{f"{slot}.{name}": array for slot, array in slots.items()}}
         if optimizer.counts:
             after[f"{UPDATES}.{name}"] = np.array(number)
+        if (averaged := f"{AVERAGE}.{name}") in state:
+            after[averaged] = average = moved(state[averaged].astype(np.float64), value, now.average)
+            if now.average and now.average.fold:
+                after[name] = average
     return after
+
+
+def moved(average: Array, value: Array, now: Averaging | None) -> Array:
+    """The average of a weight after a step that left `value`; as it was if the step leaves the average alone."""
+    return average + now.weight * (value - average) if now else average
 
 
 def changed(

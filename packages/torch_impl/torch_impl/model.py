@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.fx.graph_module import reduce_graph_module
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from deploy.arguments import checked
 from diptych.errors import DiptychError, GraphError
 from netspec import Graph
 from netspec.graph import LOGITS
@@ -91,6 +92,7 @@ def _unpickled(state: dict[str, Any], imports: str) -> Network:
     return network
 
 
+@checked
 def build(
     model: str | Graph,
     *,

@@ -132,11 +132,12 @@ def apply_settings(optimizer: torch.optim.Optimizer, now: StepSettings) -> None:
 
 
 def clip(parameters: Iterable[nn.Parameter], norm: float) -> None:
-    """Scale all gradients down together where their norm is above `norm`."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    factor = (norm / torch.nn.utils.get_total_norm(gradients)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient *= factor
+    """Scale all gradients down together where their norm is above `norm`. The tensors themselves are not changed:
+    `Trainer.backward` has returned them."""
+    gradients = {parameter: parameter.grad for parameter in parameters if parameter.grad is not None}
+    factor = (norm / torch.nn.utils.get_total_norm(gradients.values())).clamp(max=1.0)
+    for parameter, gradient in gradients.items():
+        parameter.grad = gradient * factor
 
 
 def get_slots(optimizer: torch.optim.Optimizer, names: Sequence[str], model: nn.Module) -> Iterator[tuple[str, Tensor]]:

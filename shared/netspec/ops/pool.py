@@ -17,7 +17,7 @@ class MaxPool(Op):
     padding: Padding = (0, 0, 0, 0)
 
     def shape(self, *inputs: Shape) -> Shape:
-        return (inputs[0][0], *windows(self, inputs[0], self.kernel, self.stride, self.padding))
+        return (inputs[0][0], *_pooled(self, inputs[0], self.padding))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class AvgPool(Op):
         return top, bottom, left, right
 
     def shape(self, *inputs: Shape) -> Shape:
-        return (inputs[0][0], *windows(self, inputs[0], self.kernel, self.stride, self.total_padding))
+        return (inputs[0][0], *_pooled(self, inputs[0], self.total_padding))
 
     def divisors(self, *inputs: Shape) -> np.ndarray:
         """The number of cells that count in each window: float64 `(H', W')`."""
@@ -51,6 +51,15 @@ class AvgPool(Op):
         counts = np.pad(counts, (skipped[:2], skipped[2:]))
         view = np.lib.stride_tricks.sliding_window_view(counts, self.kernel)
         return view[:: self.stride[0], :: self.stride[1]].sum((2, 3))
+
+
+def _pooled(op: MaxPool | AvgPool, shape: Shape, padding: Padding) -> Shape:
+    """`windows`, none of which sees only padding: such a window has no largest value, and no framework takes it."""
+    found = windows(op, shape, op.kernel, op.stride, padding)
+    (height, width), (top, bottom, left, right) = op.kernel, padding
+    if max(top, bottom) >= height or max(left, right) >= width:
+        raise ShapeError(f"{op.kind} needs pads below its kernel {height}x{width}, not {', '.join(map(str, padding))}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -170,8 +170,8 @@ def test_windows_are_the_positions_inside_the_padded_map(size, kernel, padding, 
 def test_divisors_count_the_cells_of_each_window(size, kernel, padding, stride, overhang, counted):
     op = ops.AvgPool(kernel, stride, padding, overhang, counted)
     total = op.total_padding
-    assume(size[0] + total[0] + total[1] >= kernel[0])
-    assume(size[1] + total[2] + total[3] >= kernel[1])
+    assume(size[0] + total[0] + total[1] >= kernel[0] > max(total[:2]))
+    assume(size[1] + total[2] + total[3] >= kernel[1] > max(total[2:]))
 
     def counts(row: int, column: int) -> bool:
         top, bottom, left, right = padding if counted else (0, 0, 0, 0)
@@ -184,3 +184,12 @@ def test_divisors_count_the_cells_of_each_window(size, kernel, padding, stride, 
             top, left = i * stride[0] - total[0], j * stride[1] - total[2]
             expected[i, j] = sum(counts(top + u, left + v) for u in range(kernel[0]) for v in range(kernel[1]))
     np.testing.assert_array_equal(op.divisors((1, *size)), expected)
+
+
+@pytest.mark.parametrize("padding", [(2, 0, 0, 0), (0, 2, 0, 0), (0, 0, 3, 0), (0, 0, 0, 3)])
+@pytest.mark.parametrize("pool", [ops.MaxPool, ops.AvgPool, partial(ops.AvgPool, (2, 3), (1, 1), (0, 0, 0, 0))])
+def test_a_window_of_a_pool_does_not_see_only_padding(pool, padding):
+    """PyTorch and onnxruntime refuse it, and its largest value is minus infinity."""
+    op = pool(padding) if isinstance(pool, partial) else pool((2, 3), (1, 1), padding)
+    with pytest.raises(ShapeError, match="pads below its kernel 2x3"):
+        op.shape((4, 8, 8))

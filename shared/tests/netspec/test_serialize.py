@@ -78,6 +78,7 @@ REFUSED = {
     "a size of nan": (lambda d: d.update(input_shape=[3, float("nan"), 8]), "not a graph"),
     "a kernel of no sizes": (lambda d: d["nodes"][0]["attributes"].update(kernel=[]), "cannot have the kernel"),
     "a dangling node": (lambda d: d["nodes"][1].update(inputs=["nowhere"]), "'conv.bn' reads 'nowhere'"),
+    "a loss weight of nan": (lambda d: d.update(loss_weights=[float("nan")]), "a loss weight is NaN"),
     "a cycle": (lambda d: d["nodes"][0].update(inputs=[d["nodes"][1]["name"]]), "cycle"),
 }
 

@@ -62,4 +62,4 @@ def test_hostile_archives(alone):
 def test_an_archive_that_unpacks_to_gigabytes(alone, name):
     answer = answers(alone, [name])[name]
     print(answer)
-    assert answer.startswith("DataError") or name == "tail.tar.gz"
+    assert answer.startswith(("DataError", "ArchiveError")) or name == "tail.tar.gz"

@@ -93,6 +93,15 @@ def test_as_many_pairs_as_there_is_room_for(filters, pairs):
     np.testing.assert_array_equal(kernel[2 * pairs :], weights["conv.weight"][2 * pairs :])
 
 
+@pytest.mark.parametrize(
+    ("size", "filters", "words"), [(4, 8, "images of 4x4 have no patch of 5x5"), (12, 1, "one filter")]
+)
+def test_whitening_needs_patches_and_pairs(size, filters, words):
+    graph = trace("net", (3, size, size), lambda x: f.conv(x, filters, 5, padding=2, name="conv"))
+    with pytest.raises(RecipeError, match=words):
+        Whiten().changed(initial_weights(graph), start_of(graph))
+
+
 def test_whitening_sees_every_class_of_sorted_images():
     """40 images of the first class, then 40 black ones: of the whole set, every second image is taken."""
     graph = trace("net", (3, 12, 12), lambda x: f.conv(x, 24, 2, name="conv"))

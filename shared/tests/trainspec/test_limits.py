@@ -27,6 +27,11 @@ def test_a_batch_norm_over_one_value():
         check_limits(normed(1), one, 100)
     with pytest.raises(ShapeError, match="single value"):
         check_limits(normed(1), Recipe(batch=64), 1)  # there is only one image
+    with pytest.raises(
+        ShapeError, match="with one image in each of the 8 parts of a batch 'conv.bn'.*lower accumulate"
+    ):
+        check_limits(normed(1), Recipe(batch=8, accumulate=8), 100)
+    check_limits(normed(1), Recipe(batch=8, accumulate=4), 100)
     check_limits(normed(2), one, 100)
     check_limits(normed(1), Recipe(batch=2), 100)
 
@@ -56,6 +61,7 @@ def test_every_seed_has_a_plan_of_its_own(seed):
         ({"epochs": 10**9}, "but Keras counts fewer"),
         ({"schedule.peak": 1e300}, "schedule.peak = 1e+300 is beyond what float32 holds"),
         ({"optimizer.weight_decay": 1e300}, "optimizer.weight_decay = 1e+300 is beyond"),
+        ({"initialisation.tensors": [{"match": "*", "value": -1e300}]}, "value = -1e+300 is beyond"),
         (
             {"schedule.kind": "step", "schedule.milestones": [0.5], "schedule.rates": [1e39]},
             "schedule.rates = 1e+39 is beyond",

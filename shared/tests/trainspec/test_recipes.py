@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from asked import options, task_of, values_of
 from hypothesis import given, settings, strategies as st
@@ -295,3 +296,13 @@ def test_normalisation_constants():
     for sets, words in (("mean=[1,2]", "augmentation.mean has 2 numbers"), ("std=[1,2,0]", "must be above 0")):
         with pytest.raises(RecipeError, match=words):
             task_of("lenet5", "--data", "digits", "--set", f"augmentation.{sets}")
+
+
+@pytest.mark.parametrize("wrap", [tuple, np.array, list])
+def test_values_from_python_may_be_tuples_and_arrays(wrap):
+    values = {"schedule.kind": "step", "schedule.milestones": wrap([0.5]), "augmentation.flip": np.True_}
+    recipe = override(Recipe(), {**values, "parameters": ({"match": "fc.*", "freeze": np.True_},)})
+    assert recipe.schedule.milestones == (0.5,)
+    assert recipe.augmentation.flip is not None
+    assert recipe.parameters[0].freeze is True
+    assert architecture("googlenet", aux_heads=np.True_) == architecture("googlenet", aux_heads=True)

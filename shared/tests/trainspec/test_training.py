@@ -221,3 +221,17 @@ def test_precisions(tmp_path):
     assert not cpu_has_bfloat16(file)
     file.write_text("model name : x\nflags\t\t: fpu avx512_bf16 avx512f\n")
     assert cpu_has_bfloat16(file)
+
+
+def test_an_evaluation_that_is_not_finite_ends_the_run(tmp_path):
+    """Its files stay readable: neither the metrics nor run.json has a NaN."""
+
+    class Diverging(FakeTrainer):
+        def logits(self, images, averaged=False):
+            return super().logits(images) * np.float32(np.nan)
+
+    with pytest.raises(TrainingError, match=r"images that were held out is NaN or infinite; try a lower rate"):
+        train(task(), framework(Diverging), Asked(out=tmp_path))
+    (folder,) = tmp_path.iterdir()
+    for text in (*(folder / "metrics.jsonl").read_text().splitlines(), (folder / "run.json").read_text()):
+        json.loads(text, parse_constant=pytest.fail)

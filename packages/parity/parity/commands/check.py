@@ -72,7 +72,9 @@ def main(argv: Sequence[str]) -> int:
         "with --all in one network of every family",
     )
     options = parser.parse_args(argv)
-    if len(options.patterns) == 1 and Path(options.patterns[0]).is_dir():
+    from parity.comparisons import NAMES, default_comparisons, full_comparisons, named_comparisons
+
+    if len(options.patterns) == 1 and options.patterns[0] not in NAMES and Path(options.patterns[0]).is_dir():
         return run_of(options)
     if options.all and (options.patterns or options.weights):
         raise UsageError("--all compares every network with probe weights: leave names and --weights out")
@@ -82,8 +84,6 @@ def main(argv: Sequence[str]) -> int:
         return mutants(options)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs {options.jobs}: at least 1")
-
-    from parity.comparisons import default_comparisons, full_comparisons, named_comparisons
 
     if options.all:
         comparisons = full_comparisons(native=options.native)

@@ -31,6 +31,8 @@ def run(network: str, options: TrainOptions, steps: int, every: int) -> int:
     options = replace(options, overrides={"precision": "fp32"} | dict(options.overrides))  # whatever the machine has
     with between_steps():
         task, asked = prepare(network, options)
+        if getattr(task.recipe.optimizer, "bfloat16", False):
+            raise UsageError("lockstep judges the whole update in float64: give --set optimizer.bfloat16=false")
         steps = min(steps, task.recipe.steps(task.steps_per_epoch))  # the schedule has no rate for more
         folder = make_folder(asked.out / f"{task.architecture}-{task.data.name}")
         say(f"lockstep   PyTorch and Keras, {task.recipe.precision}, {steps} steps of {task.batch_size} images")

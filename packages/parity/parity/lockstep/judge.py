@@ -101,7 +101,7 @@ def between_sides(stage: str, one: Taken, other: Taken) -> dict[str, float]:
 
 
 def against_numpy(task: Task, now: StepSettings, state: Weights, one: Taken) -> dict[str, float]:
-    """How far a side's update is from NumPy's with that side's gradients. The average is left out."""
+    """How far a side's update is from NumPy's with that side's gradients. The average of statistics is left out."""
     expected = updated(task.recipe.optimizer, task.groups, now, state, one.exact.gradient)
     return by_kind(expected, {name: one.exact.update[name] for name in expected}, one)
 

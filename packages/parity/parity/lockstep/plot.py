@@ -36,7 +36,8 @@ def draw_lockstep(file: BinaryIO, record: Record) -> None:
         axes.set_yscale("log")
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
     with rc_context({"svg.hashsalt": "diptych"}):  # so that its names are not random
         figure.savefig(file, format="svg", metadata={"Date": None})
 

@@ -27,7 +27,10 @@ class JudgedStep:
 
 @dataclass
 class Record:
-    """All of a session: what was trained, and every judged step. `unjudged` are parameters below the floor."""
+    """All of a session: what was trained, and every judged step. `unjudged` are parameters below the floor.
+
+    `diverged` is the step (from 1) in which no loss was finite any more, where the session ended; None without one.
+    """
 
     task: Task = field(repr=False)
     steps: int
@@ -36,6 +39,7 @@ class Record:
     unjudged: set[str] = field(default_factory=set)
     drift: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    diverged: int | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -43,8 +47,8 @@ class Record:
 
     @property
     def status(self) -> int:
-        """The exit status: 0 if no step has a finding, 1 if one has."""
-        return int(bool(self.findings))
+        """The exit status: 1 if a step has a finding, else 2 if the training diverged, else 0."""
+        return 1 if self.findings else 2 if self.diverged else 0
 
 
 def judged_step(step: int, verdict: Verdict, taken: dict[str, Taken], drift: dict[str, float]) -> JudgedStep:

@@ -52,6 +52,11 @@ def lines(record: Record) -> Iterator[str]:
         yield f"DIFFERENT: a formula differs ({counted})"
     elif record.findings:
         yield f"DIFFERENT: no formula differs, but rounding does not explain a step ({counted})"
+    elif record.diverged:
+        yield (
+            f"NOT SAID: in step {record.diverged} the loss became NaN or infinite in both; until then no formula "
+            f"differs, and rounding explains every step; try a lower rate: --set schedule.peak=... ({counted})"
+        )
     else:
         yield f"EQUAL: no formula differs, and rounding explains every step ({counted})"
 
@@ -78,6 +83,7 @@ def as_json(record: Record) -> str:
             "precision": task.recipe.precision,
             "steps": record.steps,
             "judged_every": record.every,
+            "diverged_in_step": record.diverged,
             "seconds": round(record.seconds, 1),
             "limits": asdict(limits()),
             "findings": [asdict(finding) for finding in record.findings],

@@ -1,5 +1,6 @@
 """Leads both trainings through their steps, and judges them."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -24,8 +25,9 @@ def lockstep(
 ) -> Record:
     """Train `steps` steps in both frameworks, and judge the first and every `every`-th after it.
 
-    The common state of a judged step is that of PyTorch's training. `faults` are planted into the frameworks' own
-    processes. `show` is called after every step. Raises what a framework raises, and `Stopped` after a signal.
+    The common state of a judged step is that of PyTorch's training. The session ends early where the training
+    diverges: from there on nothing can be judged. `faults` are planted into the frameworks' own processes.
+    `show` is called after every step. Raises what a framework raises, and `Stopped` after a signal.
     """
     begin, record = time.monotonic(), Record(task, steps, every)
     threads = task.threads or max(1, cores() // len(FRAMEWORKS))
@@ -39,13 +41,20 @@ def lockstep(
                 states = pair.call(process.state, nothing)
                 common = states[FRAMEWORKS[0]]
                 taken = pair.call(process.judge, {FRAMEWORKS[0]: None, FRAMEWORKS[1]: common})
+                if not any(math.isfinite(one.loss) for one in taken.values()):
+                    record.diverged = step + 1
+                    break
                 verdict = judge_step(step + 1, task, settings_at(task, step), common, taken)
                 judged = judged_step(step + 1, verdict, taken, drift_of(states, task))
                 record.judged.append(judged)
                 record.unjudged |= set(taken[FRAMEWORKS[0]].unjudged)
             else:
-                pair.call(process.advance, nothing)
+                losses = pair.call(process.advance, nothing)
+                if not any(map(math.isfinite, losses.values())):
+                    record.diverged = step + 1
+                    break
             show(step + 1, judged)
-        record.drift = drift_of(pair.call(process.state, nothing), task)
+        if not record.diverged:
+            record.drift = drift_of(pair.call(process.state, nothing), task)
     record.seconds = time.monotonic() - begin
     return record

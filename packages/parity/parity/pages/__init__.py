@@ -4,8 +4,10 @@ A page extends `base.html`, which has the style (`style.css`) in it. It reads we
 dark, and at the width of a phone.
 """
 
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from deploy.files import write_bytes
 from deploy.shell import printable
@@ -27,6 +29,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=shown,
     )
+    environment.filters["urlencode"] = lambda path: quote(os.fsencode(path))  # Jinja's own refuses what is not UTF-8
     environment.filters["code"] = lambda text: Markup("\n").join(map(shown, text.splitlines()))
     return environment.get_template(template).render(**values)
 
