@@ -7,6 +7,7 @@ import sys
 import pytest
 
 WORKER = 2.3  # GiB that a test process may take
+FRAMEWORKS = {"keras", "torch"}
 
 # glibc keeps freed memory in a pool for each thread, and keeps blocks of up to 32 MiB once one was freed. With these
 # settings it uses two pools and gives blocks of a megabyte and more back to the system at once.
@@ -26,8 +27,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish() -> None:
-    """After a test: give memory back if the process has grown."""
-    if "parity.memory" in sys.modules:
+    """After a test: give memory back if the process has grown. Whoever has loaded a framework needs it."""
+    if FRAMEWORKS & sys.modules.keys():
         from parity.memory import release
 
         release()
