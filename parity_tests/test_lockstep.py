@@ -24,9 +24,7 @@ from trainspec.recipes import override
 from trainspec.task import Task
 
 SLACK = 3  # steps after which a fault has to be caught
-
-
-# Whatever acts on the gradients or on the weights of a step beside the optimizer. Images of noise have gradients of 1.
+# What changes the gradients before the optimizer's update and the weights after it.
 AROUND = {"optimizer.clip_norm": 0.1, "average.kind": "lookahead", "average.every": 2}
 
 

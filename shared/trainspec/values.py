@@ -24,11 +24,11 @@ LIMITS: dict[str, tuple[Callable[[float, float], bool], str]] = {  # by key of a
 
 
 def checked(value: Any, kind: Any, limits: Mapping[str, Any], where: str) -> Any:
-    """`value` converted to the type `kind` of its field; NumPy's scalars and arrays are taken as Python's values.
+    """`value`, which is `plain`, converted to the type `kind` of its field.
 
     Raises `RecipeError`, in a message that begins with `where`, for another type and for a number outside the limits.
     """
-    origin, arguments, value = get_origin(kind), get_args(kind), plain(value)
+    origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return one_of(value, arguments, where)
     if origin in (types.UnionType, Union):  # `kind | None`: only an absent value is None

@@ -20,7 +20,7 @@ class Emit:
 
     def __init__(self, graph: Graph, node: Node, dtype: np.dtype, opset: int) -> None:
         self.name = node.name
-        self.taken = graph.shapes.keys() | graph.params.keys()
+        self.graph = graph
         self.inputs = node.inputs
         self.shapes: tuple[Shape, ...] = graph.input_shapes(node)
         self.weights = [f"{node.name}.{param.name}" for param in node.op.params(*self.shapes)]
@@ -42,7 +42,7 @@ class Emit:
     def _free(self, key: str) -> str:
         """`<node>.<key>`, with underscores after it where another node or a parameter has that name."""
         name = f"{self.name}.{key}"
-        while name in self.taken:
+        while name in self.graph.shapes or name in self.graph.params:
             name += "_"
         return name
 

@@ -29,8 +29,8 @@ Forward = Callable[[np.ndarray], np.ndarray]
 BATCHES = (1, 7)
 
 
-def session(model: ModelProto | str | os.PathLike[str]) -> Any:
-    """An onnxruntime session on the CPU."""
+def session(model: ModelProto | bytes | str | os.PathLike[str]) -> Any:
+    """An onnxruntime session on the CPU, of a model, of a file's bytes or of a file."""
     source = model.SerializeToString() if isinstance(model, ModelProto) else os.fspath(model)
     return runtime.start(source, provider=runtime.CPU)
 
@@ -87,7 +87,7 @@ def verify(content: bytes, graph: Graph, forward: Forward) -> Difference:
     """
     try:
         onnx.checker.check_model(content, full_check=True)
-        running = runtime.start(content, provider=runtime.CPU)
+        running = session(content)
     except Exception as error:  # the checker and the runtime have no common base class
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     images = probe_images(graph, sum(BATCHES), seed=1)

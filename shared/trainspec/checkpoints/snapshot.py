@@ -19,7 +19,7 @@ from trainspec.runs import EpochMetrics
 from trainspec.sections import flat, to_table
 from trainspec.state import TrainState
 from trainspec.task import Task
-from trainspec.trainer import TrainingError
+from trainspec.trainer import LOWER_RATE, TrainingError
 
 if TYPE_CHECKING:
     from trainspec.training import Training
@@ -38,7 +38,7 @@ def snapshot(training: "Training") -> Checkpoint:
         if not np.isfinite(array).all():
             raise TrainingError(
                 f"'{name}' became NaN or infinite by step {state.step} (epoch {state.epoch + 1}, "
-                f"rate {state.rate:.3g}); try a lower rate: --set schedule.peak=..."
+                f"rate {state.rate:.3g}); {LOWER_RATE}"
             )
     content = {
         "framework": run.facts["framework"],

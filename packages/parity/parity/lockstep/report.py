@@ -12,6 +12,7 @@ from parity.lockstep.judge import Finding
 from parity.lockstep.record import JudgedStep, Record
 from parity.lockstep.stages import STAGES
 from parity.titles import TITLES
+from trainspec.trainer import LOWER_RATE
 
 
 def line_of(step: int, steps: int, judged: JudgedStep | None) -> str:
@@ -55,7 +56,7 @@ def lines(record: Record) -> Iterator[str]:
     elif record.diverged:
         yield (
             f"NOT SAID: in step {record.diverged} the loss became NaN or infinite in both; until then no formula "
-            f"differs, and rounding explains every step; try a lower rate: --set schedule.peak=... ({counted})"
+            f"differs, and rounding explains every step; {LOWER_RATE} ({counted})"
         )
     else:
         yield f"EQUAL: no formula differs, and rounding explains every step ({counted})"
