@@ -78,6 +78,12 @@ def test_what_is_said(function, arguments, message):
         function("x", **arguments)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**70])
+def test_a_seed_has_63_bits(seed):
+    with pytest.raises(UsageError, match=f"^seed {seed}: give a whole number from 0 to"):
+        onnx_impl.build("lenet5", seed=seed)
+
+
 def test_numbers_of_numpy_are_numbers():
     model = onnx_impl.build("lenet5", seed=np.int64(0), opset=np.int32(18))
     assert model.opset_import[0].version == 18

@@ -93,6 +93,9 @@ def test_what_does_not_fit_is_one_line(folder, argv, message):
         {"threads": True},
         {"batch": 1.5},
         {"mean": float("inf")},
+        {"mean": 10**400},
+        {"mean": 5e-324},
+        {"batch": 10**400},
     ],
 )
 def test_a_file_that_is_not_of_timings(tmp_path, change):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import onnx_impl.__main__
 import parity.__main__
 import torch_impl.__main__
 from deploy import verify
+from deploy.certificate import read_certificate
 from deploy.errors import DataError, ModelError, UsageError
 from netspec import architecture, load_weights, save_weights
 from netspec.compare import Difference
@@ -25,7 +27,7 @@ from parity import certify
 from parity.check import Result
 from short_run import short_run
 from tiny_classifier import contract, network
-from trainspec.certificate import CHECKS, Certificate
+from trainspec.certificate import CHECKS, Certificate, certify_export
 from trainspec.evaluation import judge
 
 
@@ -130,6 +132,36 @@ def test_an_export_into_a_run_replaces_its_entries(run, tmp_path):
     assert facts["exports"].keys() == before["exports"].keys() | {"proof/onnx.onnx | onnx.reference"}
     assert every_null_has_a_reason(facts)
     assert sorted(path.name for path in (run / "proof").iterdir()) == ["certificate.json", "onnx.onnx", "torch.onnx"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"reasons": None}, {"files": None}, {"exports": None}, {"exports": 3}, {"files": []}, "exports", "files"]
+)
+def test_a_certificate_of_another_form_counts_as_none(run, tmp_path, change):
+    run = shutil.copytree(run, tmp_path / "run")
+    facts = certificate_of(run)
+    whole = facts | change if isinstance(change, dict) else {key: facts[key] for key in facts if key != change}
+    (run / "proof" / "certificate.json").write_text(json.dumps(whole))
+    found = read_certificate(run / "proof" / "certificate.json")
+    assert found == {} or {type(found[part]) for part in ("files", "exports", "reasons")} == {dict}
+    package(run, tmp_path / "package", notice=str)
+    onnx_impl.__main__.main(["export", str(run)])
+
+
+def test_two_exports_of_a_run_keep_both_entries(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "run")
+    shutil.copy(run / "model.onnx", run / "proof" / "other.onnx")
+    graph = from_json((run / "graph.json").read_text())
+    weights = load_weights(graph, run / "weights.safetensors")
+
+    def enter(number: int) -> None:
+        file = run / "proof" / f"{number}.onnx"
+        shutil.copy(run / "model.onnx", file)
+        certify_export(graph, weights, file, "test", Difference(0.1, 0.2))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(enter, range(16)))
+    assert {f"proof/{number}.onnx" for number in range(16)} <= certificate_of(run)["files"].keys()
 
 
 def test_an_evaluation_leaves_a_package_as_it_is(run, tmp_path):

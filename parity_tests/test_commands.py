@@ -1,5 +1,6 @@
 """Bad input gets one clear line and status 2, and leaves nothing behind: real processes."""
 
+import importlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 
+from deploy.errors import DiptychError
 from netspec import architecture, initial_weights, save_weights
 from onnx_impl.measure import probe
 
@@ -128,6 +130,30 @@ def test_one_line_and_nothing_left(folder, module, argv, message):
     assert lines[0].startswith("error: ")
     assert re.search(message, lines[0]), lines[0]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+LONG = [  # an argument that is a name or a path
+    *(("torch_impl", ["train", "{}"]), ("keras_impl", ["train", "{}"])),
+    *(("torch_impl", ["train", "lenet5", option, "{}"]) for option in ("--weights", "--resume", "--data", "--recipe")),
+    *((module, ["export", "{}"]) for module in EXPORTERS),
+    *(("onnx_impl", [command, "{}"]) for command in ("package", "quantize", "evaluate")),
+    *(("deploy", [command, "{}", "{}"]) for command in ("predict", "evaluate")),
+    *(("deploy", [command, "{}"]) for command in ("benchmark", "verify")),
+    *(("netspec", ["--show", "{}"]), ("parity", ["{}"]), ("parity", ["diff", "lenet5", "{}"])),
+    *(("parity", ["compare", "{}", "{}"]), ("parity", ["time", "{}"]), ("parity", ["lockstep", "{}"])),
+    *(("trainspec", ["results", "{}"]), ("trainspec", ["split", "{}"])),
+]
+
+
+@pytest.mark.parametrize("name", ["é" * 150, "x" * 300, "a/" * 2500, "\ud800", "nul\0"], ids=range(5))
+@pytest.mark.parametrize(("module", "argv"), LONG, ids=lambda part: str(part))
+def test_a_name_that_no_file_can_have(module, argv, name, tmp_path, monkeypatch):
+    """The file system refuses to look for it, which is not the same as that it is not there."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((DiptychError, SystemExit)) as error:
+        importlib.import_module(f"{module}.__main__").main([text.format(name) for text in argv])
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fold", [False, True])

@@ -21,7 +21,7 @@ from deploy.__main__ import main as deploy_main
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError, ModelError
 from deploy.package import golden
-from deploy.package.manifest import PackageError, read_manifest, sha256
+from deploy.package.manifest import Manifest, PackageError, read_manifest, sha256
 from deploy.package.modules import needed
 from deploy.package.predict_alone import main as predict_alone
 from deploy.package.tensors import read_tensor, tensor_bytes
@@ -106,6 +106,29 @@ def test_files_that_do_not_fit_one_another_are_noticed(written, file, tmp_path):
     (copy / "manifest.json").write_bytes(replace(manifest, files={**manifest.files, file: sha256(content)}).content())
     with pytest.raises(PackageError, match=f"{file}: does not fit model.onnx"):
         list(verify(copy))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"files": {}}, "its manifest does not name model.onnx"),
+        ({"files": {"a\0b": "0" * 64}}, "names a file that no folder can have"),
+        ({"files": {"\ud800": "0" * 64}}, "names a file that no folder can have"),
+        ({"files": {"": "0" * 64}}, "names a file that no folder can have"),
+        ({"golden_limit": None}, "its golden_limit differs"),
+        ({"golden_limit": 1e9}, "its golden_limit differs"),
+        ({"uint8": {}, "web": []}, "its page lacks"),
+    ],
+)
+def test_a_manifest_that_says_something_else(written, change, match, tmp_path):
+    """Its own hash is right."""
+    copy = copytree(written, tmp_path / "copy")
+    manifest = read_manifest(copy)
+    files = change.pop("files", manifest.files)
+    (copy / "manifest.json").write_bytes(Manifest({**manifest.facts, **change}, files).content())
+    with pytest.raises(PackageError, match=match) as error:
+        list(verify(copy))
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("which", [golden.OUTPUT, golden.INPUT, golden.PIXELS])

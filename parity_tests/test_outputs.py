@@ -112,6 +112,14 @@ def test_a_file_that_is_read_is_not_replaced(name, tmp_path):
                 parser._check_outputs(argparse.Namespace(**{action.dest: file, other.dest: given}))
 
 
+def test_two_outputs_are_two_files(tmp_path):
+    command = ["benchmark", str(tmp_path / "m.onnx"), "--json", str(tmp_path / "out"), "--plot"]
+    (tmp_path / "link").symlink_to("out")
+    for other in (tmp_path / "out", tmp_path / "link"):
+        with pytest.raises(StorageError, match="is given for two files"):
+            deploy.__main__.main([*command, str(other)])
+
+
 def test_all_that_a_run_records_is_known(tmp_path):
     run = short_run(tmp_path)
     others = {"predictions-torch.npy", "proof/torch.onnx"}

@@ -15,7 +15,7 @@ from PIL import Image
 import deploy.__main__
 from deploy import Classifier, DeployError
 from deploy.class_folders import find_classes
-from deploy.evaluation import evaluate
+from deploy.evaluation import _write, evaluate, lines
 from deploy.scores import Tally
 from tiny_classifier import NAMES, write_run
 
@@ -75,6 +75,21 @@ def test_figures_by_hand():
     rows = list(csv.reader(scores.confusion_csv().splitlines()))
     assert rows[0] == ["true \\ answer", *"abcdef"]
     assert rows[1] == ["a", "1", "1", "0", "0", "0", "0"]
+
+
+def test_a_hundred_thousand_classes_take_no_matrix(tmp_path):
+    names = [str(number) for number in range(100_000)]
+    tally = Tally(names)
+    logits = np.zeros((3, len(names)), np.float32)
+    logits[[0, 1, 2], [7, 99_999, 99_999]] = 1
+    tally.add(logits, np.array([7, 8, 8]))
+    scores = tally.scores
+    assert (scores.right, scores.confused(5)) == (1, [(8, 99_999, 2)])
+    assert scores.fields()["confusion"] is None
+    assert [line for line in lines(scores) if "99999" in line and line.startswith("8 ")]
+    notes = _write(tmp_path, scores.fields(), scores)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+    assert "100,000 classes" in notes[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ networks that exceeds the memory of a machine. If the operating system kills a p
 item that it was working on is lost.
 """
 
+import atexit
 import os
 import pickle
 import signal
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
@@ -22,6 +23,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from diptych.errors import DiptychError
 from diptych.machine import cores, used_bytes
+from diptych.stopping import SIGNALS
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -76,6 +78,9 @@ class Worker:
     """One process, started by its first call. `threads` is how many its libraries may use; None means all.
 
     A process that uses `most` bytes of memory is replaced at the next call. With None it is kept, with what it holds.
+
+    The process ignores the signals that ask a command to stop (`stopping.SIGNALS`). A terminal or a scheduler sends
+    them to the whole process group, and the command still needs the results to stop between two steps.
     """
 
     def __init__(self, threads: int | None, most: int | None = None) -> None:
@@ -83,6 +88,7 @@ class Worker:
         self._process: SpawnProcess | None = None
         self._stopped = False
         self._changing = threading.Lock()  # `stop` is called while another thread starts the process
+        atexit.register(self.stop)  # without it, multiprocessing would send SIGTERM and wait
 
     def call(self, function: Callable[[Any], Any], item: Any) -> Any:
         """Run `function(item)` in the process."""
@@ -112,13 +118,8 @@ class Worker:
         context = get_context("spawn")  # a fork would share threads and locks with this process
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.threads), daemon=True)
-        # The process inherits this mask, which blocks Ctrl-C until it ignores Ctrl-C itself.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with _STARTING, _without_main():
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _STARTING, _without_main(), _signals_blocked():
+            process.start()
         theirs.close()  # so that the pipe ends when the process ends
         return process, ours
 
@@ -149,10 +150,23 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Block the signals that a process will ignore. It inherits the mask, and unblocks them when it ignores them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        resource_tracker.ensure_running()  # starts a process of Python's, and unblocks two of the signals
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def serve(connection: Connection, threads: int | None) -> None:
     """Answer calls with their results and the memory in use, until the other side closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in SIGNALS:  # the parent process answers them
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if threads is not None:  # before the libraries are imported; processes that all use every core wait for one another
         limited = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
         os.environ |= dict.fromkeys(limited, str(threads))

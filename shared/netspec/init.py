@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diptych.errors import UnknownNameError
+from diptych.errors import UnknownNameError, UsageError
 from netspec.graph import Graph
 from netspec.ops import Shape
 
@@ -18,11 +18,14 @@ Weights = dict[str, np.ndarray]
 Fans = tuple[int, int]  # values that a filter reads, and that a channel is read into
 Initialiser = Callable[[np.random.Generator, Shape, Fans], np.ndarray]
 
+SEEDS = 1 << 63
 CUT = 0.87962566103423978  # standard deviation of a normal distribution of deviation 1 that is cut at -2 and 2
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """The random generator for `name` under `seed`."""
+    """The random generator for `name` under `seed`. Raises `UsageError` for a seed that Philox's key cannot hold."""
+    if not 0 <= seed < SEEDS:
+        raise UsageError(f"seed {seed}: give a whole number from 0 to 2**63 - 1")
     return np.random.Generator(np.random.Philox(key=[seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])]))
 
 

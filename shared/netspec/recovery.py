@@ -1,5 +1,6 @@
 """Finds the graph that a file was made of, by the name, the digest and the tensors that the file states."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def _candidates(
     title: str, shapes: Shapes, near: Path, image: Shape | None, others: Iterable[Graph]
 ) -> Iterator[Graph]:
     for file in (near.parent / "graph.json", near.parent.parent / "graph.json"):
-        if file.is_file():
+        if os.path.isfile(file):
             try:
                 yield resolve(str(file))
             except DiptychError:  # another program's file

@@ -20,6 +20,7 @@ from diptych.errors import WeightsError
 from netspec.torch_file import read_state_dict
 
 IN_RUN = "weights.safetensors"  # in the folder of a training
+LONGEST_NAME = 1000  # characters of a tensor's name
 ZIP = b"PK\x03\x04"
 OTHERS = {  # the first bytes of other formats
     b"\x89HDF": "is an HDF5 file: load it in Keras, and save the weights with keras_impl.save_weights",
@@ -65,6 +66,8 @@ def read_tensors(path: str | os.PathLike[str]) -> TensorFile:
     except Exception as error:  # damaged files make the libraries raise all kinds of exceptions
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
         raise WeightsError(f"cannot read weights from {path}: {reason}") from None
+    if long := next((name for name in found if len(name) > LONGEST_NAME), ""):
+        raise WeightsError(f"cannot read weights from {path}: a tensor has a name of {len(long):,} characters")
     tensors = {
         name: (array.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else array
         for name, (dtype, array) in found.items()

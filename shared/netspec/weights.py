@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import Any, TypeVar
 
 import numpy as np
@@ -86,17 +87,18 @@ def canonical_names(graph: Graph, tensors: Mapping[str, T], source: str) -> dict
     """
     found: dict[str, T] = {}
     for name, tensor in tensors.items():
-        parts = name.split(".")
-        if name not in graph.params:
-            while parts[0] in WRAPPERS:
-                del parts[0]
-            parts = [part for part in parts if part != "_orig_mod"]
-        canonical = ".".join(parts)
+        canonical = name if name in graph.params else _unwrapped(name)
         if canonical in found:
             raise WeightsError(f"{canonical!r} of {graph.name} is in {source} twice, once as {name!r}")
         if canonical in graph.params or not canonical.endswith(COUNTERS):
             found[canonical] = tensor
     return found
+
+
+def _unwrapped(name: str) -> str:
+    """A name without the additions of wrappers; the name itself if it has nothing else."""
+    inner = dropwhile(WRAPPERS.__contains__, name.split("."))
+    return ".".join(part for part in inner if part != "_orig_mod") or name
 
 
 def names_in_file(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[str, T]:
@@ -106,7 +108,8 @@ def names_in_file(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[s
     """
     found = canonical_names(graph, tensors, source)
     parts = next(iter(found), "").split(".")
-    for depth in range(len(parts)):
+    deepest = max((name.count(".") for name in graph.params), default=0)
+    for depth in range(max(0, len(parts) - 1 - deepest), len(parts)):
         start = "".join(f"{part}." for part in parts[:depth])
         if all(name.startswith(start) and name[len(start) :] in graph.params for name in found):
             return {name[len(start) :]: tensor for name, tensor in found.items()}

@@ -4,9 +4,12 @@ A field that was not computed is null, and `reasons` has the reason under its na
 comparisons of a run and writes its certificate anew.
 """
 
+import fcntl
 import json
 import math
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,16 +97,35 @@ def certify_export(graph: Graph, weights: Mapping[str, Any], model: Path, by: st
     it is beside the file.
     """
     run = run_of(model).resolve()
-    kept = read_certificate(run / PROOF / NAME)
     name = (model.parent.resolve() / model.name).relative_to(run).as_posix()
     own = Certificate(graph, weights, hashes(run, [name]), {f"{name} | {by}": difference}).facts()
-    if any(kept.get(key) != own[key] for key in ("graph_digest", "weights_sha256")):
-        files, exports = hashes(model.parent, [model.name]), {f"{model.name} | {by}": difference}
-        Certificate(graph, weights, files, exports).write(beside(model))
-        return
+    with _alone(run):
+        kept = read_certificate(run / PROOF / NAME)
+        if all(kept.get(key) == own[key] for key in ("graph_digest", "weights_sha256")):
+            write_json(run / PROOF / NAME, _with_export(kept, own, name))
+            return
+    files, exports = hashes(model.parent, [model.name]), {f"{model.name} | {by}": difference}
+    Certificate(graph, weights, files, exports).write(beside(model))
+
+
+def _with_export(kept: Mapping[str, Any], own: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The certificate `kept`, with the entries of the file `name` from the certificate `own`."""
+    facts = dict(kept)
     for part in ("exports", "reasons"):
-        kept[part] = {key: value for key, value in kept[part].items() if key.partition(" | ")[0] != name}
+        facts[part] = {key: value for key, value in kept[part].items() if key.partition(" | ")[0] != name}
     broken = {key: reason for key, reason in own["reasons"].items() if key in own["exports"]}
     for part, found in (("files", own["files"]), ("exports", own["exports"]), ("reasons", broken)):
-        kept[part] = dict(sorted((kept[part] | found).items()))
-    write_json(run / PROOF / NAME, kept)
+        facts[part] = dict(sorted((facts[part] | found).items()))
+    return facts
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time change what is in `folder`: two exports of a run may end together."""
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)

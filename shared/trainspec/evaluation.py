@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deploy.commands import option
 from deploy.options import name_or_path, path
 from deploy.outputs import output_file
-from deploy.scores import Scores, score
+from deploy.scores import Scores, Tally
 from deploy.shell import say
 from deploy.views import VIEWS, mean_logits
 from diptych.errors import DataError
@@ -59,11 +59,16 @@ def evaluate(
     """
     if not len(split):
         raise DataError("a split without images cannot be evaluated")
-    parts = (np.arange(start, min(start + BATCH, len(split))) for start in range(0, len(split), BATCH))
+    parts = [np.arange(start, min(start + BATCH, len(split))) for start in range(0, len(split), BATCH)]
     images = ahead(normalise(split.read(part), *constants) for part in parts)
-    logits = np.concatenate([mean_logits(forward, batch, tta) for batch in until_stopped(images)])
-    scores = score([(logits, split.labels)], classes or [str(number) for number in range(logits.shape[1])])
-    return Evaluation(logits.argmax(1), scores.top1, scores.loss, tta, scores)
+    tally: Tally | None = None
+    for part, batch in zip(parts, until_stopped(images), strict=True):
+        logits = mean_logits(forward, batch, tta)
+        tally = tally or Tally(classes or [str(number) for number in range(logits.shape[1])])
+        tally.add(logits, split.labels[part])
+    assert tally
+    scores = tally.scores
+    return Evaluation(scores.answers, scores.top1, scores.loss, tta, scores)
 
 
 @dataclass(frozen=True, eq=False)

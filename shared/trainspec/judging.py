@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.contract import Contract
+from deploy.contract import Contract, same_name
 from deploy.errors import ModelError
 from deploy.inspection import inspect, read_model
 from deploy.shell import say
 from diptych.errors import DataError, DiptychError, GraphError, WeightsError
-from diptych.reading import check_file
+from diptych.reading import check_file, is_absent
 from netspec import Graph, load_weights
 from netspec.init import Weights
 from netspec.weights import deployed_hash
@@ -73,7 +73,7 @@ class Recorded:
         If a run beside the file has the same data label, it says where the data are. Raises `DataError` where that run
         is not finished, unless `unfinished`.
         """
-        folder = path.resolve() if path.is_dir() else path.resolve().parent
+        folder = path.resolve() if os.path.isdir(path) else path.resolve().parent
         for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`
             try:
                 run = Run.open(place)
@@ -88,14 +88,19 @@ class Recorded:
         return cls(str(path), label, LABELS.get(label, ()), None, tuple(classes), fingerprint or None)
 
     def find(self) -> FoundData:
-        """Find the data set where it was. Raises `DataError` where it is gone."""
+        """Find the data set where it was. Raises `DataError` where it is gone, or is there and cannot be used."""
+        problem: DiptychError | None = None
         for place in self.places:
             try:
                 found = find_data(place, notice=say)
-            except DiptychError:
+            except DiptychError as error:
+                if problem is None and (place in CHOICES or not is_absent(place)):
+                    problem = error
                 continue
             if self.name in (None, found.name):
                 return found
+        if problem is not None:
+            raise DataError(f"{self.source}: its training data ({self.label}) cannot be used: {problem}") from problem
         if not self.label:
             raise DataError(f"{self.source}: names no data set; give --data D")
         tried = f"not found at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
@@ -144,16 +149,23 @@ def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...
     return facts
 
 
+def same_names(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether both have the same classes in the same order. An older run may have the other Unicode form of a name."""
+    return [*map(same_name, one)] == [*map(same_name, other)]
+
+
 def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) -> None:
     """Raise `DataError` unless `data` has the classes that `source` recorded, in the same order."""
-    if recorded is None or tuple(recorded) == data.classes:
+    if recorded is None or same_names(recorded, data.classes):
         return
     if len(recorded) != len(data.classes):
         raise DataError(
             f"{source} has {len(recorded)} classes, but {data.label} has {len(data.classes)}; give --data D"
         )
-    known, found = next(pair for pair in zip(recorded, data.classes, strict=True) if pair[0] != pair[1])
-    order = "in another order" if set(recorded) == set(data.classes) else "other ones"
+    pairs = zip(recorded, data.classes, strict=True)
+    known, found = next(pair for pair in pairs if not same_names(*([name] for name in pair)))
+    is_same_set = {*map(same_name, recorded)} == {*map(same_name, data.classes)}
+    order = "in another order" if is_same_set else "other ones"
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")
 
 

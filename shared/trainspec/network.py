@@ -1,5 +1,6 @@
 """The network that a training command trains: a registered architecture, a graph from a file, or a run's network."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,10 +40,10 @@ class Network:
         """
         if isinstance(text, Graph):
             return cls._finished(text, text.name, ())
-        if text in list_architectures() or not (text.endswith(".json") or Path(text).is_dir()):
+        if text in list_architectures() or not (text.endswith(".json") or os.path.isdir(text)):
             entry = find(text)
             return cls(text, entry.family, max(entry.input_shape[1:]))
-        is_run = Path(text).is_dir()
+        is_run = os.path.isdir(text)
         file = str(Path(text) / "graph.json") if is_run else text
         notes = (f"only the network of {text} is used: its data, recipe and weights are not",) if is_run else ()
         return cls._finished(resolve(file), file, notes)

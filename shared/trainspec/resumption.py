@@ -109,6 +109,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     if checkpoint:
         check_same(task, checkpoint, folder)
     _check_length(task, run, checkpoint)
+    task.check_contract()
     changed: dict[str, Any] = {key: list(pair) for key, pair in differences(run.recipe, recipe).items()}
     changed |= {} if task.budget == budget else {"budget": [budget, task.budget]}
     done, logged = checkpoint.step if checkpoint else 0, run.metrics[-1].step if run.metrics else 0

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from deploy.commands import option
 from deploy.contract import COLOR_RULES, RESIZE_RULES, Contract
+from deploy.errors import ModelError
 from deploy.files import check_outside
 from deploy.options import name_or_path
 from deploy.shell import say
-from diptych.errors import UsageError
+from diptych.errors import RecipeError, UsageError
 from netspec import Graph, explicit_noise, initial_weights
 from netspec.init import Weights
 from netspec.weights import deployed_hash
@@ -139,6 +140,16 @@ class Task:
         labels = self.data.train.labels[plan.indices]
         return one_hot(labels, len(self.data.classes), self.recipe.regularisation.label_smoothing)
 
+    def check_contract(self) -> None:
+        """Raise `RecipeError` where no model could be exported: before the training, not after it."""
+        (classes,) = self.graph.shapes[self.graph.outputs[0]]
+        channels, height, width = self.graph.input_shape
+        try:
+            contract = Contract.read(self.metadata(self.weights).items(), "the model of this training")
+            contract.check_graph(channels, (height, width), classes, "the model of this training")
+        except ModelError as error:
+            raise RecipeError(f"{error}; nothing would be exported") from None
+
     def metadata(self, weights: Weights) -> dict[str, str]:
         """The metadata for an ONNX file of the network. Lists are written as JSON."""
         mean, std = self.constants
@@ -248,6 +259,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
         recipe_name=options.recipe_name(network.name, network.family, found.name),
         warm_start=warm_start,
     )
+    task.check_contract()
     for remark in remarks(task):
         notice(remark)
     return task, Asked(command, (*notice.texts, *data.notes), out, options.tensorboard)

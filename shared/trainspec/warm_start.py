@@ -1,5 +1,6 @@
 """Begin a training with the weights of a file, or of a run, as fine-tuning does."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,7 +13,7 @@ from netspec import Graph
 from netspec.init import Weights
 from netspec.tensor_file import IN_RUN
 from netspec.weights import Notice, fit_weights, head_of
-from trainspec.judging import check_finished
+from trainspec.judging import check_finished, same_names
 from trainspec.optim import settings
 from trainspec.recipes import Recipe
 from trainspec.runs import Run
@@ -39,7 +40,7 @@ class WarmStart:
         """
         path, asked = given.file, anew_by(recipe, graph)
         anew = asked
-        if given.classes is not None and len(given.classes) == len(classes) and given.classes != tuple(classes):
+        if given.classes is not None and len(given.classes) == len(classes) and not same_names(given.classes, classes):
             nodes = [name for output in graph.outputs for name in head_of(graph, output)]
             which = f"the head {nodes[0]} is" if len(nodes) == 1 else f"the heads {', '.join(nodes)} are"
             notice(f"{path} has weights for other classes, or for these in another order: {which} drawn anew")
@@ -68,7 +69,7 @@ class Given:
 
         `notice` is called with a note about a run that is not finished.
         """
-        if not path.is_dir():
+        if not os.path.isdir(path):
             return cls(check_file(path, WeightsError))
         run = Run.open(path)
         check_finished(run, unfinished=True, notice=notice)

@@ -5,6 +5,7 @@ was made of. A field that is null has its reason in `reasons`. Standard library 
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,19 @@ def beside(model: Path) -> Path:
 
 
 def read_certificate(path: Path) -> dict[str, Any]:
-    """A certificate; empty if there is none that can be read."""
+    """A certificate; empty if there is none that can be read. `files`, `exports` and `reasons` of others are objects.
+
+    `exports` may be null in the file, where nothing was compared.
+    """
     try:
         found = json.loads(read_bytes(path, MOST))
     except (OSError, ValueError, RecursionError):
         return {}
-    parts = (found.get(key) or {} for key in ("files", "exports", "reasons")) if isinstance(found, dict) else ((),)
-    return found if all(isinstance(part, dict) for part in parts) else {}
+    if not isinstance(found, dict):
+        return {}
+    parts = {key: found.get(key) for key in ("files", "exports", "reasons")}
+    parts["exports"] = parts["exports"] or {}
+    return found | parts if all(isinstance(part, dict) for part in parts.values()) else {}
 
 
 def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | None:
@@ -41,7 +48,7 @@ def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | N
 
     `model` is a file, or the folder of a run.
     """
-    own = {} if model.is_dir() else read_certificate(beside(model))
+    own = {} if os.path.isdir(model) else read_certificate(beside(model))
     of_run = read_certificate(run_of(model) / PROOF / NAME)
     found = own if file in own.get("files", {}).values() else of_run
     return found if found.get("weights_sha256") == weights else None
@@ -50,7 +57,7 @@ def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | N
 def entries_of(certificate: Mapping[str, Any], part: str, file: str, name: str) -> dict[str, Any]:
     """The entries of `exports` or `reasons` for the file with the SHA-256 `file`, which is now called `name`."""
     names = [old for old, digest in certificate["files"].items() if digest == file]
-    keys = [key.partition(" | ") for key in certificate[part] or ()]
+    keys = [key.partition(" | ") for key in certificate[part]]
     return {f"{name} | {by}": certificate[part][f"{old} | {by}"] for old, bar, by in keys if bar and old in names}
 
 

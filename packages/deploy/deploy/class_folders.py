@@ -5,7 +5,7 @@ The paths are `<class>/<image>` or `test/<class>/<image>`, and that may be insid
 splits and classes by the same function, `place_images`.
 """
 
-import unicodedata
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 from pathlib import Path, PurePosixPath
 
 from deploy.archives import is_archive, open_archive, read_archive
+from deploy.contract import same_name
 from deploy.encoded import HEAD, format_of
 from deploy.errors import DataError
 from deploy.images import MAX_BYTES, read_file
@@ -36,7 +37,10 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Placed:
-    """The split and class of an image. `split` is empty in a set without splits. `path` is its path inside the set."""
+    """The split and class of an image. `split` is empty in a set without splits. `path` is its path inside the set.
+
+    The class has the name of its folder, in the form that `same_name` gives.
+    """
 
     split: str
     class_name: str
@@ -58,14 +62,12 @@ class ClassFolders:
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each image's class among a model's class names, by the image's path.
 
-        Names are compared in Unicode's form NFC. Raises `DataError` for a folder that is not one class of the model.
+        Raises `DataError` for a folder that is not one class of the model.
         """
         known: dict[str, list[int]] = {}
         for number, name in enumerate(names):
-            known.setdefault(unicodedata.normalize("NFC", name), []).append(number)
-        folders = {
-            name: known.get(unicodedata.normalize("NFC", name), []) for name in sorted(set(self.classes.values()))
-        }
+            known.setdefault(same_name(name), []).append(number)
+        folders = {name: known.get(name, []) for name in sorted(set(self.classes.values()))}
         unknown = [name for name, numbers in folders.items() if not numbers]
         if unknown:
             more = f" ({len(unknown)} of {len(folders)} class folders are unknown)" if len(unknown) > 1 else ""
@@ -131,15 +133,15 @@ def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list
 
 def _placed(place: Path, path: str, parts: tuple[str, ...], splits: Collection[str]) -> Placed:
     if len(parts) == 3 and parts[0] in splits:
-        return Placed(SPLIT_FOLDERS[parts[0]], parts[1], path)
+        return Placed(SPLIT_FOLDERS[parts[0]], same_name(parts[1]), path)
     if len(parts) == 2 and parts[0] not in splits:
-        return Placed("", parts[0], path)
+        return Placed("", same_name(parts[0]), path)
     raise DataError(f"{place}: {printable(path)} is not in a class folder; {EXPECTED}")
 
 
 def _in_folder(place: Path, left_out: Counter[str]) -> Iterator[str]:
-    if not place.is_dir():
-        raise DataError(f"{place}: {'not a folder or an archive' if place.exists() else 'no such folder'}")
+    if not os.path.isdir(place):
+        raise DataError(f"{place}: {'not a folder or an archive' if os.path.exists(place) else 'no such folder'}")
     for entry in walk(place):
         if entry.reason:
             left_out[entry.reason] += 1

@@ -4,8 +4,8 @@ This is the only definition of them, for writers and readers. Standard library o
 """
 
 import json
-import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,11 +173,21 @@ def _classes(text: str) -> tuple[str, ...]:
     if len(names) > MOST_CLASSES:
         raise ValueError(f"{len(names):,} classes; at most {MOST_CLASSES:,} are read")
     for place, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"the name of class {place} is not text")
-        if len(name) > LONGEST_NAME:
-            raise ValueError(f"the name of class {place} has {len(name):,} characters")
+        if problem := problem_of_name(name):
+            raise ValueError(f"the name of class {place} {problem}")
     return tuple(names)
+
+
+def problem_of_name(name: object) -> str:
+    """Why a class cannot have this name, to be said after it; "" if it can."""
+    if not isinstance(name, str) or not name.strip():
+        return "is not text"
+    return f"has {len(name):,} characters; at most {LONGEST_NAME:,} are possible" if len(name) > LONGEST_NAME else ""
+
+
+def same_name(name: str) -> str:
+    """A class name in Unicode's form NFC: names are the same if these are equal. File systems write both forms."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -185,7 +195,7 @@ def _numbers(text: str) -> tuple[float, ...]:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{str(value)[:40]!r} is not a number")
-        if not (math.isfinite(value) and abs(value) <= LARGEST_CONSTANT):
+        if not abs(value) <= LARGEST_CONSTANT:  # of a whole number of any size; NaN is not, either
             raise ValueError(f"{str(value)[:40]} is out of range")
     return tuple(float(value) for value in values)
 

@@ -92,12 +92,9 @@ def lines(scores: Scores) -> Iterator[str]:
         for name, row in zip(scores.classes, scores.confusion.tolist(), strict=True):
             yield f"{name:{width}}  {' '.join(f'{count:6,}' for count in row)}"
         return
-    wrong = scores.confusion - np.diag(np.diag(scores.confusion))
     yield "most frequent confusions (true class, answer, images)"
-    for place in np.argsort(-wrong, axis=None, kind="stable")[:WIDEST]:
-        true, answer = divmod(int(place), len(scores.classes))
-        if wrong[true, answer]:
-            yield f"{scores.classes[true]:{width}}  {scores.classes[answer]:{width}}  {wrong[true, answer]:7,}"
+    for true, answer, images in scores.confused(WIDEST):
+        yield f"{scores.classes[true]:{width}}  {scores.classes[answer]:{width}}  {images:7,}"
 
 
 def _shown(percent: float | None) -> str:
@@ -105,11 +102,12 @@ def _shown(percent: float | None) -> str:
 
 
 def _write(out: Path, facts: dict[str, Any], scores: Scores) -> list[str]:
-    files = {
-        "scores.json": f"{json.dumps(facts)}\n".encode("ascii"),
-        "confusion.csv": scores.confusion_csv().encode("utf-8", "backslashreplace"),
-    }
-    picture = "confusion.png"
+    files = {"scores.json": f"{json.dumps(facts)}\n".encode("ascii")}
+    table, picture = "confusion.csv", "confusion.png"
+    if not scores.has_matrix:
+        write_together(out, files)
+        return [f"{table} and {picture} are not written: a model of {len(scores.classes):,} classes is too large"]
+    files[table] = scores.confusion_csv().encode("utf-8", "backslashreplace")
     notes = draw_confusion(drawn := BytesIO(), picture, scores)
     write_together(out, files if notes else files | {picture: drawn.getvalue()})
     return notes

@@ -162,7 +162,7 @@ def _check_nearest(path: Path) -> None:
 def check_outside(path: Path, data: str | os.PathLike[str]) -> None:
     """Raise `StorageError` if `path` is in the folder `data`: what is written there would become a part of the data."""
     folder = Path(data).expanduser()
-    if folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
+    if os.path.isdir(folder) and path.resolve().is_relative_to(folder.resolve()):
         raise StorageError(f"{path} is in the folder of the data, {data}; choose a folder outside it")
 
 

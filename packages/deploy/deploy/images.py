@@ -21,7 +21,6 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
@@ -114,7 +113,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     with _opened(path) as file:
         try:
             head = _checked_head(file, os.fspath(path))
-            return head + file.read(MAX_BYTES - len(head))
+            left = os.fstat(file.fileno()).st_size + 1 - len(head)  # reading takes memory for all that it may read
+            return head + file.read(min(MAX_BYTES, left))
         except OSError as error:
             raise _unreadable(os.fspath(path), error) from error
 
@@ -209,7 +209,7 @@ def _opened(path: str | os.PathLike[str]) -> BinaryIO:
     name = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ImageError(f"{name}: {'a folder' if Path(path).is_dir() else 'not an ordinary file'}; give an image")
+            raise ImageError(f"{name}: {'a folder' if os.path.isdir(path) else 'not an ordinary file'}; give an image")
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         return os.fdopen(descriptor, "rb")
     except FileNotFoundError:

@@ -42,7 +42,15 @@ def try_model(
     paths = [home, *filter(None, sys.path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
     try:
-        child = subprocess.run(argv, input=content, capture_output=True, env=environment, timeout=seconds, check=False)
+        child = subprocess.run(  # in a session of its own: a signal to the process group is for the command alone
+            argv,
+            input=content,
+            capture_output=True,
+            env=environment,
+            timeout=seconds,
+            start_new_session=True,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise ModelError(f"{source}: onnxruntime needed more than {seconds:.0f} seconds") from None
     except OSError as error:

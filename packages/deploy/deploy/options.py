@@ -46,15 +46,20 @@ class Parser(argparse.ArgumentParser):
                 yield action
 
     def _check_outputs(self, options: argparse.Namespace) -> None:
-        """Refuse a file to write that another argument reads. Raises `StorageError`."""
-        from deploy.outputs import check_apart, output_file  # here, because it reads paths as this module does
+        """Refuse a file to write that another argument reads, or also writes. Raises `StorageError`."""
+        from deploy.outputs import (  # here, because it reads paths as this module does
+            check_apart,
+            check_different,
+            output_file,
+        )
 
         values = {action: getattr(options, action.dest, None) for action in self._chosen(options)}
         read = [value for action, value in values.items() if action.type is not output_file]
         flat = [one for value in read for one in (value if isinstance(value, list | tuple) else [value])]
-        for action, value in values.items():
-            if action.type is output_file and isinstance(value, Path):
-                check_apart(value, *flat)
+        written = [value for action, value in values.items() if action.type is output_file and isinstance(value, Path)]
+        for place, value in enumerate(written):
+            check_apart(value, *flat)
+            check_different(value, *written[:place])
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -115,7 +120,7 @@ def image(text: str) -> Path | str:
 
 def name_or_path(text: str) -> str:
     """An argument that is a name or a path. If it looks like a path, it is read by `path`."""
-    return str(path(text)) if not text or text.startswith("~") or "\0" in text or len(text) > 200 else text
+    return str(path(text)) if not text or text.startswith("~") or "\0" in text or len(os.fsencode(text)) > 200 else text
 
 
 def longest_name(path: Path) -> int:

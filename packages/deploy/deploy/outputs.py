@@ -35,6 +35,12 @@ def check_apart(out: Path | None, *read: object) -> None:
         raise StorageError(f"{out} belongs to {owner}, and would be replaced; choose another name")
 
 
+def check_different(out: Path, *others: Path) -> None:
+    """Raise `StorageError` if one of the `others` is the same file as `out`, which need not exist."""
+    if any(os.path.realpath(out) == os.path.realpath(other) for other in others):
+        raise StorageError(f"{out} is given for two files, and one would replace the other; choose another name")
+
+
 def _reads(file: str | Path, out: Path) -> bool:
     """Whether who reads `file`, which may be a folder of a run or only a name, reads `out`."""
     if os.path.isdir(file):

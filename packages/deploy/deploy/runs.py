@@ -31,16 +31,16 @@ def owner_of(path: Path) -> str:
     """The run of which `path` is a record, or the package that it is in, as words; "" if there is none."""
     path = path.absolute()
     for folder in path.parents:
-        if (folder / "run.json").is_file() and is_record(path, folder):
+        if os.path.isfile(folder / "run.json") and is_record(path, folder):
             return f"the run {folder}"
-        if is_package(folder) and (folder / "verify.py").is_file():
+        if is_package(folder) and os.path.isfile(folder / "verify.py"):
             return f"the package {folder}"
     return ""
 
 
 def is_package(folder: Path) -> bool:
     """Whether a folder has the manifest of a package, also one that was changed."""
-    return (folder / MANIFEST).is_file() and not _is_foreign(folder / MANIFEST)
+    return os.path.isfile(folder / MANIFEST) and not _is_foreign(folder / MANIFEST)
 
 
 def _is_foreign(path: Path) -> bool:
@@ -69,7 +69,7 @@ def is_running(folder: Path) -> bool:
 
 def run_of(model: Path) -> Path:
     """Where the run of a model is, if it is of one: its folder, also for a file in the run's folder `proof`."""
-    folder = model if model.is_dir() else model.parent
+    folder = model if os.path.isdir(model) else model.parent
     place = folder.resolve()
     return place.parent if place.name == PROOF else folder
 

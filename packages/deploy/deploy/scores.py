@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deploy.intervals import wilson
 
 TOP = 5
+LARGEST_MATRIX = 2000  # classes: a confusion matrix of more is not made
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,24 @@ class ClassScore:
 class Scores:
     """The figures over labelled images.
 
-    `confusion` is int64 `(classes, classes)`: images by true class (row) and answer (column). `in_top5` counts images
-    with the true class among the five likeliest, `loss` is the mean cross-entropy in nats. Percentages are 0..100.
+    `labels` and `answers` are the numbers of the true and of the predicted class of each image, int64 `(N,)`. `in_top5`
+    counts images with the true class among the five likeliest, `loss` is the mean cross-entropy in nats. Percentages
+    are 0..100.
     """
 
     classes: tuple[str, ...]
-    confusion: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    answers: NDArray[np.int64]
     in_top5: int
     loss: float
 
     @property
     def images(self) -> int:
-        return int(self.confusion.sum())
+        return len(self.labels)
 
     @property
     def right(self) -> int:
-        return int(np.trace(self.confusion))
+        return int((self.labels == self.answers).sum())
 
     @property
     def top1(self) -> float:
@@ -66,11 +69,10 @@ class Scores:
     @property
     def per_class(self) -> list[ClassScore]:
         """The score of each class of the model, also of those without an image."""
-        rows, columns, right = self.confusion.sum(1), self.confusion.sum(0), np.diag(self.confusion)
+        parts = self.labels, self.answers, self.labels[self.labels == self.answers]
+        counts = [np.bincount(part, minlength=len(self.classes)).tolist() for part in parts]
         scores = []
-        for name, own, answers, hits in zip(
-            self.classes, *(part.tolist() for part in (rows, columns, right)), strict=True
-        ):
+        for name, own, answers, hits in zip(self.classes, *counts, strict=True):
             low, high = wilson(hits, own) if own else (None, None)
             shares = (
                 _percent(part) for part in (hits / own if own else None, low, high, hits / answers if answers else None)
@@ -78,8 +80,26 @@ class Scores:
             scores.append(ClassScore(name, own, *shares))
         return scores
 
+    @property
+    def has_matrix(self) -> bool:
+        """Whether there are few enough classes for a confusion matrix."""
+        return len(self.classes) <= LARGEST_MATRIX
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Images by true class (row) and answer (column), int64 `(classes, classes)`."""
+        side = len(self.classes)
+        return np.bincount(self.labels * side + self.answers, minlength=side * side).reshape(side, side)
+
+    def confused(self, most: int) -> list[tuple[int, int, int]]:
+        """`(true class, answer, images)` of the most frequent confusions."""
+        wrong = self.labels != self.answers
+        pairs, counts = np.unique(self.labels[wrong] * len(self.classes) + self.answers[wrong], return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:most]
+        return [(*divmod(int(pairs[place]), len(self.classes)), int(counts[place])) for place in order]
+
     def fields(self) -> dict[str, Any]:
-        """All figures for JSON."""
+        """All figures for JSON. The confusion matrix is None where there are too many classes."""
         return {
             "images": self.images,
             "top1": self.top1,
@@ -89,7 +109,7 @@ class Scores:
             "loss": self.loss,
             "per_class": [vars(each) for each in self.per_class],
             "classes": list(self.classes),
-            "confusion": self.confusion.tolist(),
+            "confusion": self.confusion.tolist() if self.has_matrix else None,
         }
 
     def confusion_csv(self) -> str:
@@ -106,7 +126,8 @@ class Tally:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
-        self.confusion = np.zeros((len(classes), len(classes)), np.int64)
+        self.labels: list[NDArray[np.int64]] = []
+        self.answers: list[NDArray[np.int64]] = []
         self.in_top5, self.loss = 0, 0.0
 
     def add(self, logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> None:
@@ -116,7 +137,8 @@ class Tally:
         """
         values = np.asarray(logits, np.float64)
         places = np.arange(len(values))
-        np.add.at(self.confusion, (labels, values.argmax(1)), 1)
+        self.labels.append(np.asarray(labels, np.int64))
+        self.answers.append(values.argmax(1))
         own = values[places, labels][:, None]
         ahead = (values > own) | ((values == own) & (np.arange(values.shape[1]) < labels[:, None]))
         self.in_top5 += int((ahead.sum(1) < TOP).sum())
@@ -125,8 +147,9 @@ class Tally:
 
     @property
     def scores(self) -> Scores:
-        images = max(1, int(self.confusion.sum()))
-        return Scores(self.classes, self.confusion, self.in_top5, self.loss / images)
+        none = np.empty(0, np.int64)  # np.concatenate takes no empty list
+        labels, answers = np.concatenate([none, *self.labels]), np.concatenate([none, *self.answers])
+        return Scores(self.classes, labels, answers, self.in_top5, self.loss / max(1, len(labels)))
 
 
 def score(batches: Iterable[tuple[NDArray[np.floating[Any]], NDArray[np.int64]]], classes: Sequence[str]) -> Scores:

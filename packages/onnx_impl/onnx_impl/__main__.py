@@ -1,5 +1,6 @@
 """`python -m onnx_impl evaluate | export | package | quantize`: networks as ONNX files, without a framework."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -70,7 +71,7 @@ def run_evaluate(
     from onnx_impl.evaluation import evaluate, predictor
     from trainspec.predictions import check_place, report
 
-    folder, by = (model, "onnx") if model.is_dir() else (model.parent, predictor(model.name))
+    folder, by = (model, "onnx") if os.path.isdir(model) else (model.parent, predictor(model.name))
     place = None if is_package(folder) else folder
     check_place(predictions, place)
     evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)

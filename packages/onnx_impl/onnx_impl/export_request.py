@@ -1,5 +1,6 @@
 """What an export command writes: a named network, a graph from a file, or the network of a run."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def request(
     check_apart(out, network, weights, classes)
     description = {"preset": preset, "classes": classes, "mean": mean, "std": std}  # what a run already knows
     named = network.endswith(".json") or network in list_architectures()
-    if Path(network).is_dir() and not named:
+    if os.path.isdir(network) and not named:
         if weights:
             raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
         if given := [f"--{key}" for key, value in description.items() if value is not None]:

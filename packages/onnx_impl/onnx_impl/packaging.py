@@ -45,7 +45,7 @@ def package(
     check_apart(target, path)
     check_folder(target.parent)  # before the work
     exports = None
-    if path.is_dir():
+    if os.path.isdir(path):
         content, difference = folded(path, unfinished=unfinished)
         exports = {f"{MODEL} | onnx.reference": figures(difference)}
     else:

@@ -1,5 +1,6 @@
 """What an exported file says of its images if there is no run: presets, and files of class names."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,9 +73,9 @@ def describe(
 def read_names(path: Path) -> tuple[str, ...]:
     """Class names from a UTF-8 file, one per line. Raises `DataError`."""
     try:
-        if path.exists() and not path.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):
             raise DataError(f"{path}: not a file of class names")
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
+        if os.path.isfile(path) and path.stat().st_size > MOST_BYTES:
             raise DataError(f"{path}: too large for a file of class names")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

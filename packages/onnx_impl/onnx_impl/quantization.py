@@ -86,10 +86,11 @@ def quantize(
     if to != "int8" and (images is not None or reduce_range is not None):
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
     model, data = Path(model), None if data is None else os.fspath(data)
-    path = Path(out) if out is not None else (model if model.is_dir() else model.parent) / f"model.{to}.onnx"
+    path = Path(out) if out is not None else (model if os.path.isdir(model) else model.parent) / f"model.{to}.onnx"
     check_apart(path, model if out is not None else None)
     check_file(path)  # before the work
-    content = folded(model, unfinished=unfinished)[0] if model.is_dir() else read_model(model, unfinished=unfinished)
+    is_run = os.path.isdir(model)
+    content = folded(model, unfinished=unfinished)[0] if is_run else read_model(model, unfinished=unfinished)
     found = inspect(content, model)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
@@ -272,8 +273,8 @@ def data_of(model: Path, contract: Contract, data: str | None, unfinished: bool)
     recorded = Recorded.of_model(
         model, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    folder = model if model.is_dir() else model.parent
-    seed = Run.open(folder).recipe.seed if (folder / "run.json").is_file() else 0
+    folder = model if os.path.isdir(model) else model.parent
+    seed = Run.open(folder).recipe.seed if os.path.isfile(folder / "run.json") else 0
     found = recorded.load(data, Form.of_file(contract, model), seed)
     if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):
         raise DataError(

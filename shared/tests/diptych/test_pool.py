@@ -1,11 +1,15 @@
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from diptych.errors import RecipeError
 from diptych.pool import Pool, ProcessEndedError, Worker
+from diptych.stopping import SIGNALS
 
 
 def double(number):
@@ -30,6 +34,12 @@ def cannot_travel(number):
 def die(number):
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def signalled(number):
+    os.kill(os.getpid(), number)
+    time.sleep(0.1)
     return os.getpid()
 
 
@@ -71,6 +81,33 @@ def test_a_process_that_has_grown_is_replaced(monkeypatch):
     with Pool(die) as pool:
         (_, first), (_, second) = pool.each([0, 2])
     assert first.result() != second.result()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_to_the_process_group_is_left_to_the_command(number):
+    """The command needs the results to stop between two steps."""
+    with Pool(signalled) as pool:
+        found = [done.result() for _, done in pool.each([number] * 3)]
+    assert len(set(found)) == 1
+
+
+PROGRAM = """\
+import sys, threading, time
+sys.path[:0] = {path!r}
+from diptych.pool import Worker
+from test_pool import double, sleep
+one, other = Worker(None), Worker(None)
+print(one.call(double, 1), flush=True)
+threading.Thread(target=lambda: other.call(sleep, 1), daemon=True).start()
+time.sleep({wait})
+"""
+
+
+def test_a_program_ends_whatever_its_processes_do():
+    """They ignore SIGTERM, with which multiprocessing would end them."""
+    program = PROGRAM.format(path=[str(Path(__file__).parent), *sys.path], wait=2)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("2", 0)
 
 
 def test_leaving_ends_the_processes_at_once():

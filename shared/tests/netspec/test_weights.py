@@ -162,6 +162,17 @@ def test_another_precision(small, tmp_path):
         load_weights(small, path)
 
 
+@pytest.mark.parametrize("names", [("module",), ("_orig_mod",), ("module.module",), ("", "."), ("." * 900, "x" * 900)])
+def test_names_that_are_no_names(small, tmp_path, names):
+    save_file(dict.fromkeys(names, np.zeros(3, np.float32)), tmp_path / "w.safetensors")
+    assert "is not in" in refusal(small, tmp_path / "w.safetensors")
+
+
+def test_names_without_end(small, tmp_path):
+    save_file(dict.fromkeys(("." * 20_000, "." * 20_001), np.zeros(3, np.float32)), tmp_path / "w.safetensors")
+    assert "a tensor has a name of 20,00" in refusal(small, tmp_path / "w.safetensors")
+
+
 def test_metadata(small, saved):
     data = saved.read_bytes()
     metadata = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])["__metadata__"]

@@ -102,6 +102,19 @@ def test_tensors_without_json_are_no_checkpoint(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"step-10.json", "step-10.safetensors"}
 
 
+@pytest.mark.parametrize("kind", ["a link to nothing", "a file", "a circle"])
+def test_a_folder_that_cannot_be_listed_is_not_empty(tmp_path, kind):
+    """A training would begin anew, over what is there."""
+    folder = tmp_path / "checkpoints"
+    assert newest(folder) == (None, [])
+    if kind == "a file":
+        folder.write_text("")
+    else:
+        folder.symlink_to("elsewhere" if kind == "a link to nothing" else "checkpoints")
+    with pytest.raises(CheckpointError, match=r"checkpoints cannot be listed: "):
+        newest(folder)
+
+
 def test_no_room(tmp_path, monkeypatch):
     save(tmp_path, checkpoint(10))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**6, 10**6, 1000))

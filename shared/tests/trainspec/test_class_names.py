@@ -2,6 +2,7 @@
 
 import os
 import struct
+import unicodedata
 import zipfile
 import zlib
 
@@ -10,6 +11,7 @@ from samples import class_files, encoded, write_folder, write_tar, write_zip
 from silent_loading import assert_one_line, load
 
 from diptych.errors import DataError
+from trainspec.judging import check_classes
 
 ODD_NAMES = [
     *("line\nbreak", "tab\t", "\x1b[31mred", "\u202e", "space ", " space"),
@@ -52,6 +54,31 @@ def test_names_in_a_zip_without_the_flag_for_utf8(tmp_path, made_by):
                     member.extra = struct.pack("<HHB", 0x9999, 1, 0) + struct.pack("<HH", 0x7075, len(field)) + field
                 archive.writestr(member, encoded(number))
     assert load(tmp_path / "set.zip").classes == names
+
+
+@pytest.mark.parametrize("name", [" ", "\u00a0", "x" * 1001])
+def test_names_that_no_model_can_have(tmp_path, name):
+    """They are refused before the training: a model with them could not be read."""
+    files = class_files() | {f"{name}/{number}.png": encoded(number) for number in range(3)}
+    with pytest.raises(DataError) as error:
+        load(write_zip(tmp_path / "set.zip", files))
+    assert_one_line(error, "the class folder", "rename it")
+
+
+def test_a_name_is_the_same_in_either_unicode_form(tmp_path):
+    """Also in the order of the classes, in which U+0301 comes before "f" and U+00E9 after it."""
+    sets = []
+    for form in ("NFC", "NFD"):
+        names = [unicodedata.normalize(form, name) for name in ("caf\u00e9", "cafz", "cafe")]
+        files = {f"{name}/{number}.png": encoded(number) for name in names for number in range(5)}
+        sets.append(load(write_folder(tmp_path / form, files)))
+        split = {f"{split}/{path}": content for split in ("train", "test") for path, content in files.items()}
+        sets.append(load(write_tar(tmp_path / f"{form}.tar", split)))
+    assert {each.classes for each in sets} == {("cafe", "cafz", "caf\u00e9")}
+    decomposed = [unicodedata.normalize("NFD", name) for name in sets[0].classes]
+    check_classes(decomposed, sets[0], "an older run")
+    with pytest.raises(DataError, match="in another order"):
+        check_classes(decomposed[::-1], sets[0], "an older run")
 
 
 def test_one_name_in_two_unicode_forms(tmp_path):

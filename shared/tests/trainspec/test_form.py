@@ -91,6 +91,19 @@ def test_the_recipe_says_the_form_and_the_file_says_the_rules(tmp_path):
     assert Form.of_file(contract, "the file") == recipe.data.form(32)
 
 
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"augmentation.std": [1e-5] * 3}, "std: a standard deviation of"),
+        ({"augmentation.mean": [3e8] * 3, "augmentation.std": [1.0] * 3}, "mean: .* is out of range"),
+    ],
+)
+def test_what_no_model_can_say_is_refused_before_the_training(tmp_path, changes, match):
+    values = {"augmentation.mean": [1.0] * 3, "augmentation.std": [1.0] * 3} | changes
+    with pytest.raises(RecipeError, match=f"the model of this training: .*{match}.*; nothing would be exported"):
+        prepare_task("lenet5", TrainOptions("digits", override(Recipe(), values), out=tmp_path))
+
+
 @pytest.mark.parametrize("value", [2, 0, True, "1", 1.0])
 def test_channels_are_one_or_three(value):
     with pytest.raises(RecipeError, match=r"data\.channels"):

@@ -139,6 +139,16 @@ def test_data_that_are_gone(work):
         judged(work, str(one))
 
 
+def test_data_that_are_there_and_cannot_be_used_are_not_called_missing(tmp_path):
+    manifest = tmp_path / "pets.json"
+    recorded = Recorded("the run", "pets", (str(manifest),))
+    with pytest.raises(DataError, match="were not found at"):
+        recorded.find()
+    manifest.write_text("{")
+    with pytest.raises(DataError, match=r"its training data \(pets\) cannot be used: .*not a manifest"):
+        recorded.find()
+
+
 def test_other_training_images_do_not_change_what_a_run_was_trained_with(work, capsys):
     """The test split is the same: only the mean of the others has changed."""
     facts = json.loads((work / "run.json").read_text())

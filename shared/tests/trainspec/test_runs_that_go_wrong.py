@@ -1,5 +1,6 @@
 """Runs that are killed, damaged, changed, without room or not finite: what is lost, and what is said."""
 
+import fcntl
 import json
 import math
 import os
@@ -125,6 +126,35 @@ def test_two_processes_do_not_go_on_with_one_run(tmp_path, monkeypatch):
     with pytest.raises(DiptychError, match="is still running"):
         command("--resume", str(folder))
     lock.release()
+
+
+def test_a_run_that_has_gone_on_since_it_was_read(tmp_path):
+    """Another process went on with it, and came to its end, while this one read the data."""
+    folder = stopped(tmp_path, 20)
+    task, asked = prepared("--resume", str(folder))
+    command("--resume", str(folder))
+    with pytest.raises(DiptychError, match="another process has gone on with it in the meantime; start again"):
+        train(task, learning(lambda step: 1.0), asked)
+    assert facts_of(folder)["status"] == "finished"
+    assert not (folder / ".running").exists()
+
+
+def test_a_lock_that_is_released_meanwhile_is_not_held_twice(tmp_path, monkeypatch):
+    """Before the open file is locked, another process removes it, and a third makes a new one."""
+    real, first = fcntl.flock, RunLock(tmp_path)
+    third = []
+
+    def flock(file, how):
+        if first._file >= 0:
+            first.release()
+            third.append(RunLock(tmp_path))
+        real(file, how)
+
+    monkeypatch.setattr("trainspec.runs.lock.fcntl.flock", flock)
+    with pytest.raises(BlockingIOError):
+        RunLock(tmp_path)
+    third[0].release()
+    RunLock(tmp_path).release()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -6,6 +6,7 @@ tensors and of itself, so a checkpoint counts when its JSON is there, and any ch
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 from deploy.files import make_folder, write_bytes, writing, written_whole
 from diptych.errors import DiptychError, StorageError
-from diptych.reading import check_file, read_bytes, sha256_of
+from diptych.reading import check_file, is_absent, read_bytes, sha256_of
 from netspec.init import Weights
 from netspec.tensor_file import read_tensors, save_tensors
 
@@ -80,8 +81,17 @@ def verified(folder: Path, step: int) -> dict[str, Any]:
 
 
 def steps_in(folder: Path) -> list[int]:
-    """The steps of the checkpoints in `folder`, the newest first. What was not written to its end does not count."""
-    matches = (_NAME.fullmatch(path.name) for path in folder.glob("*.json"))
+    """The steps of the checkpoints in `folder`, the newest first. What was not written to its end does not count.
+
+    There are none where nothing has this name. Raises `CheckpointError` for a folder that cannot be listed: a training
+    would begin anew over what is there.
+    """
+    if is_absent(folder):
+        return []
+    try:
+        matches = [_NAME.fullmatch(name) for name in os.listdir(folder) if name.endswith(".json")]
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be listed: {error.strerror or error}") from None
     return sorted((int(match[1]) for match in matches if match), reverse=True)
 
 

@@ -19,12 +19,13 @@ from PIL import Image
 from deploy.images import decoded, read_file, resize
 from deploy.shell import printable
 from diptych.errors import DataError
-from diptych.machine import cores
+from diptych.machine import cores, processes
 from diptych.pool import Pool
 from diptych.stopping import until_stopped
 from trainspec.data.form import Form
 
 PARTS = 2  # of a batch, for each worker: a part with larger images does not keep the others waiting for long
+WORKER = 1.0  # GiB that a worker takes for the largest image that is read (`deploy.images.MAX_PIXELS`)
 
 
 class Cutter(Protocol):
@@ -115,5 +116,8 @@ def decode_files(files: Sequence[ImageFile], form: Form, cut: Cut | None = None)
 
 @cache
 def workers() -> Pool[Part, NDArray[np.uint8]]:
-    """The worker processes, one for each core. They start with their first part, and end with this process."""
-    return Pool(decode_part, cores())
+    """The worker processes, one for each core, but only as many as there is memory for if all images are the largest.
+
+    They start with their first part, and end with this process.
+    """
+    return Pool(decode_part, processes(WORKER))

@@ -1,11 +1,11 @@
 """Work out the split and the class of each image of a class folder from its path."""
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deploy.class_folders import EXPECTED, SPLIT_FOLDERS, Placed, place_images
+from deploy.contract import problem_of_name, same_name
 from deploy.shell import printable
 from diptych.errors import DataError
 from trainspec.data.listing import Listing
@@ -44,6 +44,7 @@ def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePos
         _refuse_empty_class(path, PurePosixPath(folder), root, counts)
     classes = sorted({class_name for _, class_name in counts})
     _refuse_names(path, classes)
+    _refuse_alike(path, placed)
     for split in sorted(splits):
         missing = [class_name for class_name in classes if not counts[split, class_name]]
         if missing:
@@ -59,16 +60,27 @@ def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePos
 
 
 def _refuse_names(path: Path, classes: list[str]) -> None:
-    """Raise `DataError` for class names that cannot be encoded as UTF-8, or that look the same to people."""
-    alike: dict[str, str] = {}
+    """Raise `DataError` for class names that a model cannot have."""
     for name in classes:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{path}: the class folder {printable(name)} has a name that is not UTF-8; rename it"
-            ) from None
-        other = alike.setdefault(unicodedata.normalize("NFC", name), name)
+        if problem := problem_of_class(name):
+            raise DataError(f"{path}: the class folder {printable(name)[:80]!r} has a name that {problem}; rename it")
+
+
+def problem_of_class(name: str) -> str:
+    """Why a class of a data set cannot have this name, to be said after it; "" if it can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    return problem_of_name(name)
+
+
+def _refuse_alike(path: Path, placed: list[Placed]) -> None:
+    """Raise `DataError` for two class folders of a split that look the same to people."""
+    folders: dict[tuple[str, str], str] = {}
+    for place in placed:
+        name = PurePosixPath(place.path).parts[-2]
+        other = folders.setdefault((place.split, place.class_name), name)
         if other != name:
             raise DataError(
                 f"{path}: two class folders are named {printable(name)}, in two Unicode forms ({other!a}, {name!a}); "
@@ -84,7 +96,7 @@ def _refuse_empty_class(
     parts = folder.relative_to(root).parts
     split = SPLIT_FOLDERS.get(parts[0], "") if parts else ""
     is_class = len(parts) == (2 if split else 1)
-    if is_class and not counts[split, parts[-1]]:
+    if is_class and not counts[split, same_name(parts[-1])]:
         raise DataError(
             f"{path}: the class folder {printable(folder.as_posix())} has no JPEG, PNG or WebP image; fill or remove it"
         )

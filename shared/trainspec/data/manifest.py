@@ -13,10 +13,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Self
 
 from deploy.class_folders import Placed
+from deploy.contract import same_name
 from deploy.files import write_bytes
 from deploy.shell import printable
 from diptych.errors import DataError
 from diptych.reading import read_bytes
+from trainspec.data.layout import problem_of_class
 
 SCHEMA = 1
 SUFFIX = ".json"
@@ -80,7 +82,8 @@ class Manifest:
             name, root, seed, splits = (table[key] for key in ("name", "root", "seed", "splits"))
             if not (isinstance(name, str) and isinstance(root, str) and type(seed) is int and "\0" not in root):
                 raise ValueError("name, root or seed has another type")
-            found = cls(name, path.resolve().parent / root, seed, splits)
+            named = {split: _named(classes) for split, classes in splits.items()}
+            found = cls(name, path.resolve().parent / root, seed, named)
             found._check()
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             reason = f"{error} is missing" if isinstance(error, LookupError) else printable(str(error))[:200]
@@ -100,7 +103,10 @@ class Manifest:
                 raise ValueError(f"{path} is outside the folder")
             if path in seen:
                 raise ValueError(f"{path} is there twice")
+            os.fsencode(path)  # raises for text that no file name can be
             seen.add(path)
+        if problem := next(filter(None, map(problem_of_class, self.classes)), ""):
+            raise ValueError(f"a class has a name that {problem}")
         if len(self.classes) < 2 or not all(self.splits["train"].get(name) for name in self.classes):
             raise ValueError("its training split does not have an image of each of at least two classes")
         if not self.splits["validation"] or not self.splits["test"]:
@@ -110,6 +116,14 @@ class Manifest:
         for classes in self.splits.values():
             for paths in classes.values():
                 yield from paths.items()
+
+
+def _named(classes: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """The classes of a split, with names as folders have them. Raises `ValueError` where two are then the same."""
+    found = {same_name(name): paths for name, paths in classes.items()}
+    if len(found) < len(classes):
+        raise ValueError("a class is there twice, in two Unicode forms")
+    return found
 
 
 def is_manifest(path: Path) -> bool:

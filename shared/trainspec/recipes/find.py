@@ -151,7 +151,7 @@ def _own_file(which: str, names: Sequence[str]) -> Path:
 def _beside(file: Traversable, name: Any) -> Path:
     """The file `name` in the folder of `file`. Raises `RecipeError` where it is missing or a link out of the folder."""
     path = Path(str(file))
-    if isinstance(name, str) and name and Path(name).name == name and (parent := path.parent / name).is_file():
+    if isinstance(name, str) and name and Path(name).name == name and os.path.isfile(parent := path.parent / name):
         if parent.resolve().parent in (path.parent.resolve(), path.resolve().parent):
             return parent
         raise RecipeError(f"{file}: extends {name!r}, which is a link out of its folder; give a file beside the recipe")

@@ -76,7 +76,8 @@ def read_runs(places: Iterable[Path]) -> Iterator[tuple[Path, Measured | str]]:
     """
     seen = set()
     for place in places:
-        folders = [place] if (place / "run.json").exists() else sorted(file.parent for file in place.glob("*/run.json"))
+        is_run = os.path.exists(place / "run.json")
+        folders = [place] if is_run else sorted(file.parent for file in place.glob("*/run.json"))
         if not folders:
             raise DataError(f"{place}: neither a run nor a folder of runs; give the folder of a training")
         for folder in folders:

@@ -6,6 +6,7 @@ run is unfinished or of an older version. Unknown keys are accepted, because oth
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -113,7 +114,7 @@ def _not_a_run(folder: Path) -> str:
     """Say what a folder without `run.json` is, and suggest a run inside it."""
     if is_absent(folder):
         return "no such folder"
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return "not the folder of a run, but a file"
     if is_package(folder):
         return "not the folder of a run, but a package; give the run that it was made of"

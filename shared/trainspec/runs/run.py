@@ -115,18 +115,26 @@ class Run:
         facts: dict[str, Any],
         metrics: Sequence[EpochMetrics],
         *,
+        found: Mapping[str, Any],
         tensorboard: bool = False,
     ) -> Self:
-        """Go on with the run in `folder`, which has so far these `facts` and `metrics`.
+        """Go on with the run in `folder`, which has so far these `facts` and `metrics`. `found` is its `run.json`.
 
         With `tensorboard`, the figures are written for TensorBoard from now on, also those of the epochs before.
-        Raises `DataError` if another process goes on with it, and `StorageError` where it cannot be written.
+        Raises `DataError` if another process goes on with it or has done so since `found` was read, and `StorageError`
+        where it cannot be written.
         """
         with writing(folder):
             try:
                 lock = RunLock(folder)
             except BlockingIOError:
                 raise DataError(f"{folder} is still running; wait for its end") from None
+        try:
+            if read_facts(folder)[0] != found:
+                raise DataError(f"{folder}: another process has gone on with it in the meantime; start again")
+        except DataError:
+            lock.release()
+            raise
         facts = {key: value for key, value in facts.items() if key != "reason"}
         facts |= {"status": "running", "plan_digests": [epoch.plan_digest for epoch in metrics]}
         run = cls(folder, recipe, facts, metrics, lock)

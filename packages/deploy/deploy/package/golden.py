@@ -17,6 +17,7 @@ from deploy.package.tensors import read_tensor, tensor_bytes
 
 IMAGE, PIXELS = "preprocessing/image.png", "preprocessing/pixels.pb"
 INPUT, OUTPUT = "test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb"
+FILES = (IMAGE, PIXELS, INPUT, OUTPUT)
 ROUNDING = 1  # of 255: Pillow's versions round in another order
 PILLOW = "11"
 EXACT, APPROXIMATE = 1e-3, 5e-2  # of the largest logit: float32 by any provider, and integers or float16
@@ -77,7 +78,7 @@ def check_outputs(session: Any, folder: Path, limit: float) -> float:
 
 def compare(found: NDArray[Any], expected: NDArray[Any], limit: float, source: object) -> float:
     """As `check_outputs`, of logits that are already there."""
-    if found.shape != expected.shape:
+    if found.shape != expected.shape or not found.size:
         raise PackageError(f"{source}: the output here has shape {found.shape}, expected {expected.shape}")
     difference = float(np.abs(found - expected).max() / np.abs(expected).max())
     if not difference <= limit:

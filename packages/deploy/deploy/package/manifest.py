@@ -5,6 +5,7 @@ Its own is the last entry. It is the hash of the file with zeros in its place.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Manifest:
         Raises `PackageError` for the first file that is missing or was changed.
         """
         for name, expected in self.files.items():
-            check_file(folder, name, expected)
+            check_content(folder / name, read_file(folder / name), expected)
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         return sorted(found - self.files.keys() - {NAME})
 
@@ -58,13 +59,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def check_file(folder: Path, name: str, expected: str) -> None:
-    """Raise `PackageError` unless the file `name` of a package has the SHA-256 `expected`."""
+def read_file(file: Path) -> bytes:
+    """The bytes of a package's file. Raises `PackageError`."""
     try:
-        content = read_bytes(folder / name, LARGEST)
+        return read_bytes(file, LARGEST)
     except OSError as error:
-        raise PackageError(f"{folder / name}: cannot be read: {error.strerror or error}") from None
-    check_content(folder / name, content, expected)
+        raise PackageError(f"{file}: cannot be read: {error.strerror or error}") from None
 
 
 def check_content(file: Path, content: bytes, expected: str) -> None:
@@ -79,6 +79,14 @@ def expected_sha256(file: Path) -> str | None:
     Raises `PackageError` for a manifest that was changed.
     """
     return read_manifest(file.parent).files.get(file.name) if is_package(file.parent) else None
+
+
+def is_file_name(name: str) -> bool:
+    """Whether the system takes `name` as a path."""
+    try:
+        return bool(name) and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -104,4 +112,6 @@ def read_manifest(folder: Path) -> Manifest:
     for name in files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise PackageError(f"{path}: names a file outside of the folder: {name}")
+        if not is_file_name(name):
+            raise PackageError(f"{path}: names a file that no folder can have: {name!a:.80}")
     return Manifest(facts, files)

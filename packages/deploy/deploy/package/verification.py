@@ -10,11 +10,15 @@ from deploy.images import read_image
 from deploy.inspection import Inspected, inspect
 from deploy.package import golden, triton
 from deploy.package.facts import PREPROCESSING, facts_of, preprocessing
-from deploy.package.manifest import MODEL, SERVED, UINT8, Manifest, PackageError, read_manifest
+from deploy.package.manifest import MODEL, SERVED, UINT8, Manifest, PackageError, read_file, read_manifest
 from deploy.package.onnxruntime_web import WEB, check_page
 from deploy.package.tensors import read_tensor
 
-FROM_FILE = ("architecture", "graph_digest", "weights_sha256", "opset", "ir_version", "inputs", "outputs", "data")
+FROM_FILE = (
+    *("architecture", "graph_digest", "weights_sha256", "opset", "ir_version", "inputs", "outputs", "data"),
+    "golden_limit",
+)
+NEEDED = (MODEL, SERVED, triton.LABELS, triton.CONFIG, PREPROCESSING, *golden.FILES)  # in every package
 
 
 @checked
@@ -30,13 +34,15 @@ def verify(folder: str | os.PathLike[str], *, provider: str | None = None) -> li
 def checks(place: Path, *, provider: str | None = None) -> Iterator[str]:
     """`verify`, one check after the other: each line comes when its check is done."""
     manifest = read_manifest(place)
+    if missing := next((name for name in NEEDED if name not in manifest.files), ""):
+        raise PackageError(f"{place}: its manifest does not name {missing}; package the model again")
     strangers = manifest.check_files(place)
     yield f"files: the SHA-256 of all {len(manifest.files)} files and of the manifest are right"
     if strangers:
         yield f"note: not part of the package: {', '.join(strangers[:5])}{', ...' * (len(strangers) > 5)}"
     inspected = _check_contract(place, manifest)
     yield f"contract: {MODEL} is one file; its input, output and metadata agree with the other files"
-    contract, channels, limit = inspected.contract, inspected.input_shape[0], float(manifest.facts["golden_limit"])
+    contract, channels, limit = inspected.contract, inspected.input_shape[0], golden.limit(inspected.contract)
     golden.check_pixels(place, contract, channels)
     yield f"preprocessing: {golden.IMAGE} gives the expected pixels and the expected input"
     session = runtime.load(inspected.content, place / MODEL, provider=provider)
@@ -49,7 +55,7 @@ def checks(place: Path, *, provider: str | None = None) -> Iterator[str]:
 
 
 def _check_contract(place: Path, manifest: Manifest) -> Inspected:
-    content = (place / MODEL).read_bytes()
+    content = read_file(place / MODEL)
     inspected = inspect(content, place / MODEL)
     found = facts_of(inspected, None)
     for key in FROM_FILE:
@@ -63,7 +69,7 @@ def _check_contract(place: Path, manifest: Manifest) -> Inspected:
         PREPROCESSING: preprocessing(contract, channels),
     }
     for name, text in expected.items():
-        if (place / name).read_bytes() != text:
+        if read_file(place / name) != text:
             raise PackageError(f"{place / name}: does not fit {MODEL}")
     return inspected
 
@@ -71,7 +77,7 @@ def _check_contract(place: Path, manifest: Manifest) -> Inspected:
 def _check_uint8(place: Path, channels: int, limit: float, provider: str | None) -> str:
     """The variant gets the image itself, of which the plain model had the resized pixels."""
     path = place / UINT8 / SERVED
-    session = runtime.load(path.read_bytes(), path, provider=provider)
+    session = runtime.load(read_file(path), path, provider=provider)
     pixels = read_image(place / golden.IMAGE)[..., :channels]  # a grey image has three equal ones
     logits = runtime.infer(session, pixels[None], path)
     difference = golden.compare(logits, read_tensor(place / golden.OUTPUT)[:1], limit, path)

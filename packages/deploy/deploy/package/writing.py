@@ -77,7 +77,7 @@ def write_package(
 
 def place_of(model: Path, out: str | os.PathLike[str] | None) -> Path:
     """Where the package of a model is written: `out`, by default `package` beside the file or in the run's folder."""
-    return Path(out) if out is not None else (model if model.is_dir() else model.parent) / "package"
+    return Path(out) if out is not None else (model if os.path.isdir(model) else model.parent) / "package"
 
 
 def _files(

@@ -49,12 +49,9 @@ def confusions(answers: Answers) -> list[Confusion]:
 
 
 def _confusion(scores: Scores, classes: Sequence[str]) -> Confusion:
-    counts = scores.confusion
     if len(classes) <= MOST:
+        counts = scores.confusion
         shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
         rows = zip(counts.tolist(), shares.tolist(), strict=True)
         return Confusion(tuple(tuple(zip(count, share, strict=True)) for count, share in rows), ())
-    wrong = counts - np.diag(np.diag(counts))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST]
-    places = [np.unravel_index(place, wrong.shape) for place in order]
-    return Confusion((), tuple((classes[a], classes[b], int(wrong[a, b])) for a, b in places if wrong[a, b]))
+    return Confusion((), tuple((classes[a], classes[b], count) for a, b, count in scores.confused(MOST)))

@@ -76,7 +76,7 @@ def _trained(folder: Path, runs: Sequence[Path]) -> list[Trained]:
     Raises `DataError` for a damaged `commands.json`.
     """
     file = folder / COMMANDS
-    if not file.is_file():
+    if not os.path.isfile(file):
         return []
     try:
         table = json.loads(file.read_bytes())

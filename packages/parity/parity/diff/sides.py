@@ -1,5 +1,6 @@
 """Finds out what the two things to compare are: an architecture, a graph, a run, a weight file or an ONNX file."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,7 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
     if name in list_architectures():
         name, form = network_of(given)
         return Side(given, "architecture", "torch", architecture(name, **form))
-    if path.is_dir():
+    if os.path.isdir(path):
         run, graph, weights = read_run(path, unfinished=unfinished, notice=complain)
         return Side(given, "run", str(run.facts["framework"]), graph, weights)
     if path.suffix == ".safetensors":
@@ -130,7 +131,7 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         kind = "compressed ONNX file" if file.contract.compression else "native ONNX file"
         kind = "ONNX file" if file.graph else kind
         return Side(given, kind, "onnx", file.graph, file.tensors, file)
-    if not path.exists():
+    if not os.path.exists(path):
         hint = "" if "/" in given else nearest(name, list_architectures())
         raise DataError(f"{given} is no file or folder, and no architecture{hint}")
     raise DataError(f"{given}: not a graph (.json), a run, a weight file (.safetensors) or an ONNX file (.onnx)")
