@@ -5,9 +5,11 @@ import types
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 import pytest
+import torch
 
 import deploy
 import keras_impl
@@ -26,10 +28,11 @@ PUBLIC = [
     for name in package.__all__
     if name not in NOT_CHECKED and isinstance(getattr(package, name), types.FunctionType)
 ]
-PUBLIC += [torch_impl.build, keras_impl.build]
+NEEDED = ("build", "export_onnx", "save_weights", "load_weights", "set_weights", "get_weights")
+PUBLIC += [getattr(package, name) for package in (torch_impl, keras_impl) for name in NEEDED]
 PUBLIC += [parity.diff.findings.diff, parity.compare.command.compare_runs, trainspec.agreement.compare_runs]
 FITTING = {"graph": architecture("lenet5"), "weights": {}, "runs": [Path("a"), "b"]}  # for others a name does
-MODEL = onnx.ModelProto()
+MODELS = {"onnx_impl": onnx.ModelProto(), "torch_impl": torch.nn.Identity(), "keras_impl": keras.Model()}
 
 
 def cases() -> list[Any]:
@@ -45,8 +48,8 @@ def cases() -> list[Any]:
 def test_an_argument_of_another_type_is_refused(function, name):
     needed = [one for one in inspect.signature(function).parameters.values() if one.default is inspect.Parameter.empty]
     fitting = {one.name: FITTING.get(one.name, "x") for one in needed if one.kind is not inspect.Parameter.VAR_KEYWORD}
-    if function in (onnx_impl.get_weights, onnx_impl.save_weights):
-        fitting["model"] = MODEL
+    if "model" in fitting and function.__name__ in NEEDED and function.__name__ != "build":
+        fitting["model"] = MODELS[function.__module__.partition(".")[0]]
     with pytest.raises(UsageError, match=rf"^{name} = <object .*: give .") as raised:
         function(**fitting | {name: object()})
     assert len(str(raised.value)) < 200

@@ -6,7 +6,7 @@ Standard library only.
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -53,6 +53,8 @@ def _fits(value: Any, kind: Any) -> bool:
             and not isinstance(value, str | bytes)
             and all(_fits(item, parts[0]) for item in value)
         )
+    if origin is Mapping and parts[1] is str:
+        return isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
     if kind in _NUMBERS:
         return isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
     return isinstance(value, origin or kind)
@@ -67,6 +69,8 @@ def _words(kind: Any) -> str:
         return " or ".join(map(repr, parts))
     if origin is Sequence:
         return f"a list, each item {_words(parts[0])}"
+    if origin is Mapping and parts[1] is str:
+        return "a dictionary of texts"
     if origin is os.PathLike:
         return "a path"
     if origin is Callable:

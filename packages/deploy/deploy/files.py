@@ -62,6 +62,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises `StorageError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
     """
     path = Path(path)
+    check_name(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         check_file(path)  # now, not after everything was written
@@ -130,8 +131,19 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def check_name(path: Path) -> None:
+    """Raise `StorageError` for a name that no file system takes: one with a NUL, or with a lone surrogate."""
+    try:
+        problem = "a NUL is in its name" if b"\0" in os.fsencode(path) else ""
+    except UnicodeEncodeError:
+        problem = "its name is not text"
+    if problem:
+        raise StorageError(f"{path} cannot be written: {problem}; choose another name")
+
+
 def check_file(path: Path) -> None:
     """Raise `StorageError` if no file can be written under this name. Nothing is made."""
+    check_name(path)
     with writing(path):
         try:
             kind = path.stat().st_mode

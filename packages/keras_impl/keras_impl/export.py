@@ -13,6 +13,7 @@ import numpy as np
 from onnx import ModelProto
 
 import onnx_impl
+from deploy.arguments import checked
 from diptych.errors import ExportError
 from keras_impl.kernels import exporting, on_tensorflow
 from keras_impl.model import assemble, build, channels_last
@@ -31,6 +32,7 @@ OPSET = 17
 COUNTED = re.compile(r"__\d+$")  # the end of names that tf2onnx makes up
 
 
+@checked
 def export_onnx(
     model: keras.Model | Run,
     path: str | os.PathLike[str],

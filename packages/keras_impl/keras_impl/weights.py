@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 import netspec
+from deploy.arguments import checked
 from keras_impl.network import network_of, spec_of
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
@@ -32,6 +33,7 @@ def variables(model: keras.Model) -> Iterator[tuple[str, Param, Any]]:
         yield name, param, getattr(layers[name.rpartition(".")[0]], VARIABLES[param.kind])
 
 
+@checked
 def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the model, in its own precision."""
     check_weights(spec_of(model), weights)
@@ -39,6 +41,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
         variable.assign(to_channels_last(weights[name], LAYOUTS[len(param.shape)]))
 
 
+@checked
 def get_weights(model: keras.Model) -> Weights:
     """Copies of the model's tensors by canonical name, in its own precision."""
     return {
@@ -63,11 +66,13 @@ def to_variables(model: keras.Model, chosen: Iterable[Any], values: Mapping[str,
     return [to_channels_last(value, layout) if value.ndim else value for value, layout in found]
 
 
+@checked
 def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Write a canonical weight file, float32, that every builder reads."""
     netspec.save_weights(spec_of(model), get_weights(model), path)
 
 
+@checked
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Read a weight file or a run as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -13,6 +13,7 @@ from onnx import ModelProto
 from torch import nn
 
 import onnx_impl
+from deploy.arguments import checked
 from deploy.errors import first_line
 from diptych.errors import ExportError
 from netspec.compare import Difference
@@ -26,6 +27,7 @@ from trainspec.runs import Run
 OPSET = 18  # the exporter writes it without a conversion afterwards
 
 
+@checked
 def export_onnx(
     model: nn.Module | Run,
     path: str | os.PathLike[str],
@@ -63,7 +65,8 @@ def convert(network: nn.Module, opset: int = OPSET) -> ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logging.getLogger("onnxscript").setLevel(logging.CRITICAL)  # if it cannot convert, it logs a traceback ...
     spec = spec_of(network)
-    example = torch.zeros(2, *spec.input_shape)
+    # Whatever defaults a user has set.
+    example = torch.zeros(2, *spec.input_shape, dtype=torch.float32, device="cpu")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

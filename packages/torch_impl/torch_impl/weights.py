@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 import netspec
+from deploy.arguments import checked
 from diptych.errors import GraphError
 from netspec import Graph, from_json
 from netspec.init import Weights
@@ -74,6 +75,7 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensors[name] for name in spec.params}
 
 
+@checked
 def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the module, in its own precision and on its own device."""
     spec, state = spec_of(model), tensors_of(model)
@@ -84,6 +86,7 @@ def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
 
+@checked
 def get_weights(model: nn.Module) -> Weights:
     """Copies of the module's tensors by canonical name, in its own precision, or float32 for bfloat16."""
     return {
@@ -92,11 +95,13 @@ def get_weights(model: nn.Module) -> Weights:
     }
 
 
+@checked
 def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write a canonical weight file, float32, that every builder reads."""
     netspec.save_weights(spec_of(model), get_weights(model), path)
 
 
+@checked
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """Read a weight file or a run as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

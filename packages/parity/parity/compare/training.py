@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.shell import Stopped, say
-from diptych.errors import DataError
+from diptych.errors import DataError, UsageError
 
 ERROR = "error: "  # begins the line of a command that fails
 
@@ -30,6 +30,15 @@ class Trained:
     total_seconds: float
 
 
+def _started(python: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Python with these arguments. Raises `UsageError` for a file that is no program."""
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen([python, *arguments], stdout=pipe, stderr=pipe, text=True, errors="replace")
+    except OSError as error:
+        raise UsageError(f"{python} cannot be started: {error.strerror or error}; give --python PYTHON") from None
+
+
 def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
     """Train with `python -m FRAMEWORK_impl train ARGUMENTS`, and print what it prints.
 
@@ -40,9 +49,7 @@ def train(framework: str, arguments: Sequence[str], python: Path) -> Trained:
     say(f"$ {shown}")
     begun, clock = time.time(), time.monotonic()
     reason = ""
-    with subprocess.Popen(
-        [python, *command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
-    ) as process:
+    with _started(python, [*command, "--json"]) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
