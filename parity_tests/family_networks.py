@@ -1,5 +1,6 @@
 """The networks that a test takes where all 127 would take too long."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from netspec import Graph
@@ -19,11 +20,20 @@ ONE_OF_A_FAMILY = one_of_each_family()
 
 
 def cover(traits: Callable[[Graph], set[object]]) -> list[str]:
-    """The lightest networks that together have every trait: by weight, each that has one which none before it has."""
-    seen: set[object] = set()
+    """Light networks that together have every trait, and of which none has only traits of the others.
+
+    By weight, each is taken that has a trait which none before it has. Then those are left out, from the heaviest on,
+    whose traits the others have by now.
+    """
+    own = {name: traits(reduced(name)) for name in by_weight()}
+    counts: Counter[object] = Counter()
     chosen = []
-    for name in by_weight():
-        if new := traits(reduced(name)) - seen:
+    for name, found in own.items():
+        if found - counts.keys():
             chosen.append(name)
-            seen |= new
+            counts.update(found)
+    for name in chosen[::-1]:
+        if all(counts[trait] > 1 for trait in own[name]):
+            chosen.remove(name)
+            counts.subtract(own[name])
     return chosen
