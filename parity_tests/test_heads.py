@@ -155,6 +155,31 @@ def test_a_keras_model_with_heads_is_fitted_like_any_other(graph, weights, image
     assert history.keys() == {"loss", "categorical_accuracy", "val_loss", "val_categorical_accuracy"}
 
 
+def test_a_keras_model_with_heads_is_inside_another_twice(graph, weights, images):
+    """As in a Siamese network."""
+    model = keras_impl.build(graph, weights=weights)
+    one, other = keras.Input(model.input_shape[1:]), keras.Input(model.input_shape[1:])
+    pair = keras.Model([one, other], keras.ops.subtract(model(one), model(other)))
+    nhwc = images.transpose(0, 2, 3, 1)
+    assert not pair.predict([nhwc, nhwc], verbose=0).any()
+    assert {id(variable) for variable in pair.variables} <= {id(variable) for variable in model.variables}
+
+
+def test_a_loss_that_a_layer_adds_counts_once(graph, weights, targets):
+    losses = []
+    for factor in (None, 0.5):
+        model = keras_impl.build(graph, weights=weights)
+        model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        (layer,) = (layer for layer in model.layers if layer.name == "aux1.fc")
+        layer.kernel_regularizer = None if factor is None else lambda kernel: 0.5 * keras.ops.sum(kernel * kernel)
+        layer.kernel.regularizer = layer.kernel_regularizer
+        heads = {name: keras.ops.convert_to_tensor(targets, "float32") for name in HEADS}
+        losses.append(float(model.compute_loss(None, targets, heads)))
+        added = sum(map(float, model.losses))
+    assert added > 0.1
+    assert_float32_loss(losses[1], losses[0] + added)
+
+
 @pytest.mark.parametrize("builder", FRAMEWORKS.values(), ids=FRAMEWORKS)
 def test_weights_trained_with_heads_load_without_them_and_not_the_other_way(builder, graph, weights, tmp_path):
     path, plain = tmp_path / "w.safetensors", without_heads(graph)

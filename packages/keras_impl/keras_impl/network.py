@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 
@@ -35,6 +36,11 @@ class Network(keras.Model):
         return spec_of(self)
 
 
+# The networks that are inside functional models: one for each, so that a model may use it twice. As an attribute it
+# would be saved with the network.
+_INSIDE: WeakKeyDictionary["Headed", Network] = WeakKeyDictionary()
+
+
 @registered
 class Headed(Network):
     """A network with auxiliary heads: it gives each head by its name in training, and only the logits in evaluation.
@@ -46,7 +52,9 @@ class Headed(Network):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Inside another functional model it always gives only the logits, since such a model has one form."""
         if any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten((args, kwargs))):
-            return Network(self.input, self.output[LOGITS], name=self.name)(*args, **kwargs)
+            if self not in _INSIDE:
+                _INSIDE[self] = Network(self.input, self.output[LOGITS], name=self.name)
+            return _INSIDE[self](*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -56,11 +64,12 @@ class Headed(Network):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        total = 0.0
-        for name, output in by_name(y_pred).items():
+        total, heads = 0.0, by_name(y_pred)
+        for name, output in heads.items():
             weight = self.spec.heads[name]  # passed as a sample weight, so that the loss is float32 in any precision
             total += super().compute_loss(x, y, output, weight if sample_weight is None else weight * sample_weight)
-        return total
+        # Each of them has the losses that layers add, as regularizers do; they count once.
+        return total - (len(heads) - 1) * sum(keras.ops.sum(loss) for loss in self.losses)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return super().compute_metrics(x, y, by_name(y_pred)[LOGITS], sample_weight)
