@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def trainer_recipe(recipe: Recipe) -> Recipe:
     return replace(BASE, **parts)
 
 
-@cache
+@lru_cache(maxsize=3)  # of both frameworks, and PyTorch's without the trick: a process would keep those of all groups
 def built(framework: str, base: Trick, recipe: Recipe) -> tuple[Trainer, Weights]:
     """A trainer and its first state."""
     trainer = trainer_of(framework, noise_task(base.graph, recipe))

@@ -1,12 +1,12 @@
 """The network that a training command trains: a registered architecture, a graph from a file, or a run's network."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.files import is_folder
 from diptych.errors import RecipeError, ShapeError, UnknownNameError
 from netspec import Graph, architecture, find, list_architectures
 from netspec.registry import resolve
@@ -40,10 +40,10 @@ class Network:
         """
         if isinstance(text, Graph):
             return cls._finished(text, text.name, ())
-        if text in list_architectures() or not (text.endswith(".json") or os.path.isdir(text)):
+        if text in list_architectures() or not (text.endswith(".json") or is_folder(text)):
             entry = find(text)
             return cls(text, entry.family, max(entry.input_shape[1:]))
-        is_run = os.path.isdir(text)
+        is_run = is_folder(text)
         file = str(Path(text) / "graph.json") if is_run else text
         notes = (f"only the network of {text} is used: its data, recipe and weights are not",) if is_run else ()
         return cls._finished(resolve(file), file, notes)

@@ -124,6 +124,18 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
         return file.read(min(most, os.fstat(file.fileno()).st_size + 1))  # it takes memory for all that it may read
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is a folder; False for a name that no file can have. Raises `OSError` where one may not look."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return False
+        raise
+
+
 def make_folder(path: Path) -> Path:
     """Make the folder `path` and its parents if they are missing. Raises `StorageError`."""
     with writing(path):

@@ -34,7 +34,7 @@ COUNTED = re.compile(r"__\d+$")  # the end of names that tf2onnx makes up
 
 @checked
 def export_onnx(
-    model: keras.Model | Run,
+    model: Any,
     path: str | os.PathLike[str],
     *,
     opset: int = OPSET,

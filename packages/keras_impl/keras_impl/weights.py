@@ -34,7 +34,7 @@ def variables(model: keras.Model) -> Iterator[tuple[str, Param, Any]]:
 
 
 @checked
-def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+def set_weights(model: Any, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the model, in its own precision."""
     check_weights(spec_of(model), weights)
     for name, param, variable in variables(model):
@@ -42,7 +42,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
 
 
 @checked
-def get_weights(model: keras.Model) -> Weights:
+def get_weights(model: Any) -> Weights:
     """Copies of the model's tensors by canonical name, in its own precision."""
     return {
         name: np.ascontiguousarray(from_channels_last(keras.ops.convert_to_numpy(variable), LAYOUTS[len(param.shape)]))
@@ -67,12 +67,12 @@ def to_variables(model: keras.Model, chosen: Iterable[Any], values: Mapping[str,
 
 
 @checked
-def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+def save_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a canonical weight file, float32, that every builder reads."""
     netspec.save_weights(spec_of(model), get_weights(model), path)
 
 
 @checked
-def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+def load_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Read a weight file or a run as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -1,6 +1,5 @@
 """What an export command writes: a named network, a graph from a file, or the network of a run."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError
-from deploy.files import check_file
+from deploy.files import check_file, is_folder
 from deploy.inspection import inspect, read_model
 from deploy.outputs import check_apart
 from diptych.errors import DataError, UsageError
@@ -56,7 +55,7 @@ def request(
     check_apart(out, network, weights, classes)
     description = {"preset": preset, "classes": classes, "mean": mean, "std": std}  # what a run already knows
     named = network.endswith(".json") or network in list_architectures()
-    if os.path.isdir(network) and not named:
+    if is_folder(network) and not named:
         if weights:
             raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
         if given := [f"--{key}" for key, value in description.items() if value is not None]:

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ OPSET = 18  # the exporter writes it without a conversion afterwards
 
 @checked
 def export_onnx(
-    model: nn.Module | Run,
+    model: Any,
     path: str | os.PathLike[str],
     *,
     opset: int = OPSET,

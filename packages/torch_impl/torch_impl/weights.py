@@ -76,7 +76,7 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 @checked
-def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+def set_weights(model: Any, weights: Mapping[str, np.ndarray]) -> None:
     """Copy canonical arrays into the module, in its own precision and on its own device."""
     spec, state = spec_of(model), tensors_of(model)
     check_weights(spec, weights)
@@ -87,7 +87,7 @@ def set_weights(model: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
 
 
 @checked
-def get_weights(model: nn.Module) -> Weights:
+def get_weights(model: Any) -> Weights:
     """Copies of the module's tensors by canonical name, in its own precision, or float32 for bfloat16."""
     return {
         name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy().copy()
@@ -96,12 +96,12 @@ def get_weights(model: nn.Module) -> Weights:
 
 
 @checked
-def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+def save_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a canonical weight file, float32, that every builder reads."""
     netspec.save_weights(spec_of(model), get_weights(model), path)
 
 
 @checked
-def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+def load_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Read a weight file or a run as `netspec.load_weights` does. Raises `WeightsError` for one that does not fit."""
     set_weights(model, netspec.load_weights(spec_of(model), path))

@@ -1,10 +1,10 @@
 """`check`, and the command without a name: prints a table of comparisons."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.files import is_folder
 from deploy.options import Parser, path
 from deploy.outputs import output_folder
 from diptych.errors import UsageError
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     from parity.comparisons import NAMES, default_comparisons, full_comparisons, named_comparisons
 
-    if len(options.patterns) == 1 and options.patterns[0] not in NAMES and os.path.isdir(options.patterns[0]):
+    if len(options.patterns) == 1 and options.patterns[0] not in NAMES and is_folder(options.patterns[0]):
         return run_of(options)
     if options.all and (options.patterns or options.weights):
         raise UsageError("--all compares every network with probe weights: leave names and --weights out")
