@@ -163,7 +163,7 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
             f"{source} has {len(recorded)} classes, but {data.label} has {len(data.classes)}; give --data D"
         )
     pairs = zip(recorded, data.classes, strict=True)
-    known, found = next(pair for pair in pairs if not same_names(*([name] for name in pair)))
+    known, found = next((one, other) for one, other in pairs if same_name(one) != same_name(other))
     is_same_set = {*map(same_name, recorded)} == {*map(same_name, data.classes)}
     order = "in another order" if is_same_set else "other ones"
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")

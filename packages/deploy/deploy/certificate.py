@@ -28,9 +28,9 @@ def beside(model: Path) -> Path:
 
 
 def read_certificate(path: Path) -> dict[str, Any]:
-    """A certificate; empty if there is none that can be read. `files`, `exports` and `reasons` of others are objects.
+    """A certificate; empty if there is none that can be read, or if `files` or `reasons` are not objects.
 
-    `exports` may be null in the file, where nothing was compared.
+    `exports` is null in the file where nothing was compared. It is an empty object here.
     """
     try:
         found = json.loads(read_bytes(path, MOST))
