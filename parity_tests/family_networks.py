@@ -22,8 +22,8 @@ ONE_OF_A_FAMILY = one_of_each_family()
 def cover(traits: Callable[[Graph], set[object]]) -> list[str]:
     """Light networks that together have every trait, and of which none has only traits of the others.
 
-    By weight, each is taken that has a trait which none before it has. Then those are left out, from the heaviest on,
-    whose traits the others have by now.
+    The lightest are looked at first, and each is taken that adds a trait. Then the heaviest are looked at first, and
+    each is left out that adds none to the others.
     """
     own = {name: traits(reduced(name)) for name in by_weight()}
     counts: Counter[object] = Counter()

@@ -148,7 +148,7 @@ LONG = [  # an argument that is a name or a path
 @pytest.mark.parametrize("name", ["é" * 150, "x" * 300, "a/" * 2500, "\udcff"], ids=range(4))
 @pytest.mark.parametrize(("module", "argv"), LONG, ids=lambda part: str(part))
 def test_a_name_that_no_file_can_have(module, argv, name, tmp_path, monkeypatch):
-    """The file system refuses to look for it, which is not the same as that it is not there."""
+    """The file system refuses to look for it, with other errors than for a file that is missing."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises((DiptychError, SystemExit)) as error:
         importlib.import_module(f"{module}.__main__").main([text.format(name) for text in argv])

@@ -10,7 +10,9 @@ from importlib import import_module
 import pytest
 
 import deploy.__main__
+import keras_impl
 import parity.__main__
+import torch_impl
 from deploy.errors import DeployError, StorageError
 from deploy.files import check_outside
 from deploy.options import Parser, name_or_path, path
@@ -110,6 +112,16 @@ def test_a_file_that_is_read_is_not_replaced(name, tmp_path):
             given = [str(file)] if other.nargs in ("+", "*") else str(file)
             with pytest.raises(StorageError, match="is read, and would be replaced"):
                 parser._check_outputs(argparse.Namespace(**{action.dest: file, other.dest: given}))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+@pytest.mark.parametrize("package", [torch_impl, keras_impl])
+def test_a_path_that_no_file_can_have(package, name, tmp_path):
+    """It may come from a program; a shell cannot pass it on."""
+    model = package.build("lenet5")
+    with pytest.raises(StorageError, match="cannot be written: no file can have this name"):
+        package.save_weights(model, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_outputs_are_two_files(tmp_path):

@@ -4,18 +4,15 @@ A field that was not computed is null, and `reasons` has the reason under its na
 comparisons of a run and writes its certificate anew.
 """
 
-import fcntl
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deploy.certificate import NAME as NAME, SCHEMA, beside, read_certificate
-from deploy.files import write_bytes
+from deploy.files import locked, write_bytes
 from deploy.runs import PROOF, run_of
 from diptych.machine import describe_machine, describe_versions
 from diptych.reading import sha256_of
@@ -99,7 +96,7 @@ def certify_export(graph: Graph, weights: Mapping[str, Any], model: Path, by: st
     run = run_of(model).resolve()
     name = (model.parent.resolve() / model.name).relative_to(run).as_posix()
     own = Certificate(graph, weights, hashes(run, [name]), {f"{name} | {by}": difference}).facts()
-    with _alone(run):
+    with locked(run, wait=True):  # two exports of a run may end together
         kept = read_certificate(run / PROOF / NAME)
         if all(kept.get(key) == own[key] for key in ("graph_digest", "weights_sha256")):
             write_json(run / PROOF / NAME, _with_export(kept, own, name))
@@ -117,15 +114,3 @@ def _with_export(kept: Mapping[str, Any], own: Mapping[str, Any], name: str) -> 
     for part, found in (("files", own["files"]), ("exports", own["exports"]), ("reasons", broken)):
         facts[part] = dict(sorted((facts[part] | found).items()))
     return facts
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time change what is in `folder`: two exports of a run may end together."""
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)

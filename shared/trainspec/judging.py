@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.contract import Contract, same_name
+from deploy.contract import Contract, normal_form
 from deploy.errors import ModelError
 from deploy.inspection import inspect, read_model
 from deploy.shell import say
@@ -151,7 +151,7 @@ def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...
 
 def same_names(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether both have the same classes in the same order. An older run may have the other Unicode form of a name."""
-    return [*map(same_name, one)] == [*map(same_name, other)]
+    return [*map(normal_form, one)] == [*map(normal_form, other)]
 
 
 def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) -> None:
@@ -163,8 +163,8 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
             f"{source} has {len(recorded)} classes, but {data.label} has {len(data.classes)}; give --data D"
         )
     pairs = zip(recorded, data.classes, strict=True)
-    known, found = next((one, other) for one, other in pairs if same_name(one) != same_name(other))
-    is_same_set = {*map(same_name, recorded)} == {*map(same_name, data.classes)}
+    known, found = next((one, other) for one, other in pairs if normal_form(one) != normal_form(other))
+    is_same_set = {*map(normal_form, recorded)} == {*map(normal_form, data.classes)}
     order = "in another order" if is_same_set else "other ones"
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")
 

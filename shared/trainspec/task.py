@@ -1,7 +1,7 @@
 """Work out what is trained, on which data and how, before any framework is loaded."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,13 +145,18 @@ class Task:
         (classes,) = self.graph.shapes[self.graph.outputs[0]]
         channels, height, width = self.graph.input_shape
         try:
-            contract = Contract.read(self.metadata(self.weights).items(), "the model of this training")
+            contract = Contract.read(self.contract.properties().items(), "the model of this training")
             contract.check_graph(channels, (height, width), classes, "the model of this training")
         except ModelError as error:
             raise RecipeError(f"{error}; nothing would be exported") from None
 
     def metadata(self, weights: Weights) -> dict[str, str]:
         """The metadata for an ONNX file of the network. Lists are written as JSON."""
+        return replace(self.contract, weights_sha256=deployed_hash(self.graph, weights)).properties()
+
+    @property
+    def contract(self) -> Contract:
+        """What an ONNX file of the network says, whatever its weights are."""
         mean, std = self.constants
         height, width = self.graph.input_shape[1:]
         return Contract(
@@ -165,8 +170,7 @@ class Task:
             graph_digest=self.graph.digest,
             data=self.data.label,
             data_fingerprint=self.data.fingerprint,
-            weights_sha256=deployed_hash(self.graph, weights),
-        ).properties()
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from itertools import combinations, pairwise
 from pathlib import Path, PurePosixPath
 
 from deploy.archives import is_archive, open_archive, read_archive
-from deploy.contract import same_name
+from deploy.contract import normal_form
 from deploy.encoded import HEAD, format_of
 from deploy.errors import DataError
 from deploy.images import MAX_BYTES, read_file
@@ -39,7 +39,7 @@ EXPECTED = (
 class Placed:
     """The split and class of an image. `split` is empty in a set without splits. `path` is its path inside the set.
 
-    The class has the name of its folder, in the form that `same_name` gives.
+    The class has the name of its folder, in the form that `normal_form` gives.
     """
 
     split: str
@@ -66,7 +66,7 @@ class ClassFolders:
         """
         known: dict[str, list[int]] = {}
         for number, name in enumerate(names):
-            known.setdefault(same_name(name), []).append(number)
+            known.setdefault(normal_form(name), []).append(number)
         folders = {name: known.get(name, []) for name in sorted(set(self.classes.values()))}
         unknown = [name for name, numbers in folders.items() if not numbers]
         if unknown:
@@ -133,9 +133,9 @@ def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list
 
 def _placed(place: Path, path: str, parts: tuple[str, ...], splits: Collection[str]) -> Placed:
     if len(parts) == 3 and parts[0] in splits:
-        return Placed(SPLIT_FOLDERS[parts[0]], same_name(parts[1]), path)
+        return Placed(SPLIT_FOLDERS[parts[0]], normal_form(parts[1]), path)
     if len(parts) == 2 and parts[0] not in splits:
-        return Placed("", same_name(parts[0]), path)
+        return Placed("", normal_form(parts[0]), path)
     raise DataError(f"{place}: {printable(path)} is not in a class folder; {EXPECTED}")
 
 

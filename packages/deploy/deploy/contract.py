@@ -185,8 +185,8 @@ def problem_of_name(name: object) -> str:
     return f"has {len(name):,} characters; at most {LONGEST_NAME:,} are possible" if len(name) > LONGEST_NAME else ""
 
 
-def same_name(name: str) -> str:
-    """A class name in Unicode's form NFC: names are the same if these are equal. File systems write both forms."""
+def normal_form(name: str) -> str:
+    """A name in Unicode's form NFC: two are the same if these are equal. File systems write the other form, too."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -41,7 +41,12 @@ _ADVICE = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Every `OSError` of the block is a `StorageError`, for `path` or for another file that the error names."""
+    """Every `OSError` of the block is a `StorageError`, for `path` or for another file that the error names.
+
+    A path that no file can have is one before the block.
+    """
+    if not is_file_name(path):
+        raise StorageError(f"{path} cannot be written: no file can have this name; choose another one")
     try:
         yield
     except OSError as error:
@@ -62,7 +67,6 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises `StorageError` when the operating system refuses (a full disk, a read-only folder, a name that is too long).
     """
     path = Path(path)
-    check_name(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         check_file(path)  # now, not after everything was written
@@ -143,19 +147,17 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def check_name(path: Path) -> None:
-    """Raise `StorageError` for a name that no file system takes: one with a NUL, or with a lone surrogate."""
+def is_file_name(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is text that the system takes: not empty, without a NUL and without lone surrogates."""
     try:
-        problem = "a NUL is in its name" if b"\0" in os.fsencode(path) else ""
+        name = os.fsencode(path)
     except UnicodeEncodeError:
-        problem = "its name is not text"
-    if problem:
-        raise StorageError(f"{path} cannot be written: {problem}; choose another name")
+        return False
+    return bool(name) and b"\0" not in name
 
 
 def check_file(path: Path) -> None:
     """Raise `StorageError` if no file can be written under this name. Nothing is made."""
-    check_name(path)
     with writing(path):
         try:
             kind = path.stat().st_mode
@@ -199,8 +201,8 @@ def clear_abandoned(folder: Path) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _TEMPORARY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                with suppress(OSError), _locked(Path(entry.path)) as locked:
-                    if locked:
+                with suppress(OSError), locked(Path(entry.path)) as held:
+                    if held:
                         shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -223,9 +225,9 @@ def own_folder(parent: Path) -> Iterator[Path]:
     for _ in range(_ATTEMPTS):
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
         try:
-            with _locked(folder) as locked:
+            with locked(folder) as held:
                 # Another process may lock it or clear it away before it is locked here.
-                if locked is not False and folder.exists():
+                if held is not False and folder.exists():
                     yield folder
                     return
         finally:
@@ -234,19 +236,22 @@ def own_folder(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool | None]:
-    """Whether `folder` could be locked until the end of the block; None if the file system has no locks."""
+def locked(folder: Path, *, wait: bool = False) -> Iterator[bool | None]:
+    """Whether `folder` could be locked until the end of the block; None if the file system has no locks.
+
+    With `wait`, wait until other processes have released it.
+    """
     descriptor = None
-    locked = None
+    held = None
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = True
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
         except BlockingIOError:
-            locked = False
+            held = False
     try:
-        yield locked
+        yield held
     finally:
         if descriptor is not None:
             os.close(descriptor)

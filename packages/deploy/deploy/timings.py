@@ -22,7 +22,7 @@ FEWEST = 5  # passes of a turn
 ROUNDS = 5  # turns of a measurement
 LARGEST_BATCH = 4096
 LONGEST = 3600.0
-SHORTEST, MOST_TIME = 1e-6, 1e9  # of a number in a file: milliseconds, passes, threads
+SMALLEST, LARGEST = 1e-6, 1e9  # of a number in a file: milliseconds, passes, threads
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def save_timings(path: Path, model: str, timings: Sequence[Timing]) -> None:
 def _check(name: str, value: Any, kind: Any) -> None:
     """Raise `ValueError` for a value that no measurement gives."""
     number = type(value) in (int, kind) and kind is not str
-    if not (SHORTEST <= value <= MOST_TIME if number else type(value) is kind):
+    if not (SMALLEST <= value <= LARGEST if number else type(value) is kind):
         raise ValueError(f"{name} is {str(value)[:40]}")
 
 

@@ -261,9 +261,9 @@ DAMAGE = {
         json.loads(text) | {"splits": {split: {n: {"a/0.png": "0" * 64} for n in "ab"} for split in SPLITS}}
     ),
     "empty": lambda text: json.dumps(json.loads(text) | {"splits": {split: {} for split in SPLITS}}),
-    "a name that is no text": lambda text: text.replace('"a/', '"a/\\ud800', 1),
+    "a name that is not text": lambda text: text.replace('"a/', '"a/\\ud800', 1),
     "a class without a name": lambda text: text.replace('"b"', '" "'),
-    "a class that is no text": lambda text: text.replace('"b"', '"\\ud800"'),
+    "a class that is not text": lambda text: text.replace('"b"', '"\\ud800"'),
     "a class in two forms": lambda text: text.replace('"a"', '"\u00e9"').replace('"b"', '"e\u0301"'),
     "root": lambda text: json.dumps(json.loads(text) | {"root": 5}),
     "deep": lambda text: "[" * 100_000,

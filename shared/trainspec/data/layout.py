@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from deploy.class_folders import EXPECTED, SPLIT_FOLDERS, Placed, place_images
-from deploy.contract import problem_of_name, same_name
+from deploy.contract import normal_form, problem_of_name
 from deploy.shell import printable
 from diptych.errors import DataError
 from trainspec.data.listing import Listing
@@ -96,7 +96,7 @@ def _refuse_empty_class(
     parts = folder.relative_to(root).parts
     split = SPLIT_FOLDERS.get(parts[0], "") if parts else ""
     is_class = len(parts) == (2 if split else 1)
-    if is_class and not counts[split, same_name(parts[-1])]:
+    if is_class and not counts[split, normal_form(parts[-1])]:
         raise DataError(
             f"{path}: the class folder {printable(folder.as_posix())} has no JPEG, PNG or WebP image; fill or remove it"
         )

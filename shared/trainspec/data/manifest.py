@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Self
 
 from deploy.class_folders import Placed
-from deploy.contract import same_name
-from deploy.files import write_bytes
+from deploy.contract import normal_form
+from deploy.files import is_file_name, write_bytes
 from deploy.shell import printable
 from diptych.errors import DataError
 from diptych.reading import read_bytes
@@ -99,11 +99,12 @@ class Manifest:
             if not SHA256.fullmatch(sha256):
                 raise ValueError(f"{path} has no SHA-256")
             outside = PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in path.split("/")
-            if outside or "\0" in path or not path:
+            if not is_file_name(path):
+                raise ValueError(f"{path!a} is not a path")
+            if outside:
                 raise ValueError(f"{path} is outside the folder")
             if path in seen:
                 raise ValueError(f"{path} is there twice")
-            os.fsencode(path)  # raises for text that no file name can be
             seen.add(path)
         if problem := next(filter(None, map(problem_of_class, self.classes)), ""):
             raise ValueError(f"a class has a name that {problem}")
@@ -120,7 +121,7 @@ class Manifest:
 
 def _named(classes: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
     """The classes of a split, with names as folders have them. Raises `ValueError` where two are then the same."""
-    found = {same_name(name): paths for name, paths in classes.items()}
+    found = {normal_form(name): paths for name, paths in classes.items()}
     if len(found) < len(classes):
         raise ValueError("a class is there twice, in two Unicode forms")
     return found

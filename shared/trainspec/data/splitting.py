@@ -6,7 +6,6 @@ has the same split on every file system and with every version of NumPy.
 
 import hashlib
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 
 from deploy.archives import is_archive
 from deploy.class_folders import Placed
+from deploy.contract import normal_form
 from deploy.files import check_outside, make_folder, write_bytes, writing
 from deploy.images import read_file
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError, UsageError
 from diptych.stopping import until_stopped
+from netspec.init import SEEDS
 from trainspec.data.dataset import described, hold_out
 from trainspec.data.image_files import Folder, labels_of
 from trainspec.data.manifest import SPLITS, Manifest
@@ -66,7 +67,7 @@ def split_folder(
     """
     shares = shares or Shares()
     shares.check()
-    if not 0 <= seed < 1 << 63:
+    if not 0 <= seed < SEEDS:
         raise UsageError(f"--seed {seed}: give a whole number from 0 to 2**63 - 1")
     if is_archive(folder):
         raise DataError(f"{folder}: an archive cannot be split; unpack it and give the folder")
@@ -78,7 +79,7 @@ def split_folder(
     notice(described(left_out))
     if "" not in layout.splits:
         raise DataError(f"{folder}: already split into {', '.join(layout.splits)}; give it to --data as it is")
-    places = sorted(layout.splits[""], key=lambda place: (unicodedata.normalize("NFC", place.path), place.path))
+    places = sorted(layout.splits[""], key=lambda place: (normal_form(place.path), place.path))
     labels = labels_of(layout, places)
     drawn = draw_split(labels, shares, seed)
     counts, left = (np.bincount(each, minlength=len(layout.classes)) for each in (labels, labels[drawn[0]]))

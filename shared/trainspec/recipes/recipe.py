@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from netspec.init import SEEDS
 from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
 from trainspec.checkpoints.settings import CheckpointSettings
@@ -124,7 +125,7 @@ class Recipe:
         "seed of the initial weights, the batches and the validation split",
         also=("random_seed",),
         least=0,
-        below=2**63,
+        below=SEEDS,
     )
     data: Data = field(default_factory=Data)
     initialisation: Initialisation = field(default_factory=Initialisation)

@@ -5,7 +5,6 @@ Its own is the last entry. It is the hash of the file with zeros in its place.
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deploy.errors import ModelError
-from deploy.files import read_bytes
+from deploy.files import is_file_name, read_bytes
 from deploy.runs import MANIFEST, is_package
 
 NAME, SCHEMA = MANIFEST, 1
@@ -79,14 +78,6 @@ def expected_sha256(file: Path) -> str | None:
     Raises `PackageError` for a manifest that was changed.
     """
     return read_manifest(file.parent).files.get(file.name) if is_package(file.parent) else None
-
-
-def is_file_name(name: str) -> bool:
-    """Whether the system takes `name` as a path."""
-    try:
-        return bool(name) and b"\0" not in os.fsencode(name)
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -15,8 +15,8 @@ from deploy.package.onnxruntime_web import WEB, check_page
 from deploy.package.tensors import read_tensor
 
 FROM_FILE = (
-    *("architecture", "graph_digest", "weights_sha256", "opset", "ir_version", "inputs", "outputs", "data"),
-    "golden_limit",
+    *("architecture", "graph_digest", "weights_sha256", "opset", "ir_version"),
+    *("inputs", "outputs", "data", "golden_limit"),
 )
 NEEDED = (MODEL, SERVED, triton.LABELS, triton.CONFIG, PREPROCESSING, *golden.FILES)  # in every package
 

@@ -31,7 +31,7 @@ class Trained:
 
 
 def _started(python: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """Python with these arguments. Raises `UsageError` for a file that is no program."""
+    """Python with these arguments. Raises `UsageError` for a file that cannot be started."""
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen([python, *arguments], stdout=pipe, stderr=pipe, text=True, errors="replace")
