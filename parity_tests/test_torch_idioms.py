@@ -17,6 +17,7 @@ import torch_impl
 from family_networks import LIGHT, ONE_OF_A_FAMILY
 from netspec import functional as f, load_weights, trace
 from netspec.compare import forward_difference
+from netspec.passes import frozen_norms
 from netspec.probes import probe_images
 from netspec.reduce import reduced
 from onnx_impl.measure import probe
@@ -281,3 +282,16 @@ def test_statistics_are_measured_anew_and_reset(share):
     assert not [name for name in ours.state_dict() if "num_batches" in name]
     ours.norm.reset_parameters()
     assert not ours.norm.running_mean.any()
+
+
+def test_frozen_statistics_stay():
+    """Whatever PyTorch does to the batch norms of a model, norms that are frozen keep what they have."""
+    graph = frozen_norms(trace("norm", (3, 5, 5), lambda x: f.batch_norm(x, name="norm")), ["norm"])
+    model = torch_impl.build(graph, weights=probe(graph))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    batches = [torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+    update_bn(batches, model)
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model).train()
+    model(batches[0])
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

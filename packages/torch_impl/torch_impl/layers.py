@@ -1,7 +1,7 @@
 """Modules that PyTorch does not have in the spec's exact form."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +55,15 @@ class Conv2d(nn.Conv2d):
         return super().forward(F.pad(input, self.surplus) if any(self.surplus) else input)
 
 
-class BatchNorm2d(nn.BatchNorm2d):
+class _WithoutCounter(nn.Module):
+    """A batch norm's state without the counter of batches, which other people's files have."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *options: Any) -> None:
+        state_dict.pop(f"{prefix}num_batches_tracked", None)
+        nn.Module._load_from_state_dict(self, state_dict, prefix, *options)  # nn.BatchNorm2d's requires the counter
+
+
+class BatchNorm2d(_WithoutCounter, nn.BatchNorm2d):
     """`nn.BatchNorm2d` that also takes vectors. Its state is exactly the spec's, without the counter of batches."""
 
     def __init__(self, channels: int, **options: Any) -> None:
@@ -63,25 +71,35 @@ class BatchNorm2d(nn.BatchNorm2d):
         # PyTorch's `update_bn` and `reset_running_stats` need a counter.
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.long), persistent=False)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *options: Any) -> None:
-        """Ignore the batch counter in other people's files. The parent's method would require it."""
-        state_dict.pop(f"{prefix}num_batches_tracked", None)
-        nn.Module._load_from_state_dict(self, state_dict, prefix, *options)
-
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
             raise ValueError(f"expected (N, C) or (N, C, H, W), got {tuple(input.shape)}")
 
 
-class FrozenBatchNorm2d(BatchNorm2d):
-    """A batch norm that stays in evaluation mode: it uses and keeps its statistics."""
+class FrozenBatchNorm2d(_WithoutCounter):
+    """A batch norm that uses and keeps its statistics, in training as in evaluation.
 
-    def __init__(self, channels: int, **options: Any) -> None:
-        super().__init__(channels, **options)
-        self.train(False)
+    It is not an `nn.BatchNorm2d`: `update_bn` resets the statistics of those, and `convert_sync_batchnorm` replaces
+    them by norms that train.
+    """
 
-    def train(self, mode: bool = True) -> Self:
-        return super().train(False)
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__()
+        self.channels, self.epsilon = channels, epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        statistics = self.running_mean, self.running_var
+        return F.batch_norm(x, *statistics, self.weight, self.bias, training=False, eps=self.epsilon)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, epsilon={self.epsilon}"
 
 
 class MaxPool2d(nn.Module):

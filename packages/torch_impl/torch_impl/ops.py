@@ -45,7 +45,7 @@ def batch_norm(op: ops.BatchNorm, x: Shape) -> nn.Module:
 
 @builds(ops.FrozenBatchNorm)
 def frozen_batch_norm(op: ops.FrozenBatchNorm, x: Shape) -> nn.Module:
-    return layers.FrozenBatchNorm2d(x[0], eps=op.epsilon, momentum=op.fraction)
+    return layers.FrozenBatchNorm2d(x[0], op.epsilon)
 
 
 @builds(ops.InstanceNorm)
