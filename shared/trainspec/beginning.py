@@ -83,4 +83,4 @@ def _resumed(
     frameworks = list(dict.fromkeys((*before.get("frameworks", [before["framework"]]), framework.name)))
     facts |= {"frameworks": frameworks} if len(frameworks) > 1 else {}
     metrics = metrics_in(checkpoint.content) if checkpoint else []
-    return Run.resume(from_.run.folder, task.recipe, facts, metrics, found=before, tensorboard=asked.tensorboard)
+    return Run.resume(from_.run, task.recipe, facts, metrics, tensorboard=asked.tensorboard)

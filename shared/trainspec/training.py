@@ -29,8 +29,8 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     """Train, evaluate and export; or go on with the run that `asked` names.
 
     On Ctrl-C or another signal (`diptych.stopping`) it writes a checkpoint, keeps the weights, metrics, curves and
-    model.onnx so far, marks the run as interrupted, and raises the interrupt again. Before the first step there is
-    nothing to keep, so the folder is removed.
+    model.onnx so far, marks the run as interrupted, and raises the interrupt again. Before its first step
+    there is nothing to keep: a new folder is removed, and that of a run which goes on stays as it was.
     """
     begin = time.monotonic()
     device = framework.choose_device(task.precision or task.recipe.precision, task.threads).repeating(
@@ -40,8 +40,9 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     build_seconds = time.monotonic() - begin
     check()
     with open_run(task, framework, device, asked) as run:
-        write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
-        run.save()  # with all that a killed run needs to go on
+        if asked.resumption is None:
+            write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
+            run.save()  # with all that a killed run needs to go on
         training = Training(task, trainer, run, Pace(task, build_seconds))
         if asked.resumption and asked.resumption.checkpoint:
             restore(training, asked.resumption.checkpoint)
@@ -53,9 +54,10 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
         except TrainingError as error:
             raise TrainingError(f"{error}{training.keeper.advice}") from None
         except KeyboardInterrupt as stop:
-            if not training.state.step:
+            if not run.begun:
                 run.discard()
-                training.watch.say("interrupted before the first step: nothing is kept")
+                kept = f"{run.folder} stays as it was" if asked.resumption else "nothing is kept"
+                training.watch.say(f"interrupted before the first step: {kept}")
                 raise
             training.watch.say("interrupted: saving the training so far")
             if isinstance(stop, Stopped):  # between two steps
@@ -113,10 +115,12 @@ class Training:
                 self.watch.begin_epoch(state, task.plan(state.epoch))
                 for step, _ in steps_of_epoch(task, self.trainer, batches, state, pace):
                     self.watch.step(state, step)
+                    self.run.begin()
                     self.checkpoint(due=self.keeper.is_due(state))
                 last = state.step >= pace.total_steps
                 self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
                 self.checkpoint(due=self.keeper.is_due(state, self.top1, last=last))
+        self.run.begin()  # also where all steps were done before
 
     @property
     def top1(self) -> float | None:

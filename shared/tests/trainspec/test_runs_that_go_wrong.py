@@ -11,13 +11,14 @@ from shutil import rmtree
 import numpy as np
 import pytest
 from fake_framework import LearningTrainer, framework
-from learning_runs import WHOLE, command, facts_of, killed, learning, prepared, rows, stopped, weights_of
+from learning_runs import WHOLE, Gone, command, facts_of, killed, learning, prepared, rows, stopped, weights_of
 from samples import class_files, encoded, split_files, write_folder
 
 from diptych.errors import DiptychError, StorageError
 from netspec import architecture
 from trainspec.checkpoints import file as checkpoint_file
 from trainspec.checkpoints.file import FOLDER, load, steps_in
+from trainspec.runs import Run
 from trainspec.runs.lock import RunLock
 from trainspec.trainer import TrainingError
 from trainspec.training import train
@@ -34,6 +35,59 @@ def test_a_killed_run_goes_on_from_its_checkpoint_or_its_beginning(whole, tmp_pa
     assert weights_of(folder) == weights_of(whole)
     assert rows(folder) == rows(whole)
     assert facts_of(folder)["resumed"][0]["step"] == newest
+
+
+def past(how: str, monkeypatch, out: Path) -> Path:
+    """The folder of a run that may go on, with a file of the user's own."""
+    if how == "finished":
+        folder = command(*WHOLE, "--out", str(out)).folder
+    elif how == "failed":
+        with pytest.raises(TrainingError):
+            command(*WHOLE, "--out", str(out), loss=lambda step: math.nan if step == 20 else 1.0)
+        (folder,) = out.iterdir()
+    elif how == "interrupted":
+        folder = stopped(out, 20)
+    else:
+        folder = killed(monkeypatch, out, 40, *WHOLE, "--set", "checkpoint.every=never")
+    (folder / "my_notes.txt").write_text("mine")
+    return folder
+
+
+@pytest.mark.parametrize("before", ["killed", "interrupted", "failed", "finished"])
+@pytest.mark.parametrize("end", ["a signal", "diverged", "no room", "killed"])
+def test_a_resumed_run_that_trains_no_step_loses_nothing(whole, tmp_path, monkeypatch, end, before):
+    folder = past(before, monkeypatch, tmp_path)
+    found = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".running"}
+    facts = facts_of(folder)
+    more = ("--epochs", "6") if before == "finished" else ()
+
+    def loss(step: int) -> float:
+        if end == "diverged":
+            return math.nan
+        if end == "no room":
+            patch.setattr("trainspec.runs.run.write_bytes", refuse)
+            return 1.0
+        raise KeyboardInterrupt if end == "a signal" else Gone
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise StorageError(f"{path} cannot be written")
+
+    with monkeypatch.context() as patch:
+        if end == "killed":
+            patch.setattr(Run, "_break_off", lambda run, error: None)
+        with pytest.raises((KeyboardInterrupt, TrainingError, StorageError, Gone)):
+            command("--resume", str(folder), *more, loss=loss)
+    status = "interrupted" if end == "a signal" else "failed"
+    after = facts_of(folder)
+    assert after["status"] == (facts["status"] if end == "killed" or before == "finished" else status)
+    ended = dict.fromkeys(("status", "reason"))
+    assert {**after, **ended} == {**facts, **ended}
+    for path, content in found.items():
+        assert path.name == "run.json" or path.read_bytes() == content, path
+    command("--resume", str(folder), *more)
+    assert facts_of(folder)["status"] == "finished"
+    assert (folder / "my_notes.txt").exists()
+    assert before == "finished" or weights_of(folder) == weights_of(whole)
 
 
 def test_damaged_checkpoints_are_skipped_and_named(whole, tmp_path, monkeypatch, capsys):

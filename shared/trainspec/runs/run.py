@@ -22,7 +22,7 @@ from trainspec.runs.curves import FORMATS, draw_curves
 from trainspec.runs.events import FOLDER as EVENTS, EventFile
 from trainspec.runs.lock import RunLock
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_figures, to_jsonl
-from trainspec.runs.reading import SCHEMA, read_facts
+from trainspec.runs.reading import FINISHED, SCHEMA, read_facts
 
 
 class Run:
@@ -53,6 +53,9 @@ class Run:
         self._lock = lock
         self._state = state
         self._events: EventFile | None = None
+        self.begun = False  # whether this process has trained a step, and written that it did
+        self._found: Run | None = None  # the run that this one goes on with, as it was found
+        self._tensorboard = False  # whether it writes an event file from now on
 
     @classmethod
     def start(
@@ -110,27 +113,27 @@ class Run:
     @classmethod
     def resume(
         cls,
-        folder: Path,
+        found: "Run",
         recipe: Recipe,
         facts: dict[str, Any],
         metrics: Sequence[EpochMetrics],
         *,
-        found: Mapping[str, Any],
         tensorboard: bool = False,
     ) -> Self:
-        """Go on with the run in `folder`, which has so far these `facts` and `metrics`. `found` is its `run.json`.
+        """Go on with the run `found`, of which these `facts` and `metrics` stay. `begin` writes them.
 
-        With `tensorboard`, the figures are written for TensorBoard from now on, also those of the epochs before.
+        With `tensorboard`, the figures are written for TensorBoard from then on, also those of the epochs before.
         Raises `DataError` if another process goes on with it or has done so since `found` was read, and `StorageError`
         where it cannot be written.
         """
+        folder = found.folder
         with writing(folder):
             try:
                 lock = RunLock(folder)
             except BlockingIOError:
                 raise DataError(f"{folder} is still running; wait for its end") from None
         try:
-            if read_facts(folder)[0] != found:
+            if read_facts(folder)[0] != found.facts:
                 raise DataError(f"{folder}: another process has gone on with it in the meantime; start again")
         except DataError:
             lock.release()
@@ -138,18 +141,7 @@ class Run:
         facts = {key: value for key, value in facts.items() if key != "reason"}
         facts |= {"status": "running", "plan_digests": [epoch.plan_digest for epoch in metrics]}
         run = cls(folder, recipe, facts, metrics, lock)
-        try:
-            if (folder / EVENTS).is_dir():
-                run._events = EventFile(folder, metrics[-1].step if metrics else 0)
-            elif tensorboard:
-                run._events = EventFile(folder)
-                for epoch in metrics:
-                    run._events.write(epoch.step, to_figures(epoch))
-            write_bytes(folder / "recipe.toml", to_toml(recipe).encode())
-            run.save()
-        except StorageError:
-            run._release()
-            raise
+        run._found, run._tensorboard = found, tensorboard
         return run
 
     @classmethod
@@ -181,8 +173,26 @@ class Run:
         """Architecture, framework and data set, for people."""
         return f"{self.facts['architecture']} · {self.facts['framework']} · {self.facts['data_label']}"
 
+    def begin(self) -> None:
+        """Call it after every step and before the end, as `log` does. The first call writes the record of a run that
+        goes on.
+
+        Until then the folder of such a run is as it was found: a run that trains no step loses nothing.
+        """
+        if self._found is not None and not self.begun:
+            if (self.folder / EVENTS).is_dir():
+                self._events = EventFile(self.folder, self.metrics[-1].step if self.metrics else 0)
+            elif self._tensorboard:
+                self._events = EventFile(self.folder)
+                for epoch in self.metrics:
+                    self._events.write(epoch.step, to_figures(epoch))
+            self.save()
+            write_bytes(self.folder / "recipe.toml", to_toml(self.recipe).encode())
+        self.begun = True
+
     def log(self, epoch: EpochMetrics) -> None:
         """Add the figures of an epoch and write them to the disk at once."""
+        self.begin()
         self.metrics.append(epoch)
         if self._events:
             self._events.write(epoch.step, to_figures(epoch))
@@ -199,12 +209,13 @@ class Run:
         if self._events and self.metrics:
             tested = {key: value for key, value in self.figures.items() if key.startswith("test_")}
             self._events.write(self.metrics[-1].step, tested)
-        self._end("finished", figures)
+        self._end(FINISHED, figures)
 
     def discard(self) -> None:
-        """Remove the folder of a run with nothing to keep."""
-        self._release()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder if this process made it. That of a run that goes on stays."""
+        if self._found is None:
+            self._release()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self) -> None:
         """Write the current metrics and facts."""
@@ -228,9 +239,14 @@ class Run:
 
     def _break_off(self, error: BaseException) -> None:
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        reason = {"reason": " ".join(str(error).split()) or type(error).__name__}
+        if self._found is not None and not self.begun:
+            self.facts, self.metrics = dict(self._found.facts), list(self._found.metrics)
+            if self.facts["status"] == FINISHED:  # and still is
+                status, reason = FINISHED, {}
         try:
             self._draw()
-            self._end(status, {"reason": " ".join(str(error).split()) or type(error).__name__})
+            self._end(status, reason)
         except StorageError:
             _rewrite_status(self.folder / "run.json", status)
             self._state = status
