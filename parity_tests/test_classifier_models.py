@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 import deploy
-from deploy import Classifier, DeployError, ModelError, cgroups, runtime
+from deploy import Classifier, DeployError, ModelError, cgroups, isolation, runtime
 from deploy.inspection import inspect
 from deploy.isolation import try_model
 from onnx_impl import build, export_onnx, package
@@ -165,6 +165,14 @@ def test_a_file_without_a_hash_is_tried_first(tmp_path, monkeypatch):
     assert tried == []
     Classifier(tmp_path / "m.onnx")
     assert tried == [(3, 12, 9)]
+
+
+def test_a_trial_gets_no_more_than_half_of_the_free_memory(monkeypatch):
+    monkeypatch.setattr(isolation, "free_bytes", lambda: 4 << 30)
+    assert isolation.memory_limit(10**6, (3, 224, 224)) < 2 << 30
+    assert isolation.memory_limit(135, (3, 8192, 8192)) == 2 << 30
+    monkeypatch.setattr(isolation, "free_bytes", lambda: 0)  # the system does not say
+    assert isolation.memory_limit(135, (3, 224, 224)) > 1 << 30
 
 
 def test_a_trial_has_limits(folder):

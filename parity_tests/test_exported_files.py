@@ -147,6 +147,8 @@ def test_trained_weights_are_not_called_random(tmp_path, monkeypatch, capsys):
         (["--preset", "imagenet", "--std", "nan,1,1"], "std"),
         (["--preset", "imagenet", "--in-channels", "1"], "3 values of mean, but its input has 1 channels"),
         (["--mean", "a,b,c"], "a,b,c"),
+        (["--mean", "123.7,116.3,103.5", "--std", "58.4,57.1,57.4"], "--mean 123.7,116.3,103.5: .* 0..1 scale"),
+        (["--preset", "imagenet", "--std", "58.4,57.1,57.4"], "--std 58.4,57.1,57.4: .* divide those of 0..255"),
     ],
 )
 def test_what_a_file_cannot_say_is_refused(argv, message, tmp_path, monkeypatch):

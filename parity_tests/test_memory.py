@@ -24,7 +24,7 @@ def test_as_many_processes_as_the_memory_allows(monkeypatch, free, cores, proces
     spec = importlib.util.spec_from_file_location("root_conftest", ROOT / "conftest.py")
     conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conftest)
-    monkeypatch.setattr(machine, "_free_gib", lambda: free)
+    monkeypatch.setattr(machine, "free_bytes", lambda: int(free * 2**30))
     monkeypatch.setattr(machine, "cores", lambda: cores)
     assert conftest.pytest_xdist_auto_num_workers() == processes
 

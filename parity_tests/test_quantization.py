@@ -4,12 +4,17 @@ import json
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
 
-from deploy import Classifier
+import deploy.model
+from deploy import Classifier, runtime
+from deploy.contract import CONTENT_HASH
+from deploy.errors import ModelError
 from deploy.inspection import inspect
 from deploy.intervals import paired
 from deploy.package.manifest import read_manifest
@@ -17,11 +22,13 @@ from deploy.package.verification import verify
 from diptych.errors import ExportError, StorageError, UsageError
 from netspec import functional as f, trace
 from onnx_impl import export_onnx, quantization
+from onnx_impl.export_request import request
 from onnx_impl.measure import probe
 from onnx_impl.packaging import package
 from onnx_impl.presets import PRESETS
 from onnx_impl.quantization import Judge, decibels, quantize
-from onnx_impl.smaller import Quantizer
+from onnx_impl.rewritten import rewritten
+from onnx_impl.smaller import Quantizer, failure
 from onnx_impl.turns import Ratio, processor_times, ratio
 from parity.diff.sides import read_side
 from trainspec.data import open_data
@@ -104,9 +111,9 @@ def test_calibration_is_of_the_training_split(model, fast, monkeypatch):
     given = []
 
     class Recording(Quantizer):
-        def __init__(self, content, images, folder, **settings):
-            given.append(images)
-            super().__init__(content, images, folder, **settings)
+        def __init__(self, content, batches, folder, **settings):
+            given.append(np.concatenate(list(batches())))
+            super().__init__(content, batches, folder, **settings)
 
     monkeypatch.setattr(quantization, "Quantizer", Recording)
     quantize(model, limit=9.0, images=24, notice=str)
@@ -136,7 +143,7 @@ def test_what_loses_too_much_is_refused_unless_forced(model, fast, monkeypatch):
         quantize(path, notice=str)
 
 
-@pytest.mark.parametrize("limit", [float("nan"), -1.0])
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0])
 def test_a_limit_that_is_none_is_refused(model, limit):
     with pytest.raises(UsageError, match="at least 0"):
         quantize(model, limit=limit, notice=str)
@@ -167,8 +174,8 @@ def test_what_is_slower_is_refused(model, monkeypatch):
 def test_layers_in_float32_keep_their_weights(model, tmp_path):
     content = model.read_bytes()
     data = open_data("digits", 16, notice=str)
-    images = Judge(inspect(content, model).contract).prepared(data.train.images[:20])
-    quantizer = Quantizer(content, images, tmp_path, reduce_range=False)
+    batches = partial(Judge(inspect(content, model).contract).batches, data.train, np.arange(20), 8)
+    quantizer = Quantizer(content, batches, tmp_path, reduce_range=False)
     assert quantizer.layers == ["conv1", "conv2", "fc"]
     for settings, expected in (
         ({}, set()),
@@ -179,10 +186,109 @@ def test_layers_in_float32_keep_their_weights(model, tmp_path):
         readers = {node.name: node.input[1] for node in made.graph.node if node.name in quantizer.layers}
         floats = {tensor.name for tensor in made.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
         assert {name for name, weight in readers.items() if weight in floats} == expected
-    reduced = Quantizer(content, images, tmp_path, reduce_range=True).quantized()
+    reduced = Quantizer(content, batches, tmp_path, reduce_range=True).quantized()
     for tensor in reduced.graph.initializer:
         if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
             assert np.abs(onnx.numpy_helper.to_array(tensor).astype(int)).max() <= 64
+
+
+def test_what_follows_layers_in_float32_stays_there_too(model, tmp_path):
+    content = model.read_bytes()
+    data = open_data("digits", 16, notice=str)
+    batches = partial(Judge(inspect(content, model).contract).batches, data.train, np.arange(8), 8)
+    quantizer = Quantizer(content, batches, tmp_path, reduce_range=False)
+    kinds = {node.op_type for node in quantizer.quantized(without=quantizer.layers).graph.node}
+    assert "QuantizeLinear" not in kinds
+    kept = quantizer.in_float(["conv2"])  # the sum also gets values of conv1
+    assert {node.op_type for node in quantizer.nodes if node.name in kept} == {"Conv", "Relu"}
+
+
+def edited(model, edit, *, hashed=True):
+    """Another file: the model after `edit`."""
+    found = onnx.load(model)
+    edit(found)
+    path = model.with_name("edited.onnx")
+    path.write_bytes(rewritten(found))
+    if not hashed:
+        found = onnx.load(path)
+        entries = [entry for entry in found.metadata_props if entry.key != CONTENT_HASH]
+        del found.metadata_props[:]
+        found.metadata_props.extend(entries)
+        onnx.save(found, path)
+    return path
+
+
+def with_roots(found):
+    """The logits are the roots of what they were: not a number for the negative ones."""
+    found.graph.node[-1].output[0] = "before"
+    found.graph.node.append(onnx.helper.make_node("Sqrt", ["before"], ["logits"], "root"))
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_file_that_answers_nan_is_not_compressed(model, fast, hashed):
+    path = edited(model, with_roots, hashed=hashed)
+    with pytest.raises(ModelError, match=r"edited.onnx: .*its output is NaN or infinite"):
+        quantize(path, to="float16", limit=9.0, notice=str)
+    assert not list(model.parent.glob("*.float16.*"))
+
+
+def test_a_file_without_a_hash_is_tried_in_a_child_process(model, fast, monkeypatch):
+    tried = []
+    monkeypatch.setattr("deploy.model.try_model", lambda content, shape, source: tried.append(source))
+    path = edited(model, lambda found: None, hashed=False)
+    quantize(path, to="float16", limit=9.0, notice=str)
+    assert tried == [str(path)]
+
+
+def test_values_that_float16_cannot_hold_are_refused(model):
+    def scale(found):
+        (weight,) = (tensor for tensor in found.graph.initializer if tensor.name == "fc.weight")
+        weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1e5), weight.name))
+
+    path = edited(model, scale)
+    with pytest.raises(ExportError, match="a value inside it reaches .*, but float16 ends at 65504"):
+        quantize(path, to="float16", limit=9.0, notice=str)
+
+
+def test_nodes_without_names_are_quantized_as_well(model, fast):
+    def unname(found):
+        for node in found.graph.node:
+            node.name = ""
+
+    facts = facts_in(quantize(edited(model, unname), limit=9.0, images=24, notice=str))
+    assert (facts["layers"], facts["float_layers"]) == (3, 0)
+
+
+def test_no_pass_takes_more_images_than_memory_allows(model, fast, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(deploy.model, "PIXELS", 7 * 16 * 16)
+    infer = runtime.infer
+    monkeypatch.setattr(
+        runtime, "infer", lambda session, images, source: sizes.append(len(images)) or infer(session, images, source)
+    )
+    quantize(model, limit=9.0, images=24, notice=str)
+    assert max(sizes) == 7
+
+
+def test_a_full_disk_is_told_from_a_bad_model(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(StorageError, match="No space left"):
+        raise failure("it cannot be simplified", RuntimeError("Protobuf serialization failed"), tmp_path / "m.onnx")
+
+
+def test_each_file_has_a_smaller_one_of_its_own(model, fast):
+    other = model.rename(model.with_name("net.v2.onnx"))
+    assert quantize(other, to="float16", limit=9.0, notice=str).name == "net.v2.float16.onnx"
+    assert (model.parent / "net.v2.float16.certificate.json").exists()
+
+
+@pytest.mark.parametrize(("name", "problem"), [("net.half", "ends in .onnx"), (f"{'a' * 244}.onnx", "a shorter name")])
+def test_a_name_that_leaves_no_place_for_the_certificate_is_refused(model, monkeypatch, name, problem):
+    monkeypatch.setattr(quantization, "compress", lambda *arguments, **settings: pytest.fail("after the work"))
+    with pytest.raises(StorageError, match=problem):
+        quantize(model, to="float16", limit=9.0, out=model.parent / name, notice=str)
+    with pytest.raises(StorageError, match=problem):
+        request("lenet5", "onnx", out=model.parent / name, notice=str)
 
 
 @dataclass

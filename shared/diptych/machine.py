@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from deploy import cgroups
-from deploy.machine import describe_machine as describe_machine, memory_gib
+from deploy.machine import describe_machine as describe_machine, free_bytes as free_bytes
 
 
 def cores() -> int:
@@ -18,12 +18,7 @@ def cores() -> int:
 
 def processes(gib: float) -> int:
     """How many processes of `gib` GiB each can run side by side, by cores and free memory."""
-    return max(1, min(cores(), int(_free_gib() / gib)))
-
-
-def free_bytes() -> int:
-    """Bytes of memory that this process can still use; 0 if the system does not say."""
-    return int(_free_gib() * 2**30)
+    return max(1, min(cores(), int(free_bytes() / (gib * 2**30))))
 
 
 def used_bytes() -> int | None:
@@ -60,14 +55,3 @@ def describe_versions(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
-
-
-def _free_gib() -> float:
-    """GiB that processes can still use, within the container's limits; all memory if the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        lines = []
-    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    free = int(available[0]) / 2**20 if available else memory_gib()
-    return min(free, cgroups.free_memory() / 2**30)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from deploy.contract import Contract
-from deploy.files import read_bytes
+from deploy.errors import StorageError
+from deploy.files import check_file, read_bytes
 from deploy.machine import describe_machine
 from deploy.runs import MOST, PROOF, run_of
 
 SCHEMA = 1
 NAME = "certificate.json"
+SUFFIX = ".onnx"
 OF_SOURCE = "they are of the network: see source"
 
 Exports = Mapping[str, Mapping[str, Any]]  # differences by file and by what it was compared with
@@ -25,6 +27,17 @@ Exports = Mapping[str, Mapping[str, Any]]  # differences by file and by what it 
 def beside(model: Path) -> Path:
     """Where the certificate of an exported file is: `net.onnx` has `net.certificate.json`."""
     return model.with_name(f"{model.stem}.{NAME}")
+
+
+def check_export(model: Path) -> None:
+    """Raise `StorageError` if an ONNX file of this name and its certificate cannot be written. Nothing is made.
+
+    The name must end in `.onnx`: `net.onnx` and `net.half` would have one certificate.
+    """
+    check_file(model)
+    if model.suffix != SUFFIX:
+        raise StorageError(f"{model}: the name of an ONNX file ends in {SUFFIX}; choose another name")
+    check_file(beside(model))
 
 
 def read_certificate(path: Path) -> dict[str, Any]:

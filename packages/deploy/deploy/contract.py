@@ -232,8 +232,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
 def _object(text: str) -> str:
-    if not isinstance(json.loads(text), dict):
+    if not isinstance(json.loads(text, parse_constant=_refuse), dict):
         raise ValueError("not a JSON object")
     return text
 

@@ -115,6 +115,31 @@ def _content_hash(content: bytes, place: slice) -> str:
 
 def inspect(content: bytes, source: object) -> Inspected:
     """Check a file. Raises `ModelError` for the first problem, in one line that names `source`."""
+    model = _parsed(content, source)
+    entries = [(_text(entry.key, source), _text(entry.value, source)) for entry in model.metadata_props]
+    contract = Contract.read(entries, source)
+    hashed = _check_content(content, contract, source)
+    _check_parts(model, source)
+    input_shape, classes = _check_values(model.graph, source)
+    contract.check_graph(input_shape[0], (input_shape[1], input_shape[2]), classes, source)
+    _check_tensors(model.graph, source)
+    _check_weights(model.graph, contract, source)
+    return Inspected(content, contract, hashed, input_shape, classes)
+
+
+def inspect_foreign(content: bytes, source: object) -> tuple[int, int, int]:
+    """Check a file of another program with one image as input. Returns the image's `(C, H, W)`. Raises `ModelError`."""
+    model = _parsed(content, source)
+    _check_parts(model, source)
+    _check_tensors(model.graph, source)
+    inputs = _inputs(model.graph)
+    tensor = inputs[0].type.tensor_type if inputs else None
+    if tensor is None or tensor.elem_type != FLOAT or len(tensor.shape.dim) != 4:
+        raise ModelError(f"{source}: its first input is not an image, float32 (N, C, H, W)")
+    return _sizes(tensor, source)
+
+
+def _parsed(content: bytes, source: object) -> Any:
     model = model_class()()
     try:
         if not content:
@@ -124,14 +149,7 @@ def inspect(content: bytes, source: object) -> Inspected:
         raise ModelError(f"{source}: not an ONNX model that runs ({' '.join(str(error).split())})") from None
     if not model.HasField("graph") or not model.graph.node:
         raise ModelError(f"{source}: not an ONNX model that runs (it has no graph)")
-    entries = [(_text(entry.key, source), _text(entry.value, source)) for entry in model.metadata_props]
-    contract = Contract.read(entries, source)
-    hashed = _check_content(content, contract, source)
-    _check_parts(model, source)
-    input_shape, classes = _check_values(model.graph, source)
-    contract.check_graph(input_shape[0], (input_shape[1], input_shape[2]), classes, source)
-    _check_tensors(model.graph, contract, source)
-    return Inspected(content, contract, hashed, input_shape, classes)
+    return model
 
 
 def _text(value: bytes, source: object) -> str:
@@ -170,8 +188,7 @@ def _check_parts(model: Any, source: object) -> None:
 
 def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int | None]:
     """Check input and output. Returns `(C, H, W)` of the input and the number of logits, None if it is not stated."""
-    given = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in given]  # old files list weights as inputs too
+    inputs = _inputs(graph)
     for kind, name, values, rank, contract in (
         ("input", "image", inputs, 4, "(N, C, H, W)"),
         ("output", "logits", list(graph.output), 2, "(N, classes)"),
@@ -189,20 +206,31 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
         if len(tensor.shape.dim) and tensor.shape.dim[0].HasField("dim_value"):
             fixed = f"has a fixed batch of {tensor.shape.dim[0].dim_value}"
             raise ModelError(f"{source}: its {kind} '{name}' {fixed}; it must be {contract} with any N")
-    dims = inputs[0].type.tensor_type.shape.dim[1:]
-    sizes = [dim.dim_value for dim in dims]
-    if min(sizes) < 1 or max(sizes) > MOST_PIXELS:
-        shown = "x".join(str(dim.dim_value) if dim.HasField("dim_value") else "any" for dim in dims)
-        raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each must be 1 to {MOST_PIXELS}")
+    shape = _sizes(inputs[0].type.tensor_type, source)
     last = graph.output[0].type.tensor_type.shape.dim[1:]
     classes = last[0].dim_value if last and last[0].HasField("dim_value") else None
     if classes is not None and classes < 1:
         raise ModelError(f"{source}: has {classes} logits; it must have at least 1")
-    channels, height, width = sizes
-    return (channels, height, width), classes
+    return shape, classes
 
 
-def _check_tensors(graph: Any, contract: Contract, source: object) -> None:
+def _inputs(graph: Any) -> list[Any]:
+    """The inputs that are not weights, which old files list as inputs, too."""
+    given = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in given]
+
+
+def _sizes(image: Any, source: object) -> tuple[int, int, int]:
+    """`(C, H, W)` of an input `(N, C, H, W)`."""
+    dims = image.shape.dim[1:]
+    channels, height, width = (dim.dim_value for dim in dims)
+    if min(channels, height, width) < 1 or max(channels, height, width) > MOST_PIXELS:
+        shown = "x".join(str(dim.dim_value) if dim.HasField("dim_value") else "any" for dim in dims)
+        raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each must be 1 to {MOST_PIXELS}")
+    return channels, height, width
+
+
+def _check_tensors(graph: Any, source: object) -> None:
     for tensor in _tensors(graph):
         name = _shown(tensor.name) or "a constant"
         if tensor.data_location or len(tensor.external_data):
@@ -211,6 +239,9 @@ def _check_tensors(graph: Any, contract: Contract, source: object) -> None:
             raise ModelError(f"{source}: '{name}' has a negative size")
         if tensor.data_type in _FLOATS:
             _check_finite(tensor, name, source)
+
+
+def _check_weights(graph: Any, contract: Contract, source: object) -> None:
     weights = [tensor for tensor in graph.initializer if tensor.doc_string == WEIGHT.encode()]
     if weights and contract.weights_sha256 and _weights_hash(weights) != contract.weights_sha256:
         raise ModelError(f"{source}: its weights do not match its own {WEIGHTS_HASH}: they were changed or damaged")

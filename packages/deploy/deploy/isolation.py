@@ -11,33 +11,44 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.errors import ModelError
+from deploy.machine import free_bytes
 
 BATCHES = (1, 3)
 SECONDS = 30.0  # large files get more, by BYTES_A_SECOND
 BYTES_A_SECOND = 20e6
 THREADS = 2
+VALUES = 9973  # different values of the images; a prime number, so that no two rows are equal
 BASE_MEMORY, COPIES, BYTES_A_PIXEL = 2**30, 8, 2**13  # of memory: a fixed part, copies of the file, the values
 
 
 def memory_limit(size: int, shape: tuple[int, int, int]) -> int:
-    """Bytes that a child may fill for a file of `size` bytes and images `(C, H, W)`."""
-    return int(BASE_MEMORY + COPIES * size + BYTES_A_PIXEL * shape[1] * shape[2])
+    """Bytes that a child may fill for a file of `size` bytes and images `(C, H, W)`: at most half of what is free."""
+    needed = int(BASE_MEMORY + COPIES * size + BYTES_A_PIXEL * shape[1] * shape[2])
+    return min(needed, free_bytes() // 2 or needed)
 
 
 def try_model(
-    content: bytes, shape: tuple[int, int, int], source: object, *, seconds: float = SECONDS, memory: int | None = None
+    content: bytes,
+    shape: tuple[int, int, int],
+    source: object,
+    *,
+    batches: Sequence[int] = BATCHES,
+    seconds: float = SECONDS,
+    memory: int | None = None,
 ) -> None:
-    """Load the model in a child process and run it on a few images of `shape` `(C, H, W)`.
+    """Load the model in a child process and run it on `batches` of images of `shape` `(C, H, W)`.
 
     Raises `ModelError` if that fails, crashes, takes too long or too much memory, or if the output is not finite
     float32 `(N, classes)`.
     """
     memory = memory or memory_limit(len(content), shape)
     seconds += len(content) / BYTES_A_SECOND
-    argv = [sys.executable, "-P", "-m", "deploy.isolation", str(memory), str(int(seconds)), *map(str, shape)]
+    argv = [sys.executable, "-P", "-m", "deploy.isolation"]
+    argv += map(str, (memory, int(seconds), *shape, *batches))
     home = str(Path(__file__).parents[1])
     paths = [home, *filter(None, sys.path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
@@ -100,7 +111,7 @@ def _limit(memory: int, seconds: int) -> None:
         resource.setrlimit(limit, (value, value))
 
 
-def _trial(content: bytes, shape: tuple[int, ...]) -> str:
+def _trial(content: bytes, shape: Sequence[int], batches: Sequence[int]) -> str:
     """Run a model. Returns its problem, empty if there is none."""
     import numpy as np
 
@@ -108,11 +119,9 @@ def _trial(content: bytes, shape: tuple[int, ...]) -> str:
 
     try:
         session = runtime.load(content, "it", provider=runtime.CPU, threads=THREADS)
-        for batch in BATCHES:
-            images = np.linspace(-2, 2, num=batch * int(np.prod(shape)), dtype=np.float32).reshape(batch, *shape)
-            problem = runtime.logits_problem(runtime.infer(session, images, "it"), batch)
-            if problem:
-                return problem
+        values = np.linspace(-2, 2, num=VALUES, dtype=np.float32)
+        for batch in batches:
+            runtime.logits(session, np.resize(values, (batch, *shape)), "it")
     except ModelError as error:
         return str(error).removeprefix("it: ")
     except MemoryError:
@@ -121,9 +130,10 @@ def _trial(content: bytes, shape: tuple[int, ...]) -> str:
 
 
 def main() -> None:
-    memory, seconds, *shape = map(int, sys.argv[1:])
+    memory, seconds, channels, height, width, *batches = map(int, sys.argv[1:])
     _limit(memory, seconds)
-    print(json.dumps({"problem": _trial(sys.stdin.buffer.read(), tuple(shape))}), flush=True)
+    problem = _trial(sys.stdin.buffer.read(), (channels, height, width), batches)
+    print(json.dumps({"problem": problem}), flush=True)
     os._exit(0)  # a broken model may also break the runtime's shutdown
 
 

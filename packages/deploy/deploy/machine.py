@@ -4,14 +4,14 @@ import os
 import platform
 from pathlib import Path
 
-from deploy.cgroups import usable_cores
+from deploy import cgroups
 
 
 def describe_machine() -> dict[str, str | int | float]:
     """`cpu` (the model), `cores` that this process may use, `memory_gib`, `os`."""
     return {
         "cpu": _cpu_model(),
-        "cores": usable_cores(),
+        "cores": cgroups.usable_cores(),
         "memory_gib": memory_gib(),
         "os": f"{platform.system()} {platform.machine()}",
     }
@@ -23,6 +23,17 @@ def memory_gib() -> float:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
         return 0.0  # not a POSIX system
+
+
+def free_bytes() -> int:
+    """Bytes that processes can still use, within the container's limits; all memory if the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        lines = []
+    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    free = int(available[0]) * 2**10 if available else memory_gib() * 2**30
+    return int(min(free, cgroups.free_memory()))
 
 
 def _cpu_model() -> str:

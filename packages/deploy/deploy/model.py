@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.contract import Contract
-from deploy.errors import ModelError
-from deploy.inspection import inspect, read_model
+from deploy.inspection import Inspected, inspect, read_model
 from deploy.isolation import try_model
 
 PIXELS = 1 << 22  # at most, of all images in one pass
@@ -48,8 +47,7 @@ class LoadedModel:
     @property
     def batch(self) -> int:
         """The number of images that run together. It bounds the memory of a pass."""
-        _, height, width = self.input_shape
-        return max(1, min(LARGEST_BATCH, PIXELS // (height * width)))
+        return batch_of(*self.input_shape[1:])
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 logits `(N, classes)` of normalised float32 images `(N, C, H, W)`, computed `batch` images at a time.
@@ -60,10 +58,26 @@ class LoadedModel:
         return np.concatenate([self._run(images[start : start + self.batch]) for start in starts])
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = runtime.infer(self.session, np.ascontiguousarray(images), self.source)
-        if problem := runtime.logits_problem(logits, len(images), len(self.contract.classes) or self.classes):
-            raise ModelError(f"{self.source}: {problem}")
+        classes = len(self.contract.classes) or self.classes
+        logits: NDArray[np.float32] = runtime.logits(self.session, np.ascontiguousarray(images), self.source, classes)
         return logits
+
+
+def batch_of(height: int, width: int) -> int:
+    """The number of images of this size that run together."""
+    return max(1, min(LARGEST_BATCH, PIXELS // (height * width)))
+
+
+def usable_model(path: str | os.PathLike[str], *, isolate: bool = True, unfinished: bool = False) -> Inspected:
+    """Read and check the ONNX file at `path`, as `load_model` does, without starting it.
+
+    A file without a content hash is tried in a child process, unless `isolate` is False. Raises `ModelError`.
+    """
+    content = read_model(path, unfinished=unfinished)
+    inspected = inspect(content, os.fspath(path))
+    if isolate and not inspected.hashed:
+        try_model(content, inspected.input_shape, os.fspath(path))
+    return inspected
 
 
 def load_model(
@@ -83,13 +97,10 @@ def load_model(
 
     Raises `ModelError` in one line for any problem with the file, the provider or `threads`.
     """
-    content = read_model(path, unfinished=unfinished)
     source = os.fspath(path)
-    inspected = inspect(content, source)
-    runtime.choose_providers(provider)
-    if isolate and not inspected.hashed:
-        try_model(content, inspected.input_shape, source)
-    session = runtime.load(content, source, provider=provider, threads=threads)
+    runtime.choose_providers(provider)  # before the work
+    inspected = usable_model(path, isolate=isolate, unfinished=unfinished)
+    session = runtime.load(inspected.content, source, provider=provider, threads=threads)
     running = runtime.provider_of(session)
     best = running if provider is not None else runtime.choose_providers(None)[0]
     passed_over = "" if best == running else best

@@ -160,7 +160,15 @@ def infer(session: Any, images: Any, source: object) -> Any:
         raise ModelError(f"{source}: onnxruntime cannot run it on {len(images)} images ({first_line(error)})") from None
 
 
-def logits_problem(logits: object, batch: int, classes: int | None = None) -> str:
+def logits(session: Any, images: Any, source: object, classes: int | None = None) -> Any:
+    """The float32 logits `(N, classes)` of `images`. Raises `ModelError` if the output is not that, or not finite."""
+    found = infer(session, images, source)
+    if problem := _logits_problem(found, len(images), classes):
+        raise ModelError(f"{source}: {problem}")
+    return found
+
+
+def _logits_problem(logits: object, batch: int, classes: int | None) -> str:
     """Why an output cannot be the logits of `batch` images; empty if it can."""
     if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.ndim != 2:
         return "its output is not float32 (N, classes)"

@@ -34,7 +34,7 @@ QUANTIZE_OPTIONS = (
     ),
     option("--force", action="store_true", help="also write a file that loses more or is slower"),
     option(
-        "--out", type=output_file, metavar="FILE", help="default: model.int8.onnx or model.float16.onnx beside the file"
+        "--out", type=output_file, metavar="FILE", help="default: NAME.int8.onnx or NAME.float16.onnx beside NAME.onnx"
     ),
     option("--unfinished", action="store_true", help="also take a RUN that did not reach its end"),
 )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from deploy.certificate import check_export
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError
-from deploy.files import check_file, is_folder
+from deploy.files import is_folder
 from deploy.inspection import inspect, read_model
 from deploy.outputs import check_apart
 from diptych.errors import DataError, UsageError
@@ -61,7 +62,7 @@ def request(
         if given := [f"--{key}" for key, value in description.items() if value is not None]:
             raise UsageError(f"{network} already says how images are prepared: leave {', '.join(given)} out")
         made = request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
-        check_file(made.path)
+        check_export(made.path)
         return made
     graph = resolve(network, **form)
     check_onnx_size(graph)
@@ -72,7 +73,7 @@ def request(
     given_weights = load_weights(graph, weights, notice=notice) if weights else probe(graph)
     metadata = replace(contract, weights_sha256=deployed_hash(graph, given_weights)).properties()
     path = out or Path("exports") / f"{graph.name}-{framework}.onnx"
-    check_file(path)
+    check_export(path)
     return ExportRequest(graph, given_weights, metadata, path)
 
 

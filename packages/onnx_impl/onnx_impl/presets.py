@@ -59,6 +59,10 @@ def describe(
     means, deviations = tuple(mean or chosen.mean), tuple(std or chosen.std)
     if not means or not deviations:
         raise UsageError("a file for predictions needs --mean and --std, or --preset, besides its classes")
+    for option, values in (("--mean", means), ("--std", deviations)):
+        if not all(0 <= value <= 1 for value in values):
+            shown = ",".join(f"{value:g}" for value in values)
+            raise UsageError(f"{option} {shown}: give values on the 0..1 scale; divide those of 0..255 by 255")
     count = graph.shapes[graph.outputs[0]][0]
     names = read_names(classes) if classes else chosen.classes or tuple(f"class {place}" for place in range(count))
     color = COLOR_RULES.get(len(means), "")

@@ -5,8 +5,9 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,21 +16,24 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.arguments import checked
-from deploy.certificate import beside, certificate_of, find_certificate
+from deploy.certificate import beside, certificate_of, check_export, find_certificate
 from deploy.contract import Contract
-from deploy.files import check_file, write_together
-from deploy.inspection import Inspected, inspect, read_model
+from deploy.errors import ModelError
+from deploy.files import write_together
+from deploy.inspection import Inspected, inspect
 from deploy.intervals import paired
+from deploy.model import batch_of, usable_model
 from deploy.normalisation import normalised
 from deploy.outputs import check_apart
 from deploy.package.manifest import sha256
+from deploy.runs import run_of
 from diptych.errors import DataError, ExportError, ParityError, UsageError
 from diptych.machine import describe_versions
 from diptych.stopping import until_stopped
 from netspec.compare import forward_difference
 from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
-from onnx_impl.smaller import Quantizer, halved, needs_reduced_range
+from onnx_impl.smaller import Quantizer, halved, largest_value, needs_reduced_range
 from onnx_impl.turns import Ratio, processor_times, ratio
 from trainspec.certificate import PACKAGES, figures
 from trainspec.data import DataSet, Form, Split
@@ -39,8 +43,10 @@ from trainspec.runs import Run
 
 CALIBRATION = 256  # images
 JUDGED = 128  # validation images for the noise of each layer
-BATCH = 250
+COMPARED = 250  # test images for the difference in the certificate
+CALIBRATION_BATCH = 32
 Target = Literal["int8", "float16"]
+HALF_LARGEST = float(np.finfo(np.float16).max)
 NAMED = 8  # float layers that the metadata name
 
 
@@ -67,7 +73,7 @@ def quantize(
     unfinished: bool = False,
     notice: Callable[[str], None] = print,
 ) -> Path:
-    """Write a smaller file of a run or of an ONNX file. Returns its path, by default `model.int8.onnx` beside it.
+    """Write a smaller file of a run or of an ONNX file. Returns its path: by default `net.int8.onnx` beside `net.onnx`.
 
     `data` takes the values of `--data`; by default it is the data set that the file names. `images` (256) of its
     training split calibrate the ranges of INT8. The layers that spoil most on the validation split stay in float32
@@ -79,35 +85,40 @@ def quantize(
     `ModelError` for a file that cannot be used, and `UsageError` for a limit that is not a number from 0 on, or below
     what so many test images can show.
     """
-    if not limit >= 0:
+    if not 0 <= limit < math.inf:
         raise UsageError(f"--limit {limit:g}: give a number of at least 0")
     if images is not None and images < 1:
         raise UsageError(f"--images {images}: give at least 1")
     if to != "int8" and (images is not None or reduce_range is not None):
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
     model, data = Path(model), None if data is None else os.fspath(data)
-    path = Path(out) if out is not None else (model if os.path.isdir(model) else model.parent) / f"model.{to}.onnx"
-    check_apart(path, model if out is not None else None)
-    check_file(path)  # before the work
     is_run = os.path.isdir(model)
-    content = folded(model, unfinished=unfinished)[0] if is_run else read_model(model, unfinished=unfinished)
-    found = inspect(content, model)
+    path = Path(out) if out is not None else (model / "model" if is_run else model).with_suffix(f".{to}.onnx")
+    check_apart(path, model if out is not None else None)
+    check_export(path)  # before the work
+    if is_run:
+        found = inspect(folded(model, unfinished=unfinished)[0], model)
+    else:
+        found = usable_model(model, unfinished=unfinished)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
     split = data_of(model, found.contract, data, unfinished)
     if not force:
         check_limit(limit, len(split.test), model)
     reduced = needs_reduced_range() if reduce_range is None else reduce_range
-    made = compress(
-        content,
-        found.contract,
-        split,
-        to=to,
-        limit=limit,
-        images=images or CALIBRATION,
-        reduce_range=reduced,
-        notice=notice,
-    )
+    try:
+        made = compress(
+            found.content,
+            found.contract,
+            split,
+            to=to,
+            limit=limit,
+            images=images or CALIBRATION,
+            reduce_range=reduced,
+            notice=notice,
+        )
+    except (ExportError, ModelError) as error:  # for a run or a file that the user gave
+        raise type(error)(f"{model}: {error}") from None
     if made.problem and not force:
         raise ExportError(f"{model}: {made.problem}; give --force to write it anyway")
     proof = certificate(model, path.name, found, made, split.test)
@@ -117,7 +128,7 @@ def quantize(
 
 def certificate(model: Path, name: str, found: Inspected, made: Compressed, images: Split) -> bytes:
     """That of the file `name`, made of the float32 file of `model`: how far their logits for `images` are apart."""
-    judge, some = Judge(found.contract), images.take(np.arange(min(BATCH, len(images))))
+    judge, some = Judge(found.contract), images.take(np.arange(min(COMPARED, len(images))))
     key, exports, reasons = f"{name} | the float32 file", {}, {}
     try:
         apart = forward_difference(judge.logits(found.content, some), judge.logits(made.content, some))
@@ -158,7 +169,7 @@ def compress(
     with tempfile.TemporaryDirectory() as name:
         if to == "int8":
             order = draw_epoch(0, 0, len(data.train)).order[:images]
-            calibration = judge.prepared(data.train.read(order))
+            calibration = partial(judge.batches, data.train, order, CALIBRATION_BATCH)
             quantizer = Quantizer(content, calibration, Path(name), reduce_range=reduce_range)
             kept = _kept_in_float(quantizer, content, judge, data.validation, limit, notice)
             smaller = quantizer.quantized(without=kept)
@@ -166,6 +177,9 @@ def compress(
             facts |= {"layers": len(quantizer.layers), **({"worst_in_float": kept[:NAMED]} if kept else {})}
         else:
             smaller = halved(content, Path(name))
+            some = np.arange(min(JUDGED, len(data.validation)))
+            largest = largest_value(content, judge.batches(data.validation, some, 1), Path(name))
+            facts |= {"arithmetic": "float32, as a CPU computes float16", "largest_value": float(f"{largest:.4g}")}
     written = rewritten(smaller, compression="{}")
     loss, low, high, top1 = judge.loss(content, written, data.test)
     facts |= {
@@ -180,13 +194,15 @@ def compress(
         if high > limit
         else ""
     )
+    if facts.get("largest_value", 0) > HALF_LARGEST:
+        problem = problem or f"a value inside it reaches {largest:.3g}, but float16 ends at {HALF_LARGEST:g}"
     if to == "int8":
         speed = judge.speed(content, written, data.test)
         facts["time"] = f"{speed} of the float32 file's, batch 1, one thread"
         if speed.median > 1:
             problem = problem or f"it is slower: it takes {speed} of the float32 file's time"
     else:
-        facts["time"] = "not measured: a CPU computes float16 in float32"
+        facts["time"] = "not measured"
     facts["verdict"] = f"not to be used: {problem}" if problem else "within the limit"
     for key, value in facts.items():
         notice(f"{key.replace('_', ' '):<22}{value}")
@@ -249,11 +265,15 @@ class Judge:
         session = runtime.load(content, "the file", provider=runtime.CPU, threads=1)
         return lambda: session.run(None, {"image": image})
 
+    def batches(self, split: Split, order: NDArray[np.integer], size: int) -> Iterator[NDArray[Any]]:
+        """The images `order` of a split, prepared, `size` at a time."""
+        return (self.prepared(split.read(order[start : start + size])) for start in range(0, len(order), size))
+
     def logits(self, content: bytes, split: Split) -> NDArray[np.float32]:
+        """float32 `(N, classes)`. Raises `ModelError` if the file does not run, or if a logit is not finite."""
         session = runtime.load(content, "the file", provider=runtime.CPU)
-        starts = until_stopped(range(0, len(split), BATCH))
-        parts = (self.prepared(split.read(np.arange(start, min(start + BATCH, len(split))))) for start in starts)
-        return np.concatenate([runtime.infer(session, part, "the file") for part in parts])
+        batches = self.batches(split, np.arange(len(split)), batch_of(*split.shape[:2]))
+        return np.concatenate([runtime.logits(session, batch, "the file") for batch in until_stopped(batches)])
 
     def loss(self, one: bytes, other: bytes, split: Split) -> tuple[float, float, float, float]:
         """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`."""
@@ -273,7 +293,7 @@ def data_of(model: Path, contract: Contract, data: str | None, unfinished: bool)
     recorded = Recorded.of_model(
         model, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    folder = model if os.path.isdir(model) else model.parent
+    folder = run_of(model)
     seed = Run.open(folder).recipe.seed if os.path.isfile(folder / "run.json") else 0
     found = recorded.load(data, Form.of_file(contract, model), seed)
     if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):

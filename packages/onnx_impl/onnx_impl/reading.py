@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -12,9 +11,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from deploy import runtime
 from deploy.contract import Contract
-from deploy.errors import ModelError
-from deploy.inspection import inspect, read_model
-from deploy.isolation import try_model
+from deploy.inspection import inspect, inspect_foreign, read_model
+from deploy.isolation import BATCHES, try_model
 from diptych.errors import ShapeError
 from netspec import Graph, inference
 from netspec.fold import fold_batch_norm
@@ -47,14 +45,15 @@ class OnnxFile:
     @cached_property
     def batch(self) -> int | None:
         """The number of images that the file takes at a time; None for any number."""
-        dim = _image(self.model).type.tensor_type.shape.dim[0]
-        return dim.dim_value if dim.HasField("dim_value") else None
+        return _batch(self.model)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """float32 `(N, classes)` of float32 images `(N, C, H, W)`. Raises `ModelError` if onnxruntime fails."""
         session = runtime.load(self.model.SerializeToString(), self.source, provider=runtime.CPU)
-        parts = [images] if self.batch is None else np.split(images, range(self.batch, len(images), self.batch))
-        return np.concatenate([runtime.infer(session, part, self.source) for part in parts])
+        size = self.batch or len(images)
+        filled = np.resize(images, (-(-len(images) // size) * size, *images.shape[1:]))  # repeats images at the end
+        parts = np.split(filled, range(size, len(filled), size))
+        return np.concatenate([runtime.infer(session, part, self.source) for part in parts])[: len(images)]
 
     def values(self, images: np.ndarray) -> Weights:
         """The value of every node of the graph, as the file computes it."""
@@ -76,15 +75,16 @@ def read_onnx(path: Path, *, unfinished: bool = False, others: Iterable[Graph] =
     `ModelError` for a file that is damaged or does not run.
     """
     source, content = str(path), read_model(path, unfinished=unfinished)
-    model = _parsed(content, source)
+    shape = inspect_foreign(content, source)
+    model = onnx.load_model_from_string(content)
     if any(entry.key == "graph_digest" for entry in model.metadata_props):
         found = inspect(content, source)  # our own contract, with its hashes
         contract, classes, hashed = found.contract, found.classes, found.hashed
     else:
         contract, classes, hashed = Contract(), None, False
-    shape = _input_shape(model, source)
     if not hashed:
-        try_model(content, shape, source)
+        batch = _batch(model)
+        try_model(content, shape, source, batches=BATCHES if batch is None else (batch,))
     tensors = {t.name: numpy_helper.to_array(t).copy() for t in model.graph.initializer if t.data_type in FLOATS}
     graph = _graph(model, contract, tensors, path, shape, others)
     if graph is not None:
@@ -92,29 +92,11 @@ def read_onnx(path: Path, *, unfinished: bool = False, others: Iterable[Graph] =
     return OnnxFile(source, model, contract, shape, classes, graph, tensors)
 
 
-def _parsed(content: bytes, source: str) -> ModelProto:
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's
-        raise ModelError(f"{source}: not an ONNX model that runs ({' '.join(str(error).split())})") from None
-    if not model.graph.node:
-        raise ModelError(f"{source}: not an ONNX model that runs (it has no graph)")
-    return model
-
-
-def _image(model: ModelProto) -> Any:
-    """The input of a model that is not an initializer."""
+def _batch(model: ModelProto) -> int | None:
     given = {tensor.name for tensor in model.graph.initializer}
-    return next((value for value in model.graph.input if value.name not in given), None)
-
-
-def _input_shape(model: ModelProto, source: str) -> tuple[int, int, int]:
-    image = _image(model)
-    sizes = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]] if image is not None else []
-    if len(sizes) != 3 or min(sizes) < 1 or image.type.tensor_type.elem_type != TensorProto.FLOAT:
-        raise ModelError(f"{source}: its first input is not an image, float32 (N, C, H, W) of known sizes")
-    channels, height, width = sizes
-    return channels, height, width
+    image = next(value for value in model.graph.input if value.name not in given)
+    dim = image.type.tensor_type.shape.dim[0]
+    return dim.dim_value if dim.HasField("dim_value") else None
 
 
 def _graph(

@@ -4,9 +4,12 @@ Static quantization in the QDQ format: weights per channel in int8, activations 
 value over the calibration images. onnxruntime folds the batch norms first, and keeps the names of the layers.
 """
 
+import errno
 import logging
+import os
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,13 @@ from onnx import ModelProto
 
 from deploy import runtime
 from deploy.errors import first_line
+from deploy.files import writing
 from diptych.errors import ExportError
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 ACCUMULATES = ("avx512_vnni", "avx_vnni")  # flags of x86 processors that add 8-bit products without saturation
-CALIBRATION_BATCH = 32
+LEAST_ROOM = 2**20  # bytes on a disk; with less, onnxruntime's failure to write is taken to be for want of room
+Batches = Callable[[], Iterable[NDArray[np.float32]]]
 
 
 def needs_reduced_range() -> bool:
@@ -39,14 +44,15 @@ def needs_reduced_range() -> bool:
 class Quantizer:
     """Quantizes one model several times, calibrated once. `layers` are the names of those that have weights.
 
-    `images` are normalised float32 `(N, C, H, W)`. Raises `ExportError` for a model that cannot be quantized.
+    `batches` gives normalised float32 images, `(N, C, H, W)` at a time. Raises `ExportError` for a model that cannot be
+    quantized.
     """
 
-    def __init__(self, content: bytes, images: NDArray[np.float32], folder: Path, *, reduce_range: bool) -> None:
-        self.folder, self.images, self.reduce_range = folder, images, reduce_range
+    def __init__(self, content: bytes, batches: Batches, folder: Path, *, reduce_range: bool) -> None:
+        self.folder, self.batches, self.reduce_range = folder, batches, reduce_range
         self.folded = folder / "folded.onnx"
-        fold(content, self.folded)
-        self.layers = [node.name for node in onnx.load(self.folded).graph.node if node.op_type in LAYERS and node.name]
+        self.nodes = list(fold(content, self.folded).graph.node)
+        self.layers = [node.name for node in self.nodes if node.op_type in LAYERS]
         if not self.layers:
             raise ExportError("it cannot be quantized: it has no layers with weights")
 
@@ -55,26 +61,35 @@ class Quantizer:
         from onnxruntime import quantization
 
         target = self.folder / "quantized.onnx"
-        starts = range(0, len(self.images), CALIBRATION_BATCH)
-        batches = (self.images[start : start + CALIBRATION_BATCH] for start in starts)
         try:
             with _quiet():
                 quantization.quantize_static(
                     self.folded,
                     target,
-                    _reader(batches),
+                    _reader(self.batches()),
                     quant_format=quantization.QuantFormat.QDQ,
                     per_channel=True,
                     reduce_range=self.reduce_range,
                     activation_type=quantization.QuantType.QUInt8,
                     weight_type=quantization.QuantType.QInt8,
                     nodes_to_quantize=list(only),
-                    nodes_to_exclude=list(without),
+                    nodes_to_exclude=list(self.in_float(without)),
                     calibration_cache_path=self.folder / "ranges.json",
                 )
         except Exception as error:  # whatever it raises for a graph that it cannot handle
-            raise ExportError(f"it cannot be quantized: {first_line(error)}") from None
+            raise failure("it cannot be quantized", error, target) from None
         return onnx.load(target)
+
+    def in_float(self, layers: Collection[str]) -> set[str]:
+        """The nodes that stay in float32 with these layers: also those without weights that get only their values."""
+        kept: set[str] = set()
+        made_by: dict[str, str] = {}
+        for node in self.nodes:
+            sources = [made_by[value] for value in node.input if value in made_by]
+            if node.name in layers or (node.op_type not in LAYERS and sources and kept.issuperset(sources)):
+                kept.add(node.name)
+            made_by.update(dict.fromkeys(node.output, node.name))
+        return kept
 
 
 def halved(content: bytes, folder: Path) -> ModelProto:
@@ -82,18 +97,39 @@ def halved(content: bytes, folder: Path) -> ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    fold(content, folder / "folded.onnx")
+    folded = fold(content, folder / "folded.onnx")
     try:
         with _quiet():
-            model = OnnxModel(convert_float_to_float16(onnx.load(folder / "folded.onnx"), keep_io_types=True))
+            model = OnnxModel(convert_float_to_float16(folded, keep_io_types=True))
             model.topological_sort()  # the conversion of the input is appended at the end
     except Exception as error:
-        raise ExportError(f"it cannot be made float16: {first_line(error)}") from None
+        raise failure("it cannot be made float16", error, folder) from None
     return model.model
 
 
-def fold(content: bytes, path: Path) -> None:
-    """Write the model as onnxruntime simplifies it with the standard's operators: constants and batch norms folded."""
+def largest_value(content: bytes, images: Iterable[NDArray[np.float32]], folder: Path) -> float:
+    """The largest magnitude of all values inside a model, for normalised images, one `(1, C, H, W)` at a time."""
+    model = fold(content, folder / "folded.onnx")
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for node in model.graph.node for name in node.output)
+    session = runtime.load(model.SerializeToString(), "the model", provider=runtime.CPU)
+    found = (value for image in images for value in session.run(None, {"image": image}))
+    return max(float(np.abs(value).max()) for value in found if value.dtype == np.float32 and value.size)
+
+
+def failure(what: str, error: Exception, path: Path) -> ExportError:
+    """The error to raise. `StorageError` at once if there is no room for `path`, which onnxruntime does not say."""
+    with writing(path):
+        if shutil.disk_usage(path.parent).free < LEAST_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return ExportError(f"{what}: {first_line(error)}")
+
+
+def fold(content: bytes, path: Path) -> ModelProto:
+    """The model as onnxruntime simplifies it with the standard's operators: constants and batch norms folded.
+
+    It is also written to `path`. Every node has a name.
+    """
     module = runtime.onnxruntime()
     options = module.SessionOptions()
     options.log_severity_level = 4
@@ -102,7 +138,13 @@ def fold(content: bytes, path: Path) -> None:
     try:
         module.InferenceSession(content, options, providers=[runtime.CPU])
     except Exception as error:  # onnxruntime's exceptions have no common base class
-        raise ExportError(f"it cannot be simplified: {first_line(error)}") from None
+        raise failure("it cannot be simplified", error, path) from None
+    model = onnx.load(path)
+    if not all(node.name for node in model.graph.node):
+        for node in model.graph.node:
+            node.name = node.name or next(filter(None, node.output))
+        onnx.save(model, path)
+    return model
 
 
 def _reader(batches: Iterable[NDArray[np.float32]]) -> Any:

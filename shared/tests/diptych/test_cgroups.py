@@ -51,4 +51,4 @@ def test_limits(
     assert cgroups.free_memory() / GIB == memory
     assert cgroups.cores() == cores
     assert machine.cores() < cores + 1
-    assert machine._free_gib() <= memory
+    assert machine.free_bytes() / GIB <= memory

@@ -17,9 +17,9 @@ from trainspec.runs import EpochMetrics, Run, TrainingProgress
 
 @pytest.mark.parametrize(("free", "at_a_time"), [(1.0, 1), (7.0, 2), (1000.0, 4)])
 def test_processes_have_a_core_and_their_memory(monkeypatch: pytest.MonkeyPatch, free: float, at_a_time: int) -> None:
-    assert 0 < machine._free_gib() <= machine.describe_machine()["memory_gib"]
+    assert 0 < machine.free_bytes() / 2**30 <= machine.describe_machine()["memory_gib"]
     monkeypatch.setattr(machine, "cores", lambda: 4)
-    monkeypatch.setattr(machine, "_free_gib", lambda: free)
+    monkeypatch.setattr(machine, "free_bytes", lambda: int(free * 2**30))
     assert machine.processes(3.0) == at_a_time
 
 

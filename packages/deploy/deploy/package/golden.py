@@ -48,9 +48,7 @@ def make(session: Any, contract: Contract, channels: int) -> dict[str, bytes]:
     Image.fromarray(picture[..., 0] if channels == 1 else picture).save(file, "PNG")
     pixels = prepare(file.getvalue(), contract.image_size, channels, IMAGE, contract.resize_rule)
     given = normalised(views(pixels), contract.mean, contract.std)
-    logits = runtime.infer(session, given, "the model")
-    if problem := runtime.logits_problem(logits, len(given), len(contract.classes)):
-        raise PackageError(f"the model cannot be packaged: {problem}")
+    logits = runtime.logits(session, given, "the model", len(contract.classes))
     return {
         IMAGE: file.getvalue(),
         PIXELS: tensor_bytes(pixels, "pixels"),
