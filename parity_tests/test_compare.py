@@ -23,6 +23,7 @@ from parity.compare.answers import answers, images_of
 from parity.compare.plots import COLOURS
 from parity.compare.selection import read_sides
 from parity.compare.training import Trained, train
+from trainspec.runs import Run
 
 TRAIN = "train lenet5 --data digits --epochs 1 --precision fp32 --out"
 COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
@@ -259,6 +260,17 @@ def test_both_frameworks_are_trained(tmp_path, monkeypatch):
     again = json.loads(file.read_text())
     assert again["figures"]["startup_seconds"] == table["figures"]["startup_seconds"]
     assert again["float64"] == table["float64"]
+
+
+def test_runs_of_different_lengths_prove_nothing_in_float64(runs, tmp_path):
+    for name, run in runs.items():
+        shutil.copytree(run, tmp_path / "float64" / name)
+    assert command._exact(tmp_path).agreement.losses
+    file = tmp_path / "float64" / "keras" / "metrics.jsonl"
+    steps = Run.open(runs["torch"]).steps
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"step": 2}))
+    with pytest.raises(DataError, match=f"^not compared: {steps} and 2 steps$"):
+        command._exact(tmp_path)
 
 
 def test_a_training_that_fails_ends_the_comparison(tmp_path, capfd):

@@ -112,7 +112,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     task.check_contract()
     changed: dict[str, Any] = {key: list(pair) for key, pair in differences(run.recipe, recipe).items()}
     changed |= {} if task.budget == budget else {"budget": [budget, task.budget]}
-    done, logged = checkpoint.step if checkpoint else 0, run.metrics[-1].step if run.metrics else 0
+    done, logged = checkpoint.step if checkpoint else 0, run.steps
     where = f"from {name_of(done)}" if checkpoint else "from its beginning: it has no checkpoint"
     notice(f"{folder} goes on {where}" + (f"; steps {done + 1} to {logged} are trained again" if logged > done else ""))
     resumption = Resumption(run, checkpoint, tuple(skipped), changed, moved=options.data is not None)
@@ -196,7 +196,7 @@ def _check_longer(run: Run, checkpoint: Checkpoint | None, options: TrainOptions
 def _check_length(task: Task, run: Run, checkpoint: Checkpoint | None) -> None:
     """Raise `UsageError` or `RecipeError` where more is done than is asked. An unfinished run may have all steps."""
     if task.budget is None:
-        done = max(checkpoint.step if checkpoint else 0, run.metrics[-1].step if run.metrics else 0)
+        done = max(checkpoint.step if checkpoint else 0, run.steps)
         if task.recipe.steps(task.steps_per_epoch) < done:
             raise RecipeError(
                 f"{run.folder}: epochs = {task.recipe.epochs:g}, but {done / task.steps_per_epoch:g} epochs are done; "

@@ -1,5 +1,6 @@
 """The parts of a comparison that need no run: its tests of significance, its excerpts, its names."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from netspec import architecture
 from netspec.compare import limits
 from netspec.diagram import draw
+from parity.compare import command
 from parity.compare.block import excerpt, handlers, kinds_of
 from parity.compare.selection import name_of
 from parity.compare.significance import difference, fewest, mcnemar
+from trainspec.resumption import RESUMABLE_OPTIONS
 
 
 def test_mcnemar_is_scipys_binomial_test():
@@ -41,3 +44,15 @@ def test_an_excerpt_has_the_handlers_of_its_ops(name):
 def test_the_name_of_a_page_is_a_folder():
     assert name_of([Path("runs/a"), Path("runs/b")]) == "a+b"
     assert len(name_of([Path(f"runs/{'x' * 90}{place}") for place in range(4)])) < 100
+
+
+def test_the_runs_in_float64_are_of_one_epoch(tmp_path, monkeypatch):
+    """Whatever the options say that decide how long a training is."""
+    told = []
+    monkeypatch.setattr(command, "train", lambda framework, arguments, python: told.append(arguments))
+    monkeypatch.setattr(command, "_exact", lambda folder: None)
+    given = ["lenet5", "--epochs", "9", "--budget=2s", "--seed", "1", "--budg", "9m", "--resume", "a", "--freeze", "x*"]
+    command._train_exactly(given, tmp_path, [Path(sys.executable)] * 2)
+    others = ["lenet5", "--seed", "1", "--freeze", "x*"]
+    assert told == [[*others, "--precision", "fp64", "--epochs", "1", "--out", str(tmp_path / "float64")]] * 2
+    assert {name for option in RESUMABLE_OPTIONS for name in option.names} > {*command.LENGTH}

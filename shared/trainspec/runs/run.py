@@ -169,6 +169,11 @@ class Run:
         return {key: value for key, value in self.facts.items() if type(value) in (int, float)}
 
     @property
+    def steps(self) -> int:
+        """The steps of which there are figures."""
+        return self.metrics[-1].step if self.metrics else 0
+
+    @property
     def title(self) -> str:
         """Architecture, framework and data set, for people."""
         return f"{self.facts['architecture']} · {self.facts['framework']} · {self.facts['data_label']}"
@@ -181,7 +186,7 @@ class Run:
         """
         if self._found is not None and not self.begun:
             if (self.folder / EVENTS).is_dir():
-                self._events = EventFile(self.folder, self.metrics[-1].step if self.metrics else 0)
+                self._events = EventFile(self.folder, self.steps)
             elif self._tensorboard:
                 self._events = EventFile(self.folder)
                 for epoch in self.metrics:
@@ -208,7 +213,7 @@ class Run:
         check()
         if self._events and self.metrics:
             tested = {key: value for key, value in self.figures.items() if key.startswith("test_")}
-            self._events.write(self.metrics[-1].step, tested)
+            self._events.write(self.steps, tested)
         self._end(FINISHED, figures)
 
     def discard(self) -> None:

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deploy.arguments import checked
+from deploy.commands import add_options
 from deploy.files import write_bytes
+from deploy.options import Parser
 from deploy.shell import say
 from diptych.errors import DataError
 from parity.compare.comparison import NOT_TRAINED, Absent, Exact, attempt, compare
@@ -22,10 +24,12 @@ from parity.compare.verdict import sentences
 from parity.frameworks import FRAMEWORKS
 from trainspec.agreement import agreement_of
 from trainspec.judging import read_run
+from trainspec.resumption import RESUMABLE_OPTIONS
 
 COMMANDS = "commands.json"  # beside a page: the trainings that were made for it
 EXACT = "float64"  # likewise: the folder of the runs in float64
 SHORT = ("--precision", "fp64", "--epochs", "1")
+LENGTH = ("--epochs", "--budget", "--resume")  # the options of a training that decide how many steps it takes
 TIMES = (
     ("startup_seconds", "start-up, s", "not measured: the runs were not trained for this page"),
     ("total_seconds", "the whole command, s", "not measured: the runs were not trained for this page"),
@@ -54,19 +58,32 @@ def compare_training(
 
 def _train_exactly(arguments: Sequence[str], folder: Path, pythons: Sequence[Path]) -> Exact:
     """Train an epoch in float64 in every framework. Raises `DataError` where that fails."""
-    changed = [*arguments, *SHORT, "--out", str(folder / EXACT)]
+    changed = [*_of_any_length(arguments), *SHORT, "--out", str(folder / EXACT)]
     for framework, python in zip(FRAMEWORKS, pythons, strict=True):
         train(framework, changed, python)
     return _exact(folder)
 
 
+def _of_any_length(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a training without those that decide its length."""
+    parser = Parser()
+    add_options(parser, [option for option in RESUMABLE_OPTIONS if option.names[0] in LENGTH])
+    return parser.parse_known_args(arguments)[1]
+
+
 def _exact(folder: Path) -> Exact:
-    """The runs in float64 that were trained for the page in `folder`. Raises `DataError` where one is missing."""
+    """The runs in float64 that were trained for the page in `folder`.
+
+    Raises `DataError` where one is missing, and for runs that prove nothing: they are not of equally many steps.
+    """
     read = [read_run(file.parent) for file in sorted(folder.glob(f"{EXACT}/*/run.json"))]
     found = {run.facts["framework"]: (run, graph, weights) for run, graph, weights in read}
     if set(found) != set(FRAMEWORKS):
         raise DataError("--float64 was not given")
     one, other = (found[framework] for framework in FRAMEWORKS)
+    a, b = (run.steps for run, _, _ in (one, other))
+    if a != b:
+        raise DataError(f"not compared: {a} and {b} steps")
     return Exact(agreement_of(one, other), tuple(link(folder, run.folder / "run.json") for run, _, _ in (one, other)))
 
 

@@ -36,8 +36,8 @@ def _same(pairs: Sequence[Pair]) -> str:
     who = "Both runs train" if len(pairs) == 1 else "All runs train"
     equal, plans = sum(one.equal_plans for one in found), sum(one.plans for one in found)
     batches = "the same batches in every epoch" if equal == plans else f"the same batches in {equal} of {plans} epochs"
-    if len({len(side.run.metrics) for pair in pairs for side in (pair.a, pair.b)}) > 1:
-        batches += " that they share, but not for equally many epochs"
+    if len({side.run.steps for pair in pairs for side in (pair.a, pair.b)}) > 1:
+        batches += " that they share, but not for equally many steps"
     losses = [one.loss_difference for one in found if one.loss_difference is not None]
     apart = f"; their first losses {_by(max(losses))}" if losses else ""
     drift = _by(max(one.weight_difference for one in found))
