@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from browser import shown
-from parity.compare.overview import Overview, Row, overview, write_overview
+from parity.compare.overview import CHOICE, Overview, Row, overview, write_overview
 from short_run import short_run
 
 NAMES = "return [...document.querySelectorAll('tbody th')].map((cell) => cell.textContent)"
@@ -36,6 +36,7 @@ def test_a_row_has_runs_of_one_seed(trained, tmp_path):
     assert found.left_out == (f"{tmp_path}/t1: {tmp_path}/t0 has a seed that all frameworks have",)
     copied(trained, tmp_path / "k1", "keras", 1, 4)
     found = overview(tmp_path, tmp_path)
+    assert f"it has {CHOICE}." in write_overview(found, tmp_path).read_text()
     assert [cell.run for cell in found.rows[0].cells.values()] == ["t1", "k1"]
     assert f"{tmp_path}/t0: {tmp_path}/t1 is a newer run of the same recipe" in found.left_out
 

@@ -1,7 +1,6 @@
-"""A table of many networks: a row for each network and data set, with a run of each framework, of one seed.
+"""A table of many networks: a row for each network and data set, with a run of each framework.
 
-It is the newest seed that all frameworks of the row have; where there is none, the newest run of each counts. All
-figures come from the files of the runs; nothing is evaluated again.
+`CHOICE` says which. All figures come from the files of the runs; nothing is evaluated again.
 """
 
 import os
@@ -26,6 +25,7 @@ from trainspec.results.rows import newest_by_seed
 
 SCHEMA = 1
 PAGE, TABLE = "index.html", "index.json"
+CHOICE = "the newest runs of one seed that all frameworks have; where there is no such seed, the newest run of each"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def overview(root: Path, folder: Path) -> Overview:
 
 
 def _of_one_seed(group: Sequence[Measured]) -> dict[str, Measured]:
-    """A run of each framework in `group`, oldest first: of the newest seed that all have; else each one's newest."""
+    """A run of each framework in `group`, which is oldest first: `CHOICE`."""
     seeds: dict[str, set[int]] = {}
     for one in group:
         seeds.setdefault(one.facts["framework"], set()).add(one.run.recipe.seed)
@@ -186,6 +186,6 @@ def write_overview(found: Overview, folder: Path) -> Path:
     """Write the page and its figures as JSON into `folder`. Returns the page's path. Raises `StorageError`."""
     table = {"schema": SCHEMA, "level": round(100 * LEVEL), **asdict(found)}
     text = json_text(table, ascii_only=False) + "\n"
-    page = pages.render("compare_all.html", found=found)
+    page = pages.render("compare_all.html", found=found, choice=CHOICE)
     write_together(folder, {TABLE: text.encode("utf-8", "replace"), PAGE: page.encode()})
     return folder / PAGE
