@@ -4,27 +4,45 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from diptych.errors import DiptychError
+from diptych.reading import is_absent
 from doctor.finding import Finding, gigabytes
+from doctor.folders import nearest, unusable
 from doctor.place import Place
 from trainspec.data import PUBLISHED, find_data
 from trainspec.data.cache import cache_folder
 from trainspec.data.download import Source
 from trainspec.data.form import Form
 
+MOVE_CACHE = "or set DIPTYCH_CACHE to another folder"
+
 
 def check(place: Place) -> Iterator[Finding]:
     """The embedded digits, then every published set: found, not here yet, or damaged."""
     yield _digits()
     try:
-        for name in PUBLISHED:
-            files = files_of(name)
-            if any(path.exists() or part_of(path).exists() for path, _ in files):
-                yield from (of_file(name, path, source) for path, source in files)
-            else:
-                size = sum(source.size or 0 for _, source in files)
-                yield Finding(name, f"not here: --data {name} downloads {size / 1e6:,.0f} MB")
+        nearest(cache_folder())
     except DiptychError as error:
         yield Finding("data sets", str(error), "set DIPTYCH_CACHE to a folder")
+    except OSError as error:
+        yield unusable("data sets", error, MOVE_CACHE)
+    else:
+        for name in PUBLISHED:
+            yield from of_set(name)
+
+
+def of_set(name: str) -> Iterator[Finding]:
+    """The findings for the files of a published set."""
+    files = files_of(name)
+    try:
+        nearest(files[0][0].parent)
+    except OSError as error:
+        yield unusable(name, error, MOVE_CACHE)
+        return
+    if all(is_absent(path) and is_absent(part_of(path)) for path, _ in files):
+        size = sum(source.size or 0 for _, source in files)
+        yield Finding(name, f"not here: --data {name} downloads {size / 1e6:,.0f} MB")
+    else:
+        yield from (of_file(name, path, source) for path, source in files)
 
 
 def files_of(name: str) -> list[tuple[Path, Source]]:
@@ -42,7 +60,7 @@ def of_file(name: str, path: Path, source: Source) -> Finding:
     """The finding for a published file."""
     size = f"{source.size / 1e6:,.1f} MB" if source.size else "the files"
     part = part_of(path)
-    if not path.exists():
+    if is_absent(path):
         begun = f"; {gigabytes(part.stat().st_size)} of it are" if part.is_file() else ""
         return Finding(name, f"not here{begun}: --data {name} downloads {size}")
     try:

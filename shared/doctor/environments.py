@@ -33,11 +33,13 @@ def in_environment(one: Environment, answer: Answer, pins: Mapping[str, str], co
         return
     version, packages = answer.facts["python"], answer.facts["packages"]
     wrong = list(_wrong(packages, answer.facts["requires"], pins))
-    pinned = sum(name in pins for name in packages)
     if not PYTHONS[0] <= tuple(map(int, version.split(".")[:2])) < PYTHONS[1]:
         yield Finding(one.kind, f"Python {version}, but Diptych needs 3.11 to 3.13", one.again)
     if not (one.folder / "installed").is_file():
         yield Finding(one.kind, "its installation did not end", one.again)
+    half = [name for name, installed in packages.items() if installed is None]
+    for name in half:
+        yield Finding(one.kind, f"{name} is only half installed", one.again)  # pip itself ends in an error
     if len(wrong) > FEW:
         more = f"and {len(wrong) - 1} more packages are not as in constraints.txt"
         yield Finding(one.kind, f"{wrong[0][1]}, {more}", one.again)
@@ -46,13 +48,13 @@ def in_environment(one: Environment, answer: Answer, pins: Mapping[str, str], co
             pip = f"{one.python} -m pip install --constraint {constraints} {name}"
             yield Finding(one.kind, text, f"{pip}{f'=={pins[name]}' if name in pins else ''}")
     facts = {"python": version, "packages": packages}
-    same = pinned - sum(name in packages for name, _ in wrong)
+    same = len((pins.keys() & packages.keys()) - {*half, *(name for name, _ in wrong)})
     counted = "1 package" if same == 1 else f"{same} packages"
     yield Finding(one.kind, f"Python {version}; {counted} as in constraints.txt", facts=facts)
 
 
 def _wrong(
-    packages: Mapping[str, str], requires: Mapping[str, Sequence[str]], pins: Mapping[str, str]
+    packages: Mapping[str, str | None], requires: Mapping[str, Sequence[str]], pins: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Names of packages that are missing or have another version than `pins`, each with a sentence."""
     for owner, needs in requires.items():
@@ -61,7 +63,7 @@ def _wrong(
             if "extra ==" not in need and name not in packages:
                 yield name, f"{name} is not installed, but {owner} needs it"
     for name, version in packages.items():
-        if name in pins and version.partition("+")[0] != pins[name]:
+        if name in pins and version and version.partition("+")[0] != pins[name]:
             yield name, f"{name} {version}, but constraints.txt says {pins[name]}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from deploy.errors import first_line
 from doctor import caches, data, environments, gpu, machine, work
 from doctor.finding import Finding
 from doctor.place import Place
@@ -20,4 +21,11 @@ def examine(place: Place, begin: Callable[[str], None] = lambda section: None) -
     """The findings of each section. `begin` is called before a section with its name, since some take a minute."""
     for section, check in SECTIONS.items():
         begin(section)
-        yield section, list(check(place))
+        findings = []
+        try:
+            for finding in check(place):
+                findings.append(finding)
+        except Exception as error:  # whatever a strange machine raises: the rest of the report is not lost
+            text = f"cannot be examined further: {type(error).__name__}: {first_line(error)}"
+            findings.append(Finding(section, text, "mend what it names, or report this line"))
+        yield section, findings

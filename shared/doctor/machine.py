@@ -11,7 +11,9 @@ from deploy import cgroups
 from deploy.machine import memory_gib
 from diptych.errors import DiptychError
 from diptych.machine import cores, describe_machine, free_bytes
+from doctor.data import MOVE_CACHE
 from doctor.finding import Finding, gigabytes
+from doctor.folders import nearest, unusable
 from doctor.place import Place
 from trainspec.data.cache import cache_folder
 
@@ -71,18 +73,18 @@ def folders(place: Place) -> Iterator[tuple[str, Path, str]]:
     yield "runs", Path.cwd() / "runs", "or give --out another folder"
     yield "temporary", Path(tempfile.gettempdir()), "or set TMPDIR to another folder"
     with suppress(DiptychError):  # `caches` says so
-        yield "cache", cache_folder(), "or set DIPTYCH_CACHE to another folder"
+        yield "cache", cache_folder(), MOVE_CACHE
     yield "environments", place.environments, "or move the checkout"
 
 
 def of_room(what: str, folder: Path, move: str) -> Finding:
     """The room for files in a folder, and whether it can be written. A folder that is missing would be made."""
     subject = f"room for {what}"
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
+        there = nearest(folder)
         usage, system = shutil.disk_usage(there), os.statvfs(there)
     except OSError as error:
-        return Finding(subject, f"{there} cannot be read ({error.strerror})", f"make it readable, {move}")
+        return unusable(subject, error, move)
     facts = {"folder": str(folder), "free_bytes": usage.free}
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding(subject, f"{there} is not writable", f"chmod u+wx {there}, {move}", facts)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from doctor.examination import examine
+from doctor.finding import Finding
 from doctor.place import WORK, Place
 
 VERSIONS = {"python": "3.12.1", "packages": {"numpy": "2.0"}, "requires": {}}
@@ -25,6 +27,13 @@ def checkout(folder: Path, kinds: Mapping[str, Mapping[str, Any]], pins: str = "
     for kind, does in kinds.items():
         environment(folder / ".nox" / kind, {probe: WELL[probe] for probe in ("versions", *WORK[kind])} | dict(does))
     return Place(folder, folder / ".nox", seconds=20)
+
+
+def problems(place: Place) -> dict[str, Finding]:
+    """The problems by their subject; there is at most one of each."""
+    found = [one for _, findings in examine(place) for one in findings if one.is_problem]
+    assert len({one.subject for one in found}) == len(found), found
+    return {one.subject: one for one in found}
 
 
 def environment(folder: Path, does: Mapping[str, Any]) -> None:

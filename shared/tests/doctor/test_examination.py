@@ -2,27 +2,17 @@
 
 import json
 import shutil
-from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from checkouts import DID, VERSIONS, WELL, checkout, own_environment
+from checkouts import DID, VERSIONS, WELL, checkout, own_environment, problems
 
 from doctor import machine
 from doctor.__main__ import main, report
 from doctor.data import files_of
-from doctor.examination import examine
+from doctor.examination import SECTIONS, examine
 from doctor.finding import Finding
 from doctor.place import WORK, Place
-
-Usage = namedtuple("Usage", "total used free")
-
-
-def problems(place: Place) -> dict[str, Finding]:
-    """The problems by their subject; there is at most one of each."""
-    found = [one for _, findings in examine(place) for one in findings if one.is_problem]
-    assert len({one.subject for one in found}) == len(found), found
-    return {one.subject: one for one in found}
 
 
 def all_kinds(folder: Path, **differing) -> Place:
@@ -92,6 +82,29 @@ def test_a_package_that_is_needed(tmp_path):
     assert found.remedy.endswith("constraints.txt filelock")
 
 
+def test_a_package_that_is_half_installed(tmp_path):
+    """As a broken installation leaves it: the probe finds its name, and no version."""
+    half = {"versions": VERSIONS | {"packages": {"numpy": None, "six": "1.0"}}}
+    (found,) = problems(all_kinds(tmp_path, torch=half)).values()
+    assert (found.subject, found.text) == ("torch", "numpy is only half installed")
+    assert found.remedy == f"rm -r {tmp_path / '.nox' / 'torch'}; the next nox makes it again"
+
+
+def test_a_section_that_ends_in_an_error_costs_no_other(tmp_path, monkeypatch, capsys):
+    def check(place):
+        yield Finding("first", "found")
+        raise RuntimeError("no such\nmachine")
+
+    for section in SECTIONS:
+        monkeypatch.setitem(SECTIONS, section, check)
+    assert report(checkout(tmp_path, {}), as_json=True) == 1
+    sections = json.loads(capsys.readouterr().out)["sections"]
+    assert sections.keys() == SECTIONS.keys()
+    for section, (first, second) in sections.items():
+        assert (first["subject"], second["subject"]) == ("first", section)
+        assert second["text"] == "cannot be examined further: RuntimeError: no such"
+
+
 def test_a_python_that_is_too_new(tmp_path):
     (found,) = problems(all_kinds(tmp_path, keras={"versions": VERSIONS | {"python": "3.14.0"}})).values()
     assert (found.subject, found.text) == ("keras", "Python 3.14.0, but Diptych needs 3.11 to 3.13")
@@ -142,22 +155,6 @@ def test_a_framework_beside_a_gpu(tmp_path, monkeypatch):
     assert "nvidia-smi" in found["keras"].remedy
     shown = [one.text for one in dict(examine(place))["frameworks"]]
     assert "torch 2.0 trained in 1.0 s on H100, CUDA 12.4, cuDNN 9.1.0" in shown
-
-
-def test_no_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "ROOM", 1 << 30)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(9 << 30, 9 << 30, 1 << 20))
-    found = problems(checkout(tmp_path, {}))
-    assert found.keys() == {f"room for {what}" for what in ("runs", "temporary", "cache", "environments")}
-    assert found["room for cache"].text == f"1.0 MiB free at {tmp_path / 'cache'}"
-    assert found["room for cache"].remedy == "free 1,023.0 MiB there, or set DIPTYCH_CACHE to another folder"
-
-
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)  # the cache folder's nearest
-    found = problems(checkout(tmp_path, {}))
-    assert found.keys() == {"room for cache", "room for environments"}
-    assert found["room for cache"].remedy == f"chmod u+wx {tmp_path}, or set DIPTYCH_CACHE to another folder"
 
 
 def test_a_damaged_data_set(tmp_path):

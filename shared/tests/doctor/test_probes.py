@@ -8,6 +8,7 @@ import pytest
 from doctor.gpu import check
 from doctor.probes.libraries import loaded, of_cuda, of_cudnn
 from doctor.probes.runtime import MODEL
+from doctor.probes.versions import versions
 
 MAPS = """\
 7f00-7f01 r-xp 00000000 08:01 1 /lib/nvidia/libcudart.so.12
@@ -47,6 +48,16 @@ def test_the_libraries_that_a_process_has_loaded(tmp_path):
 
 def test_this_process_has_none():
     assert loaded() == {}
+
+
+def test_a_package_without_a_version(tmp_path, monkeypatch):
+    info = tmp_path / "half-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    packages = versions()["packages"]
+    assert packages["half"] is None
+    assert packages["numpy"] == np.__version__
 
 
 def test_numbers_of_versions():
