@@ -53,7 +53,8 @@ def test_an_empty_class_in_an_archive(tmp_path):
         ({"a/0.gif": b"GIF89a", "a/0.png": encoded(0)}, "not JPEG, PNG or WebP"),
         (class_files("a"), "only one class"),
         ({f"train/{n}": c for n, c in class_files().items()}, "needs train/ and test/"),
-        (split_files() | {"train/c/0.png": encoded(5)}, "different classes: test/ has no c"),
+        (split_files() | {"test/c/0.png": encoded(5)}, "train/ has no c, which another split has"),
+        (split_files() | {"val/c/0.png": encoded(5)}, "train/ has no c, which another split has"),
         (split_files() | {"c/0.png": encoded(5)}, "beside and inside train/"),
     ],
 )
@@ -70,6 +71,7 @@ TREES = {  # where the images lie -> whether training and `deploy evaluate` take
     "splits": ("train/a/0.png train/b/0.png test/a/1.png test/b/1.png", True),
     "a validation split": ("train/a/0 train/b/0 val/a/0 val/b/0 test/a/1 test/b/1", True),
     "valid": ("train/a/0 train/b/0 valid/a/0 valid/b/0 test/a/1 test/b/1", True),
+    "a class that is not tested": ("train/a/0 train/b/0 train/c/0 val/a/0 test/b/1", True),
     "a class that is named valid": ("valid/0 invalid/0", True),
     "two validation splits": ("train/a/0 val/a/0 valid/a/0 test/a/1", False),
     "one more folder": ("set/a/0.png set/b/0.png", True),

@@ -155,13 +155,21 @@ def test_manifest_and_folder_can_be_moved_together(manifest, folder, tmp_path):
     assert open_data(str(target / manifest.name), 8, notice=silent).fingerprint == before
 
 
-def test_copies_are_a_class_folder_with_splits(folder, tmp_path):
-    found = split_folder(folder)
+@pytest.mark.parametrize("storage", ["memory", "files"])
+@pytest.mark.parametrize("count", [4, 20])
+def test_copies_are_a_class_folder_with_splits(tmp_path, count, storage):
+    """Also where a class is too small for each split: 4 images of it, and a tenth for validation and test."""
+    found = split_folder(write_folder(tmp_path / "set", class_files("abcdefghijkl", count)))
     copy_split(found, tmp_path / "copies")
     manifest = tmp_path / "manifest.json"
     found.write(manifest)
-    copied, listed = (open_data(str(path), 8, notice=silent) for path in (tmp_path / "copies", manifest))
+    paths = tmp_path / "copies", manifest, tmp_path / "copies"  # the last time from the cache
+    copied, listed, again = (open_data(str(path), 8, notice=silent, storage=storage) for path in paths)
+    assert copied.classes == listed.classes == again.classes
+    assert len(set(listed.test.labels)) == 12 or count == 4
     for split in SPLITS:
+        for one in (copied, again):
+            np.testing.assert_array_equal(getattr(one, split).labels, getattr(listed, split).labels)
         np.testing.assert_array_equal(getattr(copied, split).array(), getattr(listed, split).array())
     with pytest.raises(StorageError, match="not an empty folder"):
         copy_split(found, tmp_path / "copies")

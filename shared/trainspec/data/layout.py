@@ -1,6 +1,7 @@
 """Work out the split and the class of each image of a class folder from its path."""
 
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -32,7 +33,7 @@ def read_layout(path: Path, listing: Listing) -> Layout:
 
 
 def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePosixPath) -> list[str]:
-    """The class names in alphabetical order. Raises `DataError` unless every split has images of every class."""
+    """The class names in alphabetical order. Raises `DataError` unless every class has training images."""
     counts = Counter((place.split, place.class_name) for place in placed)
     splits = {split for split, _ in counts}
     if "" not in splits and not {"train", "test"} <= splits:
@@ -45,18 +46,23 @@ def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePos
     classes = sorted({class_name for _, class_name in counts})
     _refuse_names(path, classes)
     _refuse_alike(path, placed)
-    for split in sorted(splits):
-        missing = [class_name for class_name in classes if not counts[split, class_name]]
-        if missing:
-            raise DataError(
-                f"{path}: the splits have different classes: {split}/ has no {printable(missing[0])}; "
-                "give every split the same class folders"
-            )
+    if class_name := untrained(classes, {name for split, name in counts if split in ("", "train")}):
+        raise DataError(
+            f"{path}: train/ has no {printable(class_name)}, which another split has; give train/ images of every class"
+        )
     if len(classes) < 2:
         raise DataError(
             f"{path}: only one class, {printable(classes[0])}; a classifier needs at least two class folders"
         )
     return classes
+
+
+def untrained(classes: Iterable[str], trained: Container[str]) -> str:
+    """The first of `classes` that is not among those with training images; "" if all are.
+
+    A network learns the classes of its training images. The other splits may lack some of them.
+    """
+    return next((class_name for class_name in classes if class_name not in trained), "")
 
 
 def _refuse_names(path: Path, classes: list[str]) -> None:

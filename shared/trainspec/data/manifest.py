@@ -18,7 +18,7 @@ from deploy.files import is_file_name, write_bytes
 from deploy.shell import printable
 from diptych.errors import DataError
 from diptych.reading import read_bytes
-from trainspec.data.layout import problem_of_class
+from trainspec.data.layout import problem_of_class, untrained
 
 SCHEMA = 1
 SUFFIX = ".json"
@@ -108,8 +108,10 @@ class Manifest:
             seen.add(path)
         if problem := next(filter(None, map(problem_of_class, self.classes)), ""):
             raise ValueError(f"a class has a name that {problem}")
-        if len(self.classes) < 2 or not all(self.splits["train"].get(name) for name in self.classes):
-            raise ValueError("its training split does not have an image of each of at least two classes")
+        if name := untrained(self.classes, {name for name, paths in self.splits["train"].items() if paths}):
+            raise ValueError(f"its class {name} has no image for training")
+        if len(self.classes) < 2:
+            raise ValueError("it has less than two classes")
         if not self.splits["validation"] or not self.splits["test"]:
             raise ValueError("its validation or test split is empty")
 
