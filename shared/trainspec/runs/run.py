@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deploy.files import clear_abandoned, make_folder, replacing, write_bytes, writing
+from deploy.files import clear_abandoned, replacing, write_bytes, writing
 from deploy.runs import PROOF, is_running, state_of
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError
@@ -20,6 +20,7 @@ from trainspec.recipes.find import read_recipe, to_toml
 from trainspec.recipes.recipe import Recipe
 from trainspec.runs.curves import FORMATS, draw_curves
 from trainspec.runs.events import FOLDER as EVENTS, EventFile
+from trainspec.runs.folder import new_folder
 from trainspec.runs.lock import RunLock
 from trainspec.runs.metrics import EpochMetrics, to_csv, to_figures, to_jsonl
 from trainspec.runs.reading import FINISHED, SCHEMA, read_facts
@@ -80,7 +81,6 @@ class Run:
         `command` is what the user typed. The versions of the distributions `packages` are recorded. With
         `tensorboard`, the figures are also written for TensorBoard.
         """
-        name = f"{architecture}-{framework}-{data_name}-{time.strftime('%Y%m%d-%H%M%S')}"
         facts: dict[str, Any] = {
             "schema": SCHEMA,
             "status": "running",
@@ -98,7 +98,7 @@ class Run:
             "versions": describe_versions(("numpy", "pillow", *packages)),
             "plan_digests": [],
         }
-        folder = _new_folder(make_folder(out), name)
+        folder = new_folder(out, architecture, framework, data_name)
         run = cls(folder, recipe, facts, lock=_lock(folder))
         try:
             if tensorboard:
@@ -292,17 +292,3 @@ def _rewrite_status(path: Path, status: str) -> None:
         new = json.dumps(json.loads(old) | {"status": status}, ensure_ascii=False).encode()  # shorter: not indented
         file.seek(0)
         file.write(new.ljust(len(old) - 1) + b"\n")
-
-
-def _new_folder(parent: Path, name: str) -> Path:
-    """Make `<parent>/<name>`, or `<name>-2` and so on if it exists: two runs may start in the same second."""
-    number = 1
-    while True:
-        folder = parent / (name if number == 1 else f"{name}-{number}")
-        with writing(folder):
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                return folder

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from rich.console import Console
 
-from deploy.files import make_folder, write_together
+from deploy.files import write_together
 from deploy.shell import OutputError, printable, say
 from diptych.errors import UsageError
 from diptych.stopping import between_steps
@@ -15,13 +15,17 @@ from parity.lockstep.record import JudgedStep
 from parity.lockstep.report import as_json, line_of, lines
 from parity.lockstep.session import lockstep
 from trainspec.recipes import TrainOptions
+from trainspec.runs.folder import new_folder
 from trainspec.task import prepare
 
 TENTH = 10  # of the judged steps, the first ones and every tenth are printed
 
 
 def run(network: str, options: TrainOptions, steps: int, every: int) -> int:
-    """Train `steps` steps in lockstep and return the exit status. Writes `lockstep.json` and `lockstep.svg`."""
+    """Train `steps` steps in lockstep and return the exit status.
+
+    Writes `lockstep.json` and `lockstep.svg` into a new folder.
+    """
     if steps < 1 or every < 1:
         raise UsageError(f"--steps {steps} --every {every}: both are at least 1")
     if every > steps:
@@ -34,10 +38,10 @@ def run(network: str, options: TrainOptions, steps: int, every: int) -> int:
         if getattr(task.recipe.optimizer, "bfloat16", False):
             raise UsageError("lockstep judges the whole update in float64: give --set optimizer.bfloat16=false")
         steps = min(steps, task.recipe.steps(task.steps_per_epoch))  # the schedule has no rate for more
-        folder = make_folder(asked.out / f"{task.architecture}-{task.data.name}")
         say(f"lockstep   PyTorch and Keras, {task.recipe.precision}, {steps} steps of {task.batch_size} images")
         record = lockstep(task, steps, every=every, show=Display(steps))
     draw_lockstep(picture := BytesIO(), record)
+    folder = new_folder(asked.out, task.architecture, task.data.name)
     write_together(folder, {"lockstep.json": as_json(record).encode(), "lockstep.svg": picture.getvalue()})
     for line in lines(record):
         say(line)
