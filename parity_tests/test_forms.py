@@ -70,6 +70,15 @@ def test_other_answers_than_the_trainings_are_refused(run, tmp_path):
         file.write_bytes(kept)
 
 
+def test_a_run_that_does_not_say_how_right_it_was_is_refused(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    facts = json.loads((other / "run.json").read_text())
+    del facts["test_top1"]
+    (other / "run.json").write_text(json.dumps(facts))
+    refused(other, tmp_path / "forms.md", f"^{other}: run.json has no test_top1; it may be .*; train again$")
+
+
 def test_a_run_that_did_not_end_is_refused(run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run, other)

@@ -72,8 +72,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     run = Run.open(folder)
     if run.state == "running":
         raise DataError(f"{folder} is still running; wait for its end")
-    if missing := ", ".join(key for key in NEEDED if key not in run.facts):
-        raise DataError(f"{folder}: run.json has no {missing}; train again")
+    run.check_recorded(NEEDED, "train again")
     _check_kept(run, options)
     checkpoint, skipped = newest(folder / FOLDER)
     for problem in skipped:

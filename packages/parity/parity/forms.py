@@ -110,8 +110,12 @@ def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> s
 
 
 def answers_of(run: Run, test: Split) -> NDArray[np.int64]:
-    """What the framework answered after the training. Raises `DataError` if the file has other answers by now."""
+    """What the framework answered after the training.
+
+    Raises `DataError` if the run does not say how right it was, or the file has other answers by now.
+    """
     file = run.folder / predictions_file(run.facts["framework"])
+    run.check_recorded(("test_top1",), "it may be of an older version; train again")
     answers = read_predictions(file)
     half = 50 / len(test)  # points of half an image
     if len(answers) != len(test) or abs(share_equal(answers, test.labels) - run.facts["test_top1"]) > half:

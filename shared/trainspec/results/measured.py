@@ -95,8 +95,7 @@ def read_measured(folder: Path) -> Measured:
     run = Run.open(folder)
     if run.state != FINISHED:
         raise DataError(f"{folder} {ENDS.get(run.state, f'has the status {run.state!r};').partition(';')[0]}")
-    if missing := ", ".join(key for key in NEEDED if key not in run.facts):
-        raise DataError(f"{folder}: run.json has no {missing}; it may be of an older version")
+    run.check_recorded(NEEDED, "it may be of an older version")
     if not run.metrics:
         raise DataError(f"{folder}: metrics.jsonl has no epoch")
     return Measured(run, read_graph(folder), changes(run))

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -177,6 +177,11 @@ class Run:
     def title(self) -> str:
         """Architecture, framework and data set, for people."""
         return f"{self.facts['architecture']} · {self.facts['framework']} · {self.facts['data_label']}"
+
+    def check_recorded(self, keys: Iterable[str], advice: str) -> None:
+        """Raise `DataError` where `run.json` lacks one of `keys`, which not every run has. `advice` says what to do."""
+        if missing := ", ".join(key for key in keys if key not in self.facts):
+            raise DataError(f"{self.folder}: run.json has no {missing}; {advice}")
 
     def begin(self) -> None:
         """Call it after every step and before the end, as `log` does. The first call writes the record of a run that
