@@ -13,6 +13,8 @@ FRAMEWORKS = {"keras", "torch"}
 # settings it uses two pools and gives blocks of a megabyte and more back to the system at once.
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # for the processes that tests start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of them would compile all modules
+sys.dont_write_bytecode = False  # workers of multiprocessing get this flag
 if sys.platform == "linux":
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**20)

@@ -16,6 +16,11 @@ def is_light(graph: Graph) -> bool:
     return graph.num_total <= LIGHT and len(graph.nodes) <= SHALLOW
 
 
+def is_shallow(graph: Graph) -> bool:
+    """Whether a test that compiles it takes seconds, too."""
+    return is_light(graph) and len(graph.nodes) <= 100
+
+
 ONE_OF_A_FAMILY = one_of_each_family()
 
 

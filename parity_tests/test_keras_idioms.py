@@ -8,7 +8,7 @@ import pytest
 
 import keras_impl
 import netspec
-from family_networks import LIGHT, ONE_OF_A_FAMILY
+from family_networks import ONE_OF_A_FAMILY, is_shallow
 from keras_idioms import IDIOMS, OF_ONE_INPUT, Idiom, saved
 from keras_impl.network import Network, spec_of
 from keras_samples import GRAPHS, compiled, feeds, labels
@@ -82,7 +82,7 @@ def test_idioms_with_auxiliary_heads(name, idiom, tmp_path):
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(family, marks=pytest.mark.long if reduced(name).num_total > LIGHT else ())
+        pytest.param(family, marks=() if is_shallow(reduced(name)) else pytest.mark.long)
         for family, name in ONE_OF_A_FAMILY.items()
     ],
 )

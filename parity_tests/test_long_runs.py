@@ -34,6 +34,7 @@ def first_rows(folder) -> list[str]:
     return shown
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on(tmp_path):
     shown = first_rows(tmp_path)
     with (tmp_path / "parity.jsonl").open("a") as file:

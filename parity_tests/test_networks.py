@@ -1,12 +1,13 @@
 """The default parity run, network by network, and native exports.
 
-The quick tests count every network, compare as few as have every form of op in every family, and export as few as
-have every op. The long ones compare and export them all, as `nox -s parity` compares them.
+The quick tests count every network, and compare as few as have every form of op and every family. They export shallow
+networks, and examples of the ops that these do not have. The long ones compare and export all networks, as
+`nox -s parity` compares them.
 """
 
 import pytest
 
-from family_networks import cover
+from family_networks import cover, is_shallow
 from netspec import Graph
 from netspec.graph import attributes_of
 from netspec.reduce import reduced
@@ -14,7 +15,7 @@ from netspec.registry import find, list_architectures
 from parity.check import CHECKS, Comparison, check, float32_forward, judge_counts
 from parity.comparisons import OPS, default_comparisons
 from parity.counting import of_layers, of_models
-from parity.examples import example
+from parity.examples import EXAMPLES, example
 from parity.goldens import expected, goldens
 from parity.runners import KerasRunner, OnnxRunner
 from parity.subject import subject
@@ -36,13 +37,22 @@ def ops_of(graph: Graph) -> set[object]:
 
 
 def forms_of(graph: Graph) -> set[object]:
-    """Every op of a family with all that it says but widths and rates."""
-    family = find(graph.name).family
-    forms: set[object] = set()
+    """The network's family, and every op with all that it says but widths and rates."""
+    forms: set[object] = {find(graph.name).family}
     for node in graph:
         said = {key: value for key, value in attributes_of(node.op).items() if key not in WIDTHS}
-        forms.add((family, node.op.kind, getattr(node.op, "groups", 1) > 1, *said.items()))
+        forms.add((node.op.kind, getattr(node.op, "groups", 1) > 1, *said.items()))
     return forms
+
+
+EXPORTED = [name for name in cover(ops_of) if is_shallow(COPIES[name])]
+
+
+def other_ops() -> list[str]:
+    """Examples of the ops of the zoo that the networks `EXPORTED` do not have, one for each."""
+    missing = set().union(*map(ops_of, COPIES.values())).difference(*(ops_of(COPIES[name]) for name in EXPORTED))
+    by_op = {op: name for name in EXAMPLES for op in ops_of(example(name))}
+    return sorted({by_op[op] for op in missing})
 
 
 def all_networks(quick: list[str]) -> list[object]:
@@ -82,10 +92,19 @@ def test_parity(name, done):
     assert not [result for result in results if not result.passed]
 
 
-@pytest.mark.parametrize("name", all_networks(quick=cover(ops_of)))
+@pytest.mark.parametrize("name", all_networks(quick=EXPORTED))
 def test_native_exports(name):
     """All six ways to the logits: frameworks, the ONNX builder with the weights of each, and their own exporters."""
-    one = subject(reduced(name))
+    export_in_six_ways(reduced(name))
+
+
+@pytest.mark.parametrize("op", other_ops())
+def test_native_exports_of_ops(op):
+    export_in_six_ways(example(op))
+
+
+def export_in_six_ways(graph):
+    one = subject(graph)
     result = float32_forward(one, one.frameworks("float32"), native=True)
     assert result.passed, result.where
 

@@ -13,7 +13,7 @@ import onnx_impl
 import onnx_impl.export
 import torch_impl
 from diptych.errors import ExportError, UsageError, WeightsError
-from family_networks import ONE_OF_A_FAMILY, cover
+from family_networks import cover
 from netspec import Graph, functional as f, inference, list_architectures, trace
 from netspec.compare import forward_difference
 from netspec.probes import probe_images, probe_weights
@@ -60,7 +60,7 @@ def test_examples_at(opset, name, tmp_path, torch_forward):
     write_verified(model, graph, torch_forward(graph, weights), tmp_path / "m.onnx", {})
 
 
-@pytest.mark.parametrize("name", ONE_OF_A_FAMILY.values())
+@pytest.mark.parametrize("name", cover(ops_of))
 def test_networks_at_the_oldest_and_the_newest_opset(name, tmp_path, torch_forward):
     graph = reduced(name)
     weights = probe(graph)

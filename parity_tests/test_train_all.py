@@ -24,7 +24,7 @@ def start(folder: Path, framework: str, *names: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_stopped_run_goes_on(tmp_path, end):
     process = start(tmp_path, "torch", *NAMES)
     assert process.stdout

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from family_networks import ONE_OF_A_FAMILY, is_light
+from family_networks import ONE_OF_A_FAMILY, is_shallow
 from netspec import Graph, architecture, explicit_noise, find, functional as f, trace
 from netspec.reduce import reduced
 from netspec.tracer import Heads, Tensor
@@ -61,7 +61,7 @@ def hold(graph: Graph, recipe: Recipe = RECIPE) -> None:
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(family, marks=() if is_light(reduced(name)) else pytest.mark.long)
+        pytest.param(family, marks=() if is_shallow(reduced(name)) else pytest.mark.long)
         for family, name in ONE_OF_A_FAMILY.items()
     ],
 )

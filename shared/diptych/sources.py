@@ -29,7 +29,7 @@ class Module:
     imports: dict[str, Place] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for statement in ast.parse(self.path.read_bytes()).body:
+        for statement in parsed(self.path.read_bytes()):
             self._sort(statement)
 
     def _sort(self, statement: ast.stmt) -> None:
@@ -90,15 +90,9 @@ class Sources:
 
     def _named(self, module: Module, statement: ast.stmt) -> Iterator[Place]:
         """The definitions that a statement names, in any module."""
-        local: dict[str, Place] = {}
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                local |= imported(node)
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name):
-                yield from self._resolved(module, (node.id,), local)
-            elif isinstance(node, ast.Attribute) and (chain := dotted(node)):
-                yield from self._resolved(module, chain, local)
+        local, chains = names_in(statement)
+        for chain in chains:
+            yield from self._resolved(module, chain, local)
 
     def _resolved(self, module: Module, chain: tuple[str, ...], local: dict[str, Place]) -> Iterator[Place]:
         name, *rest = chain
@@ -141,6 +135,12 @@ def sources(*packages: str) -> Sources:
     return Sources(packages)
 
 
+@cache
+def parsed(content: bytes) -> tuple[ast.stmt, ...]:
+    """The statements of a module. Those of equal content are the same objects, whatever else has changed."""
+    return tuple(ast.parse(content).body)
+
+
 def imported(statement: ast.Import | ast.ImportFrom) -> dict[str, Place]:
     """The names that an import defines, each with its module and the name there; empty for a whole module."""
     if isinstance(statement, ast.ImportFrom):
@@ -162,6 +162,21 @@ def defined(statement: ast.stmt) -> list[str]:
     return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
+@cache
+def names_in(statement: ast.stmt) -> tuple[dict[str, Place], frozenset[tuple[str, ...]]]:
+    """What a statement imports, and the names and attributes in it, as `("a", "b", "c")` for `a.b.c`."""
+    local: dict[str, Place] = {}
+    chains: set[tuple[str, ...]] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            local |= imported(node)
+        elif isinstance(node, ast.Name):
+            chains.add((node.id,))
+        elif isinstance(node, ast.Attribute) and (chain := dotted(node)):
+            chains.add(chain)
+    return local, frozenset(chains)
+
+
 def dotted(node: ast.Attribute) -> tuple[str, ...]:
     """The names of `a.b.c`; empty if the expression does not begin with a name."""
     names: list[str] = []
@@ -179,6 +194,7 @@ def data_files(module: Module, statement: ast.stmt) -> Iterable[Path]:
     return [path for name in sorted(names) if (path := module.path.with_name(name)).is_file()]
 
 
+@cache
 def bare(statement: ast.stmt) -> str:
     """A statement's structure, without docstrings, comments and layout."""
     copy = ast.parse(ast.unparse(statement))

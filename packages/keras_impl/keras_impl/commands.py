@@ -4,6 +4,8 @@ from keras_impl.quiet import check_backend, import_keras
 from onnx_impl.library import Library
 from trainspec.trainer import Framework
 
+NEWEST_OPSET = 18  # that tf2onnx writes
+
 
 def load() -> Framework:
     """Loads Keras and its backend."""
@@ -20,5 +22,6 @@ LIBRARY = Library(
     load,
     check_backend,
     {"TF_ENABLE_ONEDNN_OPTS": "0"},  # its Winograd convolutions round too coarsely for comparisons
+    NEWEST_OPSET,
 )
 train, evaluate = LIBRARY.train, LIBRARY.evaluate

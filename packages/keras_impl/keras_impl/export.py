@@ -15,6 +15,7 @@ from onnx import ModelProto
 import onnx_impl
 from deploy.arguments import checked
 from diptych.errors import ExportError
+from keras_impl.commands import NEWEST_OPSET
 from keras_impl.kernels import exporting, on_tensorflow
 from keras_impl.model import assemble, build, channels_last
 from keras_impl.network import Network, network_of, spec_of
@@ -75,7 +76,7 @@ def convert(network: keras.Model, opset: int = OPSET) -> ModelProto:
 
     os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"  # otherwise it copies the whole graph before each pass
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    check_opset(opset, newest=max(tf2onnx.constants.OPSET_TO_IR_VERSION))
+    check_opset(opset, NEWEST_OPSET)
     signature = [tf.TensorSpec((None, *channels_last(spec_of(network).input_shape)), tf.float32, name="image")]
 
     @tf.function(input_signature=signature, autograph=False)

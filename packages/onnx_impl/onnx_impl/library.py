@@ -45,8 +45,8 @@ class Library:
     """A framework's package. `load` imports the framework, which takes seconds, so everything else is checked first.
 
     `exporter` is the name of its own exporter to ONNX. `check` raises a `DiptychError` if the framework cannot be used
-    as it is set up. `while_exporting` are environment variables that are set before
-    the framework is imported for an export.
+    as it is set up. `while_exporting` are environment variables that are set before the framework is imported for an
+    export. `newest_opset` is that of its exporter, where onnxruntime runs newer ones.
     """
 
     package: str
@@ -55,6 +55,7 @@ class Library:
     load: Callable[[], Framework]
     check: Callable[[], None] = lambda: None
     while_exporting: Mapping[str, str] = field(default_factory=dict)
+    newest_opset: int | None = None
 
     def train(
         self,
@@ -177,8 +178,11 @@ class Library:
 
     def _run_export(self, network: str, opset: int | None, **values: Any) -> None:
         from onnx_impl.export_request import request  # here, since it imports onnx, which no other command needs
+        from onnx_impl.model import NEWEST_OPSET, check_opset
 
         self.check()
+        if opset is not None:
+            check_opset(opset, self.newest_opset or NEWEST_OPSET)
         with between_steps():
             name = self.package.removesuffix("_impl")
             what = request(network, name, **values)
