@@ -206,6 +206,7 @@ def test_mistakes_are_one_line(runs, tmp_path):
         (["lenet5", "--all", str(tmp_path)], "lenet5 does not go with --all; give one of"),
         (["--runs", torch, keras, "--out", "x"], "--out does not go with --runs; give one of"),
         (["--runs", torch, keras, "--float64"], "--float64 goes with ARCH"),
+        (["lenet5", "--resume", torch], "--resume goes on with one run"),
         (["--all", str(tmp_path), "--data", "digits"], "--data goes with"),
         (["lenet5", "--unfinished"], "--unfinished goes with"),
     ):

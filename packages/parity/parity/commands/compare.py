@@ -41,7 +41,10 @@ def main(argv: Sequence[str]) -> int:
         metavar=("TORCH", "KERAS"),
         help="the Pythons that train, where each framework has an environment of its own; default: this one",
     )
+    parser.add_argument("--resume", help=argparse.SUPPRESS)  # an option of train that makes no sense here
     options, arguments = parser.parse_known_args(argv)
+    if options.resume is not None:
+        raise UsageError("--resume goes on with one run; train a new one in each framework, or compare with --runs")
     if sum(map(bool, (options.runs, options.all, arguments))) != 1:
         which = "--runs" if options.runs else "--all"
         odd = f"{arguments[0]} does not go with {which}; " if arguments else ""
