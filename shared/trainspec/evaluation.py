@@ -117,10 +117,11 @@ def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) ->
             f"{folder}: {graph.name} takes {graph.input_shape[0]} channels and has {outputs[0]} classes, "
             f"but {found.label} has {found.image_shape[2]} and {len(found.classes)}; give --data D"
         )
-    constants = constants_of(run, found)
-    if constants != run.recipe.augmentation.constants(found):
+    constants, others = constants_of(run, found), recorded.others(found, data)
+    comparable = others or found.storage == run.recipe.data.storage  # in files, only some images are measured
+    if comparable and constants != run.recipe.augmentation.constants(found):
         say(f"note       normalised as {folder} recorded; the training images of {found.label} have other values")
-    return Judged(run, graph, weights, found.test, constants, recorded.others(found, data))
+    return Judged(run, graph, weights, found.test, constants, others)
 
 
 def evaluate_run(judged: Judged, framework: Framework, tta: str = "none") -> Evaluation:

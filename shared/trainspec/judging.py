@@ -109,10 +109,11 @@ class Recorded:
     def load(self, asked: str | None, form: Form, seed: int) -> DataSet:
         """Load the data set to judge on: `asked`, a value of `--data`, or the recorded one.
 
+        Where the images of the training were kept, `form.storage`, does not matter: the pixels are the same.
         Raises `DataError` where the classes differ, or where the recorded data set now has other test images.
         """
         found = self.find() if asked is None else find_data(asked, notice=say)
-        data = found.load(form, seed)
+        data = found.load(replace(form, storage="auto"), seed)
         check_classes(self.classes, data, self.source)
         if self.fingerprint is None:
             say(f"note       {self.source} has no fingerprint of its images: those of {data.label} were not checked")

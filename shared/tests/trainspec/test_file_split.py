@@ -19,7 +19,7 @@ from diptych import stopping
 from diptych.errors import DataError
 from diptych.pool import ProcessEndedError
 from trainspec.augment import RandomResizedCrop
-from trainspec.data import DataSet, open_data
+from trainspec.data import DataSet, class_folder, open_data
 from trainspec.data.decoding import Cut, workers
 from trainspec.evaluation import evaluate, judge
 from trainspec.plan import HostImages, draw_epoch, normalise
@@ -145,10 +145,25 @@ def test_a_run_from_files_and_its_evaluation(folder, tmp_path):
     assert 0 <= run.facts["data_wait_percent"] <= 100
     assert any("images in files" in note for note in run.facts["notes"])
     judged = judge(run.folder)
-    assert judged.split.whole
     memory = open_data(str(folder), 32, notice=silent)
     np.testing.assert_array_equal(judged.split.array(), memory.test.array())
     assert run.facts["data_fingerprint"] == memory.fingerprint
+
+
+def test_a_run_from_files_is_judged_on_what_cannot_stay_in_files(folder, tmp_path, monkeypatch, capsys):
+    """Where the training's images were is no part of an evaluation, and no reason for a note on other images."""
+    monkeypatch.setattr(class_folder, "MEASURED", 4)
+    task, asked = prepared(
+        *("lenet5", "--data", str(folder), "--set", "data.storage=files", "--epochs", "1", "--out", str(tmp_path))
+    )
+    run = train(task, framework(), asked).folder
+    archive = write_zip(tmp_path / "photographs.zip", photographs())
+    capsys.readouterr()
+    np.testing.assert_array_equal(judge(run).split.array(), judge(run, str(archive)).split.array())
+    assert "other values" not in capsys.readouterr().out
+    with pytest.raises(DataError) as error:
+        judge(run, "digits")
+    assert_one_line(error, "classes")
 
 
 def test_in_memory_where_it_is_small_and_in_files_where_it_is_large(folder, tmp_path, monkeypatch):
