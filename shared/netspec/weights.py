@@ -184,7 +184,7 @@ def fit_weights(
         which = f"the head {next(iter(nodes))} is" if len(nodes) == 1 else f"the heads {', '.join(sorted(nodes))} are"
         notice(f"{path} has weights for {classes} classes, not for {own}: {which} drawn anew")
         drawn |= {name for name in graph.params if name.rpartition(".")[0] in nodes}
-    taken = _taken(source, file, str(path), notice, anew)
+    taken = _taken(graph, file, str(path), notice, drawn, source)
     weights = {name: initial[name] if name in drawn else taken[name] for name in graph.params}
     return Fitted(weights, tuple(name for name in graph.params if name in drawn))
 
@@ -224,10 +224,17 @@ def with_classes(graph: Graph, classes: int) -> Graph:
     return replace(graph, nodes=tuple(nodes), blocks=())
 
 
-def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice, anew: Collection[str] = ()) -> Weights:
-    """The tensors of a file, without those of `anew`."""
+def _taken(
+    graph: Graph,
+    file: TensorFile,
+    path: str,
+    notice: Notice,
+    anew: Collection[str] = (),
+    source: Graph | None = None,
+) -> Weights:
+    """The tensors of a file, without those of `anew`. `source` is `graph` for the classes of the file."""
     if "diptych" in file.metadata.get("format", ""):
-        return _own(graph, file, path, anew)
+        return _own(graph, file, path, anew, source or graph)
     tensors, dtypes = (names_in_file(graph, part, path) for part in (file.tensors, file.dtypes))
     check_weights(graph, tensors, path, anew)
     names = [name for name in graph.params if name not in anew]
@@ -245,18 +252,20 @@ def _taken(graph: Graph, file: TensorFile, path: str, notice: Notice, anew: Coll
     return weights
 
 
-def _own(graph: Graph, file: TensorFile, path: str, anew: Collection[str]) -> Weights:
+def _own(graph: Graph, file: TensorFile, path: str, anew: Collection[str], source: Graph) -> Weights:
+    """`_taken` of Diptych's own file. Its digest may differ where the tensors `anew` have another form in it."""
     metadata, weights = file.metadata, file.tensors
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is a file of another version of Diptych: its format is {metadata.get('format')!r}")
     surplus = metadata.get("auxiliary", "").split()
     kept = {name: array for name, array in weights.items() if name in graph.params or name not in surplus}
-    if metadata.get("digest") != graph.digest:
-        other = metadata.get("architecture")
-        if other != graph.name:
-            raise WeightsError(f"{path} has weights of {other}, not of {graph.name}{_misfit(graph, kept)}")
+    if metadata.get("digest") != source.digest:
+        other, misfit, is_whole = metadata.get("architecture"), _misfit(graph, kept, anew), not _misfit(source, kept)
+        if other != graph.name and (misfit or is_whole):
+            raise WeightsError(f"{path} has weights of {other}, not of {graph.name}{misfit}")
         check_weights(graph, kept, path, anew)  # names the tensor if classes or channels differ
-        raise WeightsError(f"{path} has weights of another network with the same name, {other}")
+        if is_whole:
+            raise WeightsError(f"{path} has weights of another network with the same name, {other}")
     check_weights(graph, kept, path, anew)
     for name, dtype in file.dtypes.items():
         if dtype != "float32":
@@ -274,9 +283,11 @@ def _finite(weights: Weights, path: str) -> Weights:
     return weights
 
 
-def _misfit(graph: Graph, tensors: Mapping[str, np.ndarray]) -> str:
-    """The first tensor that does not fit, for the end of a message; empty if all do."""
+def _misfit(graph: Graph, tensors: Mapping[str, np.ndarray], anew: Collection[str] = ()) -> str:
+    """The first tensor that does not fit, for the end of a message; empty if all do. Those of `anew` do not matter."""
     for name, param in graph.params.items():
+        if name in anew:
+            continue
         if name not in tensors:
             return f": it has no '{name}'"
         if tensors[name].shape != param.shape:

@@ -80,10 +80,34 @@ def test_weights_for_other_classes(write, tmp_path, capsys):
         np.testing.assert_array_equal(values, (drawn(task) if name.startswith("fc3") else weights)[name])
 
 
-def test_weights_for_other_channels_and_classes(tmp_path):
-    save_weights(network(7, channels=1), probe_weights(network(7, channels=1)), tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"'conv1\.weight' has shape \(6, 1, 5, 5\).* needs \(6, 3, 5, 5\)"):
-        task_from(tmp_path / "w.safetensors")
+@pytest.mark.parametrize("write", WRITERS)
+def test_weights_for_other_channels_and_classes(write, tmp_path):
+    path, weights = tmp_path / "w.safetensors", probe_weights(network(7, channels=1))
+    write(network(7, channels=1), weights, path)
+    misfit = r"'conv1\.weight' has shape \(6, 1, 5, 5\).* lenet5 with 10 classes .* needs \(6, 3, 5, 5\)"
+    with pytest.raises(WeightsError, match=misfit):
+        task_from(path)
+    with pytest.raises(WeightsError, match=misfit):
+        task_from(path, "--set", "parameters=[{match='fc2.*',anew=true}]")
+    task, _ = task_from(path, "--set", "parameters=[{match='conv1.weight',anew=true}]")
+    assert task.warm_start.anew == ("conv1.weight", "fc3.weight", "fc3.bias")
+    for name, values in task.weights.items():
+        np.testing.assert_array_equal(values, (drawn(task) if name in task.warm_start.anew else weights)[name])
+
+
+def test_anew_takes_no_damaged_file_and_none_of_another_network(tmp_path):
+    path, table = tmp_path / "w.safetensors", "parameters=[{match='conv1.weight',anew=true}]"
+    save_weights(network(10, channels=1), probe_weights(network(10, channels=1)), path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged: its values"):
+        task_from(path, "--set", table)
+    whole = network(10)
+    nodes = [replace(n, op=replace(n.op, fn="mish")) if n.op.kind == "activation" else n for n in whole]
+    save_weights(replace(whole, nodes=tuple(nodes), blocks=()), probe_weights(whole), path)
+    with pytest.raises(WeightsError, match="another network with the same name"):
+        task_from(path, "--set", table)
 
 
 def test_weights_of_another_network_name_the_first_tensor(tmp_path):
