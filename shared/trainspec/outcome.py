@@ -1,11 +1,12 @@
 """Keep the results of a training when it ends: the weights, one evaluation on the test split, the models."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deploy.files import make_folder
+from deploy.files import make_folder, writing
 from deploy.runs import PROOF
 from diptych.errors import DiptychError
 from diptych.machine import peak_bytes
@@ -34,13 +35,13 @@ def finish(training: "Training", framework: Framework) -> None:
         run.facts |= {"test_top1_unaveraged": round(own.top1, 3), "test_loss_unaveraged": own.loss}
     save_predictions(test, run.folder / predictions_file(framework.name))
     say(f"test       {test}")
-    speed = state.step * task.batch_size / state.seconds
+    speed = state.step * task.batch_size / state.all_seconds
     run.facts |= {
         "test_top1": round(test.top1, 3),
         "test_loss": test.loss,
         "test_images": len(task.data.test),
         "images_per_second": round(speed, 1),
-        "train_seconds": round(state.seconds, 2),
+        "train_seconds": round(state.all_seconds, 2),
         **length(training),
         **(waited := wait_figures(state)),
         **augmented_test(training, deployed),
@@ -63,7 +64,7 @@ def finish(training: "Training", framework: Framework) -> None:
         say(f"{name}: differs from {framework.name} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
     waiting = f"{waited['data_wait_percent']:.1f} % of it waiting for data"
-    say(f"done       {run.folder}: {speed:,.0f} images/s, {state.seconds:.1f} s of training, {waiting}")
+    say(f"done       {run.folder}: {speed:,.0f} images/s, {state.all_seconds:.1f} s of training, {waiting}")
 
 
 def certify(
@@ -84,7 +85,7 @@ def length(training: "Training") -> dict[str, float]:
 
 def wait_figures(state: TrainState) -> dict[str, float]:
     """What a run records of its waiting for data: the seconds, and their share of the training in percent."""
-    share = 100 * state.wait_seconds / state.seconds if state.seconds else 0.0
+    share = 100 * state.wait_seconds / state.all_seconds if state.all_seconds else 0.0
     return {"data_wait_seconds": round(state.wait_seconds, 2), "data_wait_percent": round(share, 2)}
 
 
@@ -130,8 +131,17 @@ def save(training: "Training", framework: Framework, tensors: Weights | None) ->
     Returns them, and the float32 network with them.
     """
     task, weights = training.task, trained(training, tensors, averaged=True)
+    remove_proofs(training.run.folder)
     save_weights(task.graph, weights, training.run.folder / "weights.safetensors")
     return weights, framework.deploy(task.graph, weights, task.threads)
+
+
+def remove_proofs(folder: Path) -> None:
+    """Remove what was found out about other weights, before a run went on: predictions, exports, the certificate."""
+    for pattern in (predictions_file("*"), f"{PROOF}/*.onnx", f"{PROOF}/{CERTIFICATE}"):
+        for file in folder.glob(pattern):
+            with writing(file):
+                file.unlink(missing_ok=True)
 
 
 def kept_tensors(training: "Training") -> Weights | None:

@@ -104,7 +104,7 @@ def used_seconds(state: TrainState, values: Mapping[str, Any]) -> float:
     If it had none, its training time counts.
     """
     used: float | None = values["used_seconds"]
-    return state.seconds + state.seconds_in_epoch if used is None else used
+    return state.all_seconds if used is None else used
 
 
 def budget_of(task: Task, build_seconds: float) -> Budget | None:

@@ -20,7 +20,8 @@ class TrainState:
 
     `epoch` counts from 0. `step` is the number of steps done in the whole training, `step_in_epoch` in this epoch.
     `images`, `loss` (times images) and `correct` are sums over the epoch; they stay on the device until they are read.
-    `seconds` is the training time of the finished epochs, `seconds_in_epoch` that of this one until its checkpoint.
+    `seconds` is the training time of the finished epochs, `seconds_in_epoch` that of this one until its checkpoint
+    or the end of the training.
     `wait_seconds` is the part of the training time in which steps waited for data. `rate` is the learning rate of the
     last step.
     """
@@ -45,8 +46,13 @@ class TrainState:
         self.correct = self.correct + step.correct
         self.rate = rate
 
+    @property
+    def all_seconds(self) -> float:
+        """The training time so far."""
+        return self.seconds + self.seconds_in_epoch
+
     def end_epoch(self, seconds: float) -> None:
-        """Begin the next epoch. The last one took `seconds` of training."""
+        """Begin the next epoch, after all steps of the last one. It took `seconds` of training."""
         self.epoch += 1
         self.step_in_epoch = self.images = self.correct = 0
         self.loss = self.seconds_in_epoch = 0.0

@@ -92,7 +92,8 @@ def steps_of(
     while state.step < pace.total_steps:
         for step, now in steps_of_epoch(task, trainer, batches, state, pace):
             yield step, now, state
-        state.end_epoch(0.0)
+        if state.step_in_epoch == task.steps_per_epoch:
+            state.end_epoch(0.0)
 
 
 class Training:
@@ -111,7 +112,7 @@ class Training:
         batches = batches_of(task, self.trainer, state)
         pace.try_evaluation(self.trainer.logits)
         with self.watch.progress:
-            while state.step < pace.total_steps or state.images:
+            while state.step < pace.total_steps or state.step > self.run.steps:
                 self.watch.begin_epoch(state, task.plan(state.epoch))
                 for step, _ in steps_of_epoch(task, self.trainer, batches, state, pace):
                     self.watch.step(state, step)
@@ -129,8 +130,11 @@ class Training:
         return epochs[-1].val_top1 if epochs and epochs[-1].step == self.state.step else None
 
     def end_epoch(self, *, validate: bool) -> None:
-        """Keep the figures of the epoch, whole or broken off. After an interrupted validation, call it without one."""
-        if not self.state.images:
+        """Keep the figures of the epoch, whole or in part. After an interrupted validation, call it without one.
+
+        A training that goes on later trains the rest of an epoch first. The figures of the whole replace the others.
+        """
+        if self.run.steps == self.state.step:
             return
         figures = self.watch.figures(self.state)
         if validate:
@@ -139,7 +143,10 @@ class Training:
             if self.task.recipe.average:
                 own = self.pace.evaluate(self.trainer.logits, self.task.data.validation)
                 figures = replace(figures, val_loss_unaveraged=own.loss, val_top1_unaveraged=own.top1)
-        self.state.end_epoch(figures.seconds)
+        if self.state.step_in_epoch == self.task.steps_per_epoch:
+            self.state.end_epoch(figures.seconds)
+        else:
+            self.state.seconds_in_epoch = figures.seconds
         self.run.log(figures)
         self.watch.show(figures)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from learning_runs import EPOCHS, WHOLE, command, facts_of, rows, stopped, stopping_at, weights_of
 
+from deploy.runs import PROOF
 from deploy.shell import Stopped
 from diptych.errors import DiptychError
 from netspec import architecture, initial_weights, load_weights, save_weights
@@ -97,21 +98,44 @@ def test_more_epochs(tmp_path, capsys):
     assert len(rows(folder)) == 7
 
 
-@pytest.mark.parametrize("epochs", ["1", "0.5"])
+@pytest.mark.parametrize("epochs", ["1", "0.5", "1.25"])
 def test_a_finished_run_is_trained_further(tmp_path, epochs):
-    """All its epochs stay, and those that are missing are added. The default writes no checkpoint in between."""
-    options = "lenet5", "--data", "digits", "--set", "batch=100", "--epochs", epochs
-    folder = command(*options, "--out", str(tmp_path)).folder
+    """All its epochs stay, the rest of the last one is trained, and those that are missing are added.
+
+    The default writes no checkpoint in between.
+    """
+    options = "lenet5", "--data", "digits", "--set", "batch=100", "--set", "schedule.kind=constant"
+    folder = command(*options, "--epochs", epochs, "--out", str(tmp_path)).folder
+    straight = command(*options, "--epochs", "2", "--out", str(tmp_path / "straight")).folder
     (end,) = steps_in(folder / FOLDER)
-    before = rows(folder)
     command("--resume", str(folder), "--epochs", "2")
+    assert weights_of(folder) == weights_of(straight)
+    assert rows(folder) == rows(straight)
+    assert facts_of(folder)["plan_digests"] == facts_of(straight)["plan_digests"]
     facts = facts_of(folder)
     assert (facts["resumed"][0]["step"], facts["steps"], facts["epochs"]) == (end, 24, 2)
     assert read_measured(folder).epochs == 2
-    assert rows(folder)[:1] == before
     assert steps_in(folder / FOLDER) == [24, end]
     with pytest.raises(DiptychError, match="is finished; give more --epochs to train it further"):
         command("--resume", str(folder), "--epochs", "2")
+
+
+@pytest.mark.parametrize("last", [None, 3])
+def test_nothing_speaks_for_the_weights_of_before(tmp_path, last):
+    """After a run has gone on, to its end or not, also if another framework made the files."""
+    folder = command(*WHOLE, "--out", str(tmp_path)).folder
+    others = [folder / "predictions-other.npy", folder / PROOF / "other.onnx"]
+    for file in others:
+        file.write_bytes(b"of the weights of before")
+    own = folder / "predictions-fake.npy"
+    assert own.exists()
+    if last is None:
+        command("--resume", str(folder), "--epochs", "5")
+    else:
+        with pytest.raises(Stopped):
+            command("--resume", str(folder), "--epochs", "5", loss=stopping_at(last))
+    assert not any(file.exists() for file in others)
+    assert own.exists() == (folder / PROOF / "certificate.json").exists() == (last is None)
 
 
 def test_a_finished_run_without_a_checkpoint(tmp_path):

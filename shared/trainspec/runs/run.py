@@ -201,9 +201,9 @@ class Run:
         self.begun = True
 
     def log(self, epoch: EpochMetrics) -> None:
-        """Add the figures of an epoch and write them to the disk at once."""
+        """Add the figures of an epoch and write them to the disk at once. They replace those of a part of it."""
         self.begin()
-        self.metrics.append(epoch)
+        self.metrics = [*(one for one in self.metrics if one.epoch < epoch.epoch), epoch]
         if self._events:
             self._events.write(epoch.step, to_figures(epoch))
         self.facts["plan_digests"] = [epoch.plan_digest for epoch in self.metrics]
