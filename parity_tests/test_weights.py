@@ -104,6 +104,61 @@ def test_refused_weights_change_nothing(norms, tmp_path, builder):
     same(before, package.get_weights(model))
 
 
+UNEQUAL = {  # what is no array of real numbers, and the words for it
+    "text": (lambda values: values.astype(str), "is str"),
+    "complex": (lambda values: values.astype(np.complex64), "is complex64"),
+    "objects": (lambda values: values.astype(object), "is object"),
+    "truth": (lambda values: values > 0, "is bool"),
+    "dates": (lambda values: values.astype("datetime64[s]"), "is datetime64"),
+    "nothing": (lambda values: None, "is object"),
+    "uneven": (lambda values: [[1.0], [1.0, 2.0]], "cannot be made an array"),
+    "a parameter": (lambda values: nn.Parameter(torch.tensor(values)), "cannot be made an array"),
+}
+EQUAL = {
+    "lists": lambda values: values.tolist(),
+    "other bytes": lambda values: values.astype(">f4"),
+    "whole": lambda values: values.astype(np.int16),
+    "double": lambda values: values.astype(np.float64),
+    "half": lambda values: values.astype(np.float16),
+    "bfloat16": lambda values: keras.ops.convert_to_numpy(keras.ops.cast(values, "bfloat16")),
+    "turned": lambda values: np.asfortranarray(values[::-1])[::-1],
+    "a tensor": torch.tensor,
+}
+TAKERS = {
+    "torch": lambda graph, weights, _: torch_impl.set_weights(torch_impl.build(graph), weights),
+    "keras": lambda graph, weights, _: keras_impl.set_weights(keras_impl.build(graph), weights),
+    "torch.build": lambda graph, weights, _: torch_impl.build(graph, weights=weights),
+    "keras.build": lambda graph, weights, _: keras_impl.build(graph, weights=weights),
+    "onnx.build": lambda graph, weights, _: onnx_impl.build(graph, weights=weights),
+    "file": save_weights,
+}
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize("kind", UNEQUAL)
+def test_values_that_are_no_real_numbers_are_refused_by_name(norms, tmp_path, taker, kind):
+    make, words = UNEQUAL[kind]
+    weights = probe_weights(norms)
+    with pytest.raises(WeightsError, match=rf"^'fc2\.bias' .*{words}") as caught:
+        TAKERS[taker](norms, {**weights, "fc2.bias": make(weights["fc2.bias"])}, tmp_path / "w.safetensors")
+    assert "\n" not in str(caught.value)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("kind", EQUAL)
+def test_arrays_of_every_kind_are_taken_alike(norms, tmp_path, kind):
+    whole = {name: np.rint(8 * values) for name, values in probe_weights(norms).items()}  # exact in every kind
+    given = {name: EQUAL[kind](values) for name, values in whole.items()}
+    save_weights(norms, given, tmp_path / "w.safetensors")
+    same(load_weights(norms, tmp_path / "w.safetensors"), whole)
+    for package in BUILDERS.values():
+        model = package.build(norms)
+        package.set_weights(model, given)
+        same(package.get_weights(model), whole)
+        same(package.get_weights(package.build(norms, weights=given)), whole)
+    same(onnx_impl.get_weights(onnx_impl.build(norms, weights=given), norms), whole)
+
+
 def test_get_weights_gives_copies(norms):
     for package in BUILDERS.values():
         model = package.build(norms)

@@ -17,6 +17,7 @@ import numpy as np
 
 from deploy.files import written_whole
 from diptych.errors import WeightsError
+from netspec.arrays import PRECISIONS, real_array
 from netspec.graph import Graph
 from netspec.init import Weights, initial_weights
 from netspec.ops import Conv, Linear
@@ -50,9 +51,7 @@ def auxiliary(graph: Graph) -> list[str]:
     return [name for name in graph.params if name.rpartition(".")[0] not in needed]
 
 
-def check_weights(
-    graph: Graph, weights: Mapping[str, Any], source: str = "the weights", anew: Collection[str] = ()
-) -> None:
+def check_weights(graph: Graph, weights: Mapping[str, Any], source: str, anew: Collection[str] = ()) -> None:
     """Raise `WeightsError` unless names and shapes are exactly the graph's. Those of `anew` do not matter."""
     check_names(graph, weights, source, anew)
     classes = graph.shapes[graph.outputs[0]][0]
@@ -62,6 +61,18 @@ def check_weights(
                 f"'{name}' has shape {tuple(weights[name].shape)} in {source}, "
                 f"but {graph.name} with {classes} classes and images of {graph.input_shape} needs {param.shape}"
             )
+
+
+def checked_arrays(graph: Graph, weights: Mapping[str, Any]) -> Weights:
+    """The values of a mapping as float arrays, in the graph's order.
+
+    Raises `WeightsError` unless names and shapes are exactly the graph's, and all values are real numbers.
+    """
+    source = "the weights"
+    check_names(graph, weights, source)
+    arrays = {name: real_array(weights[name], name, source) for name in graph.params}
+    check_weights(graph, arrays, source)
+    return arrays
 
 
 def check_names(graph: Graph, weights: Mapping[str, Any], source: str, anew: Collection[str] = ()) -> None:
@@ -117,9 +128,12 @@ def names_in_file(graph: Graph, tensors: Mapping[str, T], source: str) -> dict[s
 
 
 def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Write float32 tensors, the whole file or nothing. Equal weights give byte-identical files."""
-    check_weights(graph, weights)
-    tensors = {name: np.ascontiguousarray(weights[name], np.float32) for name in graph.params}
+    """Write float32 tensors, the whole file or nothing. Equal weights give byte-identical files.
+
+    Raises `WeightsError` as `checked_arrays` does.
+    """
+    arrays = checked_arrays(graph, weights)
+    tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     metadata = {
         "format": FORMAT,
         "architecture": graph.name,
@@ -134,10 +148,13 @@ def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os
 
 
 def weights_of(graph: Graph, weights: str | os.PathLike[str] | Mapping[str, np.ndarray] | None, seed: int) -> Weights:
-    """The weights for a builder: canonical arrays, a file of them, or for None the initial weights of `seed`."""
+    """The weights for a builder: canonical arrays, a file of them, or for None the initial weights of `seed`.
+
+    Raises `WeightsError` as `checked_arrays` and `load_weights` do.
+    """
     if weights is None:
         return initial_weights(graph, seed)
-    return dict(weights) if isinstance(weights, Mapping) else load_weights(graph, weights)
+    return checked_arrays(graph, weights) if isinstance(weights, Mapping) else load_weights(graph, weights)
 
 
 def load_weights(graph: Graph, path: str | os.PathLike[str], *, notice: Notice = warnings.warn) -> Weights:
@@ -239,7 +256,7 @@ def _taken(
     check_weights(graph, tensors, path, anew)
     names = [name for name in graph.params if name not in anew]
     for name in names:
-        if dtypes[name] not in ("float32", "float16", "bfloat16", "float64"):
+        if dtypes[name] not in PRECISIONS:
             raise WeightsError(f"'{name}' is {dtypes[name]} in {path}: weights are float32")
     with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, which is refused
         weights = _finite({name: np.ascontiguousarray(tensors[name], np.float32) for name in names}, path)

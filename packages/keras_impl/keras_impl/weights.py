@@ -13,7 +13,7 @@ from keras_impl.network import network_of, spec_of
 from netspec.init import Weights
 from netspec.layout import from_channels_last, to_channels_last
 from netspec.ops import Param
-from netspec.weights import check_weights
+from netspec.weights import checked_arrays
 
 VARIABLES = {  # the spec's kind of a parameter -> the layer's attribute
     "kernel": "kernel",
@@ -35,10 +35,13 @@ def variables(model: keras.Model) -> Iterator[tuple[str, Param, Any]]:
 
 @checked
 def set_weights(model: Any, weights: Mapping[str, np.ndarray]) -> None:
-    """Copy canonical arrays into the model, in its own precision."""
-    check_weights(spec_of(model), weights)
+    """Copy canonical arrays into the model, in its own precision.
+
+    Raises `WeightsError` as `netspec.weights.checked_arrays` does.
+    """
+    arrays = checked_arrays(spec_of(model), weights)
     for name, param, variable in variables(model):
-        variable.assign(to_channels_last(weights[name], LAYOUTS[len(param.shape)]))
+        variable.assign(to_channels_last(arrays[name], LAYOUTS[len(param.shape)]))
 
 
 @checked

@@ -15,7 +15,7 @@ from deploy.arguments import checked
 from diptych.errors import GraphError
 from netspec import Graph, from_json
 from netspec.init import Weights
-from netspec.weights import canonical_names, check_names, check_weights
+from netspec.weights import canonical_names, check_names, check_weights, checked_arrays
 
 SPEC = "_spec"  # a module's buffer that holds its graph
 CONSTANTS = ("filter", "divisors", SPEC)  # our buffers that are not weights; a scripted module keeps them all
@@ -77,12 +77,15 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 @checked
 def set_weights(model: Any, weights: Mapping[str, np.ndarray]) -> None:
-    """Copy canonical arrays into the module, in its own precision and on its own device."""
+    """Copy canonical arrays into the module, in its own precision and on its own device.
+
+    Raises `WeightsError` as `netspec.weights.checked_arrays` does.
+    """
     spec, state = spec_of(model), tensors_of(model)
-    check_weights(spec, weights)
+    arrays = checked_arrays(spec, weights)
     check_weights(spec, state, f"the {type(model).__name__}")
     with torch.no_grad():
-        for name, values in weights.items():
+        for name, values in arrays.items():
             state[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
 

@@ -95,7 +95,7 @@ def test_wrong_shapes():
     assert big.digest == little.digest
     weights = {name: np.zeros(param.shape, np.float32) for name, param in little.params.items()}
     with pytest.raises(WeightsError, match=r"'fc6.weight' has shape \(4096, 512\).*\(4096, 2048\)"):
-        netspec.weights.check_weights(big, weights)
+        netspec.weights.check_weights(big, weights, "the weights")
 
 
 def test_wrong_shapes_in_a_file(tmp_path):
