@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from diptych.errors import UsageError
+from parity.__main__ import main
+from parity.killing import command
 from parity.killing.chain import Whole, only_run, train_killed, train_whole
 from parity.killing.training import Kill, begin, run
 from trainspec.judging import read_run
@@ -40,3 +43,17 @@ def test_a_run_changes_its_framework_by_the_command(wholes, tmp_path):
     for whole in wholes.values():
         assert [row.plan_digest for row in changed.metrics] == [row.plan_digest for row in whole.run.metrics]
     read_run(folder)
+
+
+@pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--seed", str(2**63)], ["--kills", "0"]])
+def test_numbers_that_make_no_sense_are_refused_before_a_training(wrong, tmp_path):
+    with pytest.raises(UsageError, match="^" + " ".join(wrong)):
+        main(["kill", *wrong, "--out", str(tmp_path / "killed")])
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_framework_that_is_named_twice_is_tested_once(tmp_path, monkeypatch):
+    tested = []
+    monkeypatch.setattr(command, "kill", lambda framework, *_: not tested.append(framework))
+    assert main(["kill", "--frameworks", "torch", "keras", "torch", "--out", str(tmp_path / "killed")]) == 0
+    assert tested == ["torch", "keras"]

@@ -22,10 +22,15 @@ SEEDS = 1 << 63
 CUT = 0.87962566103423978  # standard deviation of a normal distribution of deviation 1 that is cut at -2 and 2
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
-    """The random generator for `name` under `seed`. Raises `UsageError` for a seed that Philox's key cannot hold."""
+def check_seed(seed: int, source: str = "seed") -> None:
+    """Raise `UsageError` for a seed that Philox's key cannot hold. `source` is what the user calls it."""
     if not 0 <= seed < SEEDS:
-        raise UsageError(f"seed {seed}: give a whole number from 0 to 2**63 - 1")
+        raise UsageError(f"{source} {seed}: give a whole number from 0 to 2**63 - 1")
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """The random generator for `name` under `seed`. Raises `UsageError` as `check_seed` does."""
+    check_seed(seed)
     return np.random.Generator(np.random.Philox(key=[seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])]))
 
 

@@ -22,7 +22,7 @@ from deploy.images import read_file
 from deploy.shell import printable
 from diptych.errors import DataError, StorageError, UsageError
 from diptych.stopping import until_stopped
-from netspec.init import SEEDS
+from netspec.init import check_seed
 from trainspec.data.dataset import described, hold_out
 from trainspec.data.image_files import Folder, labels_of
 from trainspec.data.manifest import SPLITS, Manifest
@@ -67,8 +67,7 @@ def split_folder(
     """
     shares = shares or Shares()
     shares.check()
-    if not 0 <= seed < SEEDS:
-        raise UsageError(f"--seed {seed}: give a whole number from 0 to 2**63 - 1")
+    check_seed(seed, "--seed")
     if is_archive(folder):
         raise DataError(f"{folder}: an archive cannot be split; unpack it and give the folder")
     try:

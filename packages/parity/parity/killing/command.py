@@ -7,6 +7,7 @@ import numpy as np
 
 from deploy.shell import say
 from diptych.errors import UsageError
+from netspec.init import check_seed
 from parity.killing.chain import Killed, train_killed, train_whole
 
 LENGTH = 5  # kills of one training
@@ -16,14 +17,16 @@ INSIDE = 3  # every third kill comes inside the write of a checkpoint
 def run(frameworks: Sequence[str], kills: int, seed: int, folder: Path) -> int:
     """Kill trainings of each framework `kills` times in all. The runs stay in `folder`, which must be empty or absent.
 
-    Returns the exit status: 0 if all ended as if they had never been killed.
+    A framework that is named twice is tested once. Returns the exit status: 0 if all ended as if they had never been
+    killed. Raises `UsageError` for a number or a folder that cannot be used.
     """
     if kills < 1:
         raise UsageError(f"--kills {kills}: at least 1")
+    check_seed(seed, "--seed")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"--out {folder}: not empty; give another folder")
     generator = np.random.default_rng(seed)
-    equal = [kill(framework, kills, folder, generator) for framework in frameworks]
+    equal = [kill(framework, kills, folder, generator) for framework in dict.fromkeys(frameworks)]
     return 0 if all(equal) else 1
 
 
