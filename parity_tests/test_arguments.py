@@ -19,6 +19,7 @@ import parity.diff.findings
 import torch_impl
 import trainspec.agreement
 from deploy.errors import UsageError
+from diptych.errors import DiptychError
 from netspec import architecture
 
 NOT_CHECKED = {"read_image"}  # it takes images of every kind, and says itself which it refuses
@@ -79,6 +80,18 @@ def test_there_are_functions():
 def test_what_is_said(function, arguments, message):
     with pytest.raises(UsageError, match=f"^{message}"):
         function("x", **arguments)
+
+
+@pytest.mark.parametrize("package", [torch_impl, keras_impl])
+@pytest.mark.parametrize("call", [lambda of: of.evaluate("a\0"), lambda of: of.train(resume="a\0")])
+def test_a_run_that_no_folder_can_be_called_is_one_line(package, call):
+    with pytest.raises(DiptychError, match=r"^a\0/run.json cannot be read: .+$"):
+        call(package)
+
+
+def test_a_package_that_no_folder_can_be_called_is_one_line():
+    with pytest.raises(DiptychError, match="^a\0.* no file can have this name"):
+        deploy.verify("a\0")
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 2**70])

@@ -121,6 +121,8 @@ def write_together(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -
 
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     """At most `most` bytes of an ordinary file. Raises `OSError`, also for another kind of file: a FIFO would hang."""
+    if not is_file_name(path):
+        raise OSError(errno.EINVAL, "no file can have this name")
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise _refusal(errno.EISDIR) if os.path.isdir(path) else OSError(errno.EINVAL, NOT_ORDINARY)
     # Without O_NONBLOCK, opening would hang if a FIFO has just replaced the file.

@@ -56,7 +56,7 @@ def is_running(folder: Path) -> bool:
     """Whether a process holds the lock of the run in `folder`; True if the file system cannot tell."""
     try:
         file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have this name
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two checks at once do not see each other
