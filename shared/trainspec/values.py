@@ -91,11 +91,14 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as shown in a message."""
+    """A value as shown in a message. A table or a list that is nested too deeply to be written is `...`."""
     try:
-        text = to_toml(value)
-    except TypeError:
-        text = str(value)
+        try:
+            text = to_toml(value)
+        except TypeError:
+            text = str(value)
+    except RecursionError:
+        text = "..."
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 

@@ -113,6 +113,8 @@ ODD = {
     "arrays without end": lambda path: path.write_text("a = " + "[\n" * 20_000),
     "tables without end": lambda path: path.write_text("a" + ".a" * 50_000 + " = 1"),
     "a deep table": lambda path: path.write_text("a" + ".a" * 2000 + " = 1"),
+    "a deep free table": lambda path: path.write_text("[network]\na" + ".a" * 1900 + " = 1"),
+    "a deep table beside a date": lambda path: path.write_text("[network]\na = [02:03:04, {a" + ".a" * 1900 + " = 1}]"),
     "thousands of digits": lambda path: path.write_text("seed = " + "9" * 4050),
     "a huge number": lambda path: path.write_text("seed = 1" + "0" * 400),
     "a huge rate": lambda path: path.write_text("[schedule]\npeak = 1" + "0" * 400),
