@@ -272,8 +272,10 @@ def test_no_pass_takes_more_images_than_memory_allows(model, fast, monkeypatch):
 
 def test_a_full_disk_is_told_from_a_bad_model(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
+    error = RuntimeError("Protobuf serialization failed")
+    assert "Protobuf" in str(failure("it cannot be simplified", error, tmp_path / "m.onnx", 1000))
     with pytest.raises(StorageError, match="No space left"):
-        raise failure("it cannot be simplified", RuntimeError("Protobuf serialization failed"), tmp_path / "m.onnx")
+        failure("it cannot be simplified", error, tmp_path / "m.onnx", 1001)
 
 
 def test_each_file_has_a_smaller_one_of_its_own(model, fast):

@@ -128,9 +128,11 @@ def inspect(content: bytes, source: object) -> Inspected:
 
 
 def inspect_foreign(content: bytes, source: object) -> tuple[int, int, int]:
-    """Check a file of another program with one image as input. Returns the image's `(C, H, W)`. Raises `ModelError`."""
+    """Check a file of another program with one image as input, and with any operators. Returns the image's `(C, H, W)`.
+
+    Raises `ModelError` for tensors that cannot be read from the file, and for another input.
+    """
     model = _parsed(content, source)
-    _check_parts(model, source)
     _check_tensors(model.graph, source)
     inputs = _inputs(model.graph)
     tensor = inputs[0].type.tensor_type if inputs else None

@@ -178,7 +178,8 @@ def compress(
         else:
             smaller = halved(content, Path(name))
             some = np.arange(min(JUDGED, len(data.validation)))
-            largest = largest_value(content, judge.batches(data.validation, some, 1), Path(name))
+            one_by_one = until_stopped(judge.batches(data.validation, some, 1))
+            largest = largest_value(content, one_by_one, Path(name))
             facts |= {"arithmetic": "float32, as a CPU computes float16", "largest_value": float(f"{largest:.4g}")}
     written = rewritten(smaller, compression="{}")
     loss, low, high, top1 = judge.loss(content, written, data.test)

@@ -26,7 +26,6 @@ from diptych.errors import ExportError
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 ACCUMULATES = ("avx512_vnni", "avx_vnni")  # flags of x86 processors that add 8-bit products without saturation
-LEAST_ROOM = 2**20  # bytes on a disk; with less, onnxruntime's failure to write is taken to be for want of room
 Batches = Callable[[], Iterable[NDArray[np.float32]]]
 
 
@@ -77,7 +76,7 @@ class Quantizer:
                     calibration_cache_path=self.folder / "ranges.json",
                 )
         except Exception as error:  # whatever it raises for a graph that it cannot handle
-            raise failure("it cannot be quantized", error, target) from None
+            raise failure("it cannot be quantized", error, target, self.folded.stat().st_size) from None
         return onnx.load(target)
 
     def in_float(self, layers: Collection[str]) -> set[str]:
@@ -103,7 +102,7 @@ def halved(content: bytes, folder: Path) -> ModelProto:
             model = OnnxModel(convert_float_to_float16(folded, keep_io_types=True))
             model.topological_sort()  # the conversion of the input is appended at the end
     except Exception as error:
-        raise failure("it cannot be made float16", error, folder) from None
+        raise failure("it cannot be made float16", error, folder / "half.onnx", len(content)) from None
     return model.model
 
 
@@ -111,16 +110,20 @@ def largest_value(content: bytes, images: Iterable[NDArray[np.float32]], folder:
     """The largest magnitude of all values inside a model, for normalised images, one `(1, C, H, W)` at a time."""
     model = fold(content, folder / "folded.onnx")
     del model.graph.output[:]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for node in model.graph.node for name in node.output)
+    names = [name for node in model.graph.node for name in node.output if name]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = runtime.load(model.SerializeToString(), "the model", provider=runtime.CPU)
     found = (value for image in images for value in session.run(None, {"image": image}))
     return max(float(np.abs(value).max()) for value in found if value.dtype == np.float32 and value.size)
 
 
-def failure(what: str, error: Exception, path: Path) -> ExportError:
-    """The error to raise. `StorageError` at once if there is no room for `path`, which onnxruntime does not say."""
+def failure(what: str, error: Exception, path: Path, size: int) -> ExportError:
+    """The error to raise. Raises `StorageError` if there is no room for the file `path` of about `size` bytes.
+
+    onnxruntime does not say so: it calls the model bad.
+    """
     with writing(path):
-        if shutil.disk_usage(path.parent).free < LEAST_ROOM:
+        if shutil.disk_usage(path.parent).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return ExportError(f"{what}: {first_line(error)}")
 
@@ -138,7 +141,7 @@ def fold(content: bytes, path: Path) -> ModelProto:
     try:
         module.InferenceSession(content, options, providers=[runtime.CPU])
     except Exception as error:  # onnxruntime's exceptions have no common base class
-        raise failure("it cannot be simplified", error, path) from None
+        raise failure("it cannot be simplified", error, path, len(content)) from None
     model = onnx.load(path)
     if not all(node.name for node in model.graph.node):
         for node in model.graph.node:
