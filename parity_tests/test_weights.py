@@ -104,7 +104,7 @@ def test_refused_weights_change_nothing(norms, tmp_path, builder):
     same(before, package.get_weights(model))
 
 
-UNEQUAL = {  # what is no array of real numbers, and the words for it
+UNEQUAL = {  # what is not an array of real numbers, and the words for it
     "text": (lambda values: values.astype(str), "is str"),
     "complex": (lambda values: values.astype(np.complex64), "is complex64"),
     "objects": (lambda values: values.astype(object), "is object"),

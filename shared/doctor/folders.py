@@ -8,7 +8,7 @@ from pathlib import Path
 from diptych.reading import is_absent
 from doctor.finding import Finding
 
-ADVICE = {  # by the number of an error; what else to do comes behind it
+ADVICE = {  # by the number of an error; what else to do follows it
     errno.ENOTDIR: "move {path} away, ",
     errno.ENOENT: "move {path} away, ",
     errno.EACCES: "make it readable, ",

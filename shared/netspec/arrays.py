@@ -13,7 +13,7 @@ def real_array(value: Any, name: str, source: str) -> np.ndarray:
     """`value` as a float array in the machine's byte order. It keeps its precision.
 
     bfloat16, which NumPy does not have, becomes float32. Whole numbers become float64. Raises `WeightsError` where
-    `value`, the tensor `name` of `source`, is no array of real numbers.
+    `value`, the tensor `name` of `source`, is not an array of real numbers.
     """
     try:
         array = np.asarray(value)

@@ -51,8 +51,11 @@ class TrainState:
         """The training time so far."""
         return self.seconds + self.seconds_in_epoch
 
-    def end_epoch(self, seconds: float) -> None:
-        """Begin the next epoch, after all steps of the last one. It took `seconds` of training."""
+    def end_epoch(self, seconds: float, steps: int) -> None:
+        """Begin the next epoch if this one has had its `steps`; it took `seconds` of training. If not, it goes on."""
+        self.seconds_in_epoch = seconds
+        if self.step_in_epoch < steps:
+            return
         self.epoch += 1
         self.step_in_epoch = self.images = self.correct = 0
         self.loss = self.seconds_in_epoch = 0.0

@@ -92,8 +92,7 @@ def steps_of(
     while state.step < pace.total_steps:
         for step, now in steps_of_epoch(task, trainer, batches, state, pace):
             yield step, now, state
-        if state.step_in_epoch == task.steps_per_epoch:
-            state.end_epoch(0.0)
+        state.end_epoch(0.0, task.steps_per_epoch)
 
 
 class Training:
@@ -143,10 +142,7 @@ class Training:
             if self.task.recipe.average:
                 own = self.pace.evaluate(self.trainer.logits, self.task.data.validation)
                 figures = replace(figures, val_loss_unaveraged=own.loss, val_top1_unaveraged=own.top1)
-        if self.state.step_in_epoch == self.task.steps_per_epoch:
-            self.state.end_epoch(figures.seconds)
-        else:
-            self.state.seconds_in_epoch = figures.seconds
+        self.state.end_epoch(figures.seconds, self.task.steps_per_epoch)
         self.run.log(figures)
         self.watch.show(figures)
 

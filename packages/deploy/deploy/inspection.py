@@ -23,6 +23,7 @@ from deploy.proto import model_class
 from deploy.runs import check_finished, is_package, run_of
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
+GRAPH_KEY = b"graph_digest"  # among the metadata
 WEIGHT = "weight"  # doc string of an initializer that is a canonical weight, not an operator's constant
 FLOAT, UINT8, HALF, DOUBLE = 1, 2, 10, 11  # TensorProto.DataType
 _FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # the types of which values are checked
@@ -41,7 +42,8 @@ _HASH = re.compile(re.escape(_ENTRY[2:]) + rb"([0-9a-f]{64})")
 class Inspected:
     """A file's bytes and what they say. `hashed`: the file has a hash over all its bytes, and it is correct.
 
-    `input_shape` is `(C, H, W)`; `classes` is the number of logits, or None if the graph does not say it.
+    `input_shape` is `(C, H, W)`; `classes` is the number of logits, or None if the graph does not say it. `batch` is
+    the number of images at a time, or None for any number, which the contract asks for.
     """
 
     content: bytes
@@ -49,6 +51,7 @@ class Inspected:
     hashed: bool
     input_shape: tuple[int, int, int]
     classes: int | None
+    batch: int | None = None
 
 
 def read_model(path: str | os.PathLike[str], *, unfinished: bool = False) -> bytes:
@@ -115,7 +118,28 @@ def _content_hash(content: bytes, place: slice) -> str:
 
 def inspect(content: bytes, source: object) -> Inspected:
     """Check a file. Raises `ModelError` for the first problem, in one line that names `source`."""
+    return _inspected(_parsed(content, source), content, source)
+
+
+def inspect_any(content: bytes, source: object) -> Inspected:
+    """Check a file of Diptych as `inspect` does, or one of another program: with any operators and one image as input.
+
+    A file of Diptych names its graph in its metadata. Raises `ModelError`, also for tensors that are not in the file.
+    """
     model = _parsed(content, source)
+    if any(entry.key == GRAPH_KEY for entry in model.metadata_props):
+        return _inspected(model, content, source)
+    _check_tensors(model.graph, source)
+    inputs = _inputs(model.graph)
+    tensor = inputs[0].type.tensor_type if inputs else None
+    if tensor is None or tensor.elem_type != FLOAT or len(tensor.shape.dim) != 4:
+        raise ModelError(f"{source}: its first input is not an image, float32 (N, C, H, W)")
+    batch = tensor.shape.dim[0]
+    fixed = batch.dim_value if batch.HasField("dim_value") else None
+    return Inspected(content, Contract(), False, _sizes(tensor, source), None, fixed)
+
+
+def _inspected(model: Any, content: bytes, source: object) -> Inspected:
     entries = [(_text(entry.key, source), _text(entry.value, source)) for entry in model.metadata_props]
     contract = Contract.read(entries, source)
     hashed = _check_content(content, contract, source)
@@ -125,20 +149,6 @@ def inspect(content: bytes, source: object) -> Inspected:
     _check_tensors(model.graph, source)
     _check_weights(model.graph, contract, source)
     return Inspected(content, contract, hashed, input_shape, classes)
-
-
-def inspect_foreign(content: bytes, source: object) -> tuple[int, int, int]:
-    """Check a file of another program with one image as input, and with any operators. Returns the image's `(C, H, W)`.
-
-    Raises `ModelError` for tensors that cannot be read from the file, and for another input.
-    """
-    model = _parsed(content, source)
-    _check_tensors(model.graph, source)
-    inputs = _inputs(model.graph)
-    tensor = inputs[0].type.tensor_type if inputs else None
-    if tensor is None or tensor.elem_type != FLOAT or len(tensor.shape.dim) != 4:
-        raise ModelError(f"{source}: its first input is not an image, float32 (N, C, H, W)")
-    return _sizes(tensor, source)
 
 
 def _parsed(content: bytes, source: object) -> Any:

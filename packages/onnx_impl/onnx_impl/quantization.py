@@ -179,8 +179,8 @@ def compress(
             smaller = halved(content, Path(name))
             some = np.arange(min(JUDGED, len(data.validation)))
             one_by_one = until_stopped(judge.batches(data.validation, some, 1))
-            largest = largest_value(content, one_by_one, Path(name))
-            facts |= {"arithmetic": "float32, as a CPU computes float16", "largest_value": float(f"{largest:.4g}")}
+            found = largest_value(content, one_by_one, Path(name))
+            facts |= {"arithmetic": "float32, as a CPU computes float16", "largest_value": float(f"{found:.4g}")}
     written = rewritten(smaller, compression="{}")
     loss, low, high, top1 = judge.loss(content, written, data.test)
     facts |= {
@@ -195,8 +195,6 @@ def compress(
         if high > limit
         else ""
     )
-    if facts.get("largest_value", 0) > HALF_LARGEST:
-        problem = problem or f"a value inside it reaches {largest:.3g}, but float16 ends at {HALF_LARGEST:g}"
     if to == "int8":
         speed = judge.speed(content, written, data.test)
         facts["time"] = f"{speed} of the float32 file's, batch 1, one thread"
@@ -204,6 +202,8 @@ def compress(
             problem = problem or f"it is slower: it takes {speed} of the float32 file's time"
     else:
         facts["time"] = "not measured"
+        if (largest := facts["largest_value"]) > HALF_LARGEST:
+            problem = problem or f"a value inside it reaches {largest:.3g}, but float16 ends at {HALF_LARGEST:g}"
     facts["verdict"] = f"not to be used: {problem}" if problem else "within the limit"
     for key, value in facts.items():
         notice(f"{key.replace('_', ' '):<22}{value}")

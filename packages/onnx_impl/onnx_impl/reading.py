@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from deploy import runtime
 from deploy.contract import Contract
-from deploy.inspection import inspect, inspect_foreign, read_model
+from deploy.inspection import inspect_any, read_model
 from deploy.isolation import BATCHES, try_model
 from diptych.errors import ShapeError
 from netspec import Graph, inference
@@ -31,7 +30,8 @@ WINDOWS = {"Conv": Conv, "MaxPool": MaxPool, "AveragePool": AvgPool}
 class OnnxFile:
     """An ONNX file: `graph` is the network that its nodes are, None if its nodes are not those of the ONNX builder.
 
-    `tensors` are the float initializers by name: if there is a graph, exactly its parameters.
+    `tensors` are the float initializers by name: if there is a graph, exactly its parameters. `batch` is the
+    number of images that the file takes at a time; None for any number.
     """
 
     source: str
@@ -39,13 +39,9 @@ class OnnxFile:
     contract: Contract
     input_shape: Shape
     classes: int | None
+    batch: int | None
     graph: Graph | None
     tensors: Weights = field(repr=False)
-
-    @cached_property
-    def batch(self) -> int | None:
-        """The number of images that the file takes at a time; None for any number."""
-        return _batch(self.model)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """float32 `(N, classes)` of float32 images `(N, C, H, W)`. Raises `ModelError` if onnxruntime fails."""
@@ -75,28 +71,16 @@ def read_onnx(path: Path, *, unfinished: bool = False, others: Iterable[Graph] =
     `ModelError` for a file that is damaged or does not run.
     """
     source, content = str(path), read_model(path, unfinished=unfinished)
-    shape = inspect_foreign(content, source)
+    found = inspect_any(content, source)
+    if not found.hashed:
+        batches = BATCHES if found.batch is None else (found.batch,)
+        try_model(content, found.input_shape, source, batches=batches)
     model = onnx.load_model_from_string(content)
-    if any(entry.key == "graph_digest" for entry in model.metadata_props):
-        found = inspect(content, source)  # our own contract, with its hashes
-        contract, classes, hashed = found.contract, found.classes, found.hashed
-    else:
-        contract, classes, hashed = Contract(), None, False
-    if not hashed:
-        batch = _batch(model)
-        try_model(content, shape, source, batches=BATCHES if batch is None else (batch,))
     tensors = {t.name: numpy_helper.to_array(t).copy() for t in model.graph.initializer if t.data_type in FLOATS}
-    graph = _graph(model, contract, tensors, path, shape, others)
+    graph = _graph(model, found.contract, tensors, path, found.input_shape, others)
     if graph is not None:
         tensors = {name: tensors[name] for name in graph.params}
-    return OnnxFile(source, model, contract, shape, classes, graph, tensors)
-
-
-def _batch(model: ModelProto) -> int | None:
-    given = {tensor.name for tensor in model.graph.initializer}
-    image = next(value for value in model.graph.input if value.name not in given)
-    dim = image.type.tensor_type.shape.dim[0]
-    return dim.dim_value if dim.HasField("dim_value") else None
+    return OnnxFile(source, model, found.contract, found.input_shape, found.classes, found.batch, graph, tensors)
 
 
 def _graph(

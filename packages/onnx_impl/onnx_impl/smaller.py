@@ -118,9 +118,9 @@ def largest_value(content: bytes, images: Iterable[NDArray[np.float32]], folder:
 
 
 def failure(what: str, error: Exception, path: Path, size: int) -> ExportError:
-    """The error to raise. Raises `StorageError` if there is no room for the file `path` of about `size` bytes.
+    """The error for a model that cannot be changed.
 
-    onnxruntime does not say so: it calls the model bad.
+    Raises `StorageError` if a file of `size` bytes has no room at `path`. onnxruntime calls the model bad in that case.
     """
     with writing(path):
         if shutil.disk_usage(path.parent).free < size:

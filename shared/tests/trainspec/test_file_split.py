@@ -151,7 +151,7 @@ def test_a_run_from_files_and_its_evaluation(folder, tmp_path):
 
 
 def test_a_run_from_files_is_judged_on_what_cannot_stay_in_files(folder, tmp_path, monkeypatch, capsys):
-    """Where the training's images were is no part of an evaluation, and no reason for a note on other images."""
+    """Where the training's images were does not matter to an evaluation, and gives no note on other images."""
     monkeypatch.setattr(class_folder, "MEASURED", 4)
     task, asked = prepared(
         *("lenet5", "--data", str(folder), "--set", "data.storage=files", "--epochs", "1", "--out", str(tmp_path))

@@ -16,7 +16,7 @@ def test_there_and_back():
     assert TrainState.from_json(json.loads(json.dumps(state.to_json()))) == state
     assert (state.step, state.step_in_epoch, state.images, state.top1) == (3, 3, 12, 75.0)
     assert state.mean_loss == pytest.approx(3.5 / 3)
-    state.end_epoch(1.5)
+    state.end_epoch(1.5, 3)
     assert state == TrainState(epoch=1, step=3, seconds=1.5, rate=0.1)
 
 

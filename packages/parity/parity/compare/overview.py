@@ -25,7 +25,7 @@ from trainspec.results.rows import newest_by_seed
 
 SCHEMA = 1
 PAGE, TABLE = "index.html", "index.json"
-CHOICE = "the newest runs of one seed that all frameworks have; where there is no such seed, the newest run of each"
+CHOICE = "the newest runs of one seed that all frameworks have; without such a seed, the newest run of each"
 
 
 @dataclass(frozen=True)
