@@ -1,10 +1,12 @@
 """A Keras model that was saved, cloned, copied, nested or checkpointed is still the same network."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_impl
 import netspec
@@ -65,7 +67,16 @@ def test_idioms(name, idiom, tmp_path):
     check_idiom(GRAPHS[name](), IDIOMS[idiom], tmp_path)
 
 
+@pytest.fixture
+def steps(idiom) -> Iterator[None]:
+    """The training step is compiled for `saved` alone: TensorFlow takes half a minute to compile a deep network."""
+    tf.config.run_functions_eagerly(idiom != "saved")
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("idiom", IDIOMS)
 @pytest.mark.parametrize("family", ONE_OF_A_FAMILY)
 def test_idioms_of_every_family(family, idiom, tmp_path):
@@ -73,6 +84,7 @@ def test_idioms_of_every_family(family, idiom, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("idiom", IDIOMS)
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
 def test_idioms_with_auxiliary_heads(name, idiom, tmp_path):

@@ -93,11 +93,11 @@ def test_ten_steps(name: str) -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", list(in_groups(COMBINATIONS)))
 def test_combinations(name: str, seed: int) -> None:
-    check(COMBINATIONS[name], seed)
+    check(COMBINATIONS[name].in_full, seed)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", list(in_groups(TRICKS)))
-def test_other_seeds(name: str, seed: int) -> None:
-    check(TRICKS[name], seed)
+def test_the_whole_network(name: str, seed: int) -> None:
+    check(TRICKS[name].in_full, seed)

@@ -1,6 +1,7 @@
 """Runs that go on: equal to those that never stopped, and refused where they would be another training."""
 
-import time
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ from deploy.runs import PROOF
 from deploy.shell import Stopped
 from diptych.errors import DiptychError
 from netspec import architecture, initial_weights, load_weights, save_weights
+from trainspec import batches
 from trainspec.checkpoints.file import FOLDER, load, steps_in
 from trainspec.judging import read_run
 from trainspec.results.measured import read_measured
 from trainspec.runs import Run, events
 from trainspec.runs.lock import RunLock
-from trainspec.task import Task
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 
@@ -59,16 +60,15 @@ def test_a_run_that_stops_often(whole, tmp_path):
 
 
 def test_the_waiting_of_all_processes_counts(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(Task, "noise", lambda task, plan: time.sleep(0.1) or {})
-        folder = stopped(tmp_path, 10)
-    waited = load(folder / FOLDER, 10).content["state"]["wait_seconds"]
-    assert waited > 0.9
+    """By a clock on which every batch takes half a second."""
+    monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=count(step=0.5).__next__))
+    folder = stopped(tmp_path, 10)
+    assert load(folder / FOLDER, 10).content["state"]["wait_seconds"] == 5.0
     command("--resume", str(folder))
     facts = facts_of(folder)
-    assert facts["data_wait_seconds"] > waited
+    assert facts["data_wait_seconds"] == facts["steps"] / 2 + facts["epochs"] / 2  # an epoch waits for its end, too
     assert facts["data_wait_percent"] == pytest.approx(
-        100 * facts["data_wait_seconds"] / facts["train_seconds"], abs=2.0
+        100 * facts["data_wait_seconds"] / facts["train_seconds"], rel=0.1
     )
 
 
