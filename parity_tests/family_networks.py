@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from netspec import Graph
-from netspec.reduce import reduced
-from parity.lightest import by_weight, one_of_each_family
+from parity.lightest import by_weight, distinct, one_of_each_family
 
 LIGHT = 4_000_000  # parameters: what has more takes a test seconds and gigabytes
 SHALLOW = 300  # nodes: what has more takes Keras half a minute to compile
@@ -30,7 +29,7 @@ def cover(traits: Callable[[Graph], set[object]]) -> list[str]:
     The lightest are looked at first, and each is taken that adds a trait. Then the heaviest are looked at first, and
     each is left out that adds none to the others.
     """
-    own = {name: traits(reduced(name)) for name in by_weight()}
+    own = {name: traits(distinct(name)) for name in by_weight()}
     counts: Counter[object] = Counter()
     chosen = []
     for name, found in own.items():

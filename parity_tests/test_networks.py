@@ -5,30 +5,42 @@ networks, and examples of the ops that these do not have. The long ones compare 
 `nox -s parity` compares them.
 """
 
+from functools import cache
+
 import pytest
 
+import parity.comparisons
 from family_networks import cover, is_shallow
-from netspec import Graph
+from netspec import Graph, architecture
 from netspec.graph import attributes_of
 from netspec.reduce import reduced
 from netspec.registry import find, list_architectures
 from parity.check import CHECKS, Comparison, check, float32_forward, judge_counts
-from parity.comparisons import OPS, default_comparisons
+from parity.comparisons import OPS, default_comparisons, reduced_comparisons
 from parity.counting import of_layers, of_models
 from parity.examples import EXAMPLES, example
 from parity.goldens import expected, goldens
+from parity.lightest import distinct
 from parity.runners import KerasRunner, OnnxRunner
 from parity.subject import subject
 
-COMPARISONS = {comparison.network.name: comparison for comparison in default_comparisons()}
-COPIES = {name: reduced(name) for name in list_architectures()}
+COPIES = {name: distinct(name) for name in list_architectures()}
+EQUAL = {  # for every network, those that reduce to the same graph
+    name: tuple(other for other, drawn in COPIES.items() if (drawn.nodes, drawn.outputs) == (copy.nodes, copy.outputs))
+    for name, copy in COPIES.items()
+}
 WIDTHS = {"out_channels", "out_features", "channels", "groups", "start", "stop", "rate", "survival"}
 
 
 def size_of(item: pytest.Item) -> int:
     """Parameters that a test compares, by which the tests are ordered."""
     name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
-    return COMPARISONS[name].in_float64.num_total if name else 0
+    return COPIES[name].num_total if name else 0
+
+
+@cache
+def comparisons_of(names: tuple[str, ...]) -> dict[str, Comparison]:
+    return dict(zip(names, reduced_comparisons(names), strict=True))
 
 
 def ops_of(graph: Graph) -> set[object]:
@@ -58,7 +70,7 @@ def other_ops() -> list[str]:
 def all_networks(quick: list[str]) -> list[object]:
     """Every network, with those that reduce to one graph in a group. All but the `quick` ones take long."""
     long = {name: [] if name in quick else [pytest.mark.long] for name in COPIES}
-    group = {name: pytest.mark.xdist_group(COMPARISONS[name].in_float64.name) for name in COPIES}
+    group = {name: pytest.mark.xdist_group(EQUAL[name][0]) for name in COPIES}
     return [pytest.param(name, marks=[group[name], *long[name]]) for name in COPIES]
 
 
@@ -71,8 +83,9 @@ def done():
     return {}
 
 
-def test_all_are_there():
-    assert COMPARISONS.keys() == {*OPS, *list_architectures()}
+def test_all_are_there(monkeypatch):
+    monkeypatch.setattr(parity.comparisons, "reduced", distinct)
+    assert {comparison.network.name for comparison in default_comparisons()} == {*OPS, *list_architectures()}
     assert len(goldens()) > 100
     assert goldens().keys() <= set(list_architectures())
 
@@ -80,14 +93,14 @@ def test_all_are_there():
 @pytest.mark.parametrize("name", COPIES)
 def test_counts(name):
     """At full size, of every network."""
-    network = COMPARISONS[name].network
+    network = architecture(name)
     assert judge_counts(network, of_layers(network), expected(name)).passed
 
 
 @pytest.mark.parametrize("name", all_networks(quick=cover(forms_of)))
 def test_parity(name, done):
     """Counts at full size; outputs, gradients, statistics and a step of the reduced copy."""
-    results = list(check(COMPARISONS[name], expected=expected(name), done=done))
+    results = list(check(comparisons_of(EQUAL[name])[name], expected=expected(name), done=done))
     assert [result.check for result in results] == [check for check in CHECKS if check != "float32"]
     assert not [result for result in results if not result.passed]
 

@@ -16,10 +16,13 @@ NAMES = (*OPS, *list_architectures())
 
 def default_comparisons(*, native: bool = False) -> list[Comparison]:
     """Every op, and every network as a reduced copy. Networks that reduce to the same graph share it."""
-    comparisons = [Comparison(graph, graph, graph, native) for graph in map(_op, OPS)]
-    for name, copy in _reduced(list_architectures()):
-        comparisons.append(Comparison(architecture(name), copy if native else None, copy, native))
-    return comparisons
+    ops = [Comparison(graph, graph, graph, native) for graph in map(_op, OPS)]
+    return ops + reduced_comparisons(list_architectures(), native=native)
+
+
+def reduced_comparisons(names: Iterable[str], *, native: bool = False) -> list[Comparison]:
+    """Networks as reduced copies. Those that reduce to the same graph share it."""
+    return [Comparison(architecture(name), copy if native else None, copy, native) for name, copy in _reduced(names)]
 
 
 def full_comparisons(*, native: bool = False) -> list[Comparison]:
