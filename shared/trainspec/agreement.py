@@ -49,9 +49,9 @@ def compare_runs(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
 
     One network at two image sizes, or with and without auxiliary heads, counts as two if its weights differ in shape.
     """
-    if os.path.realpath(one) == os.path.realpath(other):
-        raise DataError(f"{other} is given twice: name two runs")
     sides = read_run(Path(one), unfinished=True), read_run(Path(other), unfinished=True)
+    if os.path.samefile(one, other):
+        raise DataError(f"{other} is given twice: name two runs")
     found = agreement_of(*sides)
     if apart := _apart(sides[0][0], sides[1][0]):
         yield f"recipes      differ in {apart}"

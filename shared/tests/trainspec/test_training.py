@@ -103,6 +103,8 @@ def test_two_runs_that_agree(tmp_path):
     assert "recipes" not in report
     with pytest.raises(DataError, match="given twice"):
         list(compare_runs(folders[0], folders[0]))
+    with pytest.raises(DataError, match="cannot be read"):
+        list(compare_runs("a\0", folders[0]))
 
 
 def test_runs_of_two_recipes_say_so(tmp_path):
