@@ -26,8 +26,8 @@ def test_mcnemar_is_scipys_binomial_test():
 def test_the_words_of_a_test_fit_its_images():
     assert difference(0, 0, 0, 10_000).words == "both give the same answer on all 10,000 images."
     assert "5 of 360 images" in (few := difference(0, fewest() - 1, 9, 360)).words
-    assert f"at most {few.high:.2g} points" in few.words
-    assert "at most 0.069 points" in difference(3, 0, 4, 10_000).words
+    assert f"at most {few.high:.2f} points" in few.words
+    assert "at most 0.07 points" in difference(3, 0, 4, 10_000).words
     assert "chance explains" in difference(2, 20, 25, 360).words
     assert "cannot be told apart" in difference(9, 7, 25, 360).words
 

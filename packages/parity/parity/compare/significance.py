@@ -46,7 +46,7 @@ class Difference:
         if self.too_few:
             return (
                 f"{judged}, and fewer than {fewest()} prove nothing, whichever run has them: the accuracies differ by "
-                f"at most {self.most:.2g} points ({100 * LEVEL:.0f} % interval)."
+                f"at most {self.most:.2f} points ({100 * LEVEL:.0f} % interval)."
             )
         if self.significant:
             return f"{judged}, more of them in one run than chance explains (p = {self.p:.2g})."
