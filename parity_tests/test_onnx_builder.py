@@ -188,6 +188,24 @@ def test_a_file_that_proves_nothing_is_not_left_behind(mixed, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"forward": lambda images: None}, "the forward pass gives object and no logits"),
+        ({"metadata": {"a": "\udcff"}}, "is invalid: .*surrogates"),
+    ],
+)
+def test_wrong_arguments_leave_nothing_behind(mixed, tmp_path, wrong, message):
+    leaves_nothing(lambda path: onnx_impl.export_onnx(mixed, probe(mixed), path, **wrong), tmp_path, message)
+
+
+def test_float16_weights_are_folded_as_their_values_in_float32(mixed):
+    half = {name: array.astype(np.float16) for name, array in probe(mixed).items()}
+    single = {name: array.astype(np.float32) for name, array in half.items()}
+    files = [build(mixed, weights=weights, fold_batch_norm=True).SerializeToString() for weights in (half, single)]
+    assert files[0] == files[1]
+
+
 def test_a_file_that_is_invalid_is_not_left_behind(mixed, tmp_path, torch_forward):
     model, weights = build(mixed), probe(mixed)
     model.graph.node[0].op_type = "Convolve"

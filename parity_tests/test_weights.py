@@ -63,6 +63,15 @@ def test_one_saves_and_the_other_loads(norms, tmp_path, writer, reader):
     same(weights, BUILDERS[reader].get_weights(BUILDERS[reader].build(norms, weights=path)))
 
 
+def test_weights_in_another_file_are_refused(norms, tmp_path):
+    model = onnx_impl.build(norms, seed=3)
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0)
+    model = onnx.load(tmp_path / "m.onnx", load_external_data=False)
+    for read in (onnx_impl.get_weights, lambda *given: onnx_impl.save_weights(*given, tmp_path / "w.safetensors")):
+        with pytest.raises(WeightsError, match=r"keeps '.+' in another file; a model must be one file"):
+            read(model, norms)
+
+
 @pytest.mark.parametrize("other", BUILDERS)
 def test_the_onnx_builder_saves_and_loads(norms, tmp_path, other):
     weights, path, back = probe_weights(norms), tmp_path / "w.safetensors", tmp_path / "back.safetensors"

@@ -47,7 +47,8 @@ def _fold_into(values: Weights, layer: str, norm: Node) -> None:
     )
     factor = gamma / np.sqrt(variance + norm.op.epsilon)  # type: ignore[attr-defined]  # a BatchNorm
     weight = values[f"{layer}.weight"]
+    kind = np.result_type(weight.dtype, np.float32)  # float16 would round what was multiplied
     bias = values.get(f"{layer}.bias", np.zeros(len(weight)))
     shape = (-1,) + (1,) * (weight.ndim - 1)
-    values[f"{layer}.weight"] = (weight * factor.reshape(shape)).astype(weight.dtype)
-    values[f"{layer}.bias"] = (beta + (bias - mean) * factor).astype(weight.dtype)
+    values[f"{layer}.weight"] = (weight * factor.reshape(shape)).astype(kind)
+    values[f"{layer}.bias"] = (beta + (bias - mean) * factor).astype(kind)

@@ -53,8 +53,9 @@ def write_verified(
     """
     _forget_where_it_was_made(model)
     known = {entry.key: entry.value for entry in model.metadata_props}
-    helper.set_model_props(model, {**contract_of(graph).properties(), **known, **metadata, CONTENT_HASH: "0" * 64})
+    properties = {**contract_of(graph).properties(), **known, **metadata, CONTENT_HASH: "0" * 64}
     try:
+        helper.set_model_props(model, properties)
         fill_in_shapes(model)
         content = with_content_hash(model.SerializeToString(deterministic=True))
         found = inspect(content, f"the ONNX file of {graph.name}")
@@ -92,7 +93,9 @@ def verify(content: bytes, graph: Graph, forward: Forward) -> Difference:
         raise ExportError(f"the ONNX file of {graph.name} is invalid: {first_line(error)}") from None
     images = probe_images(graph, sum(BATCHES), seed=1)
     try:
-        expected = forward(images)
+        expected = np.asarray(forward(images))
+        if expected.dtype.kind != "f":
+            raise ExportError(f"the forward pass gives {expected.dtype} and no logits")
         parts = np.split(images, np.cumsum(BATCHES)[:-1])
         actual = [run(running, {"image": part})["logits"] for part in until_stopped(parts)]
         difference = forward_difference(expected, np.concatenate(actual))

@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
-from onnx import GraphProto, ModelProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 import netspec
 from deploy.arguments import checked
 from deploy.inspection import WEIGHT
+from diptych.errors import WeightsError
 from netspec import Graph
 from netspec.init import Weights
 
@@ -29,10 +30,15 @@ def add_initializers(body: GraphProto, weights: Mapping[str, np.ndarray], dtype:
 
 @checked
 def get_weights(model: ModelProto, graph: Graph) -> Weights:
-    """The parameters among a model's initializers by canonical name, without constants such as blur filters."""
-    return {
-        tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in graph.params
-    }
+    """The parameters among a model's initializers by canonical name, without constants such as blur filters.
+
+    Raises `WeightsError` for one that the model keeps in another file.
+    """
+    own = [tensor for tensor in model.graph.initializer if tensor.name in graph.params]
+    for tensor in own:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise WeightsError(f"the model keeps '{tensor.name}' in another file; a model must be one file")
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in own}
 
 
 @checked
