@@ -192,13 +192,24 @@ def test_the_original_recipes_are_cases_by_their_names(tmp_path, run, trained):
         assert run("lenet5", "lenet5+*", framework=name, recipe=ORIGINAL) == 0
     assert len(trained) == 8
     table = (tmp_path / "train_all_original.md").read_text()
-    assert "| recipe | network | image | rate | torch loss | torch seconds | keras loss | keras seconds |" in table
-    assert "| lenet5+dp+da | lenet5 | 32 | 0.01 → 0.0025 | 2.800 → 1.300 |" in table
+    titles = "recipe | network | image | data | rate | torch loss | torch seconds | keras loss | keras seconds"
+    assert f"| {titles} |" in table
+    assert "| lenet5+dp+da | lenet5 | 32 | UCI optical digits (embedded) | 0.01 → 0.0025 | 2.800 → 1.300 |" in table
     assert f"- **keras**: 4 of {len(ORIGINALS)} passed" in table
     assert "- the same weights and plans in all frameworks: 4 of 4" in table
     assert not (tmp_path / "train_all.md").exists()
     digests = {name: row.digest for (name, _), row in newest(ledger(tmp_path, "train_all_original")).items()}
     assert digests["lenet5"] == digests["lenet5+dp"] != digests["lenet5+dp+da"]
+
+
+def test_rows_of_other_data_are_neither_compared_nor_shown(tmp_path, run):
+    run("lenet5", recipe=ORIGINAL)
+    kept = ledger(tmp_path, "train_all_original")
+    (row,) = newest(kept).values()
+    kept.add("another", replace(row, framework="keras", data="pets", digest="0" * 16))
+    assert run("lenet5", recipe=ORIGINAL) == 0
+    assert "keras" not in (tmp_path / "train_all_original.md").read_text()
+    assert len(newest(kept)) == 2
 
 
 def test_other_plans_in_the_other_framework_are_a_failure(tmp_path, run, capsys):

@@ -106,6 +106,7 @@ class Job:
             network=self.case.network,
             reduced=self.case.reduced,
             framework=self.framework,
+            data=self.case.data.label,
             image_size=self.case.graph.input_shape[1],
             batch=self.case.recipe.batch,
             rate=self.case.scaled,

@@ -13,7 +13,7 @@ LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, if a network failed
     "a list of numbers",
 )
 KINDS: Kinds = {
-    **dict.fromkeys(("name", "network", "framework", "rate", "digest", "reason", "date"), TEXT),
+    **dict.fromkeys(("name", "network", "framework", "data", "rate", "digest", "reason", "date"), TEXT),
     **dict.fromkeys(("image_size", "batch"), WHOLE),
     **dict.fromkeys(("machine", "versions"), TABLE),
     "losses": LOSSES,
@@ -31,9 +31,10 @@ Columns = Mapping[str, Callable[["Row"], str]]  # what a table says of a case, b
 class Row:
     """A few steps of a network in one framework. `name`: the network, or the original recipe that trained it.
 
-    `reduced`: a copy with every distinct block once was trained. `rate`: the highest of the recipe's file and of the
-    small batch. `digest`: of the initial weights and of the plans of all epochs. `losses` are the losses of the steps,
-    in nats. `first` and `last` are the means that decide whether it passed.
+    `data`: the data set, as people read it. `reduced`: a copy with every distinct block once was trained. `rate`: the
+    highest of the recipe's file and of the small batch. `digest`: of the initial weights and of the plans of all
+    epochs. `losses` are the losses of the steps, in nats. `first` and `last` are the means that decide whether it
+    passed.
     `seconds` are for everything, with building and tracing; `images_per_second` is for the steps after the first.
     `reason` says why it did not pass.
     """
@@ -42,6 +43,7 @@ class Row:
     network: str
     reduced: bool
     framework: str
+    data: str
     image_size: int
     batch: int
     rate: str
@@ -69,9 +71,10 @@ def ledger(folder: Path, stem: str = "train_all") -> Ledger[Row]:
     return Ledger(folder / f"{stem}.jsonl", read_row)
 
 
-def newest(rows: Ledger[Row]) -> Rows:
-    """The newest row of each name and framework."""
-    return rows.newest(lambda row: (row.name, row.framework))
+def newest(rows: Ledger[Row], data: str | None = None) -> Rows:
+    """The newest row of each name and framework; only of the data set `data` if it is given."""
+    found = rows.newest(lambda row: (row.name, row.framework, row.data))
+    return {(name, framework): row for (name, framework, own), row in found.items() if data in (None, own)}
 
 
 def parted(rows: Rows, names: Sequence[str]) -> list[str]:

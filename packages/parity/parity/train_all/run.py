@@ -61,9 +61,9 @@ def train_all(
         raise
     finally:  # read the file again: another command may have added to it
         intro = f"{collection.intro}\n{JUDGEMENT}"
-        text = to_markdown(newest(kept), collection.names(), collection.title, intro, collection.columns)
+        text = to_markdown(newest(kept, found.label), collection.names(), collection.title, intro, collection.columns)
         write_bytes(table, text.encode())
-    apart = parted(newest(kept), names)
+    apart = parted(newest(kept, found.label), names)
     differ = f"; other weights or plans in the other framework: {', '.join(apart)}" if apart else ""
     display.say(f"{framework}: {passed} of {len(names)} passed; the table is {table}{differ}")
     return 0 if passed == len(names) and not apart else 1
