@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -15,9 +16,13 @@ from samples import class_files, write_folder
 import keras_impl.__main__
 import onnx_impl.__main__
 import torch_impl.__main__
+from deploy.shell import Stopped
+from diptych import stopping
 from diptych.errors import DataError, DiptychError, GraphError
 from trainspec.agreement import compare_runs
 from trainspec.runs import EpochMetrics
+from trainspec.state import TrainState
+from trainspec.watch import Watch
 
 EXPORTERS = {
     "torch": torch_impl.__main__.main,
@@ -50,6 +55,25 @@ def test_a_training_answers_programs(tmp_path, capsys):
     assert answer["status"] == facts["status"] == "finished"
     assert answer["figures"]["test_top1"] == facts["test_top1"]
     assert "done " in said.err
+
+
+@pytest.mark.parametrize("where", [TrainState.record, Watch.begin], ids=["after a step", "before the first step"])
+def test_a_training_that_is_stopped_answers_programs(where, tmp_path, capsys, monkeypatch):
+    def stop(self, *values):
+        where(self, *values)
+        stopping._asked = signal.SIGTERM
+
+    owner = TrainState if where is TrainState.record else Watch
+    monkeypatch.setattr(owner, where.__name__, stop)
+    with pytest.raises(Stopped):
+        COMMANDS["torch"](["train", "lenet5", "--data", "digits", "--json", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    if owner is Watch:
+        assert (said, list(tmp_path.iterdir())) == ("", [])
+        return
+    (folder,) = tmp_path.iterdir()
+    answer = json.loads(said)
+    assert (answer["run"], answer["status"], answer["figures"]["steps"]) == (str(folder), "interrupted", 1)
 
 
 def test_run_folders_are_complete(runs):

@@ -1,6 +1,7 @@
 """Work out what is trained, on which data and how, before any framework is loaded."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -38,6 +39,7 @@ from trainspec.warm_start import Given, WarmStart
 
 if TYPE_CHECKING:
     from trainspec.resumption import Resumption
+    from trainspec.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +179,8 @@ class Task:
 class Asked:
     """How a run was requested: the `command` that was typed, `notes` for readers, and where the folder goes (`out`).
 
-    `tensorboard`: whether the figures are also written for TensorBoard. `resumption`: the run that goes on.
+    `tensorboard`: whether the figures are also written for TensorBoard. `resumption`: the run that goes on. `opened` is
+    called with the run when its folder is there.
     """
 
     command: str = ""
@@ -185,6 +188,7 @@ class Asked:
     out: Path = Path("runs")
     tensorboard: bool = False
     resumption: "Resumption | None" = None
+    opened: "Callable[[Run], None]" = lambda run: None
 
 
 def first_weights(graph: Graph, recipe: Recipe, data: DataSet) -> Weights:

@@ -40,6 +40,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
     build_seconds = time.monotonic() - begin
     check()
     with open_run(task, framework, device, asked) as run:
+        asked.opened(run)
         if asked.resumption is None:
             write_bytes(run.folder / "graph.json", task.graph.to_json().encode())
             run.save()  # with all that a killed run needs to go on

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from json import dumps
 from pathlib import Path
@@ -151,18 +151,29 @@ class Library:
         )
         return run_command(self.package, f"Networks in {self.title}.", commands, argv)
 
-    def _train(self, network: str | Graph | None, options: TrainOptions, command: str) -> Run:
+    def _train(
+        self,
+        network: str | Graph | None,
+        options: TrainOptions,
+        command: str,
+        opened: Callable[[Run], None] = lambda run: None,
+    ) -> Run:
         self.check()
         task, asked = (resume if options.resume else prepare)(network, options, command)
-        return train(task, self.load(), asked)
+        return train(task, self.load(), replace(asked, opened=opened))
 
     def _run_train(self, network: str | None, json: bool, **values: Any) -> None:
         command = shlex.join(["python", "-m", self.package, *sys.argv[1:]])
-        with between_steps(), to_stderr() if json else nullcontext():
-            run = self._train(network, TrainOptions.read(**values), command)
+        runs: list[Run] = []
+        try:
+            with between_steps(), to_stderr() if json else nullcontext():
+                self._train(network, TrainOptions.read(**values), command, runs.append)
+        except KeyboardInterrupt:
+            if json and runs and runs[0].folder.is_dir():  # it is not there if nothing is kept
+                say(_as_json(runs[0]))
+            raise
         if json:
-            figures = {name: finite(figure) for name, figure in run.figures.items()}
-            say(dumps({"run": str(run.folder), "status": run.state, "figures": figures}))
+            say(_as_json(runs[0]))
 
     def _run_evaluate(
         self, run: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
@@ -194,6 +205,11 @@ class Library:
             difference = package.export_onnx(model, what.path, opset=opset, metadata=what.metadata)
             certify_export(what.graph, what.weights, what.path, name, difference)
             say(f"{what.path}: opset {opset}, differs from {self.title} by {difference}")
+
+
+def _as_json(run: Run) -> str:
+    figures = {name: finite(figure) for name, figure in run.figures.items()}
+    return dumps({"run": str(run.folder), "status": run.state, "figures": figures})
 
 
 def _shown(network: str | Graph | None) -> str:
