@@ -1,16 +1,19 @@
 """Three kills of `python -m parity kill`, which has all the others, and how runs go on by the commands themselves."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 
+from deploy.shell import Stopped
 from diptych.errors import UsageError
 from parity.__main__ import main
-from parity.killing import command
+from parity.killing import command, training
 from parity.killing.chain import Whole, only_run, train_killed, train_whole
 from parity.killing.training import Kill, begin, run
 from trainspec.judging import read_run
+from trainspec.runs import Run
 
 KILLS = {"torch": (True, False), "keras": (True,)}  # whether each comes inside the write of a checkpoint
 
@@ -43,6 +46,18 @@ def test_a_run_changes_its_framework_by_the_command(wholes, tmp_path):
     for whole in wholes.values():
         assert [row.plan_digest for row in changed.metrics] == [row.plan_digest for row in whole.run.metrics]
     read_run(folder)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped(signal.SIGTERM)])
+def test_a_stopped_command_leaves_no_training_behind(tmp_path, monkeypatch, stop):
+    def interrupt(seconds):
+        raise stop
+
+    monkeypatch.setattr(training.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("torch", begin(tmp_path, "runs"), Kill(1.0))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert Run.open(folder).state == "killed"
 
 
 @pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--seed", str(2**63)], ["--kills", "0"]])

@@ -105,13 +105,18 @@ def run(framework: str, arguments: Sequence[str], kill: Kill | None = None) -> E
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            text += line
-            times |= {title: time.monotonic() for title in times if line.startswith(title) and not times[title]}
-            if kill and line.startswith(kill.line) and not killed:
-                time.sleep(kill.seconds)
-                killed = process.poll() is None
-                process.kill()
+        try:
+            for line in process.stdout:
+                text += line
+                times |= {title: time.monotonic() for title in times if line.startswith(title) and not times[title]}
+                if kill and line.startswith(kill.line) and not killed:
+                    time.sleep(kill.seconds)
+                    killed = process.poll() is None
+                    process.kill()
+        except BaseException:  # this command is stopped: its training is not wanted any longer
+            process.kill()
+            process.wait()  # Popen itself waits only a moment after Ctrl-C
+            raise
     if process.returncode and not (killed and process.returncode == -9):
         raise DataError(f"python -m {' '.join(program)} ended with {process.returncode}: {text[-500:]}")
     return Ended(killed, text, times[TESTED] - times[BEGUN])
