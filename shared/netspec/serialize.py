@@ -21,10 +21,15 @@ def from_json(text: str | bytes, source: str = "the text") -> Graph:
         found = data.get("schema") if isinstance(data, dict) else None
         raise GraphError(f"{source} has schema {found!r}; this version of Diptych reads schema {SCHEMA}")
     try:
+        for holder in (data, *data["nodes"]):
+            if type(holder["name"]) is not str:
+                raise GraphError(f"the name {json.dumps(holder['name'])} is not text")
+        if not _fits(data["input_shape"], tuple[int, int, int]):
+            raise GraphError(f"the input_shape {json.dumps(data['input_shape'])} is not three whole numbers")
         return Graph(
-            str(data["name"]),
-            tuple(int(size) for size in data["input_shape"]),
-            tuple(Node(str(node["name"]), read_op(node), tuple(node["inputs"])) for node in data["nodes"]),
+            data["name"],
+            tuple(data["input_shape"]),
+            tuple(Node(node["name"], read_op(node), tuple(node["inputs"])) for node in data["nodes"]),
             tuple(data["outputs"]),
             loss_weights=tuple(float(weight) for weight in data.get("loss_weights", ())),
         )
