@@ -195,7 +195,7 @@ def diff(session: nox.Session) -> None:
 @nox.session(default=False)
 def compare(session: nox.Session) -> None:
     """A page about runs side by side: -- ARCH and options of train, -- --runs A B, or -- --all RUNS."""
-    trains = GPU and not {"--runs", "--all"} & set(session.posargs)
+    trains = GPU and not {"--runs", "--all"} & {argument.partition("=")[0] for argument in session.posargs}
     pythons = ["--python", environment(session, "torch"), environment(session, "keras")] if trains else []
     run(session, "parity", "parity", "compare", *session.posargs, *pythons)
 
@@ -257,7 +257,7 @@ def evaluate_onnx(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def agreement(session: nox.Session) -> None:
-    """How far two runs of one recipe stayed together: -- RUN RUN."""
+    """How far two runs of one recipe stayed together: -- RUN OTHER."""
     run(session, "zoo", "trainspec", "agreement", *session.posargs)
 
 

@@ -165,7 +165,7 @@ def test_a_survivor_is_reported(tmp_path) -> None:
     ("arguments", "message"),
     [
         (("--mutants",), "needs names of networks, or --all"),
-        (("lenet5", "--mutants", "--native"), "goes with names or --all"),
+        (("lenet5", "--mutants", "--native"), "leave --jobs, --native and --weights out"),
         (("op.linear", "--mutants"), "op.linear"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`python -m trainspec agreement RUN RUN | results [RUN ...] | keys | split FOLDER`: runs, recipes, and data sets."""
+"""`python -m trainspec agreement RUN OTHER | results [RUN ...] | keys | split FOLDER`: runs, recipes, and data sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,10 @@ def main(argv: Sequence[str]) -> int | None:
         Command(
             "agreement",
             "batches, first losses, weights and predictions of two runs",
-            (option("runs", nargs=2, type=path, metavar="RUN", help="the folder of a run"),),
+            (
+                option("run", type=path, metavar="RUN", help="the folder of a run"),
+                option("other", type=path, metavar="OTHER", help="the folder of another run of the same network"),
+            ),
             run_agreement,
         ),
         Command(
@@ -57,10 +60,10 @@ def main(argv: Sequence[str]) -> int | None:
     return run_command("trainspec", "Compares and lists runs, splits folders, prints keys.", commands, argv)
 
 
-def run_agreement(runs: Sequence[Path]) -> None:
+def run_agreement(run: Path, other: Path) -> None:
     from trainspec.agreement import compare_runs
 
-    for line in compare_runs(*runs):
+    for line in compare_runs(run, other):
         say(line)
 
 

@@ -170,23 +170,27 @@ def check_classes(recorded: Sequence[str] | None, data: DataSet, source: str) ->
     raise DataError(f"{source}: the classes of {data.label} are {order}: '{found}' where it has '{known}'")
 
 
-def check_finished(run: Run, *, unfinished: bool, notice: Callable[[str], None] = say) -> None:
-    """Raise `DataError` for a run that is not finished. With `unfinished`, call `notice` with a note instead."""
+def check_finished(run: Run, *, unfinished: bool | None, notice: Callable[[str], None] = say) -> None:
+    """Raise `DataError` for a run that is not finished. With `unfinished`, call `notice` with a note instead.
+
+    `unfinished` is None where no option allows such a run.
+    """
     if (state := run.state) != FINISHED:
         end = ENDS.get(state, f"has the status '{state}'; train again")
         if not unfinished:
-            raise DataError(f"{run.folder} {end}, or give --unfinished to use it anyway")
+            anyway = "" if unfinished is None else ", or give --unfinished to use it anyway"
+            raise DataError(f"{run.folder} {end}{anyway}")
         notice(f"note       {run.folder} {end.partition(';')[0]}: these are not the weights of a finished training")
 
 
 def read_run(
-    folder: Path, *, unfinished: bool = False, notice: Callable[[str], None] = say
+    folder: Path, *, unfinished: bool | None = None, notice: Callable[[str], None] = say
 ) -> tuple[Run, Graph, Weights]:
     """Read a run's network and its trained weights.
 
     Raises `DataError`, `GraphError` or `WeightsError` where files are missing, damaged or do not fit one another. Also
     raises for a run that is not finished, because its weights are not what the recipe makes. With `unfinished`, such a
-    run is read, and `notice` is called with a note.
+    run is read, and `notice` is called with a note. False means that the user can ask for it by `--unfinished`.
     """
     run = Run.open(folder)
     check_finished(run, unfinished=unfinished, notice=notice)

@@ -45,7 +45,7 @@ class Network:
             return cls(text, entry.family, max(entry.input_shape[1:]))
         is_run = is_folder(text)
         file = str(Path(text) / "graph.json") if is_run else text
-        notes = (f"only the network of {text} is used: its data, recipe and weights are not",) if is_run else ()
+        notes = (f"only the network of {text} is used; --weights {text} takes its weights, too",) if is_run else ()
         return cls._finished(resolve(file), file, notes)
 
     @classmethod

@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             given = next((text for text in unknown if text.startswith("-")), None)
             known = nearest(given.partition("=")[0], self._names(options)) if given else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{known}")
+            self._command(options).error(f"unrecognized arguments: {' '.join(unknown)}{known}")
         self._check_outputs(options)
         return options
 
@@ -37,13 +37,22 @@ class Parser(argparse.ArgumentParser):
         return list(dict.fromkeys(names))
 
     def _chosen(self, options: argparse.Namespace) -> Iterator[argparse.Action]:
-        """The arguments of the command that was chosen."""
+        """The arguments of this command and of those below it that were chosen."""
+        yield from (action for action in self._actions if not isinstance(action, argparse._SubParsersAction))
+        if (below := self._below(options)) is not None:
+            yield from below._chosen(options)
+
+    def _command(self, options: argparse.Namespace) -> "Parser":
+        """The parser of the command that was chosen."""
+        below = self._below(options)
+        return self if below is None else below._command(options)
+
+    def _below(self, options: argparse.Namespace) -> "Parser | None":
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 chosen = action.choices.get(getattr(options, action.dest, ""))
-                yield from chosen._chosen(options) if isinstance(chosen, Parser) else ()
-            else:
-                yield action
+                return chosen if isinstance(chosen, Parser) else None
+        return None
 
     def _check_outputs(self, options: argparse.Namespace) -> None:
         """Refuse a file to write that another argument reads, or also writes. Raises `StorageError`."""

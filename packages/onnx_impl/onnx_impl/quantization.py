@@ -26,7 +26,7 @@ from deploy.model import batch_of, usable_model
 from deploy.normalisation import normalised
 from deploy.outputs import check_apart
 from deploy.package.manifest import sha256
-from deploy.runs import run_of
+from deploy.runs import owner_of, run_of
 from diptych.errors import DataError, ExportError, ParityError, UsageError
 from diptych.machine import describe_versions
 from diptych.stopping import until_stopped
@@ -47,6 +47,7 @@ COMPARED = 250  # test images for the difference in the certificate
 CALIBRATION_BATCH = 32
 Target = Literal["int8", "float16"]
 HALF_LARGEST = float(np.finfo(np.float16).max)
+SHOWN = 5  # of the noisiest layers
 NAMED = 8  # float layers that the metadata name
 
 
@@ -94,6 +95,8 @@ def quantize(
     model, data = Path(model), None if data is None else os.fspath(data)
     is_run = os.path.isdir(model)
     path = Path(out) if out is not None else (model / "model" if is_run else model).with_suffix(f".{to}.onnx")
+    if out is None and (owner := owner_of(path)):
+        raise ExportError(f"{path} would be a file of {owner}; give --out FILE")
     check_apart(path, model if out is not None else None)
     check_export(path)  # before the work
     if is_run:
@@ -231,7 +234,8 @@ def _kept_in_float(
         alone = judge.logits(quantizer.quantized(only=[layer]).SerializeToString(), some)
         noise[layer] = decibels(expected, alone)
     worst = sorted(noise, key=noise.__getitem__)
-    notice(f"{'signal to noise':<22}{', '.join(f'{name} {noise[name]:.0f} dB' for name in worst[:5])}, ...")
+    shown = [f"{name} {noise[name]:.0f} dB" for name in worst[:SHOWN]] + ["..."] * (len(worst) > SHOWN)
+    notice(f"{'signal to noise':<22}{', '.join(shown)}")
 
     def within(count: int) -> bool:
         smaller = quantizer.quantized(without=worst[:count]).SerializeToString()

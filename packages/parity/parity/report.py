@@ -10,7 +10,7 @@ from typing import Any
 from deploy.shell import printable, say
 from diptych.errors import failure
 from diptych.pool import Pool, ProcessEndedError
-from netspec.weights import load_weights
+from netspec.init import Weights
 from parity.check import CHECKS, Comparison, Done, Result, check
 from parity.goldens import expected
 from parity.log import Log, Row
@@ -18,9 +18,9 @@ from parity.memory import release
 
 
 def run(
-    comparisons: Sequence[Comparison], *, weights: Sequence[str] = (), keep: Path | None = None, jobs: int = 1
+    comparisons: Sequence[Comparison], *, weights: Sequence[Weights] = (), keep: Path | None = None, jobs: int = 1
 ) -> int:
-    """Compare all, `jobs` networks at a time; returns the exit status.
+    """Compare all, `jobs` networks at a time; returns the exit status. `weights` are those of one network, see `check`.
 
     With `keep`, rows are stored in that folder, and rows that are already there are reused.
     """
@@ -53,7 +53,7 @@ def status_of(rows: Sequence[Row]) -> int:
     return 0 if any(row.results for row in rows) and not any(row.failures for row in rows) else 1
 
 
-def _rows(comparisons: Sequence[Comparison], weights: Sequence[str], log: Log | None, jobs: int) -> Iterator[Row]:
+def _rows(comparisons: Sequence[Comparison], weights: Sequence[Weights], log: Log | None, jobs: int) -> Iterator[Row]:
     """The stored rows, then the rows of all other networks, which are compared and stored.
 
     Networks that reduce to the same graph come one after the other.
@@ -90,7 +90,7 @@ def _listed(compare: Callable[[list[Comparison]], Iterable[Row]], group: list[Co
     return list(compare(group))
 
 
-def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], keep: Path | None) -> Iterator[Row]:
+def _compare_group(comparisons: Sequence[Comparison], weights: tuple[Weights, ...], keep: Path | None) -> Iterator[Row]:
     """Rows of networks that reduce to the same graph. Each row is stored in `keep` as soon as it is made."""
     log = Log(keep) if keep else None
     done: Done = {}
@@ -101,14 +101,13 @@ def _compare_group(comparisons: Sequence[Comparison], weights: tuple[str, ...], 
         yield row
 
 
-def _compare(comparison: Comparison, weights: tuple[str, ...], done: Done) -> Row:
+def _compare(comparison: Comparison, weights: tuple[Weights, ...], done: Done) -> Row:
     """Make all comparisons of a network. An error becomes a failure; with the user's weights it is raised."""
     begin = time.perf_counter()
     results: list[Result] = []
-    files = tuple(load_weights(comparison.network, path) for path in weights)
 
     def compare() -> None:
-        results.extend(check(comparison, expected=expected(comparison.network.name), files=files, done=done))
+        results.extend(check(comparison, expected=expected(comparison.network.name), files=weights, done=done))
 
     if weights:
         compare()

@@ -129,7 +129,7 @@ def test_every_option_that_is_a_file_or_folder_expands_the_home_folder(tmp_path,
     found = 0
     for parser in parsers():
         for action in parser._actions:
-            if action.metavar in ("FILE", "FOLDER", "RUN", "D", "R", "ARCH", "MODEL.onnx", "IMAGE"):
+            if action.metavar in ("FILE", "FOLDER", "RUN", "OTHER", "D", "R", "ARCH", "MODEL.onnx", "IMAGE"):
                 assert str(action.type("~/x")) == str(tmp_path / "x"), f"{parser.prog} {action.dest}"
                 found += 1
     assert found > 12

@@ -194,7 +194,7 @@ def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):
         task, asked = prepared(source, *argv)
         assert task.graph == architecture("lenet5", num_classes=2)
         assert (task.architecture, task.recipe.data.image_size) == ("lenet5", 32)
-        told = f"only the network of {source} is used: its data, recipe and weights are not" in asked.notes
+        told = f"only the network of {source} is used; --weights {source} takes its weights, too" in asked.notes
         assert told == Path(source).is_dir()
     (tmp_path / "mine.json").write_text(architecture("lenet5").to_json().replace('"name": "lenet5"', '"name": "Mine"'))
     for given, words in (

@@ -74,7 +74,7 @@ def test_the_waiting_of_all_processes_counts(tmp_path, monkeypatch):
 
 def test_a_resumed_run_is_a_finished_one(whole, tmp_path):
     folder = stopped(tmp_path, 20)
-    with pytest.raises(DiptychError, match="was interrupted before its end; train --resume goes on"):
+    with pytest.raises(DiptychError, match="was interrupted before its end; train --resume goes on with it$"):
         read_run(folder)
     command("--resume", str(folder))
     run, graph, weights = read_run(folder)

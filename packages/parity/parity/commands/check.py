@@ -77,6 +77,9 @@ def main(argv: Sequence[str]) -> int:
 
     if len(options.patterns) == 1 and options.patterns[0] not in NAMES and is_folder(options.patterns[0]):
         return run_of(options)
+    for pattern in options.patterns:
+        if pattern not in NAMES and is_folder(pattern):
+            raise UsageError(f"{pattern} is a folder: a run is compared alone, so leave the other names out")
     if options.all and (options.patterns or options.weights):
         raise UsageError("--all compares every network with probe weights: leave names and --weights out")
     if options.results and not options.all:
@@ -95,12 +98,14 @@ def main(argv: Sequence[str]) -> int:
     if options.weights and (len(comparisons) > 1 or len(options.weights) > 2):
         raise UsageError("--weights takes one or two files, for one network")
 
+    from netspec import load_weights
     from parity.report import run
 
+    weights = [load_weights(comparisons[0].network, file) for file in options.weights or ()]
     keep = (options.results or RESULTS) if options.all else None
     small = not (options.all or options.patterns)
     jobs = options.jobs or (processes(GIB) if small else 1)
-    return run(comparisons, weights=options.weights or (), keep=keep, jobs=jobs)
+    return run(comparisons, weights=weights, keep=keep, jobs=jobs)
 
 
 def run_of(options: argparse.Namespace) -> int:
@@ -116,7 +121,9 @@ def run_of(options: argparse.Namespace) -> int:
 def mutants(options: argparse.Namespace) -> int:
     """What the command does with `--mutants`."""
     if options.native or options.weights or options.jobs is not None:
-        raise UsageError("--mutants goes with names or --all, and --results with --all")
+        raise UsageError(
+            "--mutants plants faults one by one, with probe weights: leave --jobs, --native and --weights out"
+        )
     if not options.patterns and not options.all:
         raise UsageError("--mutants needs names of networks, or --all")
 

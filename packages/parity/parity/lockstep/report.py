@@ -46,7 +46,7 @@ def lines(record: Record) -> Iterator[str]:
         yield f"not judged       gradient below the floor: {', '.join(sorted(record.unjudged))}"
     for finding, count in first_findings(record):
         yield f"{finding}" + (f"; so in {count} judged steps" if count > 1 else "")
-    told = "every step" if record.every == 1 else f"every {record.every}th step from the first"
+    told = "every step" if record.every == 1 else f"one step in {record.every}, from the first on"
     counted = f"{record.steps} steps in {record.seconds:.0f} s, {told} judged"
     formulas = any(finding.formula for finding in record.findings)
     if formulas:
