@@ -8,6 +8,7 @@ import numpy as np
 
 from deploy.files import make_folder, writing
 from deploy.runs import PROOF
+from deploy.shell import Stopped
 from diptych.errors import DiptychError
 from diptych.machine import peak_bytes
 from diptych.stopping import check
@@ -105,6 +106,23 @@ def augmented_test(training: "Training", deployed: Deployed) -> dict[str, float]
     test = training.pace.evaluate(deployed.logits, training.task.data.test, tta)
     training.watch.say(f"test       {test}")
     return {"test_top1_tta": round(test.top1, 3), "test_loss_tta": test.loss}
+
+
+def interrupted(training: "Training", framework: Framework, stop: KeyboardInterrupt, *, resumed: bool) -> None:
+    """Write a checkpoint, and keep the weights, metrics, curves and model.onnx so far.
+
+    Before the first step there is nothing to keep: a new folder is removed, and that of a `resumed` run stays as it
+    was. A checkpoint is written between two steps only: any other interrupt may come inside one.
+    """
+    run, say = training.run, training.watch.say
+    if not run.begun:
+        run.discard()
+        say(f"interrupted before the first step: {f'{run.folder} stays as it was' if resumed else 'nothing is kept'}")
+        return
+    say("interrupted: saving the training so far")
+    if isinstance(stop, Stopped):
+        training.checkpoint(due=training.keeper.is_behind(training.state, training.top1))
+    keep(training, framework)
 
 
 def keep(training: "Training", framework: Framework) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 from deploy.files import write_bytes
-from deploy.shell import Stopped
 from diptych.errors import StorageError
 from diptych.stopping import check
 from trainspec.batches import Batches, batches_of
@@ -15,7 +14,7 @@ from trainspec.beginning import open_run
 from trainspec.checkpoints.keeper import keeper_of
 from trainspec.checkpoints.snapshot import restore, snapshot
 from trainspec.optim import StepSettings, step_settings
-from trainspec.outcome import finish, keep, memory_facts
+from trainspec.outcome import finish, interrupted, memory_facts
 from trainspec.pace import Pace
 from trainspec.runs import Run
 from trainspec.schedules import Place
@@ -28,9 +27,8 @@ from trainspec.watch import Watch
 def train(task: Task, framework: Framework, asked: Asked) -> Run:
     """Train, evaluate and export; or go on with the run that `asked` names.
 
-    On Ctrl-C or another signal (`diptych.stopping`) it writes a checkpoint, keeps the weights, metrics, curves and
-    model.onnx so far, marks the run as interrupted, and raises the interrupt again. Before its first step
-    there is nothing to keep: a new folder is removed, and that of a run which goes on stays as it was.
+    On Ctrl-C or another signal (`diptych.stopping`) it keeps what there is (`outcome.interrupted`), marks the run as
+    interrupted, and raises the interrupt again.
     """
     begin = time.monotonic()
     device = framework.choose_device(task.precision or task.recipe.precision, task.threads).repeating(
@@ -55,15 +53,7 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
         except TrainingError as error:
             raise TrainingError(f"{error}{training.keeper.advice}") from None
         except KeyboardInterrupt as stop:
-            if not run.begun:
-                run.discard()
-                kept = f"{run.folder} stays as it was" if asked.resumption else "nothing is kept"
-                training.watch.say(f"interrupted before the first step: {kept}")
-                raise
-            training.watch.say("interrupted: saving the training so far")
-            if isinstance(stop, Stopped):  # between two steps
-                training.checkpoint(due=training.keeper.is_behind(training.state, training.top1))
-            keep(training, framework)
+            interrupted(training, framework, stop, resumed=asked.resumption is not None)
             raise
     return run
 
