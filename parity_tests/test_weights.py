@@ -19,6 +19,7 @@ from netspec.compare import forward_difference, tensor_difference
 from netspec.probes import probe_images, probe_weights
 from onnx_impl.measure import probe
 from parity.examples import EXAMPLES, example
+from parity.lightest import distinct
 
 BUILDERS = {"torch": torch_impl, "keras": keras_impl}
 PARENTS = {
@@ -27,7 +28,7 @@ PARENTS = {
     ops.BatchNorm: nn.BatchNorm2d,
     ops.InstanceNorm: nn.InstanceNorm2d,
 }
-SMALL = {name: architecture(name, distinct_blocks=True) for name in list_architectures()}
+SMALL = {name: distinct(name) for name in list_architectures()}
 LIGHT = [name for name, graph in SMALL.items() if graph.num_total < 1_000_000]
 
 

@@ -5,28 +5,22 @@ data and uses only the standard's operators. Its metadata fit the graph and one 
 """
 
 import hashlib
-import math
 import os
 import re
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from deploy.contract import CONTENT_HASH, MOST_PIXELS, WEIGHTS_HASH, Contract
+from deploy.contract import CONTENT_HASH, MOST_PIXELS, Contract
 from deploy.errors import ModelError
 from deploy.package.manifest import check_content, expected_sha256
 from deploy.proto import model_class
 from deploy.runs import check_finished, is_package, run_of
+from deploy.tensors import FLOAT, UINT8, attributes, check_tensors, check_weights, graphs, is_sparse, shown
 
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 GRAPH_KEY = b"graph_digest"  # among the metadata
-WEIGHT = "weight"  # doc string of an initializer that is a canonical weight, not an operator's constant
-FLOAT, UINT8, HALF, DOUBLE = 1, 2, 10, 11  # TensorProto.DataType
-_FLOATS = {FLOAT: "<f4", HALF: "<f2", DOUBLE: "<f8"}  # the types of which values are checked
 _STANDARD = ("", "ai.onnx")
 _HEAD = 16
 _TAGS = bytes.fromhex("08121a2228323a4272a2cad2")  # a ModelProto begins with the tag of a field
@@ -129,7 +123,7 @@ def inspect_any(content: bytes, source: object) -> Inspected:
     model = _parsed(content, source)
     if any(entry.key == GRAPH_KEY for entry in model.metadata_props):
         return _inspected(model, content, source)
-    _check_tensors(model.graph, source)
+    check_tensors(model.graph, source)
     inputs = _inputs(model.graph)
     tensor = inputs[0].type.tensor_type if inputs else None
     if tensor is None or tensor.elem_type != FLOAT or len(tensor.shape.dim) != 4:
@@ -146,8 +140,8 @@ def _inspected(model: Any, content: bytes, source: object) -> Inspected:
     _check_parts(model, source)
     input_shape, classes = _check_values(model.graph, source)
     contract.check_graph(input_shape[0], (input_shape[1], input_shape[2]), classes, source)
-    _check_tensors(model.graph, source)
-    _check_weights(model.graph, contract, source)
+    check_tensors(model.graph, source)
+    check_weights(model.graph, contract, source)
     return Inspected(content, contract, hashed, input_shape, classes)
 
 
@@ -187,14 +181,14 @@ def _check_parts(model: Any, source: object) -> None:
     for part in ("functions", "training_info"):
         if len(getattr(model, part)):
             raise ModelError(f"{source}: has {part.replace('_', ' ')}; a model must be one graph of standard operators")
-    for graph in _graphs(model.graph):
-        if len(graph.sparse_initializer) or any(map(_is_sparse, _attributes(graph))):
+    for graph in graphs(model.graph):
+        if len(graph.sparse_initializer) or any(map(is_sparse, attributes(graph))):
             raise ModelError(f"{source}: has sparse weights, which are not supported")
         for node in graph.node:
-            domain = _shown(node.domain)
+            domain = shown(node.domain)
             if domain not in _STANDARD:
                 raise ModelError(
-                    f"{source}: has the operator {domain}.{_shown(node.op_type)}, which is not in the ONNX standard"
+                    f"{source}: has the operator {domain}.{shown(node.op_type)}, which is not in the ONNX standard"
                 )
 
 
@@ -205,8 +199,8 @@ def _check_values(graph: Any, source: object) -> tuple[tuple[int, int, int], int
         ("input", "image", inputs, 4, "(N, C, H, W)"),
         ("output", "logits", list(graph.output), 2, "(N, classes)"),
     ):
-        names = ", ".join(_shown(value.name) for value in values[:5]) or "none"
-        if len(values) != 1 or _shown(values[0].name) != name:
+        names = ", ".join(shown(value.name) for value in values[:5]) or "none"
+        if len(values) != 1 or shown(values[0].name) != name:
             raise ModelError(f"{source}: has the {kind}s {names}; it must have one {kind} '{name}' {contract}")
         tensor = values[0].type.tensor_type
         if kind == "input" and tensor.elem_type == UINT8:
@@ -240,89 +234,3 @@ def _sizes(image: Any, source: object) -> tuple[int, int, int]:
         shown = "x".join(str(dim.dim_value) if dim.HasField("dim_value") else "any" for dim in dims)
         raise ModelError(f"{source}: its input takes images of {shown} (CxHxW); each must be 1 to {MOST_PIXELS}")
     return channels, height, width
-
-
-def _check_tensors(graph: Any, source: object) -> None:
-    for tensor in _tensors(graph):
-        name = _shown(tensor.name) or "a constant"
-        if tensor.data_location or len(tensor.external_data):
-            raise ModelError(f"{source}: keeps '{name}' in another file; a model must be one file")
-        if any(size < 0 for size in tensor.dims):
-            raise ModelError(f"{source}: '{name}' has a negative size")
-        if tensor.data_type in _FLOATS:
-            _check_finite(tensor, name, source)
-
-
-def _check_weights(graph: Any, contract: Contract, source: object) -> None:
-    weights = [tensor for tensor in graph.initializer if tensor.doc_string == WEIGHT.encode()]
-    if weights and contract.weights_sha256 and _weights_hash(weights) != contract.weights_sha256:
-        raise ModelError(f"{source}: its weights do not match its own {WEIGHTS_HASH}: they were changed or damaged")
-
-
-def _weights_hash(weights: list[Any]) -> str:
-    """SHA-256 over names and float32 values in order of the names, as `netspec.weights` defines it."""
-    total = hashlib.sha256()
-    for tensor in sorted(weights, key=lambda tensor: tensor.name):
-        total.update(tensor.name)
-        if (values := _values(tensor)) is not None:
-            total.update(values.astype("<f4", copy=False).data)
-    return total.hexdigest()
-
-
-def _check_finite(tensor: Any, name: str, source: object) -> None:
-    """No value may be NaN. Only a tensor of one value may be infinite (the padding of a max pool)."""
-    size = math.prod(tensor.dims)
-    try:
-        values = _values(tensor)
-    except ValueError:  # not a whole number of values
-        values = np.empty(0, np.float32)
-    if values is None:
-        return
-    if len(values) != size:
-        raise ModelError(f"{source}: '{name}' does not have {size:,} values, as its shape says")
-    with np.errstate(all="ignore"):  # if all values are finite, so is their sum, unless it overflows
-        suspect = size and not math.isfinite(float(values.sum(dtype=np.float64)))
-    if suspect and (np.isnan(values).any() or (size > 1 and not np.isfinite(values).all())):
-        raise ModelError(f"{source}: '{name}' has values that are not finite")
-
-
-def _values(tensor: Any) -> Any:
-    """The values of a float tensor, flat; None for any other tensor."""
-    kind = _FLOATS.get(tensor.data_type)
-    if kind is None:
-        return None
-    if raw := tensor.raw_data:
-        return np.frombuffer(raw, kind)
-    values = {FLOAT: tensor.float_data, DOUBLE: tensor.double_data}.get(tensor.data_type)
-    return None if values is None else np.fromiter(values, kind, len(values))
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and all graphs inside its nodes."""
-    yield graph
-    for attribute in _attributes(graph):
-        if attribute.HasField("g"):
-            yield from _graphs(attribute.g)
-        for inner in attribute.graphs:
-            yield from _graphs(inner)
-
-
-def _is_sparse(attribute: Any) -> bool:
-    return attribute.HasField("sparse_tensor") or len(attribute.sparse_tensors) > 0
-
-
-def _attributes(graph: Any) -> Iterator[Any]:
-    return (attribute for node in graph.node for attribute in node.attribute)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    for part in _graphs(graph):
-        yield from part.initializer
-        for attribute in _attributes(part):
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-
-
-def _shown(name: bytes) -> str:
-    return name.decode(errors="backslashreplace")[:200]

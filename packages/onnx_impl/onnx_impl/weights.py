@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, helper, numpy_helper
 
 import netspec
 from deploy.arguments import checked
-from deploy.inspection import WEIGHT
+from deploy.tensors import WEIGHT, is_external
 from diptych.errors import WeightsError
 from netspec import Graph
 from netspec.init import Weights
@@ -36,7 +36,7 @@ def get_weights(model: ModelProto, graph: Graph) -> Weights:
     """
     own = [tensor for tensor in model.graph.initializer if tensor.name in graph.params]
     for tensor in own:
-        if tensor.data_location == TensorProto.EXTERNAL:
+        if is_external(tensor):
             raise WeightsError(f"the model keeps '{tensor.name}' in another file; a model must be one file")
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in own}
 

@@ -7,7 +7,10 @@ from netspec import Graph, architecture, find, list_architectures
 
 @cache
 def distinct(name: str) -> Graph:
-    """The network with every distinct block once, as in its reduced copy, whose image size takes longer to find."""
+    """The network with every distinct block once, at its own image size.
+
+    A reduced copy has the same blocks, but finding its image size takes longer.
+    """
     return architecture(name, distinct_blocks=True)
 
 
