@@ -9,9 +9,9 @@ import pytest
 from deploy.inspection import inspect
 from netspec import functional as f, trace
 from onnx_impl import export_onnx
+from onnx_impl.judging import Judge
 from onnx_impl.measure import probe
 from onnx_impl.presets import PRESETS
-from onnx_impl.quantization import Judge
 from onnx_impl.turns import Ratio
 
 FAST = Ratio(0.5, 0.4, 0.6)

@@ -37,7 +37,9 @@ def test_every_float32_file_answers_as_the_training_did(run, tmp_path):
     assert [name.partition(" ")[0].strip(",") for name in tuple(found)[len(EXACT) :]] == ["float16", "int8", "int8"]
     assert len({name.partition("weights")[0] for name in found if name.startswith("int8")}) == 2
     sizes = {name: int(cells[0].replace(",", "")) for name, cells in found.items()}
-    assert all(2 * size < sizes["model.onnx"] + 16 for name, size in sizes.items() if name not in EXACT)
+    for name in tuple(found)[len(EXACT) :]:  # how many layers stay in float32 depends on the processor that trained
+        parts = 1 if "in float32" in name else 2
+        assert parts * sizes[name] < sizes["model.onnx"] + 16, name
 
 
 def test_images_that_are_cut_again_when_they_have_the_size(tmp_path):

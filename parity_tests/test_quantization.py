@@ -17,8 +17,9 @@ from deploy.package.verification import verify
 from digits_model import be_fast, facts_in, write_model
 from diptych.errors import ExportError, StorageError, UsageError
 from onnx_impl import quantization
+from onnx_impl.judging import Judge, decibels
 from onnx_impl.packaging import package
-from onnx_impl.quantization import Judge, decibels, quantize
+from onnx_impl.quantization import quantize
 from onnx_impl.smaller import Quantizer
 from onnx_impl.turns import Ratio, processor_times, ratio
 from parity.diff.sides import read_side

@@ -83,7 +83,8 @@ def _smaller(content: bytes, contract: Contract, data: DataSet) -> Iterator[Form
 
 def table_of(folder: Path, data: str | None, notice: Callable[[str], None]) -> str:
     """A Markdown section about a run. `data` finds its data set. Raises a `DiptychError` for what cannot be used."""
-    from onnx_impl.quantization import Judge, data_of
+    from onnx_impl.judging import Judge
+    from onnx_impl.quantization import data_of
     from onnx_impl.turns import processor_times, ratio
 
     run, graph, weights = read_run(folder)

@@ -15,7 +15,8 @@ from deploy.arguments import checked
 from diptych.errors import GraphError
 from netspec import Graph, from_json
 from netspec.init import Weights
-from netspec.weights import canonical_names, check_names, check_weights, checked_arrays
+from netspec.weight_names import canonical_names
+from netspec.weights import check_names, check_weights, checked_arrays
 
 SPEC = "_spec"  # a module's buffer that holds its graph
 CONSTANTS = ("filter", "divisors", SPEC)  # our buffers that are not weights; a scripted module keeps them all

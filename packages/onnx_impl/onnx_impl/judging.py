@@ -1,0 +1,62 @@
+"""A smaller file against the float32 file of the same model: logits, loss of accuracy, noise and speed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deploy import runtime
+from deploy.contract import Contract
+from deploy.intervals import paired
+from deploy.model import batch_of
+from deploy.normalisation import normalised
+from diptych.stopping import until_stopped
+from onnx_impl.turns import Ratio, processor_times, ratio
+from trainspec.data import Split
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Runs files of one contract on the images of a split. `raw`: they take uint8 `(N, H, W, C)` as it is."""
+
+    contract: Contract
+    raw: bool = False
+
+    def prepared(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        return images if self.raw else normalised(images, self.contract.mean, self.contract.std)
+
+    def passing(self, content: bytes, split: Split) -> Callable[[], object]:
+        """A pass of the first image on one thread."""
+        image = self.prepared(split.read(np.arange(1)))
+        session = runtime.load(content, "the file", provider=runtime.CPU, threads=1)
+        return lambda: session.run(None, {"image": image})
+
+    def batches(self, split: Split, order: NDArray[np.integer], size: int) -> Iterator[NDArray[Any]]:
+        """The images `order` of a split, prepared, `size` at a time."""
+        return (self.prepared(split.read(order[start : start + size])) for start in range(0, len(order), size))
+
+    def logits(self, content: bytes, split: Split) -> NDArray[np.float32]:
+        """float32 `(N, classes)`. Raises `ModelError` if the file does not run, or if a logit is not finite."""
+        session = runtime.load(content, "the file", provider=runtime.CPU)
+        batches = self.batches(split, np.arange(len(split)), batch_of(*split.shape[:2]))
+        return np.concatenate([runtime.logits(session, batch, "the file") for batch in until_stopped(batches)])
+
+    def loss(self, one: bytes, other: bytes, split: Split) -> tuple[float, float, float, float]:
+        """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`."""
+        right = [self.logits(content, split).argmax(1) == split.labels for content in (one, other)]
+        lost, won = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+        low, high = paired(lost, won, len(split))
+        return 100 * (lost - won) / len(split), 100 * low, 100 * high, 100 * float(right[1].mean())
+
+    def speed(self, one: bytes, other: bytes, split: Split) -> Ratio:
+        """The time of `other` as a part of that of `one`."""
+        times = processor_times({"one": self.passing(one, split), "other": self.passing(other, split)})
+        return ratio(times["other"], times["one"])
+
+
+def decibels(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Signal to noise: `10 log10(sum expected**2 / sum (expected - found)**2)`."""
+    noise = float(np.square(expected - found).sum())
+    return 10 * float(np.log10(np.square(expected).sum() / noise)) if noise else float("inf")
