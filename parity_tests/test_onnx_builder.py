@@ -261,10 +261,14 @@ def test_names_of_users_do_not_meet_those_of_the_file(tmp_path, network):
     np.testing.assert_array_equal(values[graph.outputs[0]], logits)
 
 
-@pytest.mark.parametrize("dtype", [int, np.float16])
+@pytest.mark.parametrize("dtype", [int, np.float16, "half"])
 def test_another_precision_is_refused(dtype):
     with pytest.raises(UsageError, match="give float32 or float64"):
         build("lenet5", dtype=dtype)
+
+
+def test_a_precision_may_be_a_name():
+    assert build("lenet5", dtype="float64") == build("lenet5", dtype=np.float64)
 
 
 def test_a_path_that_is_not_utf8(tmp_path):

@@ -36,7 +36,7 @@ def build(
     seed: int = 0,
     opset: int = DEFAULT_OPSET,
     fold_batch_norm: bool = False,
-    dtype: type = np.float32,
+    dtype: type | str = np.float32,
     every_node: bool = False,
     metadata: Mapping[str, str] | None = None,
     **options: Any,
@@ -52,8 +52,8 @@ def build(
     weights of another network.
     """
     check_opset(opset)
-    if dtype not in (np.float32, np.float64):
-        raise UsageError(f"dtype = {dtype.__name__}: give float32 or float64")
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
+        raise UsageError(f"dtype = {dtype if isinstance(dtype, str) else dtype.__name__}: give float32 or float64")
     graph = resolve(model, **options)
     check_onnx_size(graph)
     weights = weights_of(graph, weights, seed)

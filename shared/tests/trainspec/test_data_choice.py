@@ -53,7 +53,7 @@ def test_on_a_cpu_the_digits_and_a_line(monkeypatch):
     )
     assert notices == [
         "no GPU: training on the UCI optical digits (embedded); --data cifar10 trains on CIFAR-10, "
-        "which takes about 3 cifar10 here"
+        "where all epochs of the recipe take about 3 cifar10 here"
     ]
 
 

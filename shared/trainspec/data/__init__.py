@@ -62,7 +62,7 @@ def find_data(
             took = estimate(CIFAR10.name)
             notice(
                 f"no GPU: training on the {digits.LABEL}; --data {CIFAR10.name} trains on {CIFAR10.label}"
-                + (f", which takes {took} here" if took else "")
+                + (f", where all epochs of the recipe take {took} here" if took else "")
             )
             return _digits()
         try:
