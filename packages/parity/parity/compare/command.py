@@ -128,7 +128,7 @@ def compare_runs(
     page = write(comparison, folder, [_times(len(folders), trained, *time) for time in TIMES])
     for sentence in sentences(comparison):
         say(sentence)
-    say(f"page        {page}")
+    say(f"page       {page}")
     return page
 
 
@@ -138,7 +138,7 @@ def compare_all(root: Path, pages: Path) -> Path:
     page = write_overview(found, pages)
     for reason in found.left_out:
         say(f"left out    {reason}")
-    say(f"page        {page}: {found}")
+    say(f"page       {page}: {found}")
     return page
 
 

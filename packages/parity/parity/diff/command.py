@@ -19,5 +19,5 @@ def run(a: str, b: str, *, out: Path | None = None, json: bool = False, unfinish
         for line in lines(findings):
             say(line)
         if out is not None:
-            say(f"page        {out}")
+            say(f"page       {out}")
     return findings.status
