@@ -137,7 +137,7 @@ def compare_all(root: Path, pages: Path) -> Path:
     found = overview(root, pages)
     page = write_overview(found, pages)
     for reason in found.left_out:
-        say(f"left out    {reason}")
+        say(f"left out   {reason}")
     say(f"page       {page}: {found}")
     return page
 

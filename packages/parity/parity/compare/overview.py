@@ -79,7 +79,9 @@ class Overview:
     def __str__(self) -> str:
         networks, runs = len({row.network for row in self.rows}), sum(len(row.cells) for row in self.rows)
         more = f"; {len(self.left_out)} left out" if self.left_out else ""
-        return f"{networks} network{'s' * (networks != 1)} in {len(self.rows)} rows, {runs} runs{more}"
+        parts = [f"{networks} network", f"{len(self.rows)} row", f"{runs} run"]
+        one, two, three = (part + "s" * (not part.startswith("1 ")) for part in parts)
+        return f"{one} in {two}, {three}{more}"
 
 
 def overview(root: Path, folder: Path) -> Overview:
