@@ -213,12 +213,16 @@ def test_a_fresh_environment_with_three_libraries(written, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["two\nthree", "two\n", "two\r", "two\u2028", "\ntwo"])
+def test_a_class_with_a_line_break_cannot_be_packaged(name):
+    with pytest.raises(ModelError, match="has a line break in its name; rename it"):
+        labels(["one", name], "m")
+
+
 def test_what_cannot_be_packaged(written, tmp_path):
     source = written.parent / "model.onnx"
     with pytest.raises(PackageError, match="exists; remove it"):
         write_package(source)
-    with pytest.raises(ModelError, match="line break"):
-        labels(["one", "two\nthree"], "m")
     model = onnx.load(source)
     del model.metadata_props[-1]
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())

@@ -16,7 +16,7 @@ MOST_BATCH = 64
 def labels(classes: Sequence[str], source: object) -> bytes:
     """Class names, one a line, UTF-8. Raises `ModelError` for a name with a line break."""
     for name in classes:
-        if len(name.splitlines()) != 1:
+        if name.splitlines() != [name]:
             raise ModelError(f"{source}: the class {name[:80]!r} has a line break in its name; rename it")
     return "".join(f"{name}\n" for name in classes).encode("utf-8", "backslashreplace")
 
