@@ -53,7 +53,7 @@ def test_a_default_that_falls_back_is_named(folder, monkeypatch):
     )  # fmt: skip
     asked = []
 
-    def session(model, options, providers, enable_fallback):
+    def session(model, options, providers, provider_options, enable_fallback):
         asked.append(providers)
         return start(model, options, providers=["CPUExecutionProvider"], enable_fallback=enable_fallback)
 
@@ -106,6 +106,24 @@ def test_cuda_takes_what_tensorrt_leaves(monkeypatch):
     assert runtime.choose_providers("tensorrt") == names
     assert runtime.choose_providers("cuda") == runtime.choose_providers(None) == names[1:]
     assert runtime.choose_providers("cpu") == names[2:]
+
+
+@pytest.mark.parametrize("wanted", [None, "cuda", "tensorrt", "cpu"])
+def test_cuda_runs_without_tf32(monkeypatch, wanted):
+    import onnxruntime
+
+    names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    given = []
+
+    def session(model, options, providers, provider_options, enable_fallback):
+        given.append(dict(zip(providers, provider_options, strict=True)))
+        return Placed(providers, providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    runtime.start(b"", provider=wanted)
+    options = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+    assert given == [{name: options.get(name, {}) for name in runtime.choose_providers(wanted)}]
 
 
 def test_threads_are_those_of_the_container(folder, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The only module that starts onnxruntime, for all packages. It sets the provider and threads, and disables telemetry.
 
+CUDA computes in float32, without TF32. TensorRT has no option for that in onnxruntime.
+
 From version 1.29 on, onnxruntime writes a device id and a queue of events under the user's cache folder and sends them,
 starting at its import. `ORT_DISABLE_TELEMETRY` prevents both. `deploy` sets it at import, and all code of Diptych that
 uses onnxruntime imports this module first. To have telemetry, set the variable to 0.
@@ -16,6 +18,7 @@ from deploy.cgroups import usable_cores
 from deploy.errors import ModelError, first_line
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_OPTIONS = {CUDA: {"use_tf32": "0"}}  # TF32, on by default, keeps 10 bits of a float32's 23
 _SUFFIX = "ExecutionProvider"
 _REMOTE = "AzureExecutionProvider"  # in every build, but runs nothing here
 _RECORD = "session.record_ep_graph_assignment_info"  # makes a session remember which provider has which operator
@@ -112,7 +115,8 @@ def _session(model: bytes | str, providers: list[str], threads: int) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     if len(providers) > 1:  # for the CPU alone it would only cost time
         options.add_session_config_entry(_RECORD, "1")
-    return module.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    settings = [_OPTIONS.get(name, {}) for name in providers]
+    return module.InferenceSession(model, options, providers=providers, provider_options=settings, enable_fallback=0)
 
 
 def threads_of(session: Any) -> int:
