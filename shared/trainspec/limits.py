@@ -21,7 +21,18 @@ FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
 
 
 def check_sketch(graph: Graph, recipe: Recipe) -> None:
-    """Refuse what no data make right: patterns of parameters that match none. Raises `RecipeError`."""
+    """Refuse what no data make right: patterns of parameters that match none, PatchUp where it cannot be.
+
+    Raises `RecipeError`.
+    """
+    patched = any(isinstance(node.op, PatchUp) for node in graph)
+    if recipe.patchup and not patched:
+        raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
+    if patched and recipe.accumulate > 1:
+        raise RecipeError(
+            f"accumulate: {graph.name} mixes images of the whole batch (PatchUp), so a batch cannot be split; leave "
+            "one of them out"
+        )
     if all(group.is_frozen for group in settings(graph, recipe)):
         raise RecipeError(f"parameters: every parameter of {graph.name} is frozen for the whole training")
 
@@ -49,8 +60,6 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
         raise RecipeError(
             f"epochs = {recipe.epochs:g}: {steps:,} steps, but Keras counts fewer than {STEPS:,}; give fewer epochs"
         )
-    if recipe.patchup and not any(isinstance(node.op, PatchUp) for node in graph):
-        raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
     check_sketch(graph, recipe)
     for key, number in numbers(to_table(recipe)):
         if abs(number) > FLOAT32:

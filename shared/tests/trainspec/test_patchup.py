@@ -196,8 +196,9 @@ def test_batches_that_are_skipped_keep_their_numbers():
 def test_what_is_refused():
     with pytest.raises(RecipeError, match="block: 6 is even"):
         override(Recipe(), {"patchup.block": 6})
-    with pytest.raises(RecipeError, match="accumulate: patchup mixes images of the whole batch"):
-        override(Recipe(), {"patchup": True, "accumulate": 2})
+    for section in (SOFT, None):  # the layers have draws for the whole batch also where nothing is mixed
+        with pytest.raises(RecipeError, match="accumulate: preresnet20.* mixes images of the whole batch"):
+            check_limits(GRAPH, replace(recipe_of(section), accumulate=2), 100)
     with pytest.raises(RecipeError, match=r"patchup: lenet5.* has no PatchUp layer"):
         check_limits(architecture("lenet5"), recipe_of(SOFT), 100)
     with pytest.raises(UnknownNameError, match="has no option 'patchup'"):

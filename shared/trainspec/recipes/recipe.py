@@ -169,6 +169,4 @@ class Recipe:
         """What is wrong with the values taken together; None if nothing is."""
         if self.batch % self.accumulate:
             return f"accumulate: a batch of {self.batch} images cannot be split into {self.accumulate} equal parts"
-        if self.patchup and self.accumulate > 1:
-            return "accumulate: patchup mixes images of the whole batch, so it cannot be split; leave one of them out"
         return next((f"network.{key}: {advice}" for key, advice in ELSEWHERE.items() if key in self.network), None)
