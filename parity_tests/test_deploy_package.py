@@ -213,6 +213,14 @@ def test_a_fresh_environment_with_three_libraries(written, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+def test_the_card_says_how_triton_gets_the_model(written, tmp_path):
+    """Not beside the folders of a run: Triton takes all of them for models."""
+    said = "- Triton: copy this folder{} into a model repository of its own."
+    assert said.format(" (or its `uint8/`)") in (written / "model_card.md").read_text()
+    plain = write_package(written.parent / "model.onnx", tmp_path / "plain")
+    assert said.format("") in (plain / "model_card.md").read_text()
+
+
 @pytest.mark.parametrize("name", ["two\nthree", "two\n", "two\r", "two\u2028", "\ntwo"])
 def test_a_class_with_a_line_break_cannot_be_packaged(name):
     with pytest.raises(ModelError, match="has a line break in its name; rename it"):

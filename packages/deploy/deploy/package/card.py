@@ -49,7 +49,8 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "- `python predict.py IMAGE ...` names the classes of images.",
         "- `python verify.py` checks all files, and that this machine computes what it should.",
         *([f"- `{SERVE}` in this folder: {ADDRESS} answers in a browser."] if page else []),
-        "- Triton: mount the folder that holds this one as the model repository.",
+        f"- Triton: copy this folder{' (or its `uint8/`)' * extra} into a model repository of its own. Triton takes "
+        "every folder in a repository for a model.",
         "- `model.onnx` has one input `image`, float32 `(N, C, H, W)`, and one output `logits` `(N, classes)`.",
         "",
         "## Limits",

@@ -17,7 +17,7 @@ from deploy.runs import MANIFEST, is_package
 
 NAME, SCHEMA = MANIFEST, 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
-UINT8 = "uint8"  # the folder of the variant that takes images, a model directory of Triton too
+UINT8 = "uint8"  # the folder of the variant that takes images, for Triton in the same layout
 MOST = 16 << 20  # bytes of it
 LARGEST = 1 << 32  # bytes of any other file
 _BLANK = "0" * 64

@@ -1,7 +1,8 @@
 """What Triton Inference Server reads beside a model: `config.pbtxt` and the file of class names.
 
-A package is a directory of Triton's model repository: the server calls the model as the folder is called, so the
-configuration gives no name. `dims` leave the batch out, since `max_batch_size` is above 0.
+A package, and the variant in it, becomes a model when it is copied into Triton's model repository. The server calls the
+model as the folder is called, so the configuration gives no name. `dims` leave the batch out, since `max_batch_size` is
+above 0.
 """
 
 from collections.abc import Sequence
