@@ -14,8 +14,8 @@ from diptych.reading import sha256_of
 from netspec import Graph, list_architectures
 from netspec.init import Weights
 from netspec.weights import weights_hash
-from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest
-from trainspec.checkpoints.snapshot import CHANGEABLE, check_recipe, check_same, fixed_values, graph_digest
+from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest, steps_in
+from trainspec.checkpoints.snapshot import CHANGEABLE, best_of, check_recipe, check_same, fixed_values, graph_digest
 from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.judging import Recorded, check_classes, check_graph, recorded_constants
 from trainspec.network import Network
@@ -49,7 +49,7 @@ NEEDED = ("recipe", "device", "precision", "threads", "notes")  # of run.json
 class Resumption:
     """A run that goes on, from `checkpoint`, or from its beginning if it has none.
 
-    `skipped`: what is wrong with newer checkpoints. `changed`: what was asked to be otherwise, as `[before, now]`.
+    `skipped`: what is wrong with the other checkpoints. `changed`: what was asked to be otherwise, as `[before, now]`.
     `moved`: the data are in another place than before.
     """
 
@@ -74,10 +74,11 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
         raise DataError(f"{folder} is still running; wait for its end")
     run.check_recorded(NEEDED, "train again")
     _check_kept(run, options)
-    checkpoint, skipped = newest(folder / FOLDER)
+    checkpoint, damaged = newest(folder / FOLDER)
+    skipped = _skipped(folder, checkpoint, damaged)
     for problem in skipped:
         notice(f"skipped {problem}")
-    if skipped and checkpoint is None:
+    if damaged and checkpoint is None:
         raise CheckpointError(f"{folder} has no good checkpoint; train again")
     facts = run.facts
     budget = facts.get("budget_seconds")
@@ -114,8 +115,15 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     done, logged = checkpoint.step if checkpoint else 0, run.steps
     where = f"from {name_of(done)}" if checkpoint else "from its beginning: it has no checkpoint"
     notice(f"{folder} goes on {where}" + (f"; steps {done + 1} to {logged} are trained again" if logged > done else ""))
-    resumption = Resumption(run, checkpoint, tuple(skipped), changed, moved=options.data is not None)
+    resumption = Resumption(run, checkpoint, skipped, changed, moved=options.data is not None)
     return task, Asked(command, tuple(notice.texts), folder.parent, options.tensorboard, resumption)
+
+
+def _skipped(folder: Path, checkpoint: Checkpoint | None, damaged: Mapping[int, str]) -> tuple[str, ...]:
+    """What is wrong with the `damaged` checkpoints of a run, and which of them had the best weights."""
+    best = best_of(steps_in(folder / FOLDER), checkpoint.content) if checkpoint else None
+    lost = "; it had the best weights so far on the held-out images, which are lost"
+    return tuple(f"{problem}{lost if step == best else ''}" for step, problem in damaged.items())
 
 
 def _check_kept(run: Run, options: TrainOptions) -> None:

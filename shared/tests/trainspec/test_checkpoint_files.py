@@ -61,7 +61,7 @@ def damaged(file: Path, content: bytes) -> CheckpointError:
     found, skipped = newest(folder)
     assert found is not None
     assert found.step == 10
-    assert skipped == [str(error.value)]
+    assert skipped == {step: str(error.value)}
     return error.value
 
 
@@ -97,7 +97,7 @@ def test_tensors_without_json_are_no_checkpoint(tmp_path):
         save(tmp_path, checkpoint(step))
     (tmp_path / "step-20.json").unlink()  # as a process leaves it that is killed between the two files
     found, skipped = newest(tmp_path)
-    assert (found.step, skipped) == (10, [])
+    assert (found.step, skipped) == (10, {})
     remove_others(tmp_path, {10})
     assert {path.name for path in tmp_path.iterdir()} == {"step-10.json", "step-10.safetensors"}
 
@@ -106,7 +106,7 @@ def test_tensors_without_json_are_no_checkpoint(tmp_path):
 def test_a_folder_that_cannot_be_listed_is_not_empty(tmp_path, kind):
     """A training would begin anew, over what is there."""
     folder = tmp_path / "checkpoints"
-    assert newest(folder) == (None, [])
+    assert newest(folder) == (None, {})
     if kind == "a file":
         folder.write_text("")
     else:

@@ -90,13 +90,34 @@ def test_a_resumed_run_that_trains_no_step_loses_nothing(whole, tmp_path, monkey
     assert before == "finished" or weights_of(folder) == weights_of(whole)
 
 
-def test_damaged_checkpoints_are_skipped_and_named(whole, tmp_path, monkeypatch, capsys):
-    folder = killed(monkeypatch, tmp_path, 23)
-    newest, before = steps_in(folder / FOLDER)[:2]
-    file = folder / FOLDER / f"step-{newest}.safetensors"
+def damage(folder: Path, step: int) -> Path:
+    """Change a byte of the tensors in a run's checkpoint; their file."""
+    file = folder / FOLDER / f"step-{step}.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
+    return file
+
+
+def test_a_damaged_checkpoint_with_the_best_weights_is_named(tmp_path, capsys):
+    """It is older than the newest good one, from which the run goes on."""
+    best = ("--set", "checkpoint.keep=best", "--set", "schedule.peak=5.0")
+    folder = stopped(tmp_path, 47, *WHOLE, *best)
+    kept = facts_of(folder)["kept_step"]
+    assert kept < steps_in(folder / FOLDER)[1]
+    file = damage(folder, kept)
+    command("--resume", str(folder))
+    (skipped,) = facts_of(folder)["resumed"][0]["skipped"]
+    assert skipped.startswith(f"{file} is damaged: ")
+    assert skipped.endswith("; it had the best weights so far on the held-out images, which are lost")
+    assert f"*** skipped {skipped} ***" in capsys.readouterr().out
+    assert facts_of(folder)["resumed"][0]["step"] == 47
+
+
+def test_damaged_checkpoints_are_skipped_and_named(whole, tmp_path, monkeypatch, capsys):
+    folder = killed(monkeypatch, tmp_path, 23)
+    newest, before = steps_in(folder / FOLDER)[:2]
+    file = damage(folder, newest)
     command("--resume", str(folder))
     assert f"*** skipped {file} is damaged" in capsys.readouterr().out
     assert weights_of(folder) == weights_of(whole)

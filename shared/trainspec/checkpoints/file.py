@@ -95,15 +95,21 @@ def steps_in(folder: Path) -> list[int]:
     return sorted((int(match[1]) for match in matches if match), reverse=True)
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest good checkpoint in `folder`, None if there is none; and what is wrong with the newer ones."""
-    skipped: list[str] = []
+def newest(folder: Path) -> tuple[Checkpoint | None, dict[int, str]]:
+    """The newest good checkpoint in `folder`, None if there is none; and what is wrong with the others, by their step.
+
+    All are read, also older ones: one of them may have the best weights.
+    """
+    found, damaged = None, {}
     for step in steps_in(folder):
         try:
-            return load(folder, step), skipped
+            if found is None:
+                found = load(folder, step)
+            else:
+                verified(folder, step)
         except DiptychError as error:
-            skipped.append(" ".join(str(error).split()))
-    return None, skipped
+            damaged[step] = " ".join(str(error).split())
+    return found, damaged
 
 
 def remove_others(folder: Path, kept: set[int]) -> None:

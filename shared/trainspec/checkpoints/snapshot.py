@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -76,12 +76,21 @@ def metrics_in(content: Mapping[str, Any]) -> list[EpochMetrics]:
 
 
 def kept_in(folder: Path) -> Iterable[Kept]:
-    """The good checkpoints in `folder`. Those that are damaged are left out."""
+    """The good checkpoints in `folder`. Those that are damaged were named when the newest was looked for."""
     for step in steps_in(folder):
         try:
             yield Kept(step, verified(folder, step)["top1"])
         except DiptychError:
             continue
+
+
+def best_of(steps: Container[int], content: Mapping[str, Any]) -> int | None:
+    """Which of `steps` had the best weights on the held-out images, by the figures in a checkpoint with this `content`.
+
+    The first of equals, as the keeper chooses; None where no such step was validated.
+    """
+    top1 = {one.step: one.val_top1 for one in metrics_in(content) if one.val_top1 is not None and one.step in steps}
+    return max(top1, key=top1.__getitem__, default=None)
 
 
 def identity(task: Task, epoch: int) -> dict[str, Any]:
