@@ -10,10 +10,7 @@ import onnx
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from onnx_impl import export_onnx
-from onnx_impl.measure import probe
-from onnx_impl.packaging import package
-from tiny_classifier import contract, network
+from tiny_classifier import write_tiny_package
 
 ROOT = Path(__file__).parents[1]
 TRITON = {  # the part of Triton's model_config.proto that a package uses: message -> field -> (number, type)
@@ -43,10 +40,7 @@ TYPES = {"TYPE_INVALID": 0, "TYPE_UINT8": 2, "TYPE_FP32": 11}
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("written")
-    graph = network()
-    export_onnx(graph, probe(graph), folder / "model.onnx", metadata=contract().properties())
-    return package(folder / "model.onnx", uint8=True)
+    return write_tiny_package(tmp_path_factory.mktemp("written"))
 
 
 def our_subset() -> type:

@@ -9,8 +9,15 @@ from deploy.contract import RESIZE_RULE, Contract
 from netspec import functional as f, trace
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
+from onnx_impl.packaging import package
 
 NAMES = tuple(f"class {number}" for number in range(5))
+PACKAGE = {  # the files of its package with the uint8 variant
+    "model.onnx", "1/model.onnx", "labels.txt", "config.pbtxt", "preprocess.json", "manifest.json", "model_card.md",
+    "predict.py", "verify.py", "preprocessing/image.png", "preprocessing/pixels.pb", "test_data_set_0/input_0.pb",
+    "test_data_set_0/output_0.pb", "benchmark.json", "certificate.json", "uint8/1/model.onnx", "uint8/config.pbtxt",
+    "uint8/labels.txt",
+}  # fmt: skip
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
 
@@ -40,3 +47,10 @@ def write_run(folder: Path) -> Path:
     Image.fromarray(pixels[::-1]).save(folder / "images" / "deep" / "er" / "two.webp", lossless=True)
     (folder / "images" / "notes.txt").write_text("no image")
     return folder
+
+
+def write_tiny_package(folder: Path) -> Path:
+    """The package of the network, with its uint8 variant. The file that it is made of is beside it."""
+    graph = network()
+    export_onnx(graph, probe(graph), folder / "model.onnx", metadata=contract().properties())
+    return package(folder / "model.onnx", uint8=True)

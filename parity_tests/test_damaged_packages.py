@@ -1,0 +1,92 @@
+"""Packages that were changed: whatever no longer fits is noticed and named."""
+
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.package import golden
+from deploy.package.manifest import Manifest, PackageError, read_manifest, sha256
+from deploy.package.tensors import read_tensor, tensor_bytes
+from deploy.package.verification import verify
+from tiny_classifier import PACKAGE, write_tiny_package
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    return write_tiny_package(tmp_path_factory.mktemp("written"))
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE))
+@pytest.mark.parametrize("place", [0, 0.5, -1])
+def test_a_byte_that_changes_is_noticed(written, file, place):
+    path = written / file
+    kept = path.read_bytes()
+    changed = bytearray(kept)
+    changed[int(place * len(kept)) if place >= 0 else -1] ^= 1
+    path.write_bytes(changed)
+    try:
+        with pytest.raises(DeployError, match=r"was changed|differs from the manifest") as caught:
+            list(verify(written))
+        assert file in str(caught.value)
+        path.unlink()
+        with pytest.raises(DeployError, match=f"{file}.*cannot be read"):
+            list(verify(written))
+    finally:
+        path.write_bytes(kept)
+
+
+def test_a_file_that_is_not_of_the_package_is_named(written):
+    (written / "notes.txt").write_text("mine")
+    assert "note: not part of the package: notes.txt" in list(verify(written))
+    (written / "notes.txt").unlink()
+
+
+@pytest.mark.parametrize("file", ["labels.txt", "config.pbtxt", "preprocess.json", "1/model.onnx"])
+def test_files_that_do_not_fit_one_another_are_noticed(written, file, tmp_path):
+    """Also where the manifest was written anew."""
+    copy = copytree(written, tmp_path / "copy")
+    content = (copy / file).read_bytes() + b"\n"
+    (copy / file).write_bytes(content)
+    manifest = read_manifest(copy)
+    (copy / "manifest.json").write_bytes(replace(manifest, files={**manifest.files, file: sha256(content)}).content())
+    with pytest.raises(PackageError, match=f"{file}: does not fit model.onnx"):
+        list(verify(copy))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"files": {}}, "its manifest does not name model.onnx"),
+        ({"files": {"a\0b": "0" * 64}}, "names a file that no folder can have"),
+        ({"files": {"\ud800": "0" * 64}}, "names a file that no folder can have"),
+        ({"files": {"": "0" * 64}}, "names a file that no folder can have"),
+        ({"golden_limit": None}, "its golden_limit differs"),
+        ({"golden_limit": 1e9}, "its golden_limit differs"),
+        ({"uint8": {}, "web": []}, "its page lacks"),
+    ],
+)
+def test_a_manifest_that_says_something_else(written, change, match, tmp_path):
+    """Its own hash is right."""
+    copy = copytree(written, tmp_path / "copy")
+    manifest = read_manifest(copy)
+    files = change.pop("files", manifest.files)
+    (copy / "manifest.json").write_bytes(Manifest({**manifest.facts, **change}, files).content())
+    with pytest.raises(PackageError, match=match) as error:
+        list(verify(copy))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("which", [golden.OUTPUT, golden.INPUT, golden.PIXELS])
+def test_a_machine_that_computes_something_else_is_noticed(written, which, tmp_path):
+    copy = copytree(written, tmp_path / "copy")
+    array = read_tensor(copy / which).copy()
+    array.flat[0] += 2 if which == golden.PIXELS else 0.5
+    content = tensor_bytes(array, "any")
+    (copy / which).write_bytes(content)
+    manifest = read_manifest(copy)
+    (copy / "manifest.json").write_bytes(replace(manifest, files={**manifest.files, which: sha256(content)}).content())
+    with pytest.raises(PackageError, match="here"):
+        list(verify(copy))
