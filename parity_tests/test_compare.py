@@ -4,18 +4,16 @@ import json
 import re
 import shutil
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import keras_impl.__main__
 import torch_impl.__main__
 from browser import shown
+from compared import COMMANDS, NUMBER, TRAIN, Text, changed, found, train_both, values
 from diptych.errors import DataError, DiptychError, UsageError
 from netspec import architecture
-from netspec.compare import limits
 from parity.__main__ import main
 from parity.compare import command
 from parity.compare.answers import answers, images_of
@@ -23,75 +21,15 @@ from parity.compare.plots import COLOURS
 from parity.compare.selection import read_sides
 from trainspec.runs import Run
 
-TRAIN = "train lenet5 --data digits --epochs 1 --precision fp32 --out"
-COMMANDS = {"torch": torch_impl.__main__.main, "keras": keras_impl.__main__.main}
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w]|\.\d)")
 LARGEST = 3 << 20  # bytes of a page
-SKIPPED = ("svg", "style", "script", "pre", "title")  # pictures, and source that is quoted
 CUT = """return [...document.querySelectorAll("p, dd, pre, h1, li, svg")]
     .filter((part) => !part.closest(".scroll, .wide") && part.getBoundingClientRect().right > innerWidth)
     .map((part) => part.outerHTML.slice(0, 80))"""
 
 
-class Text(HTMLParser):
-    """The text of a page without what is `SKIPPED`, and its links."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self.links: list[str] = []
-        self.within: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.links.append(dict(attrs)["href"] or "")
-        if tag in SKIPPED:
-            self.within.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self.within and tag == self.within[-1]:
-            self.within.pop()
-
-    def handle_data(self, data: str) -> None:
-        if not self.within:
-            self.parts.append(data)
-
-
-def values(table: object) -> set[float]:
-    """All numbers in JSON, and those that stand in its texts."""
-    if isinstance(table, dict):
-        return set().union(*map(values, [*table.values(), *table]), set())
-    if isinstance(table, list):
-        return set().union(*map(values, table), {float(len(table))})
-    if isinstance(table, str):
-        return {float(found.replace(",", "")) for found in NUMBER.findall(table)}
-    return {float(table)} if isinstance(table, int | float) else set()
-
-
-def found(text: str, known: np.ndarray) -> bool:
-    """Whether a printed number is a known one, rounded to the digits that it is printed with."""
-    plain = text.replace(",", "")
-    mantissa, _, exponent = plain.lower().partition("e")
-    digits = len(mantissa.partition(".")[2])
-    half = 0.5 * 10.0 ** (int(exponent or 0) - digits)
-    return bool((np.abs(known - float(plain)) <= half * (1 + limits().float64)).any())
-
-
-def changed(run: Path, folder: Path, **facts: object) -> Path:
-    """A copy of `run` with other facts."""
-    file = shutil.copytree(run, folder) / "run.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, Path]:
-    """One epoch on the digits in each framework, in one folder."""
-    out = tmp_path_factory.mktemp("runs")
-    for run in COMMANDS.values():
-        run([*TRAIN.split(), str(out)])
-    return {name: next(out.glob(f"lenet5-{name}-*")) for name in COMMANDS}
+    return train_both(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

@@ -53,8 +53,8 @@ def compare_runs(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
     if os.path.samefile(one, other):
         raise DataError(f"{other} is given twice: name two runs")
     found = agreement_of(*sides)
-    if apart := _apart(sides[0][0], sides[1][0]):
-        yield f"recipes      differ in {apart}"
+    if apart := settings_apart(sides[0][0], sides[1][0]):
+        yield f"recipes      differ in {'; '.join(apart)}"
     yield f"batches      equal plan digests in {found.equal_plans} of {found.plans} epochs"
     if found.loss_difference is not None:  # it is None if a run was interrupted in its first step
         yield f"losses       differ by {found.loss_difference:.2g} in the first {found.losses} steps"
@@ -74,13 +74,13 @@ def compare_runs(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
         yield f"predictions  agree on {share_equal(*predictions):.3f} % of {len(predictions[0]):,} test images"
 
 
-def _apart(one: Run, other: Run) -> str:
-    """Where the recipes of two runs, or the weights that they began with, differ; empty if they do not."""
+def settings_apart(one: Run, other: Run) -> list[str]:
+    """The values in which the recipes of two runs differ, and the weights that they began with if these differ."""
     values = [f"{key} {a} and {b}" for key, (a, b) in differences(one.recipe, other.recipe).items()]
     begun = [run.facts.get("first_weights") for run in (one, other)]
     if None not in begun and begun[0] != begun[1]:
         values.append("the first weights")
-    return "; ".join(values)
+    return values
 
 
 def agreement_of(one: tuple[Run, Graph, Weights], other: tuple[Run, Graph, Weights]) -> Agreement:

@@ -10,7 +10,7 @@ from parity.compare.answers import Answers, answers, images_of
 from parity.compare.latency import Latency, latencies
 from parity.compare.selection import Side, read_sides
 from parity.compare.significance import Difference
-from trainspec.agreement import Agreement, agreement_of
+from trainspec.agreement import Agreement, agreement_of, settings_apart
 
 Part = TypeVar("Part")
 
@@ -27,10 +27,11 @@ NOT_TRAINED = Absent("the runs were not trained for this page")
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The first run beside another one."""
+    """The first run beside another one. `settings` are the values in which their recipes differ."""
 
     a: Side
     b: Side
+    settings: tuple[str, ...]
     agreement: Agreement | Absent
     difference: Difference | Absent
 
@@ -80,9 +81,9 @@ def compare(
     pairs = []
     for place, other in enumerate(sides[1:], 1):
         agreement = attempt(lambda other=other: agreement_of(sides[0].read, other.read))  # type: ignore[misc]
-        pairs.append(
-            Pair(sides[0], other, agreement, found if isinstance(found, Absent) else found.difference(0, place))
-        )
+        settings = tuple(settings_apart(sides[0].run, other.run))
+        difference = found if isinstance(found, Absent) else found.difference(0, place)
+        pairs.append(Pair(sides[0], other, settings, agreement, difference))
     return Comparison(sides, found, tuple(pairs), timed, exact)
 
 

@@ -79,4 +79,10 @@ def _pair(pair: Pair) -> dict[str, Any]:
     test = pair.difference
     extra = {} if isinstance(test, Absent) else {"significant": test.significant, "most": test.most}
     accuracy = asdict(test) | extra
-    return {"a": pair.a.letter, "b": pair.b.letter, "agreement": asdict(pair.agreement), "accuracy": accuracy}
+    return {
+        "a": pair.a.letter,
+        "b": pair.b.letter,
+        "settings": pair.settings,
+        "agreement": asdict(pair.agreement),
+        "accuracy": accuracy,
+    }

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from parity.compare.comparison import Absent, Comparison, Pair
+from trainspec.agreement import Agreement
 
 EQUAL, DIFFERENT, OPEN = "equal", "different", "open"
+NAMED = 3  # settings that differ are named in a sentence
 
 
 def sentences(comparison: Comparison) -> tuple[str, str]:
@@ -15,33 +17,48 @@ def sentences(comparison: Comparison) -> tuple[str, str]:
 def tone(comparison: Comparison) -> str:
     """`different` if an accuracy differs by more than chance explains.
 
-    Else `equal` if all runs were trained on the same batches, or `open`.
+    Else `equal` if all runs were trained on the same batches by the same recipe, or `open`.
     """
     tests = [pair.difference for pair in comparison.pairs]
     if any(not isinstance(test, Absent) and test.significant for test in tests):
         return DIFFERENT
-    return EQUAL if all(map(_one_plan, comparison.pairs)) and not any(isinstance(t, Absent) for t in tests) else OPEN
+    return EQUAL if all(map(_one_task, comparison.pairs)) and not any(isinstance(t, Absent) for t in tests) else OPEN
 
 
-def _one_plan(pair: Pair) -> bool:
+def _one_task(pair: Pair) -> bool:
     found = pair.agreement
-    return not isinstance(found, Absent) and found.plans > 0 and found.equal_plans == found.plans
+    return not (isinstance(found, Absent) or pair.settings) and 0 < found.plans == found.equal_plans
 
 
 def _same(pairs: Sequence[Pair]) -> str:
     agreements = [pair.agreement for pair in pairs]
+    settings = _settings(pairs)
     if reason := next((found.reason for found in agreements if isinstance(found, Absent)), ""):
-        return f"The weights are not compared: {reason}."
+        return f"The weights are not compared: {reason}{settings and f'; these are runs{settings}'}."
     found = [one for one in agreements if not isinstance(one, Absent)]
     who = "Both runs train" if len(pairs) == 1 else "All runs train"
-    equal, plans = sum(one.equal_plans for one in found), sum(one.plans for one in found)
-    batches = "the same batches in every epoch" if equal == plans else f"the same batches in {equal} of {plans} epochs"
-    if len({side.run.steps for pair in pairs for side in (pair.a, pair.b)}) > 1:
-        batches += " that they share, but not for equally many steps"
     losses = [one.loss_difference for one in found if one.loss_difference is not None]
     apart = f"; their first losses {_by(max(losses))}" if losses else ""
     drift = _by(max(one.weight_difference for one in found))
-    return f"{who} one network on {batches}{apart}{', and' if apart else ';'} their weights {drift}."
+    what = f"one network{settings}{_batches(pairs, found)}"
+    return f"{who} {what}{apart}{', and' if apart else ';'} their weights {drift}."
+
+
+def _settings(pairs: Sequence[Pair]) -> str:
+    """Says in which settings the runs differ; empty if in none."""
+    settings = list(dict.fromkeys(setting for pair in pairs for setting in pair.settings))
+    more = [f"{len(settings) - NAMED} more"] if len(settings) > NAMED else []
+    return f" with settings that differ ({'; '.join([*settings[:NAMED], *more])})" if settings else ""
+
+
+def _batches(pairs: Sequence[Pair], found: Sequence[Agreement]) -> str:
+    """Says whether the runs had the same batches. A run that did not end its first epoch has recorded no plan."""
+    if not all(one.plans for one in found):
+        return "; whether on the same batches is not known, since they have no recorded epoch in common"
+    equal, plans = sum(one.equal_plans for one in found), sum(one.plans for one in found)
+    steps = {side.run.steps for pair in pairs for side in (pair.a, pair.b)}
+    unequal = " that they share, but not for equally many steps" if len(steps) > 1 else ""
+    return f" on the same batches in {'every epoch' if equal == plans else f'{equal} of {plans} epochs'}{unequal}"
 
 
 def _by(most: float) -> str:
