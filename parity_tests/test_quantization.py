@@ -145,7 +145,7 @@ def test_what_is_slower_is_refused(model, monkeypatch):
 def test_layers_in_float32_keep_their_weights(model, tmp_path):
     content = model.read_bytes()
     data = open_data("digits", 16, notice=str)
-    batches = partial(Judge(inspect(content, model).contract).batches, data.train, np.arange(20), 8)
+    batches = partial(Judge(inspect(content, model).contract).batches, data.train.take(np.arange(20)), 8)
     quantizer = Quantizer(content, batches, tmp_path, reduce_range=False)
     assert quantizer.layers == ["conv1", "conv2", "fc"]
     for settings, expected in (
@@ -166,7 +166,7 @@ def test_layers_in_float32_keep_their_weights(model, tmp_path):
 def test_what_follows_layers_in_float32_stays_there_too(model, tmp_path):
     content = model.read_bytes()
     data = open_data("digits", 16, notice=str)
-    batches = partial(Judge(inspect(content, model).contract).batches, data.train, np.arange(8), 8)
+    batches = partial(Judge(inspect(content, model).contract).batches, data.train.take(np.arange(8)), 8)
     quantizer = Quantizer(content, batches, tmp_path, reduce_range=False)
     kinds = {node.op_type for node in quantizer.quantized(without=quantizer.layers).graph.node}
     assert "QuantizeLinear" not in kinds

@@ -1,5 +1,6 @@
 """Quantization of files of any origin: guarded as other readers, with one result for each."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from digits_model import be_fast, facts_in, write_model
 from diptych.errors import ExportError, StorageError
 from onnx_impl import quantization
 from onnx_impl.export_request import request
+from onnx_impl.judging import Judge
 from onnx_impl.quantization import quantize
 from onnx_impl.rewritten import rewritten
 from onnx_impl.smaller import failure
@@ -94,6 +96,29 @@ def test_no_pass_takes_more_images_than_memory_allows(model, fast, monkeypatch):
     )
     quantize(model, limit=9.0, images=24, notice=str)
     assert max(sizes) == 7
+
+
+@pytest.mark.parametrize("to", ["int8", "float16"])
+def test_images_of_a_sorted_set_are_drawn_from_its_classes(model, fast, monkeypatch, to):
+    def sort(split):
+        return split.take(np.argsort(split.labels, kind="stable"))
+
+    def data_of(*arguments):
+        found = read(*arguments)
+        return replace(found, train=sort(found.train), validation=sort(found.validation), test=sort(found.test))
+
+    def batches(judge, split, size):
+        classes[len(split)] = len(split.classes)
+        return given(judge, split, size)
+
+    read, given, classes = quantization.data_of, Judge.batches, {}
+    monkeypatch.setattr(quantization, "data_of", data_of)
+    monkeypatch.setattr(Judge, "batches", batches)
+    for name, images in (("CALIBRATION", 40), ("JUDGED", 41), ("COMPARED", 42)):
+        monkeypatch.setattr(quantization, name, images)
+    quantize(model, to=to, limit=9.0, notice=str)
+    drawn = (40, 41, 42) if to == "int8" else (41, 42)
+    assert all(classes[images] > 5 for images in drawn)
 
 
 def test_a_full_disk_is_told_from_a_bad_model(tmp_path, monkeypatch):

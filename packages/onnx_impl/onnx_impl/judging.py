@@ -15,6 +15,7 @@ from deploy.normalisation import normalised
 from diptych.stopping import until_stopped
 from onnx_impl.turns import Ratio, processor_times, ratio
 from trainspec.data import Split
+from trainspec.plan import draw_epoch
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ class Judge:
         session = runtime.load(content, "the file", provider=runtime.CPU, threads=1)
         return lambda: session.run(None, {"image": image})
 
-    def batches(self, split: Split, order: NDArray[np.integer], size: int) -> Iterator[NDArray[Any]]:
-        """The images `order` of a split, prepared, `size` at a time."""
+    def batches(self, split: Split, size: int) -> Iterator[NDArray[Any]]:
+        """The images of a split, prepared, `size` at a time."""
+        order = np.arange(len(split))
         return (self.prepared(split.read(order[start : start + size])) for start in range(0, len(order), size))
 
     def logits(self, content: bytes, split: Split) -> NDArray[np.float32]:
         """float32 `(N, classes)`. Raises `ModelError` if the file does not run, or if a logit is not finite."""
         session = runtime.load(content, "the file", provider=runtime.CPU)
-        batches = self.batches(split, np.arange(len(split)), batch_of(*split.shape[:2]))
+        batches = self.batches(split, batch_of(*split.shape[:2]))
         return np.concatenate([runtime.logits(session, batch, "the file") for batch in until_stopped(batches)])
 
     def loss(self, one: bytes, other: bytes, split: Split) -> tuple[float, float, float, float]:
@@ -54,6 +56,11 @@ class Judge:
         """The time of `other` as a part of that of `one`."""
         times = processor_times({"one": self.passing(one, split), "other": self.passing(other, split)})
         return ratio(times["other"], times["one"])
+
+
+def sample(split: Split, images: int) -> Split:
+    """Up to so many images of a split, drawn by the plan: the first ones may be of one class, where it is sorted."""
+    return split.take(draw_epoch(0, 0, len(split)).order[:images])
 
 
 def decibels(expected: NDArray[Any], found: NDArray[Any]) -> float:

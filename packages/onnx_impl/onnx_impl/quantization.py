@@ -28,14 +28,13 @@ from diptych.errors import DataError, ExportError, ParityError, UsageError
 from diptych.machine import describe_versions
 from diptych.stopping import until_stopped
 from netspec.compare import forward_difference
-from onnx_impl.judging import Judge, decibels
+from onnx_impl.judging import Judge, decibels, sample
 from onnx_impl.packaging import folded
 from onnx_impl.rewritten import rewritten
 from onnx_impl.smaller import Quantizer, halved, largest_value, needs_reduced_range
 from trainspec.certificate import PACKAGES, figures
 from trainspec.data import DataSet, Form, Split
 from trainspec.judging import Recorded
-from trainspec.plan import draw_epoch
 from trainspec.runs import Run
 
 CALIBRATION = 256  # images
@@ -128,7 +127,7 @@ def quantize(
 
 def certificate(model: Path, name: str, found: Inspected, made: Compressed, images: Split) -> bytes:
     """That of the file `name`, made of the float32 file of `model`: how far their logits for `images` are apart."""
-    judge, some = Judge(found.contract), images.take(np.arange(min(COMPARED, len(images))))
+    judge, some = Judge(found.contract), sample(images, COMPARED)
     key, exports, reasons = f"{name} | the float32 file", {}, {}
     try:
         apart = forward_difference(judge.logits(found.content, some), judge.logits(made.content, some))
@@ -168,17 +167,16 @@ def compress(
     facts: dict[str, Any] = {"to": to, "limit": limit}
     with tempfile.TemporaryDirectory() as name:
         if to == "int8":
-            order = draw_epoch(0, 0, len(data.train)).order[:images]
-            calibration = partial(judge.batches, data.train, order, CALIBRATION_BATCH)
+            some = sample(data.train, images)
+            calibration = partial(judge.batches, some, CALIBRATION_BATCH)
             quantizer = Quantizer(content, calibration, Path(name), reduce_range=reduce_range)
             kept = _kept_in_float(quantizer, content, judge, data.validation, limit, notice)
             smaller = quantizer.quantized(without=kept)
-            facts |= {"calibration_images": len(order), "reduce_range": reduce_range, "float_layers": len(kept)}
+            facts |= {"calibration_images": len(some), "reduce_range": reduce_range, "float_layers": len(kept)}
             facts |= {"layers": len(quantizer.layers), **({"worst_in_float": kept[:NAMED]} if kept else {})}
         else:
             smaller = halved(content, Path(name))
-            some = np.arange(min(JUDGED, len(data.validation)))
-            one_by_one = until_stopped(judge.batches(data.validation, some, 1))
+            one_by_one = until_stopped(judge.batches(sample(data.validation, JUDGED), 1))
             found = largest_value(content, one_by_one, Path(name))
             facts |= {"arithmetic": "float32, as a CPU computes float16", "largest_value": float(f"{found:.4g}")}
     written = rewritten(smaller, compression="{}")
@@ -224,7 +222,7 @@ def _kept_in_float(
 
     A layer's noise is that of the logits if it alone is quantized. More layers in float32 are taken to lose less.
     """
-    some = validation.take(np.arange(min(JUDGED, len(validation))))
+    some = sample(validation, JUDGED)
     expected = judge.logits(content, some)
     noise = {}
     for layer in until_stopped(quantizer.layers):
