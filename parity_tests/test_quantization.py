@@ -1,6 +1,7 @@
 """Smaller files: judged by their loss and their time, refused or in part in float32 if they are bad."""
 
 import math
+import time
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -9,7 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from deploy import Classifier
+from deploy import Classifier, runtime
+from deploy.errors import ModelError
 from deploy.inspection import inspect
 from deploy.intervals import paired
 from deploy.package.manifest import read_manifest
@@ -136,10 +138,35 @@ def test_such_a_limit_is_refused_before_the_work_unless_forced(model, monkeypatc
     assert quantize(model, limit=0.5, force=True, notice=str).read_bytes() == same.content
 
 
-def test_what_is_slower_is_refused(model, monkeypatch):
-    monkeypatch.setattr(Judge, "speed", lambda *arguments: Ratio(1.2, 1.1, 1.3))
+@pytest.mark.parametrize(("to", "provider"), [("int8", runtime.CPU), ("float16", runtime.CUDA)])
+def test_what_is_slower_under_its_provider_is_refused(model, monkeypatch, to, provider):
+    asked = []
+    monkeypatch.setattr(Judge, "speed", lambda *arguments: asked.append(arguments[-1]) or Ratio(1.2, 1.1, 1.3))
     with pytest.raises(ExportError, match=r"takes 1.20 \(1.10 to 1.30\) of the float32 file's time"):
-        quantize(model, limit=9.0, images=24, notice=str)
+        quantize(model, to=to, limit=9.0, notice=str)
+    assert asked == [provider]
+
+
+def test_float16_without_its_provider_has_no_time(model, monkeypatch):
+    monkeypatch.setattr(Judge, "speed", lambda *arguments: None)
+    facts = facts_in(quantize(model, to="float16", limit=9.0, notice=str))
+    assert facts["time"] == "not measured: CUDAExecutionProvider does not run here"
+    assert facts["verdict"] == "within the limit"
+
+
+def test_speed_is_measured_under_the_provider_that_runs(model, monkeypatch):
+    def passing(judge, content, split, provider):
+        if provider not in running:
+            raise ModelError("it does not run")
+        return lambda: time.sleep(content)
+
+    running = {runtime.CPU, runtime.CUDA}
+    monkeypatch.setattr(Judge, "passing", passing)
+    judge = Judge(inspect(model.read_bytes(), model).contract)
+    on_gpu = judge.speed(0.002, 0.001, None, runtime.CUDA)  # sleeps, as a pass that waits for the GPU
+    assert 0.2 < on_gpu.median < 0.9
+    running.remove(runtime.CUDA)
+    assert judge.speed(0.002, 0.001, None, runtime.CUDA) is None
 
 
 def test_layers_in_float32_keep_their_weights(model, tmp_path):

@@ -1,5 +1,6 @@
 """A smaller file against the float32 file of the same model: logits, loss of accuracy, noise and speed."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 
 from deploy import runtime
 from deploy.contract import Contract
+from deploy.errors import ModelError
 from deploy.intervals import paired
 from deploy.model import batch_of
 from deploy.normalisation import normalised
 from diptych.stopping import until_stopped
-from onnx_impl.turns import Ratio, processor_times, ratio
+from onnx_impl.turns import Ratio, ratio, times_by
 from trainspec.data import Split
 from trainspec.plan import draw_epoch
 
@@ -28,10 +30,10 @@ class Judge:
     def prepared(self, images: NDArray[np.uint8]) -> NDArray[Any]:
         return images if self.raw else normalised(images, self.contract.mean, self.contract.std)
 
-    def passing(self, content: bytes, split: Split) -> Callable[[], object]:
-        """A pass of the first image on one thread."""
+    def passing(self, content: bytes, split: Split, provider: str = runtime.CPU) -> Callable[[], object]:
+        """A pass of the first image on one thread. Raises `ModelError` if `provider` does not run the file here."""
         image = self.prepared(split.read(np.arange(1)))
-        session = runtime.load(content, "the file", provider=runtime.CPU, threads=1)
+        session = runtime.load(content, "the file", provider=provider, threads=1)
         return lambda: session.run(None, {"image": image})
 
     def batches(self, split: Split, size: int) -> Iterator[NDArray[Any]]:
@@ -52,9 +54,18 @@ class Judge:
         low, high = paired(lost, won, len(split))
         return 100 * (lost - won) / len(split), 100 * low, 100 * high, 100 * float(right[1].mean())
 
-    def speed(self, one: bytes, other: bytes, split: Split) -> Ratio:
-        """The time of `other` as a part of that of `one`."""
-        times = processor_times({"one": self.passing(one, split), "other": self.passing(other, split)})
+    def speed(self, one: bytes, other: bytes, split: Split, provider: str) -> Ratio | None:
+        """The time of `other` as a part of that of `one`; None if `provider` does not run `one` here.
+
+        The clock is the processor's on the CPU, and that on the wall elsewhere. Raises `ModelError` if `provider` runs
+        `one` alone.
+        """
+        try:
+            first = self.passing(one, split, provider)
+        except ModelError:
+            return None
+        clock = time.process_time if provider == runtime.CPU else time.perf_counter
+        times = times_by(clock, {"one": first, "other": self.passing(other, split, provider)})
         return ratio(times["other"], times["one"])
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from deploy import runtime
 from deploy.arguments import checked
 from deploy.certificate import beside, certificate_of, check_export, find_certificate
 from deploy.contract import Contract
@@ -42,6 +43,7 @@ JUDGED = 128  # validation images for the noise of each layer
 COMPARED = 250  # test images for the difference in the certificate
 CALIBRATION_BATCH = 32
 Target = Literal["int8", "float16"]
+MEANT_FOR = {"int8": runtime.CPU, "float16": runtime.CUDA}  # a CPU computes float16 in float32
 HALF_LARGEST = float(np.finfo(np.float16).max)
 SHOWN = 5  # of the noisiest layers
 NAMED = 8  # float layers that the metadata name
@@ -75,8 +77,9 @@ def quantize(
     `data` takes the values of `--data`; by default it is the data set that the file names. `images` (256) of its
     training split calibrate the ranges of INT8. The layers that spoil most on the validation split stay in float32
     until the loss is within `limit` points there. The test split then judges once: the upper end of the paired interval
-    of the loss must be within `limit`, and INT8 must not be slower. `reduce_range` gives weights 7 bits; by default
-    where this processor needs it. `force` also writes a file that fails. `notice` gets the lines of a report.
+    of the loss must be within `limit`, and the file must not be slower: INT8 on the CPU, float16 on CUDA where that
+    runs. `reduce_range` gives weights 7 bits; by default where this processor needs it. `force` also writes a file that
+    fails. `notice` gets the lines of a report.
 
     Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit,
     `ModelError` for a file that cannot be used, and `UsageError` for a limit that is not a number from 0 on, or below
@@ -193,15 +196,16 @@ def compress(
         if high > limit
         else ""
     )
-    if to == "int8":
-        speed = judge.speed(content, written, data.test)
-        facts["time"] = f"{speed} of the float32 file's, batch 1, one thread"
+    if (largest := facts.get("largest_value", 0.0)) > HALF_LARGEST:
+        problem = problem or f"a value inside it reaches {largest:.3g}, but float16 ends at {HALF_LARGEST:g}"
+    provider = MEANT_FOR[to]
+    speed = judge.speed(content, written, data.test, provider)
+    if speed is None:
+        facts["time"] = f"not measured: {provider} does not run here"
+    else:
+        facts["time"] = f"{speed} of the float32 file's, batch 1, one thread, {provider}"
         if speed.median > 1:
             problem = problem or f"it is slower: it takes {speed} of the float32 file's time"
-    else:
-        facts["time"] = "not measured"
-        if (largest := facts["largest_value"]) > HALF_LARGEST:
-            problem = problem or f"a value inside it reaches {largest:.3g}, but float16 ends at {HALF_LARGEST:g}"
     facts["verdict"] = f"not to be used: {problem}" if problem else "within the limit"
     for key, value in facts.items():
         notice(f"{key.replace('_', ' '):<22}{value}")

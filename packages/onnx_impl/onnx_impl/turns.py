@@ -1,7 +1,4 @@
-"""Times passes of one thread in turns, so that what else the machine does falls on all of them alike.
-
-The clock is the processor time of this process: time that the thread waits for a core is not counted.
-"""
+"""Times passes in turns, so that what else the machine does falls on all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +16,7 @@ WARM_UP = 3
 SHORTEST = 0.02  # seconds of one turn: a pass that is shorter is repeated, since a clock and a scheduler are coarse
 
 Passes = Mapping[str, Callable[[], object]]
+Clock = Callable[[], float]  # seconds
 
 
 @dataclass(frozen=True)
@@ -34,36 +32,41 @@ class Ratio:
 
 
 def processor_times(passes: Passes, rounds: int = ROUNDS) -> dict[str, NDArray[np.float64]]:
-    """Processor seconds of one pass, `(rounds,)` for each name.
+    """`times_by` the processor time of this process: time that its one thread waits for a core is not counted."""
+    return times_by(time.process_time, passes, rounds)
+
+
+def times_by(clock: Clock, passes: Passes, rounds: int = ROUNDS) -> dict[str, NDArray[np.float64]]:
+    """Seconds of one pass, `(rounds,)` for each name.
 
     In every round each pass has one turn, in a changing order.
     """
-    repeats = {name: _repeats(run) for name, run in passes.items()}
+    repeats = {name: _repeats(clock, run) for name, run in passes.items()}
     names = list(passes)
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in until_stopped(range(rounds)):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
-            start = time.process_time()
+            start = clock()
             for _ in range(repeats[name]):
                 passes[name]()
-            times[name].append((time.process_time() - start) / repeats[name])
+            times[name].append((clock() - start) / repeats[name])
     return {name: np.array(seconds) for name, seconds in times.items()}
 
 
-def _repeats(run: Callable[[], object]) -> int:
+def _repeats(clock: Clock, run: Callable[[], object]) -> int:
     """How many passes make a turn, after some passes to warm up."""
     for _ in range(WARM_UP):
         run()
-    start = time.process_time()
+    start = clock()
     run()
-    return max(1, round(SHORTEST / max(time.process_time() - start, 1e-9)))
+    return max(1, round(SHORTEST / max(clock() - start, 1e-9)))
 
 
 def ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> Ratio:
     """The median of `one / other` round by round, with its distribution-free interval by order statistics.
 
-    Both are seconds `(rounds,)` of `processor_times`. The ranks of the interval are those of the sign test, by the
+    Both are seconds `(rounds,)` of `times_by`. The ranks of the interval are those of the sign test, by the
     normal approximation of the binomial distribution (Conover, Practical Nonparametric Statistics, section 3.2).
     """
     ratios = np.sort(one / other)
