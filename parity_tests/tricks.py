@@ -13,10 +13,9 @@ from netspec.reduce import reduced
 from parity.noise_task import RECIPE
 from trainspec.augment import VOCABULARY as TRANSFORMS
 from trainspec.averages import AnyAverage
-from trainspec.initialisation import Initialisation
+from trainspec.initialisation import Init, Initialisation
 from trainspec.optimizers import AnyOptimizer
 from trainspec.recipes import Recipe, override
-from trainspec.recipes.recipe import Init
 from trainspec.schedules import AnySchedule
 
 STEPS = 10  # in epochs of two

@@ -106,14 +106,17 @@ def initial_weights(graph: Graph, seed: int = 0, scheme: str = "he_normal") -> W
     if scheme not in SCHEMES:
         raise UnknownNameError(f"no initialisation '{scheme}'; there are {', '.join(SCHEMES)}")
 
-    weights = {}
-    for name, param in graph.params.items():
-        if param.kind in ("kernel", "bias"):
-            fans = _fans(graph.params[f"{name.rpartition('.')[0]}.weight"].shape)
-            weights[name] = getattr(SCHEMES[scheme], param.kind)(stream(seed, name), param.shape, fans)
-        else:
-            weights[name] = np.full(param.shape, float(param.kind in ("gamma", "variance")), np.float32)
-    return weights
+    return {name: initial_tensor(graph, name, seed, scheme) for name in graph.params}
+
+
+def initial_tensor(graph: Graph, name: str, seed: int, scheme: str) -> np.ndarray:
+    """The tensor `name` of `initial_weights`."""
+    param = graph.params[name]
+    if param.kind in ("kernel", "bias"):
+        fans = _fans(graph.params[f"{name.rpartition('.')[0]}.weight"].shape)
+        drawn: np.ndarray = getattr(SCHEMES[scheme], param.kind)(stream(seed, name), param.shape, fans)
+        return drawn
+    return np.full(param.shape, float(param.kind in ("gamma", "variance")), np.float32)
 
 
 def draw_noise(graph: Graph, batch: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ Everything is computed in NumPy, so both frameworks begin with the same bits.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,21 @@ from numpy.typing import NDArray
 from diptych.errors import RecipeError
 from netspec import Graph
 from netspec.graph import IMAGE
-from netspec.init import Weights, normal, stream
+from netspec.init import Weights, initial_tensor, normal, stream
 from netspec.ops import Conv
 from trainspec.data.dataset import Constants, Split
 from trainspec.whitening import whitening_filters
+
+Init = Literal[
+    "he_normal",
+    "he_normal_fan_out",
+    "he_normal_truncated",
+    "glorot_uniform",
+    "fan_in_uniform",
+    "normal",
+    "keras",
+    "torch",
+]
 
 
 @dataclass(frozen=True)
@@ -54,18 +65,20 @@ class TensorTable:
     """A table `[[initialisation.tensors]]`: other first values for the tensors that it matches.
 
     `match` is a shell pattern of canonical names. `value` is that of all elements. With `deviation` they are drawn from
-    a normal distribution of this standard deviation. With `rescale` they are multiplied to have this standard deviation
-    (with n - 1). If several tables match a tensor, they apply one after the other.
+    a normal distribution of this standard deviation, with `scheme` as `init` draws them that has this name. With
+    `rescale` they are multiplied to have this standard deviation (with n - 1). If several tables match a tensor, they
+    apply one after the other.
     """
 
     match: str
     value: float | None = None
     deviation: float | None = field(default=None, metadata={"above": 0.0, "also": ("std", "stddev")})
+    scheme: Init | None = field(default=None, metadata={"also": ("init",)})
     rescale: float | None = field(default=None, metadata={"above": 0.0})
 
     def problem(self) -> str | None:
-        given = [one for one in (self.value, self.deviation, self.rescale) if one is not None]
-        return None if len(given) == 1 else "match: give exactly one of value, deviation and rescale with it"
+        given = [one for one in (self.value, self.deviation, self.scheme, self.rescale) if one is not None]
+        return None if len(given) == 1 else "match: give exactly one of value, deviation, scheme and rescale with it"
 
     def changed(self, weights: Weights, start: Start) -> Weights:
         return {
@@ -78,6 +91,8 @@ class TensorTable:
             return np.full_like(tensor, self.value)
         if self.deviation is not None:
             return normal(stream(start.seed, name), tensor.shape, (0, 0), self.deviation)
+        if self.scheme is not None:
+            return initial_tensor(start.graph, name, start.seed, self.scheme)
         assert self.rescale is not None
         spread = float(np.std(tensor, ddof=1, dtype=np.float64)) if tensor.size > 1 else 0.0
         if not spread:

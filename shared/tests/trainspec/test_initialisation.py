@@ -1,6 +1,7 @@
 """The section `[initialisation]`: every change against its definition, and what a network has no place for."""
 
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from typing import get_args
 
 import numpy as np
@@ -8,13 +9,12 @@ import pytest
 from asked import prepared, task_of
 
 from diptych.errors import RecipeError
-from netspec import architecture, functional as f, initial_weights, trace
+from netspec import architecture, find, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import SCHEMES, stream
 from trainspec.data import ArraySplit
-from trainspec.initialisation import Dirac, Initialisation, Start, TensorTable, Whiten
+from trainspec.initialisation import Dirac, Init, Initialisation, Start, TensorTable, Whiten
 from trainspec.recipes import Recipe, find_recipe, read_recipe, to_toml
-from trainspec.recipes.recipe import Init
 from trainspec.task import first_weights
 from trainspec.whitening import patch_moments, whitening_filters
 
@@ -153,6 +153,28 @@ def test_tables_of_tensors():
     np.testing.assert_array_equal(changed["fc1.weight"], weights["fc1.weight"])
 
 
+def test_tables_with_a_scheme_draw_as_init_does():
+    graph = trace("net", (3, 4, 4), lambda x: f.linear(f.flatten(f.conv_bn(x, 2, 3, name="conv")), 2, name="fc"))
+    weights, expected = initial_weights(graph), initial_weights(graph, scheme="torch")
+    for match in ("fc.*", "conv.*"):
+        changed = Initialisation(tensors=(TensorTable(match, scheme="torch"),)).changed(weights, start_of(graph))
+        chosen = {name for name in graph.params if fnmatchcase(name, match)}
+        for name in graph.params:
+            np.testing.assert_array_equal(changed[name], (expected if name in chosen else weights)[name], strict=True)
+
+
+def test_origin_2_draws_as_pytorch_does_what_its_code_forgot():
+    assert find_recipe("lenet5_wide", "lenet", "cifar10", "original").init == "torch"
+    inits = {"alexnet_half": "he_normal_fan_out", "googlenet": "he_normal_fan_out", "vgg16": "glorot_uniform"}
+    for name, init in inits.items():
+        recipe = find_recipe(name, find(name).family, "cifar10", "original")
+        tables = recipe.initialisation.tensors
+        assert (recipe.init, {table.scheme for table in tables}) == (init, {"torch"})
+        params = architecture(name, **recipe.network).params
+        dense = {one for one in params if len(params[f"{one.rpartition('.')[0]}.weight"].shape) == 2}
+        assert dense == {one for one in params if any(fnmatchcase(one, table.match) for table in tables)}
+
+
 FITTING = {  # a value of each key, and a tensor of airbench94 that it changes
     "tensors": ((TensorTable("classifier.weight", rescale=1.0),), "classifier.weight"),
     "dirac": (Dirac(), "group1.conv1.weight"),
@@ -215,7 +237,7 @@ def test_a_recipe_says_it(tmp_path):
     [
         (
             "[[initialisation.tensors]]\nmatch = '*'",
-            r"tensors\[1\]\.match: give exactly one of value, deviation and rescale",
+            r"tensors\[1\]\.match: give exactly one of value, deviation, scheme and rescale",
         ),
         ("[[initialisation.tensors]]\nvalue = 0", r"initialisation\.tensors\[1\]\.match is missing"),
         ("[initialisation.whiten]\neps = 1", r"did you mean initialisation\.whiten\.epsilon"),

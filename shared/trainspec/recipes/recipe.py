@@ -14,21 +14,11 @@ from trainspec.augment import Augmentation
 from trainspec.averages import AnyAverage
 from trainspec.checkpoints.settings import CheckpointSettings
 from trainspec.data.form import Channels, Form, Resize, Storage
-from trainspec.initialisation import Initialisation
+from trainspec.initialisation import Init, Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.patchup import PatchUp
 from trainspec.schedules import AnySchedule, Cosine, Place
 
-Init = Literal[
-    "he_normal",
-    "he_normal_fan_out",
-    "he_normal_truncated",
-    "glorot_uniform",
-    "fan_in_uniform",
-    "normal",
-    "keras",
-    "torch",
-]
 Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
 TestTimeAugmentation = Literal["none", "mirror", "mirror_shift"]  # the kinds in `deploy.views`
 

@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from trainspec.recipes.recipe import Recipe
 from trainspec.sections import Tagged, sections_in
@@ -52,11 +53,10 @@ def _allowed(type_: Any, one: Field[Any]) -> str:
     """What a value may be, for people."""
     if get_origin(type_) is Mapping:
         return "options of the network"
-    kinds = [part for part in (get_args(type_) or (type_,)) if part is not type(None)]
-    if get_origin(type_) is Literal:
-        return ", ".join(f"`{to_toml(value)}`" for value in get_args(type_))
+    kind = get_args(type_)[0] if get_origin(type_) in (UnionType, Union) else type_  # of `kind | None`
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{to_toml(value)}`" for value in get_args(kind))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    listed = tuple in (get_origin(type_), get_origin(kinds[0]))
-    what = "a list of numbers" if listed else names[kinds[0]]
+    what = "a list of numbers" if get_origin(kind) is tuple else names[kind]
     limits = " and ".join(f"{LIMITS[key][1]} {value:g}" for key, value in one.metadata.items() if key in LIMITS)
     return f"{what} {limits}".strip()
