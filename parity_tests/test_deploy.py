@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from deploy import ImageError, Model, ModelError, read_image
+from deploy.__main__ import main
+from deploy.errors import UsageError
 from netspec import architecture, initial_weights
 from netspec.compare import Difference, limits
 from onnx_impl import build
@@ -83,3 +85,9 @@ def test_it_imports_nothing_of_ours():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["package", "quantize"])
+def test_a_command_of_another_program_is_named_with_it(command):
+    with pytest.raises(UsageError, match=rf"{command} is not a command of deploy; give python -m onnx_impl {command}$"):
+        main([command, "RUN", "--uint8"])

@@ -24,11 +24,12 @@ RUNTIME = (
     option("--threads", type=int, metavar="N", help="threads per operator; default: the cores of this container"),
 )
 TTA = option("--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views")
+ELSEWHERE = {"package": "onnx_impl", "quantize": "onnx_impl"}  # they need onnx and the other packages
 UNFINISHED = option("--unfinished", action="store_true", help="also take a RUN that did not reach its end")
 
 
 def main(argv: Sequence[str]) -> int | None:
-    return run_command("deploy", DESCRIPTION, COMMANDS, argv)
+    return run_command("deploy", DESCRIPTION, COMMANDS, argv, ELSEWHERE)
 
 
 def predict(model: Path, images: Sequence[Path | str], top: int, json: bool, **settings: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.errors import UsageError
 from deploy.options import Parser
 
 
@@ -33,8 +34,19 @@ class Command:
     run: Callable[..., int | None]
 
 
-def run_command(program: str, description: str, commands: Sequence[Command], argv: Sequence[str]) -> int | None:
-    """Run the command of `python -m program` that a command line names; its exit status. Raises `UsageError`."""
+def run_command(
+    program: str,
+    description: str,
+    commands: Sequence[Command],
+    argv: Sequence[str],
+    elsewhere: Mapping[str, str] | None = None,
+) -> int | None:
+    """Run the command of `python -m program` that a command line names; its exit status.
+
+    `elsewhere` are commands that people look for here, each with the program that has it. Raises `UsageError`.
+    """
+    if argv and (owner := (elsewhere or {}).get(argv[0])):
+        raise UsageError(f"{argv[0]} is not a command of {program}; give python -m {owner} {argv[0]}")
     top = Parser(prog=f"python -m {program}", description=description)
     choices = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
