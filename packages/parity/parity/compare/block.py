@@ -18,7 +18,6 @@ from netspec.recovery import with_blocks
 from parity.titles import TITLES
 
 FEWEST = 5  # nodes that are shown of a network without blocks
-MOST = 4  # handlers of this many kinds of ops are shown
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,10 @@ def kinds_of(part: Picture) -> list[str]:
 
 
 def handlers(kinds: Sequence[str]) -> list[Handlers]:
-    """The handlers of the first kinds of ops, in each framework that is installed."""
+    """The handlers of these kinds of ops, in each framework that is installed."""
     found = {title: sources for name, title in TITLES.items() if (sources := _sources(f"{name}_impl"))}
     return [
-        Handlers(kind, {title: sources[kind] for title, sources in found.items() if kind in sources})
-        for kind in kinds[:MOST]
+        Handlers(kind, {title: sources[kind] for title, sources in found.items() if kind in sources}) for kind in kinds
     ]
 
 
