@@ -9,7 +9,7 @@ import numpy as np
 from deploy.files import make_folder, writing
 from deploy.runs import PROOF
 from deploy.shell import Stopped
-from diptych.errors import DiptychError
+from diptych.errors import DiptychError, StorageError
 from diptych.machine import peak_bytes
 from diptych.stopping import check
 from netspec import save_weights
@@ -17,6 +17,7 @@ from netspec.compare import Difference
 from netspec.init import Weights
 from trainspec.certificate import NAME as CERTIFICATE, Certificate, hashes
 from trainspec.checkpoints.file import load
+from trainspec.checkpoints.snapshot import write_snapshot
 from trainspec.predictions import predictions_file, save_predictions
 from trainspec.state import TrainState, average_in
 from trainspec.trainer import Deployed, Device, Framework
@@ -120,8 +121,11 @@ def interrupted(training: "Training", framework: Framework, stop: KeyboardInterr
         say(f"interrupted before the first step: {f'{run.folder} stays as it was' if resumed else 'nothing is kept'}")
         return
     say("interrupted: saving the training so far")
-    if isinstance(stop, Stopped):
-        training.checkpoint(due=training.keeper.is_behind(training.state, training.top1))
+    if isinstance(stop, Stopped) and training.keeper.is_behind(training.state, training.top1):
+        try:
+            write_snapshot(training)
+        except StorageError as error:
+            say(f"no checkpoint of step {training.state.step}: {error}")
     keep(training, framework)
 
 

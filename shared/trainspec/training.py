@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 
 from deploy.files import write_bytes
-from diptych.errors import StorageError
+from diptych.errors import DiptychError, StorageError
 from diptych.stopping import check
 from trainspec.batches import Batches, batches_of
 from trainspec.beginning import open_run
 from trainspec.checkpoints.keeper import keeper_of
-from trainspec.checkpoints.snapshot import restore, snapshot
+from trainspec.checkpoints.snapshot import restore, write_snapshot
 from trainspec.optim import StepSettings, step_settings
 from trainspec.outcome import finish, interrupted, memory_facts
 from trainspec.pace import Pace
@@ -20,7 +20,7 @@ from trainspec.runs import Run
 from trainspec.schedules import Place
 from trainspec.state import TrainState
 from trainspec.task import Asked, Task
-from trainspec.trainer import Framework, Step, Trainer, TrainingError
+from trainspec.trainer import Framework, Step, Trainer
 from trainspec.watch import Watch
 
 
@@ -50,8 +50,8 @@ def train(task: Task, framework: Framework, asked: Asked) -> Run:
             training.train()
             run.facts |= memory_facts(device)  # now, since exporting takes memory too
             finish(training, framework)
-        except TrainingError as error:
-            raise TrainingError(f"{error}{training.keeper.advice}") from None
+        except DiptychError as error:
+            raise type(error)(f"{error}{training.keeper.advice}") from None
         except KeyboardInterrupt as stop:
             interrupted(training, framework, stop, resumed=asked.resumption is not None)
             raise
@@ -138,10 +138,11 @@ class Training:
         self.watch.show(figures)
 
     def checkpoint(self, *, due: bool) -> None:
-        """Write a checkpoint if it is `due`. Where there is no room for one, the training goes on without it."""
-        if due:
-            with self.watch.pausing(self.state):
-                try:
-                    self.keeper.write(snapshot(self))
-                except StorageError as error:
-                    self.watch.say(f"no checkpoint of step {self.state.step}, the training goes on: {error}")
+        """Write a checkpoint if it is `due`. Without room the training goes on, until a second one in a row fails."""
+        try:
+            if due:
+                write_snapshot(self)
+        except StorageError as error:
+            if self.keeper.refused > 1:
+                raise
+            self.watch.say(f"no checkpoint of step {self.state.step}, the training goes on: {error}")

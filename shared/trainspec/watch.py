@@ -83,8 +83,10 @@ class Watch:
         state.seconds_in_epoch = (
             (begin - self._start if self._seconds is None else self._seconds) if state.images else 0.0
         )
-        yield
-        self._start += time.monotonic() - begin
+        try:
+            yield
+        finally:
+            self._start += time.monotonic() - begin
 
     def figures(self, state: TrainState) -> EpochMetrics:
         """The figures of the epoch; its time ends with the first call. Raises `TrainingError` as `step` does."""

@@ -1,4 +1,4 @@
-"""Runs that are killed, damaged, changed, without room or not finite: what is lost, and what is said."""
+"""Runs that are killed, damaged, changed or not finite: what is lost, and what is said."""
 
 import fcntl
 import json
@@ -16,7 +16,6 @@ from samples import class_files, encoded, split_files, write_folder
 
 from diptych.errors import DiptychError, StorageError
 from netspec import architecture
-from trainspec.checkpoints import file as checkpoint_file
 from trainspec.checkpoints.file import FOLDER, load, steps_in
 from trainspec.runs import Run
 from trainspec.runs.lock import RunLock
@@ -241,18 +240,6 @@ def test_a_folder_that_is_read_only(tmp_path):
             command("--resume", str(folder))
     finally:
         folder.chmod(0o700)
-
-
-def test_no_room_for_a_checkpoint_does_not_end_the_training(whole, tmp_path, monkeypatch, capsys):
-    real = checkpoint_file._check_room
-
-    def check(path: Path, needed: int) -> None:
-        real(path, needed if "step-20." not in path.name else 2**60)
-
-    monkeypatch.setattr(checkpoint_file, "_check_room", check)
-    run = command(*WHOLE, "--out", str(tmp_path))
-    assert "no checkpoint of step 20, the training goes on: " in capsys.readouterr().out
-    assert weights_of(run.folder) == weights_of(whole)
 
 
 def test_a_loss_that_is_not_finite_at_a_random_step(tmp_path):

@@ -28,7 +28,7 @@ class Keeper:
 
     `every_best`: each new best writes one; otherwise only after the first interval. The end of a training writes one,
     unless the interval is endless. `kept` are those that are there, the newest last. `written` and `seconds` say how
-    many this process has written, and how long that took.
+    many this process has written, and how long that took; `refused`, how many failed since the last one.
     """
 
     run: Path
@@ -38,6 +38,7 @@ class Keeper:
     clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)  # looked up when it is made
     kept: list[Kept] = field(default_factory=list)
     written: int = field(default=0, init=False)
+    refused: int = field(default=0, init=False)
     seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +89,9 @@ class Keeper:
         """Write a checkpoint and remove those that need not stay. Raises `StorageError`; the older ones stay then."""
         begin = self._time = self.clock()  # also if it fails: the next attempt comes after the next interval
         self._step = checkpoint.step
+        self.refused += 1  # until it is there
         save(self.folder, checkpoint)
+        self.refused = 0
         self.kept = [
             *(one for one in self.kept if one.step < checkpoint.step),
             Kept(checkpoint.step, checkpoint.content["top1"]),

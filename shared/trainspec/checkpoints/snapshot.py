@@ -53,6 +53,12 @@ def snapshot(training: "Training") -> Checkpoint:
     return Checkpoint(state.step, tensors, content)
 
 
+def write_snapshot(training: "Training") -> None:
+    """Write a checkpoint of a training as it is now. Its time is no training time. Raises `StorageError`."""
+    with training.watch.pausing(training.state):
+        training.keeper.write(snapshot(training))
+
+
 def restore(training: "Training", checkpoint: Checkpoint) -> None:
     """Put a training where `checkpoint` was taken. Raises `CheckpointError` where its tensors are not the trainer's."""
     content, trainer = checkpoint.content, training.trainer
