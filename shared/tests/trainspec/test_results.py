@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deploy.intervals import wilson
+from deploy.intervals import of_accuracy, wilson
 from diptych.errors import DataError
 from netspec.registry import origin_rows
 from test_training import interrupted_at, run, task
@@ -82,6 +82,7 @@ def test_runs_with_other_seeds_are_one_row(runs):
     assert not any(change.startswith(("epochs", "seed")) for change in one.changes)
     assert one.commands[0] == "nox -s train_torch -- lenet5 --data c.tar.gz --seed 1"
     assert (other.recipe, other.interval, other.published) == ("mine|x.toml", "images", ())
+    assert (other.low_images, other.high_images) == (other.low, other.high)
     assert other.low < other.top1 < other.high
     assert (one.parameters, one.macs) == (62006, 651720)
     assert one.peak_device_memory == 3 << 30
@@ -127,14 +128,19 @@ def test_the_command_writes_every_form(runs, tmp_path, capsys):
     assert said.count("left out ") == 4
     assert f"of {len(shipped_recipes())} recipes say what was measured" in said
     text = (tmp_path / "results.md").read_text()
+    read = json.loads((tmp_path / "results.json").read_text())
     table = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(table) == 4
-    assert {line.replace("\\|", "").count("|") for line in table} == {20}
-    assert "63.00 | 37.00 | 60.52 to 65.48 r | 64.00 (none) | 76.23 (origin 1: Lecun-Network) | A |" in text
+    assert {line.replace("\\|", "").count("|") for line in table} == {21}
+    low, high = of_accuracy(63.0, read["rows"][0]["test_images"])
+    assert (
+        f"63.00 | 37.00 | 60.52 to 65.48 | {low:.2f} to {high:.2f} | 64.00 (none) | 76.23 (origin 1: Lecun-Network) | A |"
+        in text
+    )
     for private in (str(runs), "/home/someone"):
         assert private not in "".join(table)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text())))
-    read = json.loads((tmp_path / "results.json").read_text())
+    assert (float(rows[0]["low_images"]), float(rows[0]["high_images"])) == (low, high)
     assert [float(row["top1"]) for row in rows] == [row["top1"] for row in read["rows"]]
     assert rows[0]["seeds"] == "0; 1; 2"
     with Image.open(tmp_path / "results.png") as image:

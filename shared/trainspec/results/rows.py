@@ -18,8 +18,9 @@ class Row:
     Accuracies are in percent. `top1` is that of the average where the recipe averages weights, and `top1_unaveraged` is
     then that of the weights themselves. `framework` names both if the runs changed from one to the other. `low` and
     `high` are the 95 % interval of `top1`: over the runs (Student) or, for a single run, over its test images (Wilson);
-    `interval` says which. Memory is in bytes, the largest of the runs, and None where no run recorded it. `commands`
-    and `started` are those of each run.
+    `interval` says which. `low_images` and `high_images` are that over the test images for any number of runs, which
+    have the same images. Memory is in bytes, the largest of the runs, and None where no run recorded it. `commands` and
+    `started` are those of each run.
     """
 
     network: str
@@ -44,6 +45,8 @@ class Row:
     low: float
     high: float
     interval: str
+    low_images: float
+    high_images: float
     top1_tta: float | None
     top1_unaveraged: float | None
     tta: str
@@ -92,7 +95,8 @@ def _row(group: Sequence[Measured]) -> Row:
     first, facts = group[0], group[0].facts
     top1 = [float(one.facts["test_top1"]) for one in group]
     images = facts["test_images"]
-    low, high = over_runs(top1) if len(group) > 1 else of_accuracy(top1[0], images)
+    over_images = of_accuracy(fmean(top1), images)
+    low, high = over_runs(top1) if len(group) > 1 else over_images
     return Row(
         network=first.graph.name,
         data=facts["data_label"],
@@ -116,6 +120,8 @@ def _row(group: Sequence[Measured]) -> Row:
         low=low,
         high=high,
         interval="runs" if len(group) > 1 else "images",
+        low_images=over_images[0],
+        high_images=over_images[1],
         top1_tta=_mean(group, "test_top1_tta"),
         top1_unaveraged=_mean(group, "test_top1_unaveraged"),
         tta=first.run.recipe.evaluation.tta,

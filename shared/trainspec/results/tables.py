@@ -12,17 +12,19 @@ from trainspec.results.rows import Row
 
 COLUMNS = (
     "network", "data", "parameters", "MACs", "recipe", "framework", "precision", "batch", "epochs", "runs", "time",
-    "images/s", "peak memory", "top-1 %", "error %", "95 % interval", "with views %", "published %", "on",
+    "images/s", "peak memory", "top-1 %", "error %", "95 % over runs", "95 % over images",
+    "with views %", "published %", "on",
 )  # fmt: skip
 NUMBERS = {"parameters", "MACs", "batch", "epochs", "runs", "time", "images/s", "peak memory"} | {
     column for column in COLUMNS if "%" in column and column != "published %"
 }
 NOTES = """\
 `nox -s results` made this from run folders. Top-1 and error are means over the runs of a row, which differ in their
-seeds only. The interval of top-1 is over runs (Student) where there are several, marked r, and otherwise over the test
-images (Wilson), marked i. Time is that of training, without evaluation. Memory is the peak of the process and, after a
-plus, of the GPU. "With views" is top-1 with the recipe's test-time augmentation. What is published was measured by
-others, on other machines and often over other training images: see the recipe's header.
+seeds only. Top-1 has two 95 % intervals: over runs (Student) where there are several, which says what another seed may
+bring, and over the test images (Wilson), which says what other images may bring. Time is that of training, without
+evaluation. Memory is the peak of the process and, after a plus, of the GPU. "With views" is top-1 with the recipe's
+test-time augmentation. What is published was measured by others, on other machines and often over other training
+images: see the recipe's header.
 """
 
 
@@ -57,7 +59,8 @@ def cells(row: Row, on: str) -> list[str]:
         " + ".join(memory),
         f"{row.top1:.2f}",
         f"{row.error:.2f}",
-        f"{row.low:.2f} to {row.high:.2f} {row.interval[0]}",
+        f"{row.low:.2f} to {row.high:.2f}" if row.interval == "runs" else "",
+        f"{row.low_images:.2f} to {row.high_images:.2f}",
         "" if row.top1_tta is None else f"{row.top1_tta:.2f} ({row.tta})",
         "; ".join(row.published),
         on,
