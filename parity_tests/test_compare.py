@@ -62,7 +62,9 @@ def test_every_link_leads_to_a_file_of_a_run(runs, page):
     targets = {(page.parent / link.replace("%2B", "+")).resolve() for link in links}
     assert all(target.is_file() for target in targets)
     for run in runs.values():
-        assert {run / name for name in ("run.json", "metrics.jsonl", "graph.json", "model.onnx")} <= targets
+        assert {
+            run / name for name in ("run.json", "metrics.jsonl", "graph.json", "model.onnx", "proof/certificate.json")
+        } <= targets
 
 
 def test_the_figures_are_those_of_the_runs(runs, page):

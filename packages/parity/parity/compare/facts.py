@@ -7,6 +7,7 @@ from typing import Any
 from deploy.intervals import LEVEL
 from parity.compare.comparison import Absent, Comparison, Pair
 from parity.compare.figures import Figure
+from parity.compare.proof import Proof
 from parity.compare.selection import Side
 from parity.compare.verdict import sentences, tone
 from parity.json_text import json_text
@@ -15,7 +16,13 @@ SCHEMA = 1
 KEPT = ("command", "architecture", "data_label", "recipe", "device", "precision", "threads", "started", "status")
 
 
-def facts(comparison: Comparison, figures: Sequence[Figure], folders: Sequence[str], missing: Sequence[str]) -> Any:
+def facts(
+    comparison: Comparison,
+    figures: Sequence[Figure],
+    proofs: Sequence[Proof],
+    folders: Sequence[str],
+    missing: Sequence[str],
+) -> Any:
     """All figures. `folders` are the paths of the runs from the page, `missing` sentences on what was not computed."""
     answers, timed = comparison.answers, comparison.latencies
     apart = () if isinstance(answers, Absent) else answers.apart
@@ -26,6 +33,7 @@ def facts(comparison: Comparison, figures: Sequence[Figure], folders: Sequence[s
         "tone": tone(comparison),
         "runs": [_run(side, folder) for side, folder in zip(comparison.sides, folders, strict=True)],
         "figures": {figure.name: _figure(figure) for figure in figures},
+        "parity": [asdict(proof) for proof in proofs],
         "pairs": [_pair(pair) for pair in comparison.pairs],
         "scores": asdict(answers) if isinstance(answers, Absent) else [one.fields() for one in answers.scores],
         "disagreements": None if isinstance(answers, Absent) else len(apart),

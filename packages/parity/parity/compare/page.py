@@ -1,6 +1,6 @@
 """A comparison as a page, and its figures as JSON beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from parity.compare.comparison import Absent, Comparison
 from parity.compare.facts import as_json, facts
 from parity.compare.figures import Figure, figures, link
 from parity.compare.pictures import MOST, pictures
+from parity.compare.proof import Proof, proofs
 from parity.compare.verdict import sentences, tone
 from trainspec.results.commands import shown_command
 
@@ -29,12 +30,20 @@ def write(comparison: Comparison, folder: Path, measured: Sequence[Figure] = ())
     rows = [*figures(comparison.sides, folder), *measured]
     missing = list(_missing(comparison, rows))
     folders = [link(folder, side.folder) for side in comparison.sides]
-    table, text = as_json(facts(comparison, rows, folders, missing)), page(comparison, rows, folders, missing)
+    proved = proofs(comparison.sides, folder)
+    table = as_json(facts(comparison, rows, proved, folders, missing))
+    text = page(comparison, rows, proved, folders, missing)
     write_together(folder, {"index.json": table.encode("utf-8", "replace"), "index.html": text.encode()})
     return folder / "index.html"
 
 
-def page(comparison: Comparison, rows: Sequence[Figure], folders: Sequence[str], missing: Sequence[str]) -> str:
+def page(
+    comparison: Comparison,
+    rows: Sequence[Figure],
+    proved: Sequence[Proof],
+    folders: Sequence[str],
+    missing: Sequence[str],
+) -> str:
     """The HTML of the page: one file, without scripts."""
     answers, timed, sides = comparison.answers, comparison.latencies, comparison.sides
     known = None if isinstance(answers, Absent) else answers
@@ -52,6 +61,8 @@ def page(comparison: Comparison, rows: Sequence[Figure], folders: Sequence[str],
         exact=None if isinstance(comparison.exact, Absent) else comparison.exact,
         drift=Markup(plots.drift(comparison)),
         absent=lambda part: isinstance(part, Absent),
+        proofs=proved,
+        unproved=list(_reasons(comparison, proved)),
         latencies=None if isinstance(timed, Absent) else timed,
         model=[f"{folder}/{MODEL}" for folder in folders],
         answers=known,
@@ -73,16 +84,21 @@ def _title(comparison: Comparison) -> str:
     return f"{' against '.join(networks)}: {' and '.join(frameworks)}"
 
 
-def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
-    """Sentences on what was not computed, each with its reason."""
+def _reasons(comparison: Comparison, rows: Sequence[Figure | Proof]) -> Iterator[str]:
+    """A sentence for each reason that cells of the rows have."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
-        for reason in dict.fromkeys(cell.reason for cell in row.cells if cell.value is None):
+        for reason in dict.fromkeys(cell.reason for cell in row.cells if cell.reason):
             pairs = zip(comparison.sides, row.cells, strict=True)
             letters = [side.letter for side, cell in pairs if cell.reason == reason]
             of = "" if len(letters) == len(comparison.sides) else f" of {', '.join(letters)}"
             reasons.setdefault(reason, []).append(f"{row.title}{of}")
     yield from (f"{'; '.join(titles)}: {reason}" for reason, titles in reasons.items())
+
+
+def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
+    """Sentences on what was not computed, each with its reason."""
+    yield from _reasons(comparison, rows)
     for part, what in ((comparison.answers, "answers on the test images"), (comparison.latencies, "latency")):
         if isinstance(part, Absent):
             yield f"{what}: {part.reason}"
