@@ -13,18 +13,14 @@ from netspec import Graph, architecture, functional as f, initial_weights, trace
 from netspec.reduce import reduced
 from parity.examples import EXAMPLES, example
 from parity.mutants.equal import same_function, strides_first
-from parity.mutants.graph_faults import GRAPH_FAULTS
 from parity.mutants.judging import Judge, Outcome
 from parity.mutants.mutant import Mutant
-from parity.mutants.places import MOST, SOFTMAX, Planted, drawn, mutants_of, places
+from parity.mutants.places import FAULTS, Planted, drawn, mutants_of, places
 from parity.mutants.record import Record, Row
 from parity.mutants.step_faults import STEP_FAULTS
 from parity.mutants.steps import step_outcomes
-from parity.mutants.testing import try_graph
-from parity.mutants.weight_faults import WEIGHT_FAULTS
+from parity.mutants.testing import MOST, networks, proved, try_graph
 from parity.subject import Build
-
-FAULTS = (SOFTMAX, *GRAPH_FAULTS, *WEIGHT_FAULTS)
 
 
 def pooled(x):
@@ -65,9 +61,10 @@ def test_found_and_named_in_every_side(fault: str) -> None:
 
 def test_at_most_three_of_a_fault_and_all_sides_take_turns() -> None:
     graph = reduced("resnet20")
-    planted = drawn(graph, initial_weights(graph))
+    planted = drawn(graph, initial_weights(graph), most=MOST)
     faults = [one.mutant.fault for one in planted]
     assert max(map(faults.count, faults)) == MOST
+    assert len(planted) < len(drawn(graph, initial_weights(graph)))
     assert {one.side for one in planted} == {"torch", "keras", "onnx"}
 
 
@@ -175,11 +172,29 @@ def test_what_cannot_be_done_is_refused(arguments: tuple[str, ...], message: str
     assert message in done.stderr
 
 
+def test_a_network_that_flattens_a_map_can_flatten_it_in_another_order() -> None:
+    assert "flatten order" in mutants_of(reduced("lenet5"), initial_weights(reduced("lenet5")))
+
+
+@pytest.mark.long
+def test_every_fault_has_a_place_in_a_network() -> None:
+    graphs = [reduced(name) for name in networks()]
+    assert set().union(*(mutants_of(graph, initial_weights(graph)) for graph in graphs)) == set(FAULTS)
+
+
+def test_mutants_that_are_named_wrong_are_a_failure() -> None:
+    """Up to one of twenty may be."""
+    right = Outcome("net", "epsilon", "torch", "bn", "float64", "...'bn'...", True)
+    wrong = replace(right, named=False)
+    assert proved([Row("net", False, (right,) * 19 + (wrong,), 1.0)])
+    assert not proved([Row("net", False, (right,) * 18 + (wrong,), 1.0)])
+    assert not proved([])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", ONE_OF_A_FAMILY.values())
 def test_every_family(name: str) -> None:
-    outcomes = try_graph(reduced(name)).outcomes
-    assert not [outcome for outcome in outcomes if outcome.survived]
+    assert proved([try_graph(reduced(name), most=MOST)])
 
 
 @pytest.mark.long

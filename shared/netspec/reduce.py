@@ -1,11 +1,12 @@
 """A small stand-in for a network: every distinct block once, on the smallest image that tests anything."""
 
+import math
 from functools import cache
 from typing import Any
 
 from diptych.errors import ShapeError
 from netspec.graph import Graph, Node
-from netspec.ops import AvgPool, Conv, MaxPool
+from netspec.ops import AvgPool, Conv, Flatten, MaxPool
 from netspec.registry import architecture, drawing, find, smallest_image
 
 
@@ -20,19 +21,28 @@ def least_image(name: str, **options: Any) -> int:
     """Side in pixels of the smallest square image on which every cell of every conv and pool window is used.
 
     A ResNet takes images of one pixel, but then its windows see little besides padding, and two builders that pad on
-    different sides would agree.
+    different sides would agree. Where the network flattens a map of several pixels at its own size, it does so here:
+    one pixel has no order, and two builders that flatten in different orders would agree.
     """
-
-    network = drawing(name, **options)
+    network, own_size = drawing(name, **options), find(name).input_shape[1:]
+    own = network.on(*own_size, distinct_blocks=True)
+    flattened = {node.name for node in own if _pixels(own, node) > 1}
 
     def build(size: int) -> Graph:
         graph = network.on(size, size, distinct_blocks=True)
         for node in graph:
             if _idles(graph, node):
                 raise ShapeError(f"a part of the window of '{node.name}' sees only padding")
+            if node.name in flattened and _pixels(graph, node) == 1:
+                raise ShapeError(f"'{node.name}' flattens one pixel, which has no order")
         return graph
 
-    return smallest_image(build, max(find(name).input_shape[1:]))
+    return smallest_image(build, max(own_size))
+
+
+def _pixels(graph: Graph, node: Node) -> int:
+    """The pixels of the map that the node flattens; 0 for another op."""
+    return math.prod(graph.input_shapes(node)[0][1:]) if isinstance(node.op, Flatten) else 0
 
 
 def _idles(graph: Graph, node: Node) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from netspec import architecture, block, functional as f, list_architectures, trace
-from netspec.ops import Conv, StochasticDepth
+from netspec.ops import Conv, Flatten, StochasticDepth
 from netspec.reduce import least_image, reduced
 from netspec.registry import find
 
@@ -72,8 +72,15 @@ def test_every_tap_meets_a_pixel():
     last = next(node for node in graph if node.name == "stage3.block0.conv1")
     assert isinstance(last.op, Conv)
     assert graph.input_shapes(last)[0][1:] == (3, 3)
-    assert least_image("lenet5") == 16
     assert least_image("resnet20") == 5
+
+
+@pytest.mark.parametrize(("name", "pixels"), [("lenet5", 4), ("alexnet", 4), ("vgg19", 4), ("vgg19_cifar", 1)])
+def test_a_map_of_several_pixels_is_flattened_where_the_network_flattens_one(name, pixels):
+    graph = reduced(name)
+    (flatten,) = (node for node in graph if isinstance(node.op, Flatten))
+    _, height, width = graph.input_shapes(flatten)[0]
+    assert height * width == pixels
 
 
 def test_a_repeat_that_shrinks_the_map_stays():

@@ -128,9 +128,8 @@ def mutants(options: argparse.Namespace) -> int:
         raise UsageError("--mutants needs names of networks, or --all")
 
     from netspec.registry import list_architectures, matching
-    from parity.lightest import one_of_each_family
-    from parity.mutants.testing import try_networks
+    from parity.mutants.testing import networks, try_networks
 
     if options.all:
-        return try_networks(list(one_of_each_family().values()), keep=options.results or RESULTS)
+        return try_networks(networks(), keep=options.results or RESULTS)
     return try_networks(matching(options.patterns, list_architectures(), "network"))

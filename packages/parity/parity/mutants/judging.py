@@ -50,8 +50,8 @@ class Judge:
         self.logits["onnx"] = self.one.logits("onnx", self.one.onnx())
         self.steps = {name: side[1] for name, side in sides.items()}
 
-    def planted(self) -> list[Planted]:
-        return drawn(self.one.graph, self.one.weights)
+    def planted(self, most: int | None) -> list[Planted]:
+        return drawn(self.one.graph, self.one.weights, most=most)
 
     def outcome(self, planted: Planted) -> Outcome:
         """Plant a mutant in its side and make the checks until one fails."""

@@ -8,14 +8,14 @@ import numpy as np
 from netspec import Graph, Node
 from netspec.graph import attributes_of
 from netspec.init import stream
-from parity.mutants.graph_faults import wrong_graphs
+from parity.mutants.graph_faults import GRAPH_FAULTS, wrong_graphs
 from parity.mutants.mutant import Fitted, Mutant
-from parity.mutants.weight_faults import wrong_weights
+from parity.mutants.weight_faults import WEIGHT_FAULTS, wrong_weights
 from parity.subject import Build
 
-MOST = 3  # mutants of one fault in one network
 WIDTHS = ("out_channels", "out_features", "start", "stop", "groups")  # do not make another kind of place
 SOFTMAX = "softmax added"
+FAULTS = (SOFTMAX, *GRAPH_FAULTS, *WEIGHT_FAULTS)
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ def mutants_of(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, lis
     return found
 
 
-def drawn(graph: Graph, weights: Mapping[str, np.ndarray], seed: int = 0) -> list[Planted]:
-    """At most `MOST` mutants of each fault, at places drawn by `seed`. The sides take turns."""
+def drawn(graph: Graph, weights: Mapping[str, np.ndarray], seed: int = 0, *, most: int | None = None) -> list[Planted]:
+    """The mutants of a graph, or `most` of each fault, at places drawn by `seed`. The sides take turns."""
     planted: list[Planted] = []
     for fault, mutants in mutants_of(graph, weights).items():
         order = stream(seed, f"{graph.name} {fault}").permutation(len(mutants))
-        for index in sorted(order[:MOST]):
+        for index in sorted(order[:most]):
             mutant: Mutant = mutants[index]
             planted.append(Planted(mutant, mutant.sides[len(planted) % len(mutant.sides)]))
     return planted

@@ -25,8 +25,8 @@ Written by `nox -s parity -- --all --mutants` on {date}, on the CPU ({cpu}, {cor
 A mutant is a network with one fault. Each is planted in one implementation (PyTorch, Keras or the ONNX builder); the
 others are sound. It is killed if a check of `nox -s parity` fails, and named if what the check prints names the right
 node. Faults of a training step are planted in one trainer; `nox -s lockstep` has to find them and name the right stage.
-The networks are reduced copies: the lightest of each family. Places are drawn by a seed, at most three of each fault in
-one network, each in another kind of place.
+The networks are reduced copies: the lightest of each family, and the lightest one for each fault that has no place in
+those. Places are drawn by a seed, at most three of each fault in one network, each in another kind of place.
 
 {planted} mutants: {killed} killed, {equal} proved to compute the same function, {survived} survived. {named} of those
 that were killed were named right ({share:.1f} %).
