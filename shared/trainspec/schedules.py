@@ -16,9 +16,6 @@ from trainspec.sections import Tagged
 
 RATE = ("lr", "learning_rate", "rate", "max_lr", "base_lr", "lr_max")  # what people call the peak elsewhere
 Per = Literal["step", "epoch"]
-ONE_CYCLE_RISE = 0.3  # the fraction of the steps in which the rate rises, as in PyTorch's OneCycleLR
-ONE_CYCLE_START = 25.0  # the peak divided by the first rate
-ONE_CYCLE_END = 1e4  # the first rate divided by the last
 
 
 @dataclass(frozen=True)
@@ -224,27 +221,34 @@ class HTD(Falling):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """A cosine from `peak`/25 up to `peak` in the first 30% of the steps, then one down to `peak`/250,000.
+    """A cosine up to `peak` in the fraction `rise` of the steps, then one down to the last rate.
 
-    This is 1708.07120 in the form of PyTorch's OneCycleLR.
+    The first rate is `peak / first_divisor`, the last one is the first rate divided by `last_divisor`. This is
+    1708.07120 in the form of PyTorch's OneCycleLR, with its defaults. The rise is the warm-up, so there is no
+    `warmup_epochs`.
     """
 
     kind = "one_cycle"
 
+    rise: float = field(default=0.3, metadata={"above": 0.0, "below": 1.0, "also": ("pct_start",)})
+    first_divisor: float = field(default=25.0, metadata={"least": 1.0, "also": ("div_factor",)})
+    last_divisor: float = field(default=1e4, metadata={"least": 1.0, "also": ("final_div_factor",)})
+
     def by_step(self, place: Place) -> float:
-        first, last = self.peak / ONE_CYCLE_START, place.total_steps - 1
-        summit = max(ONE_CYCLE_RISE * place.total_steps - 1, 0.0)
+        first, last = self.peak / self.first_divisor, place.total_steps - 1
+        summit = max(self.rise * place.total_steps - 1, 0.0)
         if place.step <= summit:
             return between(first, self.peak, (1 - math.cos(math.pi * place.step / max(summit, 1e-9))) / 2)
         fall = min(1.0, (place.step - summit) / max(last - summit, 1e-9))
-        return between(self.peak, first / ONE_CYCLE_END, (1 - math.cos(math.pi * fall)) / 2)
+        return between(self.peak, first / self.last_divisor, (1 - math.cos(math.pi * fall)) / 2)
 
 
 @dataclass(frozen=True)
 class Triangle(Schedule):
     """A straight line from `start` times `peak` up to `peak`, then one down to `final` times `peak`.
 
-    The peak is at step `int(rise * total)`. The defaults are those of airbench94 (KellerJordan/cifar10-airbench).
+    The peak is at step `int(rise * total)`. The defaults are those of airbench94 (KellerJordan/cifar10-airbench). The
+    rise is the warm-up, so there is no `warmup_epochs`.
     """
 
     kind = "triangle"

@@ -63,6 +63,14 @@ def test_one_cycle_is_pytorchs():
     )
 
 
+def test_the_values_of_one_cycle_are_pytorchs():
+    made = rates(OneCycle(0.2, rise=0.6, first_divisor=10.0, last_divisor=4.0), 40)
+    # torch 2.13: OneCycleLR(optimizer, 0.2, total_steps=40, pct_start=0.6, div_factor=10, final_div_factor=4)
+    assert [made[step] for step in (0, 7, 23, 30, 39)] == pytest.approx(
+        [0.02, 0.05809877100966193, 0.2, 0.12152130639657253, 0.005]
+    )
+
+
 def test_htd_is_the_papers():
     schedule = HTD(0.1)
     assert learning_rate(schedule, 0, 100, 10) == pytest.approx(0.1 * 0.999994, rel=1e-6)
