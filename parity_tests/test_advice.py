@@ -29,7 +29,7 @@ def commands_of(main: Any, monkeypatch: pytest.MonkeyPatch) -> Sequence[Command]
     found: list[Sequence[Command]] = []
     for name in ("deploy.__main__", "onnx_impl.__main__", "onnx_impl.library"):
         module = importlib.import_module(name)
-        monkeypatch.setattr(module, "run_command", lambda program, description, commands, argv: found.append(commands))
+        monkeypatch.setattr(module, "run_command", lambda program, description, commands, *_: found.append(commands))
     main([])
     return found[0]
 
