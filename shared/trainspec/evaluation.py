@@ -40,8 +40,8 @@ class Evaluation:
     predictions: NDArray[np.int64]
     top1: float
     loss: float
+    scores: Scores
     tta: str = "none"
-    scores: Scores | None = None
     others: str = ""
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ def evaluate(
         tally.add(logits, split.labels[part])
     assert tally
     scores = tally.scores
-    return Evaluation(scores.answers, scores.top1, scores.loss, tta, scores)
+    return Evaluation(scores.answers, scores.top1, scores.loss, scores, tta)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,15 @@ DESCRIPTION = (
 )
 
 MODEL = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run or a package")
+JSON = option("--json", action="store_true", help="print one line of JSON")
 RUNTIME = (
     option(
         "--provider", metavar="P", help="provider that must run: cuda, cpu, ...; default: CUDA if it runs, else the CPU"
     ),
     option("--threads", type=int, metavar="N", help="threads per operator; default: the cores of this container"),
+)
+SCORES = option(
+    "--out", type=output_folder, metavar="FOLDER", help="folder for scores.json, confusion.csv and confusion.png"
 )
 TTA = option("--tta", choices=tuple(VIEWS), default="none", help="test-time augmentation: mean logits of several views")
 ELSEWHERE = {"package": "onnx_impl", "quantize": "onnx_impl"}  # they need onnx and the other packages
@@ -73,7 +77,7 @@ COMMANDS = (
                 help="JPEG, PNG or WebP files, folders of them at any depth, or - for one on standard input",
             ),
             option("--top", type=int, default=5, metavar="K", help="how many classes to name (5)"),
-            option("--json", action="store_true", help="print one line of JSON"),
+            JSON,
             *RUNTIME,
             TTA,
             UNFINISHED,
@@ -91,13 +95,8 @@ COMMANDS = (
                 metavar="FOLDER",
                 help="<class>/<image> or test/<class>/<image>, or a zip, tar or tar.gz of that",
             ),
-            option("--json", action="store_true", help="print one line of JSON"),
-            option(
-                "--out",
-                type=output_folder,
-                metavar="FOLDER",
-                help="folder for scores.json, confusion.csv and confusion.png",
-            ),
+            JSON,
+            SCORES,
             *RUNTIME,
             TTA,
             UNFINISHED,

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from deploy.answers import notes_of
 from deploy.arguments import checked
 from deploy.class_folders import ClassFolders, find_classes
 from deploy.files import check_outside, write_together
+from deploy.model import LoadedModel
 from deploy.picture import draw_confusion
 from deploy.predict import Classifier, batches
 from deploy.progress import counted
@@ -55,7 +56,7 @@ def evaluate_command(
     unfinished: bool = False,
     **settings: Any,
 ) -> None:
-    """Print the scores of `model` over `folder`, and write `scores.json`, `confusion.csv` and `.png` into `out`."""
+    """`show` the scores of `model` over `folder`."""
     if out is not None:
         check_outside(out, folder)
     classifier = Classifier(model, unfinished=unfinished, **settings)
@@ -63,14 +64,31 @@ def evaluate_command(
     scores = _evaluate(classifier, folders)
     notes = notes_of(classifier.model, unfinished=unfinished)
     notes += [f"left out, {reason}: {count:,}" for reason, count in sorted(folders.left_out.items())]
-    head = {"model": str(model), "provider": classifier.provider, "threads": classifier.model.threads, "notes": notes}
-    facts = {**head, "data": str(folder), "split": folders.split, "tta": classifier.tta, **scores.fields()}
+    images = {"data": str(folder), "split": folders.split, "tta": classifier.tta}
+    show(classifier.model, images, scores, notes, as_json=as_json, out=out)
+
+
+def show(
+    model: LoadedModel,
+    images: Mapping[str, Any],
+    scores: Scores,
+    notes: list[str],
+    *,
+    as_json: bool = False,
+    out: Path | None = None,
+) -> None:
+    """Print the scores of `model` and on what it runs, as text or as JSON, and write them into the folder `out`.
+
+    `images` says for JSON of which they are. The files are `scores.json`, `confusion.csv` and `confusion.png`.
+    """
+    head = {"model": model.source, "provider": model.provider, "threads": model.threads, "notes": notes}
+    facts = {**head, **images, **scores.fields()}
     if out is not None:
         notes += _write(out, facts, scores)
     if as_json:
         say(json.dumps(facts))
         return
-    say(f"{model}: {classifier.running}")
+    say(f"{model.source}: {model.running}")
     for note in notes:
         say(f"note: {note}")
     for line in lines(scores):

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from deploy import shell
+from deploy.__main__ import JSON, RUNTIME, SCORES
 from deploy.commands import Command, option, run_command
 from deploy.options import name_or_path, path
 from deploy.outputs import output_file, output_folder
-from deploy.shell import say
+from deploy.shell import say, to_stderr
 from diptych.stopping import between_steps
 
 PACKAGE_OPTIONS = (
@@ -49,7 +51,12 @@ def main(argv: Sequence[str]) -> int | None:
     model = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run")
     fold = option("--fold", action="store_true", help="fold each batch norm into the layer before it")
     commands = (
-        Command("evaluate", "the accuracy of an ONNX file over a test split", (model, *EVALUATE_OPTIONS), run_evaluate),
+        Command(
+            "evaluate",
+            "the accuracy of an ONNX file over a test split",
+            (model, *EVALUATE_OPTIONS, JSON, SCORES, *RUNTIME),
+            run_evaluate,
+        ),
         Command(
             "export",
             "write an ONNX file and verify it against ONNX's reference evaluator",
@@ -64,21 +71,36 @@ def main(argv: Sequence[str]) -> int | None:
 
 @between_steps()
 def run_evaluate(
-    model: Path, data: str | None, predictions: Path | None, tta: str, unfinished: bool, against: Path | None
+    model: Path,
+    data: str | None,
+    predictions: Path | None,
+    tta: str,
+    unfinished: bool,
+    against: Path | None,
+    json: bool,
+    out: Path | None,
+    **settings: Any,
 ) -> None:
-    from deploy.evaluation import lines
+    from deploy.answers import notes_of
+    from deploy.evaluation import show
+    from deploy.files import check_outside
+    from deploy.model import load_model
     from deploy.runs import is_package
-    from onnx_impl.evaluation import evaluate, predictor
+    from onnx_impl.evaluation import evaluate_loaded, predictor
     from trainspec.predictions import check_place, report
 
     folder, by = (model, "onnx") if os.path.isdir(model) else (model.parent, predictor(model.name))
     place = None if is_package(folder) else folder
     check_place(predictions, place)
-    evaluation = evaluate(model, data, tta=tta, unfinished=unfinished)
-    report(evaluation, place, by, predictions, against)
-    if evaluation.scores is not None:
-        for line in lines(evaluation.scores):
-            say(line)
+    if out is not None and data is not None:
+        check_outside(out, data)
+    loaded = load_model(model, unfinished=unfinished, **settings)
+    with to_stderr() if json else nullcontext():
+        evaluation = evaluate_loaded(loaded, data, tta=tta, unfinished=unfinished)
+        report(evaluation, place, by, predictions, against)
+    images = {"data": data or loaded.contract.data, "split": "test", "tta": tta}
+    notes = notes_of(loaded, unfinished=unfinished)
+    show(loaded, images, evaluation.scores, notes, as_json=json, out=out)
 
 
 @between_steps()

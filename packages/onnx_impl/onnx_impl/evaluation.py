@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deploy.arguments import checked
 from deploy.certificate import NAME as CERTIFICATE, read_certificate
-from deploy.model import load_model
+from deploy.model import LoadedModel, load_model
 from deploy.runs import PROOF
 from deploy.views import views_of
 from diptych.errors import DataError
@@ -24,21 +24,30 @@ def evaluate(
     data: str | os.PathLike[str] | None = None,
     *,
     tta: str = "none",
+    provider: str | None = None,
+    threads: int | None = None,
     isolate: bool = True,
     unfinished: bool = False,
 ) -> Evaluation:
     """Evaluate an ONNX file, or the one in a run's folder, on the test split of a data set.
 
     `data` takes the values of `--data`; None means the data set that the file names. `tta` is a kind of test-time
-    augmentation: `none`, `mirror` or `mirror_shift`.
+    augmentation: `none`, `mirror` or `mirror_shift`. `provider` must run, and `threads` are for an operator, as in
+    `deploy.Classifier`.
 
-    Raises `UsageError` for another `tta`. Raises `DataError` for a file that cannot be used or answers NaN, for data of
-    other classes, and for data that cannot be found.
+    Raises `UsageError` for another `tta`. Raises `DataError` for a file that cannot be used or answers NaN, for a
+    provider that does not run, for data of other classes, and for data that cannot be found.
     """
     views_of(tta)  # refuses an unknown one before any work
-    path, data = Path(model), None if data is None else os.fspath(data)
-    loaded = load_model(path, isolate=isolate, unfinished=unfinished)
-    contract = loaded.contract
+    loaded = load_model(model, provider=provider, threads=threads, isolate=isolate, unfinished=unfinished)
+    return evaluate_loaded(loaded, None if data is None else os.fspath(data), tta=tta, unfinished=unfinished)
+
+
+def evaluate_loaded(
+    loaded: LoadedModel, data: str | None, *, tta: str = "none", unfinished: bool = False
+) -> Evaluation:
+    """As `evaluate`, of a model that is ready to run."""
+    path, contract = Path(loaded.source), loaded.contract
     certified = read_certificate(path / PROOF / CERTIFICATE).get("weights_sha256")  # if it is a run
     if certified not in (None, contract.weights_sha256):
         raise DataError(f"{path}: model.onnx was not made from the weights of its certificate; restore the right one")
