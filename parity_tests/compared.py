@@ -26,28 +26,39 @@ def train_both(out: Path) -> dict[str, Path]:
 
 
 class Text(HTMLParser):
-    """The text of a page without what is `SKIPPED`, and its links."""
+    """The text of a page without what is `SKIPPED`, its links, and the text outside of them below each heading."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.parts: list[str] = []
         self.links: list[str] = []
+        self.unlinked: dict[str, str] = {"": ""}
         self.within: list[str] = []
+        self.open = ""  # the heading or link that the text is in
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a":
             self.links.append(dict(attrs)["href"] or "")
+        if tag in ("a", "h2"):
+            self.open = tag
         if tag in SKIPPED:
             self.within.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         if self.within and tag == self.within[-1]:
             self.within.pop()
+        if tag == self.open:
+            self.open = ""
 
     def handle_data(self, data: str) -> None:
-        if not self.within:
-            self.parts.append(data)
+        if self.within:
+            return
+        self.parts.append(data)
+        if self.open == "h2":
+            self.unlinked[data] = ""
+        elif not self.open:
+            self.unlinked[[*self.unlinked][-1]] += f"{data} "
 
 
 def values(table: object) -> set[float]:

@@ -21,6 +21,16 @@ from parity.compare.plots import COLOURS
 from parity.compare.selection import read_sides
 from trainspec.runs import Run
 
+FILES = (
+    "recipe.toml",
+    "run.json",
+    "metrics.jsonl",
+    "graph.json",
+    "weights.safetensors",
+    "model.onnx",
+    "proof/certificate.json",
+)  # of a run
+LINKED = ("Do the runs stay together?", "Parity", "One block, and what builds it")
 LARGEST = 3 << 20  # bytes of a page
 CUT = """return [...document.querySelectorAll("p, dd, pre, h1, li, svg")]
     .filter((part) => !part.closest(".scroll, .wide") && part.getBoundingClientRect().right > innerWidth)
@@ -61,10 +71,13 @@ def test_every_link_leads_to_a_file_of_a_run(runs, page):
     links = Text(page.read_text()).links
     targets = {(page.parent / link.replace("%2B", "+")).resolve() for link in links}
     assert all(target.is_file() for target in targets)
-    for run in runs.values():
-        assert {
-            run / name for name in ("run.json", "metrics.jsonl", "graph.json", "model.onnx", "proof/certificate.json")
-        } <= targets
+    assert {run / name for run in runs.values() for name in FILES} <= targets
+
+
+def test_every_number_is_within_a_link(page):
+    linked = {heading: text for heading, text in Text(page.read_text()).unlinked.items() if heading in LINKED}
+    assert len(linked) == len(LINKED)
+    assert not NUMBER.findall(" ".join(linked.values()))
 
 
 def test_the_figures_are_those_of_the_runs(runs, page):

@@ -32,11 +32,16 @@ def test_the_words_of_a_test_fit_its_images():
     assert "cannot be told apart" in difference(9, 7, 25, 360).words
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20", "densenet40_k12", "mobilenet_v2"])
-def test_an_excerpt_has_the_handlers_of_its_ops(name):
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("lenet5", 3), ("densenet40_k12", 4), ("efficientnet_b0", 5), ("seresnet101", 6)]
+)
+def test_an_excerpt_has_the_handlers_of_all_its_ops(name, kinds):
     part = excerpt(architecture(name))
     assert "<svg" in draw(part, [])
-    for one in handlers(kinds_of(part)):
+    shown = handlers(kinds_of(part))
+    assert {one.kind for one in shown} == {node.op.kind for node in part}
+    assert len(shown) == kinds
+    for one in shown:
         assert list(one.sources) == ["PyTorch", "Keras", "onnxruntime"]
         assert all(source.startswith("@builds(ops.") for source in one.sources.values())
 
