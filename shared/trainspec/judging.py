@@ -142,6 +142,7 @@ def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...
         "data_choice": choice,
         "classes": list(data.classes),
         "data_fingerprint": data.fingerprint,
+        "train_fingerprint": data.train_fingerprint,
         "mean": list(mean),
         "std": list(std),
     }

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from netspec.weights import weights_hash
 from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest, steps_in
 from trainspec.checkpoints.snapshot import CHANGEABLE, best_of, check_recipe, check_same, fixed_values, graph_digest
 from trainspec.data import CHOICES, DataSet, find_data
-from trainspec.judging import Recorded, check_classes, check_graph, recorded_constants
+from trainspec.judging import Recorded, check_classes, check_graph
 from trainspec.network import Network
 from trainspec.notices import Notices
 from trainspec.pace import used_seconds
@@ -148,10 +147,8 @@ def _data(run: Run, options: TrainOptions, graph: Graph) -> DataSet:
     found = recorded.find() if options.data is None else find_data(options.data, notice=say)
     data = found.load(run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
     check_classes(recorded.classes, data, recorded.source)
-    then, now = recorded_constants(run, data.image_shape[2]), run.recipe.augmentation.constants(data)
-    # Training images in files are not hashed, but their mean and deviation change with them. Processors round them.
-    changed = then is not None and not all(map(isclose, (*then[0], *then[1]), (*now[0], *now[1])))
-    if recorded.fingerprint != data.fingerprint or changed:
+    trained = run.facts.get("train_fingerprint", data.train_fingerprint)
+    if (recorded.fingerprint, trained) != (data.fingerprint, data.train_fingerprint):
         raise DataError(f"{run.folder}: the images of {data.label} are not those that the run began with; train again")
     return data
 

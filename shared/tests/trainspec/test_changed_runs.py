@@ -65,7 +65,9 @@ def test_a_changed_folder_gets_one_line_or_the_right_answer(whole, tmp_path, cha
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped after its first checkpoint."""
-    return stopped(tmp_path_factory.mktemp("begun"), 20)
+    folder = stopped(tmp_path_factory.mktemp("begun"), 20)
+    (folder / "predictions.npy").touch()  # one of the files that are changed
+    return folder
 
 
 def goes_on(folder: Path) -> bool:

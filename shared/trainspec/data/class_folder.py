@@ -37,7 +37,7 @@ from trainspec.data.memory import require_memory, stays_in_files
 
 TEST_SEED = 0  # not the run's seed: all runs are tested on the same images
 CACHE_VERSION = 3  # raise it when decoding or resizing gives other pixels, or paths give other classes
-MEASURED = 2048  # training images whose mean and deviation normalise the images, where they stay in files
+MEASURED = 2048  # training images in files by which these are normalised, and known again: their mean, deviation, hash
 
 
 def load_class_folder(files: ImageFiles, form: Form, seed: int, notice: Notice) -> DataSet:
@@ -77,13 +77,15 @@ def _load_from_files(files: ImageFiles, form: Form, seed: int, entry: str, notic
     some = np.arange(count := min(MEASURED, len(data.train))) * len(data.train) // count  # of all classes alike
 
     def measure() -> Arrays:
-        mean, std = channel_statistics(data.train.read(some))
-        fingerprint = np.frombuffer(data.fingerprint.encode(), np.uint8)
-        return {"mean": np.array(mean), "std": np.array(std), "fingerprint": fingerprint}
+        images = data.train.read(some)
+        mean, std = channel_statistics(images)
+        digests = {"fingerprint": data.fingerprint, "sample": hashlib.sha256(images.data).hexdigest()}
+        texts = {name: np.frombuffer(digest.encode(), np.uint8) for name, digest in digests.items()}
+        return {"mean": np.array(mean), "std": np.array(std), **texts}
 
     def is_right(arrays: Arrays) -> bool:
-        constants = (arrays["mean"], arrays["std"])
-        return all(each.shape == (form.channels,) for each in constants) and arrays["fingerprint"].shape == (64,)
+        shapes = {"mean": (form.channels,), "std": (form.channels,), "fingerprint": (64,), "sample": (64,)}
+        return all(arrays[name].shape == shape for name, shape in shapes.items())
 
     known = cached(f"{entry}-files", measure, is_right, notice)
     notes = (f"The mean and the deviation are those of {count:,} training images.",) if count < len(data.train) else ()
@@ -92,6 +94,7 @@ def _load_from_files(files: ImageFiles, form: Form, seed: int, entry: str, notic
         mean=tuple(map(float, known["mean"])),
         std=tuple(map(float, known["std"])),
         known_fingerprint=known["fingerprint"].tobytes().decode("ascii"),
+        sample=known["sample"].tobytes().decode("ascii"),
         notes=(*data.notes, *notes),
     )
 

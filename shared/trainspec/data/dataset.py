@@ -88,7 +88,7 @@ class ArraySplit:
         """All images, without a copy."""
         return self.images
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the images and of their labels, in order."""
         total = hashlib.sha256(np.ascontiguousarray(self.images).data)
@@ -122,7 +122,8 @@ class DataSet:
     `name` is a slug for folders and recipes, `label` the name for people. `validation` was held out of the training
     split. `test` is never used for tuning. `mean` and `std` are per channel, on the 0..1 scale. `notes` are sentences
     that belong beside every result (how the split was made, the licence). `left_out`: files in the folder or archive
-    that were not read. `known_fingerprint`: the fingerprint, where it was worked out before.
+    that were not read. `known_fingerprint`: the fingerprint, where it was worked out before. `sample`: SHA-256 of the
+    pixels of a sample of the training images, where these stay in files.
     """
 
     name: str
@@ -136,6 +137,7 @@ class DataSet:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     known_fingerprint: str = ""
+    sample: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -166,6 +168,11 @@ class DataSet:
             total.update(self.test.read(np.arange(start, min(start + HASHED, len(self.test)))).data)
         total.update(np.ascontiguousarray(self.test.labels).data)
         return total.hexdigest()
+
+    @cached_property
+    def train_fingerprint(self) -> str:
+        """SHA-256 of what tells the training images from others: their split's digest, and the `sample`."""
+        return hashlib.sha256((self.train.digest + self.sample).encode()).hexdigest()
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -78,7 +78,7 @@ NEEDED: Kinds = {
 }
 READ_WHERE_PRESENT: Kinds = {
     **dict.fromkeys(("command", "recipe", "started", "device", "precision", "determinism", "reason"), TEXT),
-    **dict.fromkeys(("data_choice", "data_path", "data_fingerprint", "first_weights"), TEXT),
+    **dict.fromkeys(("data_choice", "data_path", "data_fingerprint", "train_fingerprint", "first_weights"), TEXT),
     **dict.fromkeys(("notes", "classes", "frameworks"), TEXTS),
     **dict.fromkeys(("mean", "std"), CONSTANTS),
     "first_losses": NUMBERS,
