@@ -16,6 +16,7 @@ from onnx.backend.test.runner import Runner
 from onnxruntime.backend.backend import OnnxRuntimeBackend
 
 import deploy.package.writing
+from deploy import Classifier
 from deploy.__main__ import main as deploy_main
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import ModelError
@@ -56,6 +57,7 @@ def test_it_verifies_where_it_is_and_elsewhere(written, capsys):
     deploy_main(["verify", str(written)])
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["files", "contract", "preprocessing", "outputs", "uint8"]
+    assert f"as expected on {Classifier(written).running} (difference" in lines[3]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the data of other tests, which the runner makes

@@ -38,11 +38,8 @@ class LoadedModel:
 
     @property
     def running(self) -> str:
-        """The provider and the threads; if some operators run elsewhere, how many the provider has."""
-        counts, threads = runtime.operators_of(self.session), self.threads
-        had, total = counts.get(self.provider, 0), sum(counts.values())
-        share = f" ({had} of {total} operators)" if had < total else ""
-        return f"{self.provider}{share}, {threads} thread{'s' * (threads != 1)}"
+        """As `runtime.running`."""
+        return runtime.running(self.session)
 
     @property
     def batch(self) -> int:

@@ -146,6 +146,14 @@ def provider_of(session: Any) -> str:
     return next((name for name in providers if counts.get(name)), providers[0])
 
 
+def running(session: Any) -> str:
+    """The provider and the threads in words; if some operators run elsewhere, how many the provider has."""
+    provider, counts, threads = provider_of(session), operators_of(session), threads_of(session)
+    had, total = counts.get(provider, 0), sum(counts.values())
+    share = f" ({had} of {total} operators)" if had < total else ""
+    return f"{provider}{share}, {threads} thread{'s' * (threads != 1)}"
+
+
 def load(model: bytes, source: object, *, provider: str | None = None, threads: int | None = None) -> Any:
     """Like `start`, but every failure is a `ModelError` in one line that names `source`."""
     try:

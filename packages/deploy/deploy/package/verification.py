@@ -47,7 +47,7 @@ def checks(place: Path, *, provider: str | None = None) -> Iterator[str]:
     yield f"preprocessing: {golden.IMAGE} gives the expected pixels and the expected input"
     session = runtime.load(inspected.content, place / MODEL, provider=provider)
     difference = golden.check_outputs(session, place, limit)
-    yield f"outputs: as expected on {session.get_providers()[0]} (difference {difference:.1e}, limit {limit:.0e})"
+    yield f"outputs: as expected on {runtime.running(session)} (difference {difference:.1e}, limit {limit:.0e})"
     if UINT8 in manifest.facts:
         yield _check_uint8(place, channels, limit, provider)
     if WEB in manifest.facts:
