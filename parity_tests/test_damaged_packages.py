@@ -44,6 +44,23 @@ def test_a_file_that_is_not_of_the_package_is_named(written):
     (written / "notes.txt").unlink()
 
 
+@pytest.mark.parametrize("stranger", ["2/model.onnx", "uint8/2/model.onnx", "1/other.onnx"])
+def test_a_version_that_triton_would_serve_is_refused(written, stranger, tmp_path):
+    copy = copytree(written, tmp_path / "copy")
+    (copy / stranger).parent.mkdir(exist_ok=True)
+    (copy / stranger).write_bytes(b"")
+    with pytest.raises(PackageError, match=f"{Path(stranger).parent}.*is not of the package, and Triton may serve it"):
+        list(verify(copy))
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda folder: folder.symlink_to(folder.parent / "1")])
+def test_a_folder_for_a_version_is_refused_without_a_file(written, make, tmp_path):
+    copy = copytree(written, tmp_path / "copy")
+    make(copy / "3")
+    with pytest.raises(PackageError, match="3: is not of the package"):
+        list(verify(copy))
+
+
 @pytest.mark.parametrize("file", ["labels.txt", "config.pbtxt", "preprocess.json", "1/model.onnx"])
 def test_files_that_do_not_fit_one_another_are_noticed(written, file, tmp_path):
     """Also where the manifest was written anew."""

@@ -21,6 +21,7 @@ UINT8 = "uint8"  # the folder of the variant that takes images, for Triton in th
 MOST = 16 << 20  # bytes of it
 LARGEST = 1 << 32  # bytes of any other file
 _BLANK = "0" * 64
+_VERSION = re.compile(rf"({UINT8}/)?[0-9]+(/|$)")
 _OWN = re.compile(rb'"sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
@@ -44,14 +45,19 @@ class Manifest:
         return blank[: match.start(1)] + sha256(blank).encode() + blank[match.end(1) :]
 
     def check_files(self, folder: Path) -> list[str]:
-        """Compare all files with their hashes. Returns the files that the manifest does not name.
+        """Compare all files with their hashes. Returns the files and folders of which the manifest does not know.
 
-        Raises `PackageError` for the first file that is missing or was changed.
+        Raises `PackageError` for the first file that is missing or was changed, and for a stranger that Triton would
+        take for a version of the model: it serves the highest one.
         """
         for name, expected in self.files.items():
             check_content(folder / name, read_file(folder / name), expected)
-        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        return sorted(found - self.files.keys() - {NAME})
+        found = {path.relative_to(folder) for path in folder.rglob("*")}
+        files = {Path(name) for name in (*self.files, NAME)}
+        strangers = sorted(path.as_posix() for path in found - files.union(*(file.parents for file in files)))
+        if version := next(filter(_VERSION.match, strangers), ""):
+            raise PackageError(f"{folder / version}: is not of the package, and Triton may serve it; remove it")
+        return strangers
 
 
 def sha256(content: bytes) -> str:
