@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -137,6 +138,19 @@ def test_two_orders_of_a_block():
     assert findings.values.first.node == "stage1.block0.conv1"
     assert "stem.bn: only in A, 2 nodes" in said(findings)
     assert 'id="stage1.block0.norm1"' in page(findings)
+
+
+def test_other_preparation_and_class_names(runs, tmp_path):
+    """Of a run against a run, and against a file: the logits are equal, the answers to a picture are not."""
+    changed = shutil.copytree(runs["torch"], tmp_path / "changed")
+    facts = json.loads((changed / "run.json").read_text())
+    facts |= {"mean": [0.5] * 3, "classes": ["zero", *facts["classes"][1:]]}
+    (changed / "run.json").write_text(json.dumps(facts))
+    for other in (runs["torch"], runs["torch"] / "model.onnx"):
+        text = said(findings := diff(str(changed), str(other)))
+        assert findings.status == DIFFERENT
+        assert re.search(r"mean .*0\.5.* against .*0\.30", text)
+        assert "name of class 0 zero against 0" in text
 
 
 def test_two_frameworks(runs):

@@ -11,7 +11,7 @@ from netspec.registry import find
 from parity.diff.sides import Side
 from parity.diff.structure import Change, written
 
-PREPARED = ("classes", "mean", "std", "resize_rule")  # of an ONNX file: what makes logits of a picture, and a name
+PREPARED = ("classes", "mean", "std", "resize_rule")  # what makes logits of a picture, and a name of them
 
 
 def compare_attributes(a: Side, b: Side) -> tuple[Change, ...]:
@@ -25,8 +25,7 @@ def _changes(a: Side, b: Side) -> Iterator[Change]:
         yield Change("classes", str(a.classes), str(b.classes))
     if a.graph is not None and b.graph is not None:
         yield from _of_graphs(a.graph, b.graph)
-    if a.file is not None and b.file is not None:
-        yield from _of_files(a, b)
+    yield from _of_preparation(a, b)
 
 
 def _of_graphs(a: Graph, b: Graph) -> Iterator[Change]:
@@ -40,7 +39,7 @@ def _of_graphs(a: Graph, b: Graph) -> Iterator[Change]:
     yield Change("multiply-adds", f"{a.macs:,}", f"{b.macs:,}")
 
 
-def _of_files(a: Side, b: Side) -> Iterator[Change]:
+def _of_preparation(a: Side, b: Side) -> Iterator[Change]:
     for key in PREPARED:
         one, other = getattr(a.contract, key), getattr(b.contract, key)
         if one and other and one != other:

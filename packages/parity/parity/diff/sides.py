@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from deploy.contract import Contract
+from deploy.contract import RESIZE_RULES, Contract
 from deploy.shell import complain
 from diptych.errors import DataError, WeightsError
 from netspec import Graph, inference, list_architectures, load_weights
@@ -20,7 +20,8 @@ from netspec.registry import architecture, nearest, resolve
 from netspec.tensor_file import read_header
 from netspec.weights import FORMAT
 from parity.titles import title_of
-from trainspec.judging import read_run
+from trainspec.judging import read_run, recorded_constants
+from trainspec.runs import Run
 
 
 class OnnxFile(Protocol):
@@ -46,7 +47,8 @@ class Side:
     """One of the two. `kind` is a word for it, `framework` what runs it: torch, keras or onnx.
 
     `graph` is None for an ONNX file of another program. `weights` is None without weights. Without a graph it has the
-    tensors under their own names.
+    tensors under their own names. `contract` says how images are prepared, and the names of the classes; it is empty
+    for what does not say it.
     """
 
     given: str
@@ -54,12 +56,8 @@ class Side:
     framework: str
     graph: Graph | None
     weights: Weights | None = field(repr=False, default=None)
+    contract: Contract = field(repr=False, default=Contract())
     file: OnnxFile | None = field(repr=False, default=None)
-
-    @property
-    def contract(self) -> Contract:
-        """The metadata of an ONNX file; empty for all others."""
-        return self.file.contract if self.file else Contract()
 
     @property
     def input_shape(self) -> Shape:
@@ -120,7 +118,7 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         return Side(given, "architecture", "torch", architecture(name, **form))
     if os.path.isdir(path):
         run, graph, weights = read_run(path, unfinished=unfinished, notice=complain)
-        return Side(given, "run", str(run.facts["framework"]), graph, weights)
+        return Side(given, "run", str(run.facts["framework"]), graph, weights, _contract_of(run, graph))
     if path.suffix == ".safetensors":
         graph, weights = _weight_file(path, others)
         return Side(given, "weight file", "torch", graph, weights)
@@ -130,11 +128,18 @@ def read_side(given: str, *, unfinished: bool = False, others: Iterable[Graph] =
         file = read_onnx(path, unfinished=unfinished, others=others)
         kind = "compressed ONNX file" if file.contract.compression else "native ONNX file"
         kind = "ONNX file" if file.graph else kind
-        return Side(given, kind, "onnx", file.graph, file.tensors, file)
+        return Side(given, kind, "onnx", file.graph, file.tensors, file.contract, file)
     if not os.path.exists(path):
         hint = "" if "/" in given else nearest(name, list_architectures())
         raise DataError(f"{given} is no file or folder, and no architecture{hint}")
     raise DataError(f"{given}: not a graph (.json), a run, a weight file (.safetensors) or an ONNX file (.onnx)")
+
+
+def _contract_of(run: Run, graph: Graph) -> Contract:
+    """What the files of a run say of images and classes, as its `model.onnx` says it."""
+    mean, std = recorded_constants(run, graph.input_shape[0]) or ((), ())
+    rule = RESIZE_RULES[run.recipe.data.resize]
+    return Contract(classes=tuple(run.facts.get("classes", ())), mean=mean, std=std, resize_rule=rule)
 
 
 def _weight_file(path: Path, others: Iterable[Graph]) -> tuple[Graph, Weights]:
@@ -165,4 +170,4 @@ def _deployed(side: Side) -> Side:
         return side
     graph = inference(side.graph)
     weights = None if side.weights is None else {name: side.weights[name] for name in graph.params}
-    return Side(side.given, side.kind, side.framework, graph, weights)
+    return replace(side, graph=graph, weights=weights)
