@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import torch_impl.__main__
 from browser import shown
-from compared import COMMANDS, NUMBER, TRAIN, Text, changed, found, train_both, values
+from compared import NUMBER, Text, changed, found, train_both, values
 from diptych.errors import DataError, DiptychError, UsageError
-from netspec import architecture
 from parity.__main__ import main
 from parity.compare import command
 from parity.compare.answers import answers, images_of
@@ -80,20 +78,6 @@ def test_every_number_is_within_a_link(page):
     assert not NUMBER.findall(" ".join(linked.values()))
 
 
-def test_the_figures_are_those_of_the_runs(runs, page):
-    table = json.loads(page.with_name("index.json").read_text())
-    facts = [json.loads((run / "run.json").read_text()) for run in runs.values()]
-    for name in ("test_top1", "test_loss", "images_per_second", "train_seconds"):
-        assert table["figures"][name]["values"] == [each[name] for each in facts]
-    for run, scores in zip(runs.items(), table["scores"], strict=True):
-        predictions = np.load(run[1] / f"predictions-{run[0]}.npy")
-        assert np.sum(scores["confusion"]) == len(predictions)
-        assert np.sum(scores["confusion"], 0).tolist() == np.bincount(predictions, minlength=10).tolist()
-    one, other = (np.load(runs[name] / f"predictions-{name}.npy") for name in COMMANDS)
-    assert [each["image"] for each in table["disagreeing_images"]] == np.flatnonzero(one != other).tolist()
-    assert table["pairs"][0]["agreement"]["equal_plans"] == 1
-
-
 def test_a_page_stands_alone(page):
     text = page.read_text()
     assert page.stat().st_size < LARGEST
@@ -103,19 +87,6 @@ def test_a_page_stands_alone(page):
     ids = re.findall(r'\bid="([^"]*)"', text)
     assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(ids)
     assert all("background: var(--key)" in text and colour in text for colour in COLOURS[:2])
-
-
-def test_a_page_of_unlike_networks(runs, page, tmp_path):
-    """Figures that need one network are absent with their reason; the others are there."""
-    (tmp_path / "other.json").write_text(architecture("lenet5", activation="mish").to_json())
-    torch_impl.__main__.main([*TRAIN.replace("lenet5", str(tmp_path / "other.json")).split(), str(tmp_path)])
-    (other,) = (file.parent for file in tmp_path.glob("*/run.json"))
-    assert main(["compare", "--runs", *map(str, (*runs.values(), other)), "--pages", str(tmp_path / "pages")]) == 0
-    (file,) = tmp_path.glob("pages/*/index.json")
-    table = json.loads(file.read_text())
-    assert "cannot be compared" in table["pairs"][1]["agreement"]["reason"]
-    assert table["pairs"][1]["accuracy"]["images"] == table["figures"]["test_images"]["values"][0]
-    assert any("weights of C PyTorch" in sentence for sentence in table["missing"])
 
 
 def test_all(runs, page, tmp_path):
