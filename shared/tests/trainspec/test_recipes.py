@@ -22,7 +22,8 @@ from trainspec.recipes import (
 from trainspec.recipes.options import parse_duration
 from trainspec.schedules import HTD, Cosine, OneCycle
 
-DATA = ("cifar10", "cifar100", "digits", "cifar10-jpeg", "flowers5")
+NUMERALS = {"digits", "mnist", "mnist-png"}  # mirrored ones do not occur
+DATA = ("cifar10", "cifar100", "cifar10-jpeg", "fashion_mnist", "flowers5", *sorted(NUMERALS))
 
 
 def read(tmp_path: Path, text: str) -> Recipe:
@@ -34,13 +35,14 @@ def read(tmp_path: Path, text: str) -> Recipe:
 @pytest.mark.parametrize("name", list_architectures())
 def test_every_network_has_a_modern_recipe_of_a_size_that_it_takes(name):
     recipes = {data: find_recipe(name, find(name).family, data) for data in DATA}
-    assert {data for data in DATA if not recipes[data].augmentation.flip} == {"digits"}
+    assert {data for data in DATA if not recipes[data].augmentation.flip} == NUMERALS
     sizes = {data: recipe.data.image_size or max(find(name).input_shape[1:]) for data, recipe in recipes.items()}
     for data, size in sizes.items():
         options = recipes[data].network
         architecture(name, image_size=size, distinct_blocks=True, **options)  # refuses a size that it does not take
         assert size >= least_image(name, **options)
-    assert max(size for data, size in sizes.items() if data != "flowers5") <= 128, "CIFAR has to fit into memory"
+    small = (size for data, size in sizes.items() if data not in ("flowers5", "fashion_mnist"))
+    assert max(small) <= 128, "CIFAR has to fit into memory"
 
 
 def test_a_recipe_without_an_image_size_is_for_the_networks_own():
@@ -54,7 +56,8 @@ def test_a_recipe_without_an_image_size_is_for_the_networks_own():
 
 
 def test_the_most_specific_recipe_wins():
-    assert find_recipe("vgg19", "vgg", "digits").epochs == 8
+    assert find_recipe("vgg19", "vgg", "digits").epochs == find_recipe("vgg19", "vgg", "mnist").epochs == 8
+    assert find_recipe("lenet5", "lenet", "mnist") != find_recipe("lenet5", "lenet", "digits")
     assert find_recipe("vgg19", "vgg", "cifar10").schedule.peak == 0.01
     assert find_recipe("vgg19_bn", "vgg", "cifar10").schedule.peak == 0.05
     assert find_recipe("nin_bn", "nin", "digits").schedule.peak == 0.02

@@ -17,6 +17,7 @@ from trainspec.recipes.recipe import Recipe
 from trainspec.sections import from_table, merged, table_to_toml, to_table
 
 COLLECTIONS = ("modern", "original")
+LIKE = {"mnist": "digits"}  # sets that take the recipes for another one, where there is none for them
 MOST, LINE = 1 << 16, 1 << 12  # most bytes in a file, in a line: tomllib takes minutes for a key of 50,000 parts
 
 
@@ -26,8 +27,8 @@ def find_recipe(architecture: str, family: str, data_name: str, which: str = "mo
 
     In a collection the most specific file wins. The order is `<architecture>.<data>.toml`, `<family>.<data>.toml`,
     `<architecture>.toml`, `<family>.toml`. `<data>` is the data set's name, or after that the letters at its start:
-    `cifar` matches cifar10, cifar100 and a folder cifar10-jpeg. A variant, `<architecture or family>+<what>.toml`, is
-    only found by its name.
+    `cifar` matches cifar10, cifar100 and a folder cifar10-jpeg; at last the set that it is `LIKE`. A variant,
+    `<architecture or family>+<what>.toml`, is only found by its name.
 
     Raises `RecipeError` where there is no recipe or it has an impossible value, `UnknownNameError` where `which` is
     none of the three.
@@ -80,7 +81,8 @@ def has_recipe(architecture: str, family: str, collection: str) -> bool:
 def _shipped(architecture: str, family: str, data_name: str, collection: str) -> Traversable | None:
     """The most specific file of a collection (see `find_recipe`), or None."""
     folder = files("trainspec.recipes") / collection
-    sets = dict.fromkeys((data_name, *re.findall("^[a-z]+", data_name)))  # the exact name first, each name once
+    names = (data_name, *re.findall("^[a-z]+", data_name))
+    sets = dict.fromkeys((*names, *(LIKE[name] for name in names if name in LIKE)))  # the exact name first, each once
     candidates = [f"{network}.{name}" for name in sets for network in (architecture, family)]
     for candidate in (*candidates, architecture, family):
         if (file := folder / f"{candidate}.toml").is_file():
