@@ -15,7 +15,9 @@ from netspec.reduce import reduced
 from parity.memory import release
 from parity.noise_task import noise_task
 from training_sides import framework, trained
+from trainspec.optim import step_settings
 from trainspec.recipes import override
+from trainspec.schedules import Place
 from trainspec.state import TrainState, scale_in
 from trainspec.trainer import Trainer
 from two_halves import recipe_of, stepped
@@ -146,3 +148,25 @@ def test_a_scaled_loss_does_not_scale_the_gradients(name):
         held = np.isfinite(found[parameter])  # the first scale is too large for some
         assert held.mean() > 0.9
         assert np.abs(found[parameter] - gradient)[held].max() < np.abs(gradient).max() / 10
+
+
+@pytest.mark.parametrize("name", ["torch", "keras"])
+def test_a_scaled_loss_does_not_change_what_is_clipped(name):
+    """A step that clips moves the weights as far as in float32, whatever the scale."""
+    recipe = override(recipe_of("sgd"), {"precision": "fp16", "optimizer.clip_norm": 0.01})
+    task = noise_task(small(), recipe)
+    (plan, *_) = task.plan(0).batches(task.batch_size)
+    now = step_settings(recipe, task.groups, Place(0, 4, 2))
+    device = framework(name).choose_device("fp32", None)
+    moved = []
+    for trainer in (framework(name).trainer(task.graph, task.weights, recipe, device), scaled(name, task)):
+        if "loss_scale.scale" in (state := trainer.state()):
+            trainer.restore(state | {"loss_scale.scale": np.array(1024.0)})  # small enough for every gradient
+        batch = trainer.place(task.batch(plan))
+        norm = np.sqrt(sum((gradient**2).sum() for gradient in trainer.gradients(batch).values()))
+        assert norm > 10 * recipe.optimizer.clip_norm
+        trainer.step(batch, now)
+        moved.append({key: value - task.weights[key] for key, value in trainer.weights().items()})
+    expected, found = moved
+    for key, change in expected.items():
+        assert np.abs(found[key] - change).max() < np.abs(change).max() * 2**-8  # four units of float16
