@@ -41,7 +41,7 @@ def check_export(model: Path) -> None:
 
 
 def read_certificate(path: Path) -> dict[str, Any]:
-    """A certificate; empty if there is none that can be read, or if `files` or `reasons` are not objects.
+    """A certificate; empty if there is none that can be read, or if a part with named entries is not an object.
 
     `exports` is null in the file where nothing was compared. It is an empty object here.
     """
@@ -51,7 +51,7 @@ def read_certificate(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict):
         return {}
-    parts = {key: found.get(key) for key in ("files", "exports", "reasons")}
+    parts = {key: found.get(key) for key in ("files", "exports", "reasons", "versions")}
     parts["exports"] = parts["exports"] or {}
     return found | parts if all(isinstance(part, dict) for part in parts.values()) else {}
 

@@ -133,9 +133,18 @@ def inspect_any(content: bytes, source: object) -> Inspected:
     return Inspected(content, Contract(), False, _sizes(tensor, source), None, fixed)
 
 
-def _inspected(model: Any, content: bytes, source: object) -> Inspected:
+def read_contract(content: bytes, source: object) -> Contract:
+    """What the metadata of a file say, whatever its graph takes. Raises `ModelError`."""
+    return _contract(_parsed(content, source), source)
+
+
+def _contract(model: Any, source: object) -> Contract:
     entries = [(_text(entry.key, source), _text(entry.value, source)) for entry in model.metadata_props]
-    contract = Contract.read(entries, source)
+    return Contract.read(entries, source)
+
+
+def _inspected(model: Any, content: bytes, source: object) -> Inspected:
+    contract = _contract(model, source)
     hashed = _check_content(content, contract, source)
     _check_parts(model, source)
     input_shape, classes = _check_values(model.graph, source)

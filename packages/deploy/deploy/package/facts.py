@@ -38,7 +38,7 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
         "weights_sha256": contract.weights_sha256,
         "ir_version": model.ir_version,
         "opset": opsets,
-        **interface("float32", ["N", *inspected.input_shape], len(contract.classes)),
+        **_interface("float32", ["N", *inspected.input_shape], contract),
         "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
         "weights": contract.weights or None,
         **_accuracies(contract, run),
@@ -47,11 +47,15 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
     }
 
 
-def interface(kind: str, shape: list[Any], classes: int) -> dict[str, Any]:
-    """Inputs and outputs, as in the manifest."""
+def uint8_interface(contract: Contract, channels: int) -> dict[str, Any]:
+    """The manifest's entry for the variant that takes images: its inputs and outputs."""
+    return _interface("uint8", ["N", "H", "W", channels], contract)
+
+
+def _interface(kind: str, shape: list[Any], contract: Contract) -> dict[str, Any]:
     return {
         "inputs": [{"name": "image", "type": kind, "shape": shape}],
-        "outputs": [{"name": "logits", "type": "float32", "shape": ["N", classes]}],
+        "outputs": [{"name": "logits", "type": "float32", "shape": ["N", len(contract.classes)]}],
     }
 
 

@@ -12,7 +12,7 @@ from deploy.files import clear_abandoned, own_folder
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.package import golden, triton
 from deploy.package.card import card
-from deploy.package.facts import PREPROCESSING, facts_of, interface, preprocessing, versions
+from deploy.package.facts import PREPROCESSING, facts_of, preprocessing, uint8_interface, versions
 from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, PackageError, sha256
 from deploy.package.modules import script
 from deploy.package.onnxruntime_web import WEB, facts as page_facts
@@ -109,7 +109,7 @@ def _files(
         **{name: script(*described) for name, described in SCRIPTS.items()},
     }
     if uint8 is not None:
-        facts[UINT8] = interface("uint8", ["N", "H", "W", channels], len(contract.classes))
+        facts[UINT8] = uint8_interface(contract, channels)
         files |= {
             f"{UINT8}/{SERVED}": uint8,
             f"{UINT8}/{triton.LABELS}": labels,
