@@ -27,7 +27,7 @@ from parity import certify
 from parity.check import Result
 from short_run import short_run
 from tiny_classifier import contract, network
-from trainspec.certificate import CHECKS, Certificate, certify_export
+from trainspec.certificate import CHECKS, Certificate, certify_export, write_json
 from trainspec.evaluation import judge
 
 
@@ -122,8 +122,11 @@ def test_a_package_of_a_file_without_one_says_so(tmp_path):
 def test_an_export_into_a_run_replaces_its_entries(run, tmp_path):
     run = shutil.copytree(run, tmp_path / "run")
     before = certificate_of(run)
+    versions = before.pop("versions")
+    write_json(run / "proof" / "certificate.json", before | {"versions": {"numpy": versions["numpy"]}})
     torch_impl.__main__.main(["export", str(run), "--opset", "20"])
     facts = certificate_of(run)
+    assert facts["versions"] == versions
     file = "proof/torch.onnx"
     assert facts["files"] == before["files"] | {file: sha256_of(run / file)} != before["files"]
     assert facts["exports"].keys() == before["exports"].keys()
@@ -135,7 +138,17 @@ def test_an_export_into_a_run_replaces_its_entries(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"reasons": None}, {"files": None}, {"exports": None}, {"exports": 3}, {"files": []}, "exports", "files"]
+    "change",
+    [
+        {"reasons": None},
+        {"files": None},
+        {"exports": None},
+        {"exports": 3},
+        {"files": []},
+        {"versions": 1},
+        "exports",
+        "files",
+    ],
 )
 def test_a_certificate_of_another_form_counts_as_none(run, tmp_path, change):
     run = shutil.copytree(run, tmp_path / "run")

@@ -106,8 +106,11 @@ def certify_export(graph: Graph, weights: Mapping[str, Any], model: Path, by: st
 
 
 def _with_export(kept: Mapping[str, Any], own: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The certificate `kept`, with the entries of the file `name` from the certificate `own`."""
-    facts = dict(kept)
+    """The certificate `kept`, with the entries of the file `name` from the certificate `own`.
+
+    An export may be made in another environment: the versions of what only that one has are added.
+    """
+    facts = dict(kept) | {"versions": own["versions"] | kept["versions"]}
     for part in ("exports", "reasons"):
         facts[part] = {key: value for key, value in kept[part].items() if key.partition(" | ")[0] != name}
     broken = {key: reason for key, reason in own["reasons"].items() if key in own["exports"]}

@@ -13,8 +13,10 @@ DESCRIPTION = """Trains a network in PyTorch and in Keras side by side, on the s
 
 From one common state both take the step in float64: these must agree, and each update must be NumPy's, or a formula is
 wrong and its stage is named (forward, gradient, statistics, update). Each step in the precision asked for is measured
-against its own framework's float64 step, beside what the rounding of weights and inputs does to that step. The exit
-status is 0 if no formula differs and rounding explains every step, 1 if not, and 2 if it cannot be said."""
+against its own framework's float64 step. Rounding explains a multiple of what a random rounding of weights and inputs
+does to that step, or some standard deviations of the rounding of a sum over the batch's pixels: netspec/tolerances.toml
+has both numbers. The exit status is 0 if no formula differs and rounding explains every step, 1 if not, and 2 if it
+cannot be said."""
 
 
 def main(argv: Sequence[str]) -> int:
