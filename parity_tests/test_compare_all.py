@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from browser import shown
+from parity.compare import latency
+from parity.compare.command import compare_runs
 from parity.compare.overview import CHOICE, Overview, Row, overview, write_overview
 from short_run import short_run
 
@@ -46,6 +48,22 @@ def test_runs_of_different_seeds_are_a_row_where_there_are_no_others(trained, tm
         copied(trained, tmp_path / name, framework, seed, hour)
     (row,) = overview(tmp_path, tmp_path).rows
     assert [cell.run for cell in row.cells.values()] == ["t1", "k2"]
+
+
+@pytest.mark.parametrize("order", [("t0", "k0"), ("k0", "t0")])
+def test_the_page_is_found_by_its_runs(trained, tmp_path, monkeypatch, order):
+    monkeypatch.setattr(latency, "SECONDS", 0.01)
+    for name, framework in (("t0", "torch"), ("k0", "keras")):
+        copied(trained, tmp_path / "runs" / name, framework, 0, 1)
+    pages = tmp_path / "pages"
+    page = compare_runs([tmp_path / "runs" / name for name in order], pages)
+    for name, content in (("damaged", "{"), ("other", '{"runs": [3]}'), ("list", "[]")):
+        (pages / name).mkdir()
+        (pages / name / "index.json").write_text(content)
+    (row,) = overview(tmp_path / "runs", pages).rows
+    assert pages / row.page == page
+    page.unlink()
+    assert overview(tmp_path / "runs", pages).rows[0].page == ""
 
 
 def test_a_copy_is_not_called_newer(trained, tmp_path):

@@ -3,8 +3,9 @@
 `CHOICE` says which. All figures come from the files of the runs; nothing is evaluated again.
 """
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from deploy.intervals import LEVEL, of_accuracy
 from diptych.errors import DataError
 from parity import pages
 from parity.compare.figures import link
-from parity.compare.selection import name_of
 from parity.json_text import json_text
 from parity.titles import title_of
 from trainspec.agreement import compare_losses, compare_plans
@@ -100,10 +100,10 @@ def overview(root: Path, folder: Path) -> Overview:
     for one in counted:
         groups.setdefault(_key(one), []).append(one)
     names = sorted({one.facts["framework"] for one in counted}, reverse=True)  # torch, keras, as elsewhere
-    rows = []
+    rows, known = [], _pages(folder)
     for group in groups.values():
         chosen = _of_one_seed(group)
-        rows.append(_row([chosen[name] for name in names if name in chosen], folder))
+        rows.append(_row([chosen[name] for name in names if name in chosen], folder, known))
         others = [one for one in group if one not in chosen.values()]
         left_out += tuple(_beside(one, chosen[one.facts["framework"]], group) for one in others)
     rows.sort(key=lambda row: (row.network, row.data, row.recipe))
@@ -142,7 +142,20 @@ def _recipe(one: Measured) -> str:
     return " ".join((one.recipe, *one.changes))
 
 
-def _row(runs: Sequence[Measured], folder: Path) -> Row:
+def _pages(folder: Path) -> dict[frozenset[str], Path]:
+    """The pages in `folder` by the runs that each compares, in any order; of the same runs the newest page."""
+    found = {}
+    for file in sorted(folder.glob(f"*/{TABLE}"), key=os.path.getmtime):
+        try:
+            runs = [os.path.realpath(file.parent / run["folder"]) for run in json.loads(file.read_bytes())["runs"]]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            continue  # it is no page of ours
+        if (page := file.with_name(PAGE)).is_file():
+            found[frozenset(runs)] = page
+    return found
+
+
+def _row(runs: Sequence[Measured], folder: Path, known: Mapping[frozenset[str], Path]) -> Row:
     first, *others = runs
     cells = {title_of(one.facts["framework"]): _cell(one, folder) for one in runs}
     row = Row(
@@ -160,14 +173,14 @@ def _row(runs: Sequence[Measured], folder: Path) -> Row:
     top1 = [one.facts["test_top1"] for one in runs]
     plans = [compare_plans(first.facts, one.facts) for one in others]
     losses = [compare_losses(first.facts, one.facts)[1] for one in others]
-    page = folder / name_of([one.run.folder for one in runs]) / PAGE
+    page = known.get(frozenset(os.path.realpath(one.run.folder) for one in runs))
     return replace(
         row,
         difference=float(np.ptp(top1)),
         equal_plans=sum(equal for equal, _ in plans),
         plans=sum(count for _, count in plans),
         loss_difference=max((loss for loss in losses if loss is not None), default=None),
-        page=link(folder, page) if page.is_file() else "",
+        page=link(folder, page) if page else "",
     )
 
 
