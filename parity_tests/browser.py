@@ -1,4 +1,4 @@
-"""A headless Chromium that shows the page of a package, as `python -m http.server` serves it."""
+"""A headless Chromium that shows the page of a package, as `python -m http.server` serves it, and pages of parity."""
 
 import base64
 import re
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ SECONDS = 60  # that anything may take
 ENDS = ("ready", "answered", "refused", "broken")  # states of the page in which nothing goes on
 SHOWN = """return [...document.querySelectorAll("#answers li")].map((row) =>
     [row.querySelector(".class").textContent, Number(row.dataset.probability)])"""
+CUT = """return [...document.querySelectorAll("p, dd, pre, h1, li, svg")]
+    .filter((part) => !part.closest(".scroll, .wide") && part.getBoundingClientRect().right > innerWidth)
+    .map((part) => part.outerHTML.slice(0, 80))"""
 PIXELS = """
 const [content, channels, done] = arguments;
 (async () => {
@@ -84,6 +88,30 @@ class Page:
             raise ValueError(found)
         text, height, width = found
         return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, channels)
+
+    def look_at(self, page: Path, width: int, *, dark: bool) -> None:
+        """Nothing sticks out of the page, its colours follow the system's, and the console stays empty."""
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get(page.as_uri())
+        assert self.driver.execute_script("return document.documentElement.scrollWidth") <= width
+        assert self.driver.execute_script(CUT) == []
+        background = self.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(20, 23, 28)" if dark else "rgb(255, 255, 255)")
+        assert self.driver.get_log("browser") == []
+
+    def printed(self, page: Path) -> int:
+        """How many sheets of paper the page takes. Each has text on it."""
+        self.driver.get(page.as_uri())
+        content = base64.b64decode(self.driver.print_page())
+        sheets = re.findall(rb"/Type /Page\b.*?/Contents (\d+) 0 R", content, re.DOTALL)
+        for sheet in sheets:
+            drawn = re.search(rb"\n%s 0 obj.*?\bstream\r?\n(.*?)\r?\nendstream" % sheet, content, re.DOTALL)
+            assert drawn
+            assert re.search(rb"T[jJ]\b", zlib.decompress(drawn[1]))
+        return len(sheets)
 
     def fetched(self) -> set[str]:
         """The addresses of all that the page has loaded."""

@@ -30,9 +30,6 @@ FILES = (
 )  # of a run
 LINKED = ("Do the runs stay together?", "Parity", "One block, and what builds it")
 LARGEST = 3 << 20  # bytes of a page
-CUT = """return [...document.querySelectorAll("p, dd, pre, h1, li, svg")]
-    .filter((part) => !part.closest(".scroll, .wide") && part.getBoundingClientRect().right > innerWidth)
-    .map((part) => part.outerHTML.slice(0, 80))"""
 
 
 @pytest.fixture(scope="module")
@@ -169,16 +166,10 @@ def test_runs_of_different_lengths_prove_nothing_in_float64(runs, tmp_path):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_in_a_browser(page, width, dark):
-    """Nothing sticks out of the page, its colours follow the system's, and the console stays empty."""
     with shown(page.parent) as browser:
-        driver = browser.driver
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        driver.get(page.as_uri())
-        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-        assert driver.execute_script(CUT) == []
-        background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
-        assert background == ("rgb(20, 23, 28)" if dark else "rgb(255, 255, 255)")
-        assert driver.get_log("browser") == []
+        browser.look_at(page, width, dark=dark)
+
+
+def test_on_paper(page):
+    with shown(page.parent) as browser:
+        assert browser.printed(page) > 1
