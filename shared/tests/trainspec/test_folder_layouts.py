@@ -4,13 +4,14 @@ import tarfile
 
 import pytest
 from samples import class_files, encoded, split_files, write_folder, write_tar, write_zip
-from silent_loading import assert_one_line, load
+from silent_loading import assert_one_line, load, silent
 
 from deploy.archives import is_archive
 from deploy.class_folders import find_classes
 from deploy.walking import walk
 from diptych.errors import DataError
-from trainspec.data.layout import read_layout
+from trainspec.data import open_data
+from trainspec.data.layout import NO_TEST, read_layout
 from trainspec.data.listing import list_archive, list_folder
 
 
@@ -52,7 +53,8 @@ def test_an_empty_class_in_an_archive(tmp_path):
         ({"a/deep/er/0.png": encoded(0), "b/0.png": encoded(1)}, "not in a class folder"),
         ({"a/0.gif": b"GIF89a", "a/0.png": encoded(0)}, "not JPEG, PNG or WebP"),
         (class_files("a"), "only one class"),
-        ({f"train/{n}": c for n, c in class_files().items()}, "needs train/ and test/"),
+        ({f"train/{n}": c for n, c in class_files().items()}, "needs train/ and test/ or val/"),
+        ({f"val/{n}": c for n, c in class_files().items()}, "but only validation was found"),
         (split_files() | {"test/c/0.png": encoded(5)}, "train/ has no c, which another split has"),
         (split_files() | {"val/c/0.png": encoded(5)}, "train/ has no c, which another split has"),
         (split_files() | {"c/0.png": encoded(5)}, "beside and inside train/"),
@@ -63,6 +65,26 @@ def test_wrong_layouts(tmp_path, files, words):
     with pytest.raises(DataError) as error:
         load(write_folder(tmp_path / "set", files))
     assert_one_line(error, words)
+
+
+@pytest.mark.parametrize("storage", ["memory", "files"])
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_set_without_a_test_is_tested_on_its_validation_images(tmp_path, name, storage):
+    """As ImageNet is. The second time the images come from the cache."""
+    files = {path.replace("test/", f"{name}/"): content for path, content in split_files().items()}
+    path = write_folder(tmp_path / "set", files)
+    for _ in range(2):
+        told: list[str] = []
+        data = open_data(str(path), 8, notice=told.append, storage=storage)
+        assert told == [f"set: {NO_TEST}"]
+        assert len(data.train) + len(data.validation) == len(data.test) == len(class_files())
+        (path / name).rename(path / "test")
+        same = open_data(str(path), 8, notice=silent, storage=storage)
+        (path / "test").rename(path / name)
+        assert data.fingerprint == same.fingerprint
+    (path / name / "empty").mkdir()
+    with pytest.raises(DataError, match=f"{name}/empty has no JPEG"):
+        load(path)
 
 
 IMAGE = encoded(0)
@@ -83,7 +105,7 @@ TREES = {  # where the images lie -> whether training and `deploy evaluate` take
     "too deep in one folder": ("a/b/c/d/e/f/0", False),
     "a split beside classes": ("train/a/0 train/b/0 c/0", False),
     "images of a split": ("train/0 test/1", False),
-    "no test split": ("train/a/0 train/b/0 val/a/0 val/b/0", False),
+    "no training split": ("val/a/0 val/b/0", False),
     "no class": ("0 1", False),
 }
 

@@ -1,9 +1,9 @@
 """Read a class folder, an archive of one, or the files of a manifest: JPEG, PNG and WebP images, labelled by folders.
 
 The paths are `<root>/<split>/<class>/*`, with the splits of `SPLIT_FOLDERS`, or without splits `<root>/<class>/*`. The
-root may be inside one more folder. Classes are numbered in alphabetical order. Without splits, a tenth of each class
-becomes the test split. It is drawn from the sorted names with a fixed seed, so it is the same on every machine. Every
-class keeps a training image.
+root may be inside one more folder. Classes are numbered in alphabetical order. Without `test/`, the validation images
+are the test. Without splits, a tenth of each class becomes the test split. It is drawn from the sorted names with a
+fixed seed, so it is the same on every machine. Every class keeps a training image.
 """
 
 import hashlib
@@ -53,7 +53,8 @@ def load_class_folder(files: ImageFiles, form: Form, seed: int, notice: Notice) 
     arrays: Mapping[str, NDArray[Any]] = cached(
         entry, lambda: _decode(files, form, label), lambda arrays: _is_right(arrays, form), notice
     )
-    classes, left_out = _read_facts(arrays)
+    classes, left_out, note = _read_facts(arrays)
+    _tell(label, note, notice)
     splits = {
         split: ArraySplit(
             arrays[f"{split}_images"].astype(np.uint8, copy=False), arrays[f"{split}_labels"].astype(np.int64)
@@ -69,6 +70,7 @@ def load_class_folder(files: ImageFiles, form: Form, seed: int, notice: Notice) 
 def _load_from_files(files: ImageFiles, form: Form, seed: int, entry: str, notice: Notice) -> DataSet:
     """The data set of `FileSplit`s. What takes long to work out is cached."""
     layout, left_out = files.layout()
+    _tell(described(files.title)[1], layout.note, notice)
     splits = {
         split: FileSplit(files.located(places), labels_of(layout, places), form)
         for split, places in layout.splits.items()
@@ -97,6 +99,12 @@ def _load_from_files(files: ImageFiles, form: Form, seed: int, entry: str, notic
         sample=known["sample"].tobytes().decode("ascii"),
         notes=(*data.notes, *notes),
     )
+
+
+def _tell(label: str, note: str, notice: Notice) -> None:
+    """Give `notice` what a layout says about its splits, if it says anything."""
+    if note:
+        notice(f"{label}: {note}")
 
 
 def _with_all_splits(
@@ -157,20 +165,21 @@ def _decode(files: ImageFiles, form: Form, label: str) -> Arrays:
 
 
 def _facts(layout: Layout, left_out: tuple[LeftOut, ...]) -> NDArray[np.uint8]:
-    """Class names and what was left out, as JSON: an array of text could lose the end of a name."""
-    facts = {"classes": layout.classes, "left_out": [[part.reason, part.count, part.names] for part in left_out]}
+    """Class names, what was left out, and a note, as JSON: an array of text could lose the end of a name."""
+    parts = [[part.reason, part.count, part.names] for part in left_out]
+    facts = {"classes": layout.classes, "left_out": parts, "note": layout.note}
     return np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
 
-def _read_facts(arrays: Arrays) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+def _read_facts(arrays: Arrays) -> tuple[tuple[str, ...], tuple[LeftOut, ...], str]:
     facts = json.loads(arrays["facts"].tobytes())
     left_out = (LeftOut(str(reason), int(count), tuple(map(str, names))) for reason, count, names in facts["left_out"])
-    return tuple(map(str, facts["classes"])), tuple(left_out)
+    return tuple(map(str, facts["classes"])), tuple(left_out), str(facts["note"])
 
 
 def _is_right(arrays: Arrays, form: Form) -> bool:
     """Whether arrays from the cache have the form that `_decode` makes. May raise anything if they do not."""
-    classes, _ = _read_facts(arrays)
+    classes, *_ = _read_facts(arrays)
     splits = [key.removesuffix("_images") for key in arrays if key.endswith("_images")]
     if len(set(classes)) < 2 or ("" in splits) == ({"train", "test"} <= set(splits)):
         return False

@@ -11,35 +11,43 @@ from deploy.shell import printable
 from diptych.errors import DataError
 from trainspec.data.listing import Listing
 
+NO_TEST = "there is no test/: the validation images are the test, and a tenth of train/ is held out for validation"
 SPLITS = ("", *dict.fromkeys(SPLIT_FOLDERS.values()))  # "" in a set that is not split
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The class names in alphabetical order, and the images of each split, sorted by name."""
+    """The class names in alphabetical order, and the images of each split, sorted by name. `note` is for people."""
 
     classes: list[str]
     splits: dict[str, list[Placed]]
+    note: str = ""
 
 
 def read_layout(path: Path, listing: Listing) -> Layout:
-    """The splits and classes of a listed set. Raises `DataError`, in one line, where the paths do not form them."""
+    """The splits and classes of a listed set. Without `test/` the validation images are the test, as of ImageNet.
+
+    Raises `DataError`, in one line, where the paths do not form splits and classes.
+    """
     if not listing.images:
         raise DataError(f"{path}: no JPEG, PNG or WebP images found; {EXPECTED}")
     root, placed = place_images(path, sorted(listing.images))
     classes = _classes(path, placed, listing.folders, root)
-    splits = {split: [place for place in placed if place.split == split] for split in SPLITS}
-    return Layout(classes, {split: places for split, places in splits.items() if places})
+    found = {split: [place for place in placed if place.split == split] for split in SPLITS}
+    splits = {split: places for split, places in found.items() if places}
+    if "" in splits or "test" in splits:
+        return Layout(classes, splits)
+    return Layout(classes, {"train": splits["train"], "test": splits["validation"]}, NO_TEST)
 
 
 def _classes(path: Path, placed: list[Placed], folders: list[str], root: PurePosixPath) -> list[str]:
     """The class names in alphabetical order. Raises `DataError` unless every class has training images."""
     counts = Counter((place.split, place.class_name) for place in placed)
     splits = {split for split, _ in counts}
-    if "" not in splits and not {"train", "test"} <= splits:
+    if "" not in splits and not ("train" in splits and splits & {"test", "validation"}):
         there = ", ".join(sorted(splits))
         raise DataError(
-            f"{path}: a split set needs train/ and test/, but only {there} was found; rename or add the other one"
+            f"{path}: a split set needs train/ and test/ or val/, but only {there} was found; rename or add the other"
         )
     for folder in sorted(folders):
         _refuse_empty_class(path, PurePosixPath(folder), root, counts)
