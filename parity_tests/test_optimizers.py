@@ -150,6 +150,26 @@ def test_update(implementation: Callable[[Graph, Weights, Recipe], Weights], rec
     assert difference.within, str(difference)
 
 
+@pytest.mark.parametrize("implementation", [by_torch, by_keras])
+def test_muon_in_bfloat16(
+    implementation: Callable[[Graph, Weights, Recipe], Weights], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One update: only the matrix is made orthogonal in bfloat16, and the weights keep their precision.
+
+    Of one iteration, because each one enlarges the errors of those before it.
+    """
+    monkeypatch.setattr("test_optimizers.RATES", RATES[:1])
+    graph, recipe = network(), Recipe(optimizer=Muon(bfloat16=True, iterations=1))
+    weights = initial_weights(graph, seed=3)
+    expected, found = by_numpy(graph, weights, recipe), implementation(graph, weights, recipe)
+    others = {name: array for name, array in expected.items() if name != "conv.weight"}
+    assert tensor_difference(others, {name: found[name] for name in others}).within
+    off = np.abs(found["conv.weight"] - expected["conv.weight"]).max() / RATES[0]
+    unit = 2**-8  # of bfloat16; the elements of the matrix are below 1, and the coefficients multiply them
+    assert unit / 10 < off < unit * np.abs(recipe.optimizer.coefficients).sum()
+    assert found["conv.weight"].dtype == np.float64
+
+
 def test_every_kind_has_cases() -> None:
     kinds = {optimizer.kind: optimizer for optimizer in get_args(AnyOptimizer)}
     assert OPTIMIZERS.keys() == kinds.keys()
