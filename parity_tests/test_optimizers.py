@@ -159,14 +159,15 @@ def test_muon_in_bfloat16(
     Of one iteration, because each one enlarges the errors of those before it.
     """
     monkeypatch.setattr("test_optimizers.RATES", RATES[:1])
-    graph, recipe = network(), Recipe(optimizer=Muon(bfloat16=True, iterations=1))
+    graph, optimizer = network(), Muon(bfloat16=True, iterations=1)
+    recipe = Recipe(optimizer=optimizer)
     weights = initial_weights(graph, seed=3)
     expected, found = by_numpy(graph, weights, recipe), implementation(graph, weights, recipe)
     others = {name: array for name, array in expected.items() if name != "conv.weight"}
     assert tensor_difference(others, {name: found[name] for name in others}).within
     off = np.abs(found["conv.weight"] - expected["conv.weight"]).max() / RATES[0]
     unit = 2**-8  # of bfloat16; the elements of the matrix are below 1, and the coefficients multiply them
-    assert unit / 10 < off < unit * np.abs(recipe.optimizer.coefficients).sum()
+    assert unit / 10 < off < unit * np.abs(optimizer.coefficients).sum()
     assert found["conv.weight"].dtype == np.float64
 
 
