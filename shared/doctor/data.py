@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diptych.errors import DiptychError
 from diptych.reading import is_absent
-from doctor.finding import Finding, gigabytes
+from doctor.finding import Finding, gigabytes, quoted
 from doctor.folders import nearest, unusable
 from doctor.place import Place
 from trainspec.data import PUBLISHED, find_data
@@ -70,7 +70,7 @@ def of_file(name: str, path: Path, source: Source) -> Finding:
     if whole:
         return Finding(name, f"as published: {path}", facts={"path": str(path), "sha256": source.sha256})
     text = f"{path} is damaged: its SHA-256 is not the published one"
-    return Finding(name, text, f"rm {path}; the next --data {name} downloads it again")
+    return Finding(name, text, f"rm {quoted(path)}; the next --data {name} downloads it again")
 
 
 def _digits() -> Finding:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from doctor.child import Answer, ask
-from doctor.finding import Finding
+from doctor.finding import Finding, quoted
 from doctor.place import WORK, Environment, Place
 
 PYTHONS = (3, 11), (3, 14)  # from, and below
 FEW = 4  # packages to install one by one; with more, the environment is made again
-OURS = "diptych-"
+OURS = "diptych-"  # the names of packages that are on no index: nox installs them from the checkout
 
 
 def check(place: Place) -> Iterator[Finding]:
@@ -18,7 +18,7 @@ def check(place: Place) -> Iterator[Finding]:
     found = list(place)
     pins = read_pins(place.constraints)
     if not pins:
-        again = f"git checkout {place.constraints}" if (place.root / ".git").exists() else ""
+        again = f"git checkout {quoted(place.constraints)}" if (place.root / ".git").exists() else ""
         yield Finding("constraints.txt", "it has no versions here, so none is compared", again)
     for one in found:
         yield from in_environment(one, ask(one.python, "versions", seconds=place.seconds), pins, place.constraints)
@@ -45,8 +45,9 @@ def in_environment(one: Environment, answer: Answer, pins: Mapping[str, str], co
         yield Finding(one.kind, f"{wrong[0][1]}, {more}", one.again)
     else:
         for name, text in wrong:
-            pip = f"{one.python} -m pip install --constraint {constraints} {name}"
-            yield Finding(one.kind, text, f"{pip}{f'=={pins[name]}' if name in pins else ''}")
+            pip = f"{quoted(one.python)} -m pip install --constraint {quoted(constraints)} {name}"
+            pinned = f"{pip}{f'=={pins[name]}' if name in pins else ''}"
+            yield Finding(one.kind, text, one.again if name.startswith(OURS) else pinned)
     facts = {"python": version, "packages": packages}
     same = len((pins.keys() & packages.keys()) - {*half, *(name for name, _ in wrong)})
     counted = "1 package" if same == 1 else f"{same} packages"

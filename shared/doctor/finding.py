@@ -1,7 +1,9 @@
 """What the doctor finds, one fact at a time."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -23,6 +25,11 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "problem": self.is_problem}
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it, for remedies that are commands."""
+    return shlex.quote(str(path))
 
 
 def gigabytes(count: float) -> str:

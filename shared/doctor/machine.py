@@ -12,7 +12,7 @@ from deploy.machine import memory_gib
 from diptych.errors import DiptychError
 from diptych.machine import cores, describe_machine, free_bytes
 from doctor.data import MOVE_CACHE
-from doctor.finding import Finding, gigabytes
+from doctor.finding import Finding, gigabytes, quoted
 from doctor.folders import nearest, unusable
 from doctor.place import Place
 from trainspec.data.cache import cache_folder
@@ -87,7 +87,7 @@ def of_room(what: str, folder: Path, move: str) -> Finding:
         return unusable(subject, error, move)
     facts = {"folder": str(folder), "free_bytes": usage.free}
     if not os.access(there, os.W_OK | os.X_OK):
-        return Finding(subject, f"{there} is not writable", f"chmod u+wx {there}, {move}", facts)
+        return Finding(subject, f"{there} is not writable", f"chmod u+wx {quoted(there)}, {move}", facts)
     text = f"{gigabytes(usage.free)} free at {folder}"
     if usage.free < ROOM:
         return Finding(subject, text, f"free {gigabytes(ROOM - usage.free)} there, {move}", facts)

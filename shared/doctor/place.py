@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from doctor.finding import quoted
+
 WORK = {  # what the environments of the noxfile are for: probes with their argument
     "zoo": (),
     "lint": (),
@@ -38,7 +40,7 @@ class Environment:
     @property
     def again(self) -> str:
         """The remedy for an environment that cannot be repaired."""
-        return f"rm -r {self.folder}; the next nox makes it again"
+        return f"rm -r {quoted(self.folder)}; the next nox makes it again"
 
 
 @dataclass(frozen=True)

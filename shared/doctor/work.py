@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from diptych.machine import has_gpu
 from doctor.child import Answer, ask
-from doctor.finding import Finding
+from doctor.finding import Finding, quoted
 from doctor.place import ON_GPU, WORK, Environment, Place
 
 
@@ -34,7 +34,8 @@ def judged(one: Environment, work: str, answer: Answer, *, wants_gpu: bool) -> F
         return Finding(
             subject,
             f"{text}, although there is a GPU",
-            f"see that nvidia-smi works and CUDA_VISIBLE_DEVICES is not set, then rm -r {one.folder} and run nox",
+            "see that nvidia-smi works and CUDA_VISIBLE_DEVICES is not set, "
+            f"then rm -r {quoted(one.folder)} and run nox",
             facts,
         )
     return Finding(subject, text, facts=facts)

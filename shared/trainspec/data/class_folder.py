@@ -142,7 +142,10 @@ def _with_all_splits(
 def _decode(files: ImageFiles, form: Form, label: str) -> Arrays:
     """`facts`, and for each split of the set `<split>_images` and `<split>_labels`, sorted by file name."""
     layout, left_out = files.layout()
-    require_memory(label, sum(map(len, layout.splits.values())), form)
+    otherwise = "leave the images in their files (--set data.storage=files)"
+    archived = "unpack it and give the folder"
+    images = sum(map(len, layout.splits.values()))
+    require_memory(label, images, form, f", or {otherwise if files.count else archived}")
     arrays: dict[str, NDArray[Any]] = {"facts": _facts(layout, left_out)}
     rows: dict[str, NDArray[np.uint8]] = {}
     for split, places in layout.splits.items():

@@ -12,12 +12,14 @@ COPIES = 3  # copies of a data set in memory while its splits are drawn
 SHARE = 0.25  # of the free memory: a data set that takes more stays in its files
 
 
-def require_memory(label: str, images: int, form: Form) -> None:
-    """Raise `DataError` where `images` images of `form` do not fit into memory, or are to stay in files."""
+def require_memory(label: str, images: int, form: Form, otherwise: str = "") -> None:
+    """Raise `DataError` where `images` images of `form` do not fit into memory, or are to stay in files.
+
+    `otherwise`: what else than smaller images can be done, ", or ...".
+    """
     if form.storage == "files":
         raise DataError(
-            f"{printable(label)} is not a folder of image files, so it is read into memory; leave out data.storage, or "
-            "unpack it and give the folder"
+            f"{printable(label)} is not a folder of image files, so it is read into memory; leave out data.storage"
         )
     needed = COPIES * images * math.prod(form.shape)
     free = machine.free_bytes()
@@ -25,7 +27,7 @@ def require_memory(label: str, images: int, form: Form) -> None:
         raise DataError(
             f"{printable(label)}: {images:,} images of {form.size:,} x {form.size:,} pixels need "
             f"{needed / 2**30:,.1f} GiB of memory and {free / 2**30:,.1f} GiB are free; choose a smaller image size "
-            "(--set data.image_size=N)"
+            f"(--set data.image_size=N){otherwise}"
         )
 
 
