@@ -60,6 +60,47 @@ def test_an_image_is_mixed_with_its_partner_as_it_is_augmented_itself(mixing):
         assert batch.targets[row] == pytest.approx(expected, rel=0, abs=1e-14)
 
 
+# torchvision 0.28.0, transforms.v2.CutMix on images of 6 x 9 pixels: its lambda, the row and column of the centre, the
+# box (top, left, bottom, right) of the partner's pixels, and the share of the image's own target, in float32
+TORCHVISION_BOXES = [
+    (0.25, (0, 8), (0, 5, 2, 9), 0.8518518805503845),
+    (0.25, (3, 4), (1, 1, 5, 7), 0.5555555820465088),
+    (0.5, (5, 0), (3, 0, 6, 3), 0.8333333134651184),
+    (0.875, (2, 6), (1, 5, 3, 7), 0.9259259104728699),
+    (0.0, (2, 3), (0, 0, 5, 7), 0.35185185074806213),
+    (1.0, (1, 1), None, 1.0),
+    (0.9990234375, (3, 3), None, 1.0),
+]
+# transforms.v2.MixUp on two images of two values, each the partner of the other: lambda, the images that it makes, and
+# the shares of the own targets
+TORCHVISION_MEANS = [
+    (0.25, [2.375, -0.21875, 1.125, -0.90625], [0.25, 0.25]),
+    (0.6875, [1.28125, -0.8203125, 2.21875, -0.3046875], [0.6875, 0.6875]),
+]
+
+
+@pytest.mark.parametrize(("weight", "centre", "box", "share"), TORCHVISION_BOXES)
+def test_cutmix_is_torchvisions(weight, centre, box, share):
+    place = (np.array([centre]) + 0.5) / (6, 9)
+    draws = {"weight": np.array([weight], np.float32), "place": place.astype(np.float32)}
+    fitted = CutMix().fitted(draws, 6, 9)
+    assert CutMix().share(draws, 6, 9) == pytest.approx(share, rel=1e-7)
+    covered = np.zeros((1, 6, 9, 1), np.float32)
+    if box:
+        covered[:, box[0] : box[2], box[1] : box[3]] = 1
+    images = np.zeros_like(covered)
+    np.testing.assert_array_equal(CutMix().apply(images, {**fitted, "others": images + 1}), covered)
+
+
+@pytest.mark.parametrize(("weight", "images", "shares"), TORCHVISION_MEANS)
+def test_mixup_is_torchvisions(weight, images, shares):
+    draws = {"weight": np.full(2, weight, np.float32)}
+    given = np.array([0.5, -1.25, 3.0, 0.125], np.float32).reshape(2, 1, 2, 1)
+    mixed = Mixup().apply(given, {**Mixup().fitted(draws, 1, 2), "others": given[::-1]})
+    np.testing.assert_array_equal(mixed.ravel(), np.float32(images))
+    np.testing.assert_array_equal(Mixup().share(draws, 1, 2), shares)
+
+
 @pytest.mark.parametrize("kind", [Mixup, CutMix])
 def test_a_batch_has_one_weight_or_each_sample_has_its_own(kind):
     for per, weights in (("batch", 1), ("sample", 16)):
