@@ -1,17 +1,21 @@
 """`python -m doctor [--json] [--clean]`: what this machine can do, what is wrong with it, and what to do about it."""
 
 import json
+import sys
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 
 from deploy import shell
 from deploy.commands import add_options, option
+from deploy.errors import first_line
 from deploy.options import Parser, path
 from deploy.shell import say
 from diptych.errors import UsageError
-from doctor.caches import caches
-from doctor.examination import examine
-from doctor.finding import gigabytes
+from doctor.finding import Finding, gigabytes
 from doctor.place import Place
+
+NEEDED = ("doctor.examination", "doctor.view")  # modules that import other people's packages
 
 OPTIONS = (
     option("--json", action="store_true", help="print the findings as JSON"),
@@ -30,12 +34,33 @@ def main(argv: Sequence[str]) -> int:
         if not options.environments.is_dir():
             raise UsageError(f"--environments {options.environments}: no such folder")
         place = Place(place.root, options.environments)
+    try:
+        for module in NEEDED:
+            import_module(module)
+    except ImportError as error:
+        return unable(place, error, as_json=options.json)
     return clean(place, as_json=options.json) if options.clean else report(place, as_json=options.json)
+
+
+def unable(place: Place, error: ImportError, *, as_json: bool) -> int:
+    """Print why the doctor cannot examine anything: its own environment lacks something, or has it damaged."""
+    own = next((one for one in place if one.folder.samefile(sys.prefix)), None)
+    name = (error.name or "").partition(".")[0] or "a package"
+    text = f"{name} cannot be imported ({first_line(error)})"
+    remedy = own.again if own else f"install {name} for {sys.executable}"
+    found = Finding(own.kind if own else Path(sys.prefix).name, text, remedy)
+    if as_json:
+        say(json.dumps({"well": False, "problems": 1, "sections": {"environments": [found.to_json()]}}))
+    else:
+        say(f"problem    {found.subject}: {found.text}")
+        say(f"remedy     {found.remedy}")
+    return 1
 
 
 def report(place: Place, *, as_json: bool) -> int:
     """Examine, and print every section when it is ready, or all of them as JSON."""
     from doctor import view
+    from doctor.examination import examine
 
     screen, sections = view.status(), {}
     with screen.status("looking") as status:
@@ -56,6 +81,8 @@ def report(place: Place, *, as_json: bool) -> int:
 
 def clean(place: Place, *, as_json: bool) -> int:
     """Remove the caches. Each is named with its size before it is removed."""
+    from doctor.caches import caches
+
     removed = []
     for one in caches(place):
         size, where = one.size, [str(folder) for folder in one.paths]

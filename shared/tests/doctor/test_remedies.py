@@ -1,6 +1,9 @@
 """Remedies that are commands can be typed, wherever the checkout lies, and can succeed."""
 
+import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,31 @@ def test_a_package_of_the_checkout_is_on_no_index(spaced):
     (found,) = problems(checkout(spaced, {"torch": {"versions": needs}})).values()
     assert found.text == "diptych-onnx-impl is not installed, but diptych-torch-impl needs it"
     assert found.remedy == f"rm -r '{spaced / '.nox' / 'torch'}'; the next nox makes it again"
+
+
+LACKING = """\
+import sys
+sys.prefix, sys.modules[sys.argv[1]] = sys.argv[2], None  # as if the package were missing there
+from doctor.__main__ import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("name", ["numpy", "rich", "PIL"])
+def test_the_doctor_lacks_a_package_itself(tmp_path, name):
+    """Its environment is one of those that it looks at, and is made again."""
+    place = checkout(tmp_path, {"zoo": {}})
+    zoo = place.environments / "zoo"
+
+    def said(prefix: Path, *options: str) -> str:
+        command = [sys.executable, "-c", LACKING, name, prefix, "--environments", place.environments, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        return done.stdout
+
+    problem, remedy = said(zoo).splitlines()
+    assert problem.startswith(f"problem    zoo: {name} cannot be imported (")
+    assert remedy == f"remedy     rm -r {zoo}; the next nox makes it again"
+    (found,) = json.loads(said(zoo, "--json"))["sections"]["environments"]
+    assert (found["subject"], found["problem"]) == ("zoo", True)
+    assert f"remedy     install {name} for {sys.executable}" in said(tmp_path, "--clean")
