@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 from netspec import Graph, trace
+from netspec.architectures.lenet import lenet
 from netspec.architectures.preresnet_cifar import basic, bottleneck
 from netspec.architectures.pyramidnet import pyramidnet_cifar
 from netspec.architectures.resnetv2_cifar import resnetv2_cifar
-from netspec.ops import VOCABULARY as OPS, NoisyOp
+from netspec.ops import ACTIVATIONS, VOCABULARY as OPS, NoisyOp
 from netspec.reduce import reduced
 from parity.noise_task import RECIPE
 from trainspec.augment import VOCABULARY as TRANSFORMS
@@ -85,6 +86,11 @@ def small_pyramid(**options: Any) -> Graph:
     return trace("pyramid", (3, 12, 12), lambda x: pyramidnet_cifar(x, 10, basic, 12, 1, **options))
 
 
+def small_lenet(**options: Any) -> Graph:
+    """LeNet-5 on images of 16 pixels: the smallest network with a choice of activations."""
+    return trace("lenet", (3, 16, 16), lambda x: lenet(x, 10, 6, 16, **options))
+
+
 NOISE = {
     "dropout": Trick(options={"dropout": 0.3}),
     "stochastic_depth": Trick(options={"stochastic_depth": 0.5}),
@@ -105,6 +111,8 @@ def registered() -> Iterator[tuple[str, Trick]]:
     for kind, op in OPS.items():
         if issubclass(op, NoisyOp):
             yield f"op.{kind}", NOISE[kind]
+    for fn in ACTIVATIONS:
+        yield f"activation.{fn}", Trick(options={"activation": fn}, network=small_lenet)
     for scheme in get_args(Init):
         yield f"init.{scheme}", Trick({"init": scheme})
     for change in fields(Initialisation):
