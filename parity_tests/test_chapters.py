@@ -8,13 +8,16 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from urllib.request import urlopen
 
 import pytest
 from PIL import Image
 
+from browser import runtime_folder
 from trainspec.data import Form, digits
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +31,10 @@ class Chapter:
     listed: tuple[str, ...]
     in_words: tuple[str, ...]
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (*self.listed, *self.in_words)
+
     @classmethod
     def read(cls, title: str) -> "Chapter":
         text = re.search(rf"^##+ {re.escape(title)}\n(.*?)^##+ ", README, re.DOTALL | re.MULTILINE)[1]
@@ -38,6 +45,7 @@ class Chapter:
 
 
 PRODUCTION, PROOF = map(Chapter.read, ("From training to production", "When are two networks the same?"))
+PAGE = ("nox -s package -- RUN --web --out page", "python -m http.server --directory page")  # needs npm and the network
 MADE = (  # by the commands, in the folder where they run or in that of the run
     "RUN/package/uint8/1/model.onnx", "RUN/package/benchmark.json", "RUN/model.int8.onnx", "scores/scores.json",
     "scores/confusion.csv", "scores/confusion.png", "own.json", "own.png",
@@ -86,13 +94,25 @@ class Shell:
         getattr(self.noxfile, words[2])(session)
         return done[0]
 
+    def fetch(self, line: str, path: str) -> str:
+        """A page of the server that a command line starts, at a free port. The server is stopped."""
+        command = [sys.executable, "-u", *line.split()[1:], "0", "--bind", "127.0.0.1"]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        with subprocess.Popen(command, cwd=self.folder, **streams) as server:
+            try:
+                port = re.search(r"port (\d+)", server.stdout.readline())[1]
+                with urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60) as answer:
+                    return answer.read().decode()
+            finally:
+                server.terminate()
+
     def start(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def run_all(chapter: Chapter, shell: Shell) -> None:
-    for line in (*chapter.listed, *chapter.in_words):
+def run_all(lines: Iterable[str], shell: Shell) -> None:
+    for line in lines:
         done = shell.run(line)
         if done.returncode and line.startswith("nox -s quantize"):  # another machine may find INT8 slower
             assert "give --force" in done.stderr
@@ -106,6 +126,8 @@ def test_the_chapters_have_the_whole_way():
     names = [line.split()[2] for line in PRODUCTION.listed]
     assert names == ["train_torch", "package", "verify", "predict", "evaluate", "benchmark", "quantize"]
     assert any(line.startswith("python RUN/package/verify.py") for line in PRODUCTION.in_words)
+    assert set(PAGE) <= set(PRODUCTION.in_words)
+    assert "http://localhost:8000/web/" in README
     assert [line.split()[2] for line in PROOF.listed] == ["parity", "lockstep", "parity", "train_keras", "parity"]
 
 
@@ -113,14 +135,18 @@ def test_the_chapters_have_the_whole_way():
 def test_from_training_to_production(tmp_path):
     give_images(tmp_path)
     shell = Shell(tmp_path)
-    run_all(PRODUCTION, shell)
+    run_all((line for line in PRODUCTION.lines if line not in PAGE), shell)
     missing = [name for name in MADE if not (tmp_path / shell.named(name)).is_file()]
     assert not missing
+    runtime_folder(tmp_path)  # skips the rest where npm is missing
+    package, serve = PAGE
+    run_all([package], shell)
+    assert 'id="answers"' in shell.fetch(serve, "web/")
 
 
 @pytest.mark.long
 def test_when_are_two_networks_the_same(tmp_path):
     shell = Shell(tmp_path)
-    run_all(PROOF, shell)
+    run_all(PROOF.lines, shell)
     certificate = json.loads((tmp_path / shell.named("RUN/proof/certificate.json")).read_text())
     assert all(certificate["checks"].values())
