@@ -169,6 +169,7 @@ def test_the_doctor_knows_what_every_environment_is_for(checkout):
     assert WORK.keys() == kinds.keys()
     for kind, packages in kinds.items():
         needed = [f"step {name}" for name in ("torch", "keras") if f"./packages/{name}_impl" in packages]
+        needed = needed or ["build"] * any("onnx_impl" in package for package in packages)
         needed += ["runtime"] * any(re.search(r"\[(c|g)pu\b", package) for package in packages)
         assert sorted(WORK[kind]) == sorted(needed)
         assert set(ON_GPU.get(kind, ())) <= set(needed)

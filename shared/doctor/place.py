@@ -9,7 +9,7 @@ from doctor.finding import quoted
 WORK = {  # what the environments of the noxfile are for: probes with their argument
     "zoo": (),
     "lint": (),
-    "onnx": ("runtime",),
+    "onnx": ("build", "runtime"),
     "torch": ("step torch", "runtime"),
     "keras": ("step keras", "runtime"),
     "deploy": ("runtime",),

@@ -1,4 +1,4 @@
-"""What the environments are for: a training step and an export in each framework, and a model in onnxruntime."""
+"""What the environments are for: a training step and the exports in each framework, and ONNX models."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def check(place: Place) -> Iterator[Finding]:
 
 def judged(one: Environment, work: str, answer: Answer, *, wants_gpu: bool) -> Finding:
     """The finding for a probe's answer."""
-    title = {"runtime": "onnxruntime"}.get(work, work.removeprefix("step "))
+    title = {"build": "builder", "runtime": "onnxruntime"}.get(work, work.removeprefix("step "))
     subject = title if title == one.kind else f"{title} in {one.kind}"
     if answer.problem:
         return Finding(subject, answer.problem, one.again)

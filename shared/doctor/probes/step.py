@@ -1,4 +1,4 @@
-"""Training steps and an export of a small network, by the shipped trainer of a framework."""
+"""Training steps and the exports of a small network, by the shipped trainer of a framework."""
 
 import sys
 import time
@@ -10,30 +10,29 @@ from typing import Any
 from doctor.probes import answer
 from doctor.probes.libraries import loaded
 
-IMAGES, CLASSES, STEPS = 8, 4, 3
+IMAGES, STEPS = 8, 3
 ONNX = {"onnx", "onnxruntime", "onnxscript", "tf2onnx"}
 
 
 def step(name: str) -> dict[str, Any]:
-    """Train `name` (`torch` or `keras`) for a few steps, and export. Raises whatever is wrong with it."""
+    """Train `name` (`torch` or `keras`) for a few steps, and export as a training does: by two exporters.
+
+    Raises whatever is wrong with it.
+    """
     import numpy as np
 
     from diptych.machine import describe_versions
-    from netspec import functional as f, initial_weights, trace
-    from netspec.tracer import Tensor
+    from doctor.probes.network import CLASSES, small
+    from netspec import initial_weights
     from trainspec.optim import settings, step_settings
     from trainspec.plan import Batch
     from trainspec.recipes import Recipe
     from trainspec.schedules import Place
 
-    def network(image: Tensor) -> Tensor:
-        x = f.conv_bn(image, 8, 3, activation=f.relu, name="stem")
-        return f.linear(f.global_avg_pool(x), CLASSES, name="head")
-
     begin = time.monotonic()
     framework = import_module(f"{name}_impl.commands").load()
     imported = time.monotonic()
-    graph, recipe = trace("doctor", (3, 16, 16), network), Recipe()
+    graph, recipe = small(), Recipe()
     device = framework.choose_device("auto", None)
     trainer = framework.trainer(graph, initial_weights(graph), recipe, device)
     generator = np.random.default_rng(0)
@@ -46,8 +45,10 @@ def step(name: str) -> dict[str, Any]:
     ]
     if not np.isfinite(losses).all() or not losses[-1] < losses[0]:
         raise ArithmeticError(f"the loss of {STEPS} steps on one batch does not fall: {losses}")
+    deployed = framework.deploy(graph, trainer.weights(), None)
     with TemporaryDirectory() as folder:
-        difference = framework.deploy(graph, trainer.weights(), None).export(Path(folder) / "model.onnx", {})
+        difference = deployed.export(Path(folder) / "model.onnx", {})
+        native = deployed.export_natively(Path(folder) / "native.onnx", {})
     versions = describe_versions(framework.packages)
     own = [f"{package} {versions[package]}" for package in framework.packages if package in versions.keys() - ONNX]
     return {
@@ -58,6 +59,7 @@ def step(name: str) -> dict[str, Any]:
         "on_gpu": not device.label.startswith("CPU"),
         "losses": losses,
         "export_difference": difference.value,
+        "native_difference": native.value,
         "versions": versions,
         "libraries": loaded(),
     }

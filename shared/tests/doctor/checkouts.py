@@ -17,6 +17,7 @@ WELL = {
     "versions": VERSIONS,
     "step torch": DID | {"did": "torch 2.0 trained and exported"},
     "step keras": DID | {"did": "keras 3.0 trained and exported"},
+    "build": DID | {"did": "onnx 1.0 built and verified a graph"},
     "runtime": DID | {"did": "onnxruntime 1.0 ran a model"},
 }
 

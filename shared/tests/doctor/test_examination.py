@@ -31,6 +31,7 @@ def test_all_is_well(tmp_path, capsys):
     assert (found["well"], found["problems"]) == (True, 0)
     subjects = [one["subject"] for one in found["sections"]["frameworks"]]
     assert subjects == [
+        "builder in onnx",
         "onnxruntime in onnx",
         "torch",
         "onnxruntime in torch",
@@ -268,9 +269,19 @@ def test_the_frameworks_of_this_environment(framework, tmp_path):
     assert step.text.startswith(f"{framework} ")
     assert "trained and exported" in step.text
     assert step.facts["losses"][-1] < step.facts["losses"][0]
+    assert step.facts.keys() >= {"export_difference", "native_difference"}
     assert runtime.text.startswith("onnxruntime ")
     versions = next(one for one in sections["environments"] if one.subject == framework and not one.is_problem)
     assert versions.facts["packages"]["numpy"]
+
+
+def test_a_graph_is_built_without_a_framework(tmp_path):
+    place = checkout(tmp_path, {})
+    own_environment(tmp_path / ".nox" / "onnx")
+    built, runtime = dict(examine(Place(place.root, place.environments)))["frameworks"]
+    assert built.text.startswith("onnx ")
+    assert "built and verified a graph" in built.text
+    assert (built.is_problem, runtime.is_problem) == (False, False)
 
 
 def test_an_environments_folder_that_is_not_there(tmp_path, capsys):
