@@ -12,7 +12,8 @@ NOTABLE = 0.1  # the share of the images that an epoch leaves out from which on 
 
 
 def remarks(task: "Task") -> Iterator[str]:
-    """On a batch that does not divide the images, on first values that a file replaces, and on what begins too late.
+    """On a batch that does not divide the images, on first values that a file replaces or should, and on what begins
+    too late.
 
     With a budget, the number of steps is not known, so what depends on it is not judged.
     """
@@ -28,6 +29,8 @@ def remarks(task: "Task") -> Iterator[str]:
     if task.warm_start and (changes := recipe.initialisation.names):
         keys = ", ".join(f"initialisation.{name}" for name in changes)
         yield f"{keys}: used only for what is drawn anew; all else is from {task.warm_start.path}"
+    if task.warm_start is None and (drawn := [f"'{table.match}'" for table in recipe.parameters if table.anew]):
+        yield f"parameters.anew of {', '.join(drawn)} has no effect without --weights FILE: all weights are drawn"
     if task.budget is None:
         steps = recipe.steps(task.steps_per_epoch)
         yield from recipe.late(Place(steps - 1, steps, task.steps_per_epoch))

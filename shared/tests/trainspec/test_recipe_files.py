@@ -59,6 +59,8 @@ def test_the_command_of_a_shipped_recipe_finds_it_for_its_network(name):
     assert facts.recipe == (name if "+" in name else name.partition("/")[0])
     assert recipe_file(network, family, facts.data, facts.recipe) == file
     recipe = find_recipe(network, family, facts.data, facts.recipe)
+    assert ("FILE" in header(file.read_text())) == (" --weights FILE\n" in file.read_text())
+    assert "--weights" in header(file.read_text()) or not any(table.anew for table in recipe.parameters)
     dropout = recipe.regularisation.dropout
     options = {**({} if dropout is None else {"dropout": dropout}), **recipe.network}
     size = recipe.data.image_size or max(find(network).input_shape[1:])

@@ -96,3 +96,14 @@ def test_first_values_that_a_file_replaces(tmp_path):
     assert "initialisation" not in notes_of(tmp_path, *dirac)
     said = notes_of(tmp_path, *dirac, "--weights", str(tmp_path / "w.safetensors"))
     assert f"initialisation.dirac: used only for what is drawn anew; all else is from {tmp_path}/w.safetensors" in said
+
+
+def test_a_file_of_weights_that_is_not_there(tmp_path):
+    """What would be drawn anew is drawn with all else."""
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('epochs = 1\n[[parameters]]\nmatch = "conv1.*"\nanew = true\n')
+    words = "parameters.anew of 'conv1.*' has no effect without --weights FILE: all weights are drawn"
+    assert words in notes_of(tmp_path, "--recipe", str(recipe))
+    task, _ = prepared("lenet5", "--data", "digits")
+    save_weights(task.graph, task.weights, tmp_path / "w.safetensors")
+    assert words not in notes_of(tmp_path, "--recipe", str(recipe), "--weights", str(tmp_path / "w.safetensors"))

@@ -14,7 +14,10 @@ from trainspec.results.rows import Row
 FIRST = "# Accuracy to expect: "
 UNKNOWN = "not yet run here"  # a header that begins so, whatever follows, says nothing of a run
 WIDTH = 120
-COMMAND = re.compile(r"(.*) Command: nox -s train_torch -- (\S+)(?: --recipe (\S+))? --data (\S+) Accuracy to expect: ")
+COMMAND = re.compile(
+    r"(.*) Command: nox -s train_torch -- (\S+)(?: --recipe (\S+))? --data (\S+)(?: --weights FILE)? "
+    r"Accuracy to expect: "
+)
 
 
 @dataclass(frozen=True)
