@@ -75,6 +75,8 @@ def test_every_way_to_give_an_image_is_the_same(classifier, folder):
     assert all(answer == answers[0] for answer in answers)
     assert classifier(path) == classifier(content) == classifier(image) == answers[:1]
     assert classifier(np.asarray(image)[None]) == answers[:1]
+    assert classifier(np.array([str(path)] * 2)) == classifier(np.array([path] * 2)) == answers[:2]
+    assert classifier(np.array(str(path))) == answers[:1]
 
 
 def test_images_of_pillow_are_converted_as_files_are(classifier):

@@ -42,6 +42,10 @@ def test_the_provider_that_runs_is_named(folder):
             Classifier(folder / "run", threads=threads)
 
 
+def test_the_provider_and_threads_may_be_given_by_position(folder):
+    assert Classifier(folder / "run", "cpu", 2).running == "CPUExecutionProvider, 2 threads"
+
+
 def test_a_default_that_falls_back_is_named(folder, monkeypatch):
     """CUDA is built in and does not start: the CPU runs by default, and an error is what asked for CUDA."""
     import onnxruntime

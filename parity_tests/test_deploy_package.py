@@ -20,6 +20,7 @@ from deploy import Classifier
 from deploy.__main__ import main as deploy_main
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import ModelError
+from deploy.intervals import of_accuracy
 from deploy.package import golden
 from deploy.package.manifest import PackageError, read_manifest
 from deploy.package.modules import needed
@@ -66,7 +67,7 @@ def test_the_test_data_are_those_of_the_zoo(written):
     for name in ("input_0", "output_0"):
         tensor = onnx.load_tensor(str(written / "test_data_set_0" / f"{name}.pb"))
         assert numpy_helper.to_array(tensor).dtype == np.float32
-    case = BackendCase("test_package", "package", None, str(written), None, None, "real", 1e-3, 1e-5)
+    case = BackendCase("test_package", "package", None, str(written), None, None, "real", 1e-3, 1e-7)  # as its loader
     runner = Runner(OnnxRuntimeBackend)
     runner._add_model_test(case, "Real")
     item = runner._test_items["RealModel"]["test_package_cpu"]
@@ -106,6 +107,14 @@ def test_predict_of_a_package_takes_standard_input(written, monkeypatch, capsys)
         monkeypatch.setattr(sys, "stdin", file)
         predict_alone(written, ["-", "--top", "1"])
     assert capsys.readouterr().out.splitlines()[1] == "-"
+
+
+@pytest.mark.parametrize("name", ["predict.py", "verify.py"])
+def test_the_scripts_say_where_they_run(written, name):
+    """They lock files by fcntl, which Windows does not have."""
+    text = (written / name).read_text()
+    assert "import fcntl" in text
+    assert "Needs Python 3.11 on Linux or macOS, numpy" in text
 
 
 def test_the_scripts_are_the_modules_themselves(written):
@@ -182,6 +191,7 @@ def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
     assert (found["top1"], found["images"]) == (80.0, 100)
     low, high = found["interval"]
     assert (round(low, 2), round(high, 2)) == (71.12, 86.66)  # Wilson's interval of 80 of 100
+    assert (low, high) == of_accuracy(80.0, 100)  # not rounded: the card rounds it once
     assert read_manifest(package(tmp_path / "other.onnx", tmp_path / "two")).facts["accuracy"] is None
 
 

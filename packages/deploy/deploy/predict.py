@@ -49,9 +49,9 @@ class Classifier:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        *,
         provider: str | None = None,
         threads: int | None = None,
+        *,
         isolate: bool = True,
         unfinished: bool = False,
         tta: str = "none",
@@ -90,6 +90,7 @@ class Classifier:
         """The `top` most probable classes of each image, the likeliest first.
 
         An image is a path, a file's bytes, an open binary file, a PIL image, or a uint8 array `(h, w, 3)` of any size.
+        An array of paths is a list of images.
         Raises `ImageError` or `ModelError` for an image that cannot be used.
         """
         answers = list(self.stream(images, top))
@@ -173,8 +174,11 @@ def _check_top(top: int) -> None:
 def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[tuple[ImageSource, str]]:
     """Yields the images one by one, each with the name that errors call it, empty for its own name.
 
-    A single image counts as a list of one. Of a list, those without a name of their own are called by their place.
+    A single image counts as a list of one, and an array of text or objects as a list. Of a list, those without a name
+    of their own are called by their place.
     """
+    if isinstance(images, np.ndarray) and images.dtype.kind in "UO":
+        images = images.tolist()
     single = (str, os.PathLike, Content, Image.Image)
     if isinstance(images, single) or hasattr(images, "read") or (isinstance(images, np.ndarray) and images.ndim != 4):
         yield images, ""  # type: ignore[misc]  # an open file can be iterated over too

@@ -85,8 +85,13 @@ def compressed_accuracy(compression: Mapping[str, Any]) -> dict[str, Any] | None
 
 
 def _figures(top1: float, images: int, measured: str) -> dict[str, Any]:
-    interval = [round(bound, 3) for bound in of_accuracy(top1, images)]
-    return {"top1": top1, "interval": interval, "level": LEVEL, "images": images, "measured": measured}
+    return {
+        "top1": top1,
+        "interval": list(of_accuracy(top1, images)),
+        "level": LEVEL,
+        "images": images,
+        "measured": measured,
+    }
 
 
 def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
