@@ -20,7 +20,7 @@ from trainspec.judging import Recorded, check_classes, check_graph
 from trainspec.network import Network
 from trainspec.notices import Notices
 from trainspec.pace import used_seconds
-from trainspec.recipes import COLLECTIONS, Recipe, TrainOptions, override, with_data
+from trainspec.recipes import Recipe, TrainOptions, override, with_data
 from trainspec.runs import Run
 from trainspec.runs.events import FOLDER as EVENTS, check_installed
 from trainspec.runs.reading import FINISHED, read_graph
@@ -157,10 +157,10 @@ def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph:
     """The run's recipe with what may change. Raises `RecipeError` or `GraphError` where another training is asked."""
     given = options.overrides
     asked = override(run.recipe, given)
-    if network is not None or options.recipe != COLLECTIONS[0]:
+    if network is not None or options.recipe is not None:
         base = graph.name.partition("(")[0]
         named = Network.read(network or (base if base in list_architectures() else graph))
-        written = options if named.family or options.recipe != COLLECTIONS[0] else replace(options, recipe=run.recipe)
+        written = options if named.family or options.recipe is not None else replace(options, recipe=run.recipe)
         full, _ = named.fitted(written.recipe_for(named.name, named.family, data.name), given)
         drawn = named.draw(data, full) if network is not None else graph
         if graph_digest(drawn) != graph_digest(graph):

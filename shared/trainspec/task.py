@@ -219,7 +219,7 @@ def prepare(source: str | Graph | None, options: TrainOptions, command: str = ""
     if source is None:
         raise UsageError("give ARCH, the network to train, or --resume RUN (see --help)")
     network = Network.read(source)
-    network.check_recipe(options.recipe)
+    network.check_recipe(options.source)
     options.check(network.name, network.family)
     if options.tensorboard:
         check_installed()

@@ -62,7 +62,7 @@ class Library:
         network: str | os.PathLike[str] | Graph | None = None,
         *,
         data: str | os.PathLike[str] | None = None,
-        recipe: str | os.PathLike[str] | Recipe = "modern",
+        recipe: str | os.PathLike[str] | Recipe | None = None,
         epochs: float | None = None,
         seed: int | None = None,
         precision: str | None = None,
@@ -80,8 +80,8 @@ class Library:
 
         `network` is an architecture's name, a `.json` file of a graph, a run, or a graph. `data` is a name (`cifar10`,
         `cifar100`, `mnist`, `fashion_mnist`, `digits`) or a folder or archive of class folders; None chooses one that
-        fits the machine. `recipe` is the name of one in the collection, a TOML file or a `Recipe`; `settings` changes
-        single values of it, as `{"optimizer.momentum": 0.8}`. `budget` is a time, as `"10m"` or seconds.
+        fits the machine. `recipe` is a collection (by default `modern`), the name of one in it, a TOML file or a
+        `Recipe`; `settings` changes single values, as `{"optimizer.momentum": 0.8}`. `budget` is `"10m"` or seconds.
         `deterministic`: same seed, same machine, same bits; by default on a CPU. `weights` is a file or a run to start
         from. `freeze` are patterns of parameters that are not trained, as `["stem*"]`. `out` is where the run's folder
         is made, by default `runs`. `tensorboard`: also write the figures for TensorBoard, into the run's folder.

@@ -178,6 +178,7 @@ REFUSED = {  # options beside --resume, and the line
     "an optimizer": (("--set", "optimizer.kind=adamw"), r"optimizer\.\w+ is .* is asked"),
     "a batch": (("--set", "batch=50"), "batch is 100 in the run, but 50"),
     "a recipe": (("--recipe", "original"), "is .* in the run, but .* is asked"),
+    "the default recipe by its name": (("--recipe", "modern"), "is .* in the run, but .* is asked"),
     "another network": (("resnet20", "--set", "batch=100"), "its network is lenet5, not the resnet20"),
     "frozen parameters": (("--freeze", "conv1*"), "parameters is .* in the run, but .*conv1.* is asked"),
     "another place": (("--out", "elsewhere"), "--out elsewhere: .* goes on in its own folder"),

@@ -42,14 +42,15 @@ TEXTS, PATHS = ("data", "recipe"), ("weights", "out", "resume")  # the options t
 class TrainOptions:
     """What the user asks for.
 
-    `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe.
+    `data` is a value of `--data`. `recipe` is a collection, the name of a shipped recipe, a file or a recipe; None
+    means the collection modern, or the recipe of the run that goes on.
     `overrides` has single values of the recipe by `section.key`. `freeze` are patterns of canonical names, which become
     the recipe's last tables. `budget` is in seconds. `weights` is a file or a run's folder. `out` is where the run's
     folder is made; None means `runs`. `resume`: a run that goes on. Messages about `overrides` begin with `origin`.
     """
 
     data: str | None = None
-    recipe: str | Recipe = COLLECTIONS[0]
+    recipe: str | Recipe | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     budget: float | None = None
     threads: int | None = None
@@ -67,7 +68,7 @@ class TrainOptions:
         whole = isinstance(self.threads, int) and not isinstance(self.threads, bool)
         right = {
             "data": self.data is None or isinstance(self.data, str),
-            "recipe": isinstance(self.recipe, str | Recipe),
+            "recipe": isinstance(self.recipe, str | Recipe | None),
             "settings": isinstance(self.overrides, Mapping) and all(isinstance(key, str) for key in self.overrides),
             "budget": self.budget is None or (number and 0 < self.budget <= LONGEST),
             "threads": self.threads is None or (whole and 1 <= self.threads <= MOST_THREADS),
@@ -86,7 +87,7 @@ class TrainOptions:
         cls,
         *,
         data: str | None,
-        recipe: str,
+        recipe: str | None,
         budget: str | None,
         threads: str | None,
         deterministic: bool | None,
@@ -152,18 +153,23 @@ class TrainOptions:
             **(values | texts | {key: Path(texts[key]) for key in PATHS if key in texts}),
         )
 
+    @property
+    def source(self) -> str | Recipe:
+        """Where the recipe of a new training comes from."""
+        return COLLECTIONS[0] if self.recipe is None else self.recipe
+
     def check(self, architecture: str, family: str) -> None:
         """Check what does not depend on the data, before the data are looked for. Raises `RecipeError`."""
-        if isinstance(self.recipe, Recipe) or self.recipe not in COLLECTIONS:
+        if isinstance(self.source, Recipe) or self.source not in COLLECTIONS:
             self.recipe_for(architecture, family, "")
-        elif not has_recipe(architecture, family, self.recipe):
-            find_recipe(architecture, family, "", self.recipe)  # raises, and says where there is one
+        elif not has_recipe(architecture, family, self.source):
+            find_recipe(architecture, family, "", self.source)  # raises, and says where there is one
 
     def recipe_name(self, architecture: str, family: str, data_name: str) -> str:
         """The name of the recipe's file, as shown to people."""
-        if isinstance(self.recipe, Recipe):
+        if isinstance(self.source, Recipe):
             return OWN
-        return recipe_name(recipe_file(architecture, family, data_name, self.recipe))
+        return recipe_name(recipe_file(architecture, family, data_name, self.source))
 
     def recipe_for(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, with the user's single values put in.
@@ -175,9 +181,9 @@ class TrainOptions:
 
     def written(self, architecture: str, family: str, data_name: str) -> Recipe:
         """The recipe that was asked for, as it is written. Raises `RecipeError`."""
-        if isinstance(self.recipe, Recipe):
-            return override(self.recipe, {}, "recipe")  # checks it: its values may be of any kind
-        return find_recipe(architecture, family, data_name, self.recipe)
+        if isinstance(self.source, Recipe):
+            return override(self.source, {}, "recipe")  # checks it: its values may be of any kind
+        return find_recipe(architecture, family, data_name, self.source)
 
     @property
     def frozen(self) -> tuple[ParameterTable, ...]:
@@ -204,7 +210,6 @@ TRAIN_OPTIONS = (
         "--recipe",
         metavar="R",
         type=name_or_path,
-        default=COLLECTIONS[0],
         help="modern (the default), original, a name as original/lenet5+dp, or a file",
     ),
     *_shortcuts(),
