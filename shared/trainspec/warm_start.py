@@ -67,14 +67,17 @@ class Given:
     def at(cls, path: Path, notice: Notice) -> Self:
         """The file `path`, or the one in it if it is a run's folder. Raises a `DiptychError` where there is none.
 
-        `notice` is called with a note about a run that is not finished.
+        A run names the classes, by its folder or by its own file. `notice` is called with a note about a run that is
+        not finished.
         """
-        if not os.path.isdir(path):
+        is_folder = os.path.isdir(path)
+        file = path / IN_RUN if is_folder else path
+        if not is_folder and not (path.name == IN_RUN and os.path.isfile(path.with_name("run.json"))):
             return cls(check_file(path, WeightsError))
-        run = Run.open(path)
+        run = Run.open(file.parent)
         check_finished(run, unfinished=True, notice=notice)
         classes = run.facts.get("classes")
-        return cls(check_file(path / IN_RUN, WeightsError), None if classes is None else tuple(classes))
+        return cls(check_file(file, WeightsError), None if classes is None else tuple(classes))
 
 
 def anew_by(recipe: Recipe, graph: Graph) -> frozenset[str]:

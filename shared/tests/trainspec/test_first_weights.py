@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,19 +54,20 @@ def test_weights_of_the_same_network(write, tmp_path):
 
 
 def test_the_weights_of_a_run_with_as_many_other_classes(tmp_path, capsys):
-    """Its classes are known. A file alone has only their number."""
+    """Its classes are known, by its folder and by the file in it. A file elsewhere has only their number."""
     task, asked = prepared("lenet5", *DIGITS, "--out", str(tmp_path))
     run = train(task, framework(), asked)
-    task, _ = task_from(run.folder)
-    assert task.warm_start.anew == ()
+    file = run.folder / "weights.safetensors"
+    elsewhere = shutil.copy(file, tmp_path)
+    for path in (run.folder, file, elsewhere):
+        assert task_from(path)[0].warm_start.anew == ()
     facts = json.loads((run.folder / "run.json").read_text())
     for classes in ([f"class {number}" for number in range(10)], facts["classes"][::-1]):
         (run.folder / "run.json").write_text(json.dumps(facts | {"classes": classes}))
-        task, _ = task_from(run.folder)
-        assert task.warm_start.anew == ("fc3.weight", "fc3.bias")
-        assert "other classes, or for these in another order: the head fc3 is drawn anew" in capsys.readouterr().out
-        task, _ = task_from(run.folder / "weights.safetensors")
-        assert task.warm_start.anew == ()
+        for path in (run.folder, file):
+            assert task_from(path)[0].warm_start.anew == ("fc3.weight", "fc3.bias")
+            assert "other classes, or for these in another order: the head fc3 is drawn anew" in capsys.readouterr().out
+        assert task_from(elsewhere)[0].warm_start.anew == ()
 
 
 @pytest.mark.parametrize("write", WRITERS)
