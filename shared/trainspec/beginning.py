@@ -9,7 +9,7 @@ from trainspec.batches import host_notes
 from trainspec.checkpoints.file import name_of
 from trainspec.checkpoints.snapshot import metrics_in
 from trainspec.judging import data_facts
-from trainspec.precision import NO_PROMISE
+from trainspec.precision import BY_CLOCK, NO_PROMISE
 from trainspec.resumption import Resumption
 from trainspec.runs import Run
 from trainspec.task import Asked, Task
@@ -36,7 +36,7 @@ def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> 
         out=asked.out,
         tensorboard=asked.tensorboard,
     )
-    run.facts |= determinism(device)
+    run.facts |= determinism(device, task)
     run.facts |= {"batch": task.batch_size}  # the recipe's may be larger than the data
     run.facts |= {"architecture": task.graph.name, "recipe": task.recipe_name}  # with its options, as +Mish
     run.facts |= data_facts(task.data, task.data_choice, task.constants, run.folder)
@@ -46,8 +46,10 @@ def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> 
     return run
 
 
-def determinism(device: Device, before: bool = True) -> dict[str, Any]:
+def determinism(device: Device, task: Task, before: bool = True) -> dict[str, Any]:
     """Whether a run repeats to the bit, and what the framework promises; `before`, whether its first part does."""
+    if task.budget is not None:
+        return {"deterministic": False, "determinism": BY_CLOCK}
     repeats = device.deterministic and before
     return {"deterministic": repeats, "determinism": device.determinism if repeats else NO_PROMISE}
 
@@ -75,7 +77,7 @@ def _resumed(
         "changed": {**changed, **from_.changed},
     }
     facts |= now | {"notes": list(dict.fromkeys((*facts["notes"], *notes)))}
-    facts |= determinism(device, before.get("deterministic", True))
+    facts |= determinism(device, task, before.get("deterministic", True))
     facts |= {"resumed": [*before.get("resumed", []), time_]}
     facts |= {} if task.budget is None else {"budget_seconds": task.budget}
     if from_.moved:

@@ -7,6 +7,7 @@ from diptych.errors import RecipeError
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # the flags in /proc/cpuinfo of a CPU that is fast in bfloat16
 PRECISIONS = ("fp64", "fp32", "tf32", "bf16", "fp16")
 NO_PROMISE = "two runs with the same seed may differ in the last bits"
+BY_CLOCK = "the clock decides the number of steps (--budget), so two runs with the same seed may differ"
 
 
 def resolve_precision(asked: str, *, on_gpu: bool) -> str:

@@ -163,6 +163,7 @@ def test_a_budget(tmp_path):
     command("--resume", str(folder), "--budget", "1s")
     facts = facts_of(folder)
     assert facts["budget_seconds"] == 1.0
+    assert not facts["deterministic"]
     assert facts["steps"] > 20
     assert facts["resumed"][0]["changed"] == {"budget": [None, 1.0]}
     for length in ("--epochs", "99"), ("--budget", "1s"):

@@ -15,7 +15,7 @@ from trainspec.agreement import compare_runs
 from trainspec.data import Form, find_data
 from trainspec.evaluation import evaluate
 from trainspec.pace import budget_of
-from trainspec.precision import cpu_has_bfloat16, resolve_deterministic, resolve_precision
+from trainspec.precision import BY_CLOCK, cpu_has_bfloat16, resolve_deterministic, resolve_precision
 from trainspec.recipes import Recipe, override
 from trainspec.schedules import learning_rate
 from trainspec.task import Asked, Task
@@ -194,6 +194,7 @@ def test_a_budget_sets_the_length(tmp_path, monkeypatch):
     _, trainer, facts = run(work, tmp_path, loss=slow)
     assert facts["status"] == "finished"
     assert 1.5 < facts["budget_used_seconds"] < 2.2
+    assert (facts["deterministic"], facts["determinism"]) == (False, BY_CLOCK)
     assert trainer.rates[-1] < work.recipe.schedule.peak / 100  # the schedule ran to its end
 
 
