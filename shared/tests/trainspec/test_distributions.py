@@ -1,6 +1,5 @@
 """Inverse distribution functions against closed forms and SciPy (pinned, and where it is)."""
 
-
 import numpy as np
 import pytest
 
