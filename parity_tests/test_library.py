@@ -1,5 +1,10 @@
 """What the commands do, as functions with values: the same in both frameworks."""
 
+import os
+import signal
+import time
+from importlib import import_module
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ import onnx_impl
 import torch_impl
 from diptych.errors import DiptychError, RecipeError, UnknownNameError, UsageError
 from netspec import Graph, functional as f, load_weights, trace
+from trainspec.checkpoints.file import FOLDER, steps_in
 from trainspec.predictions import read_predictions
 from trainspec.recipes import SGD, Recipe
 from trainspec.runs import Run
@@ -148,3 +154,26 @@ def test_a_path_is_as_good_as_a_text(trained: tuple[str, Run], tmp_path: Path) -
     assert again.facts["architecture"] == "mine"
     found = PACKAGES[name].evaluate(run.folder, Path("digits"))
     assert round(found.top1, 3) == run.figures["test_top1"]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_ctrl_c_ends_a_training_with_a_checkpoint(name, tmp_path, monkeypatch):
+    """As in a notebook: it comes in the middle of a step. The run goes on from there."""
+    module = import_module(f"{name}_impl.trainer")
+    real, steps = module.Trainer.step, count(1)
+
+    def step(self, batch, now):
+        if next(steps) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        return real(self, batch, now)
+
+    monkeypatch.setattr(module.Trainer, "step", step)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        PACKAGES[name].train("lenet5", data="digits", epochs=1, precision="fp32", out=tmp_path)
+    assert signal.getsignal(signal.SIGINT) == before
+    (folder,) = tmp_path.iterdir()
+    assert Run.open(folder).state == "interrupted"
+    assert steps_in(folder / FOLDER) == [4]
+    assert PACKAGES[name].train(resume=folder).state == "finished"

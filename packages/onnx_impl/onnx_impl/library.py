@@ -88,6 +88,9 @@ class Library:
         `resume` is a run of either framework that goes on from its newest checkpoint; then `network` can be left out.
         A run is a `Run` or its folder.
 
+        In the main thread, Ctrl-C and other signals end it after the current step, with a checkpoint, and raise
+        KeyboardInterrupt; a second one ends the process.
+
         After it the process keeps what a training sets: the number of threads and determinism (in PyTorch also
         `fill_uninitialized_memory = False`). The framework's global random state is another one. Where that matters,
         train in a process of its own.
@@ -109,7 +112,8 @@ class Library:
             resume=resume,
         )
         source = network if isinstance(network, Graph | None) else text_of("network", network)
-        return self._train(source, options, command=f"{self.package}.train({_shown(source)})")
+        with between_steps():
+            return self._train(source, options, command=f"{self.package}.train({_shown(source)})")
 
     def evaluate(
         self,
