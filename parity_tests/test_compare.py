@@ -125,6 +125,7 @@ def test_mistakes_are_one_line(runs, tmp_path):
         (["lenet5", "--all", str(tmp_path)], "lenet5 does not go with --all; give one of"),
         (["--runs", torch, keras, "--out", "x"], "--out does not go with --runs; give one of"),
         (["--runs", torch, keras, "--float64"], "--float64 goes with ARCH"),
+        (["--runs", torch, keras, "--no-float64"], "--float64 goes with ARCH"),
         (["lenet5", "--resume", torch], "--resume goes on with one run"),
         (["--all", str(tmp_path), "--data", "digits"], "--data goes with"),
         (["lenet5", "--unfinished"], "--unfinished goes with"),
@@ -152,15 +153,15 @@ def test_a_run_of_another_seed_is_normalised_without_a_note(runs, tmp_path, caps
     assert "note" not in capsys.readouterr().out
 
 
-def test_runs_of_different_lengths_prove_nothing_in_float64(runs, tmp_path):
+def test_short_runs_of_different_lengths_prove_nothing(runs, tmp_path):
     for name, run in runs.items():
         shutil.copytree(run, tmp_path / "float64" / name)
-    assert command._exact(tmp_path).agreement.losses
+    assert command._short(tmp_path, "float64").agreement.losses
     file = tmp_path / "float64" / "keras" / "metrics.jsonl"
     steps = Run.open(runs["torch"]).steps
     file.write_text(json.dumps(json.loads(file.read_text()) | {"step": 2}))
     with pytest.raises(DataError, match=f"^not compared: {steps} and 2 steps$"):
-        command._exact(tmp_path)
+        command._short(tmp_path, "float64")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -1,6 +1,5 @@
 """The parts of a comparison that need no run: its tests of significance, its excerpts, its names."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from parity.compare import command
 from parity.compare.block import excerpt, handlers, kinds_of
 from parity.compare.selection import name_of
 from parity.compare.significance import difference, fewest, mcnemar
+from trainspec.recipes import Recipe
 from trainspec.resumption import RESUMABLE_OPTIONS
 
 
@@ -51,13 +51,18 @@ def test_the_name_of_a_page_is_a_folder():
     assert len(name_of([Path(f"runs/{'x' * 90}{place}") for place in range(4)])) < 100
 
 
-def test_the_runs_in_float64_are_of_one_epoch(tmp_path, monkeypatch):
+def test_the_length_of_a_short_training_is_its_own():
     """Whatever the options say that decide how long a training is."""
-    told = []
-    monkeypatch.setattr(command, "train", lambda framework, arguments, python: told.append(arguments))
-    monkeypatch.setattr(command, "_exact", lambda folder: None)
     given = ["lenet5", "--epochs", "9", "--budget=2s", "--seed", "1", "--budg", "9m", "--resume", "a", "--freeze", "x*"]
-    command._train_exactly(given, tmp_path, [Path(sys.executable)] * 2)
-    others = ["lenet5", "--seed", "1", "--freeze", "x*"]
-    assert told == [[*others, "--precision", "fp64", "--epochs", "1", "--out", str(tmp_path / "float64")]] * 2
+    assert command._of_any_length(given) == ["lenet5", "--seed", "1", "--freeze", "x*"]
     assert {name for option in RESUMABLE_OPTIONS for name in option.names} > {*command.LENGTH}
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20, 21, 391, 5004, 20_019])
+@pytest.mark.parametrize("epochs", [0.01, 0.3, 1, 30])
+def test_a_short_training_has_at_most_20_steps(steps, epochs):
+    """Of runs with so many `steps` in an epoch, which record their epochs to four digits."""
+    done = Recipe(epochs=epochs).steps(steps)
+    short = float(command._short_epochs({"epochs": round(done / steps, 4), "steps": done}))
+    assert 0 < short <= 1
+    assert min(steps, 19) <= Recipe(epochs=short).steps(steps) <= min(steps, 20)

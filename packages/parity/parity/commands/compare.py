@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from deploy.options import Parser, name_or_path, path
+from deploy.options import SWITCH, Parser, name_or_path, path
 from deploy.outputs import output_folder
 from diptych.errors import UsageError
 
@@ -32,7 +32,10 @@ def main(argv: Sequence[str]) -> int:
         "--pages", type=output_folder, default="comparisons", metavar="FOLDER", help="where pages are written"
     )
     parser.add_argument(
-        "--float64", action="store_true", help="also train an epoch in float64, to see what is not rounding"
+        "--float64",
+        action=SWITCH,
+        help="also train 20 steps in float64, to see what is not rounding, and in float32 if the runs are in another "
+        "precision; on by default",
     )
     parser.add_argument(
         "--python",
@@ -54,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     if options.data is not None and options.all:
         raise UsageError("--data goes with --runs or ARCH")
     for name in ("float64", "python"):
-        if getattr(options, name) and not arguments:
+        if getattr(options, name) is not None and not arguments:
             raise UsageError(f"--{name} goes with ARCH")
 
     from parity.compare.command import compare_all, compare_runs, compare_training
@@ -65,5 +68,5 @@ def main(argv: Sequence[str]) -> int:
         compare_runs(options.runs, options.pages, data=options.data, unfinished=options.unfinished)
     else:
         arguments = arguments if options.data is None else ["--data", options.data, *arguments]
-        compare_training(arguments, options.pages, options.python or (), float64=options.float64)
+        compare_training(arguments, options.pages, options.python or (), float64=options.float64 is not False)
     return 0

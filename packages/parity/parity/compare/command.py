@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from deploy.arguments import checked
 from deploy.commands import add_options
@@ -14,7 +15,7 @@ from deploy.files import write_bytes
 from deploy.options import Parser
 from deploy.shell import say
 from diptych.errors import DataError
-from parity.compare.comparison import NOT_TRAINED, Absent, Exact, attempt, compare
+from parity.compare.comparison import FLOAT64, UNTRAINED, Absent, Short, attempt, compare
 from parity.compare.figures import Cell, Figure, link
 from parity.compare.overview import overview, write_overview
 from parity.compare.page import write
@@ -25,10 +26,11 @@ from parity.frameworks import FRAMEWORKS
 from trainspec.agreement import agreement_of
 from trainspec.judging import read_run
 from trainspec.resumption import RESUMABLE_OPTIONS
+from trainspec.runs import Run
 
 COMMANDS = "commands.json"  # beside a page: the trainings that were made for it
-EXACT = "float64"  # likewise: the folder of the runs in float64
-SHORT = ("--precision", "fp64", "--epochs", "1")
+PRECISIONS = {"float32": "fp32", FLOAT64: "fp64"}  # of short trainings, by the name of their folder beside a page
+STEPS = 20  # that a short training takes at most
 LENGTH = ("--epochs", "--budget", "--resume")  # the options of a training that decide how many steps it takes
 TIMES = (
     ("startup_seconds", "start-up, s", "not measured: the runs were not trained for this page"),
@@ -37,12 +39,12 @@ TIMES = (
 
 
 def compare_training(
-    arguments: Sequence[str], pages: Path, pythons: Sequence[Path] = (), *, float64: bool = False
+    arguments: Sequence[str], pages: Path, pythons: Sequence[Path] = (), *, float64: bool = True
 ) -> Path:
     """Train with `arguments` in every framework, then compare the runs. Returns the page's path.
 
-    `pythons` are the Pythons of the frameworks; the default is this one. With `float64`, an epoch of the same recipe is
-    also trained in float64, into the folder of the page.
+    `pythons` are the Pythons of the frameworks; the default is this one. With `float64`, `STEPS` steps of the same
+    recipe are also trained in float64, and in float32 if the runs have another precision, into the folder of the page.
     """
     pythons = pythons or [Path(sys.executable)] * len(FRAMEWORKS)
     if missing := next((python for python in pythons if shutil.which(python) is None), None):
@@ -52,16 +54,33 @@ def compare_training(
     folder = pages / name_of(runs)
     table = [asdict(one) | {"run": one.run.name} for one in trained]
     write_bytes(folder / COMMANDS, (json.dumps(table, indent=1) + "\n").encode("utf-8", "replace"))
-    exact = attempt(lambda: _train_exactly(arguments, folder, pythons)) if float64 else None
-    return compare_runs(runs, pages, exact=exact)
+    if not float64:
+        return compare_runs(runs, pages)
+    short = [*_of_any_length(arguments), "--epochs", _short_epochs(Run.open(runs[0]).facts)]
+    return compare_runs(
+        runs,
+        pages,
+        short={name: attempt(lambda name=name: _train_short(short, folder, name, pythons)) for name in _others(runs)},  # type: ignore[misc]
+    )
 
 
-def _train_exactly(arguments: Sequence[str], folder: Path, pythons: Sequence[Path]) -> Exact:
-    """Train an epoch in float64 in every framework. Raises `DataError` where that fails."""
-    changed = [*_of_any_length(arguments), *SHORT, "--out", str(folder / EXACT)]
+def _others(runs: Sequence[Path]) -> list[str]:
+    """The precisions of short trainings: those that not all runs have."""
+    trained = {Run.open(run).facts["precision"] for run in runs}
+    return [name for name, precision in PRECISIONS.items() if trained != {precision}]
+
+
+def _short_epochs(facts: Mapping[str, Any]) -> str:
+    """The epochs of a training of `STEPS` steps, at most one. A step that is begun counts, so half of the last do."""
+    return f"{min(1.0, (STEPS - 0.5) * facts['epochs'] / facts['steps']):.6f}"
+
+
+def _train_short(arguments: Sequence[str], folder: Path, name: str, pythons: Sequence[Path]) -> Short:
+    """Train in the precision `name` in every framework. Raises `DataError` where that fails."""
+    changed = [*arguments, "--precision", PRECISIONS[name], "--out", str(folder / name)]
     for framework, python in zip(FRAMEWORKS, pythons, strict=True):
         train(framework, changed, python)
-    return _exact(folder)
+    return _short(folder, name)
 
 
 def _of_any_length(arguments: Sequence[str]) -> list[str]:
@@ -71,20 +90,20 @@ def _of_any_length(arguments: Sequence[str]) -> list[str]:
     return parser.parse_known_args(arguments)[1]
 
 
-def _exact(folder: Path) -> Exact:
-    """The runs in float64 that were trained for the page in `folder`.
+def _short(folder: Path, name: str) -> Short:
+    """The runs in the precision `name` that were trained for the page in `folder`.
 
     Raises `DataError` where one is missing, and for runs that prove nothing: they are not of equally many steps.
     """
-    read = [read_run(file.parent) for file in sorted(folder.glob(f"{EXACT}/*/run.json"))]
+    read = [read_run(file.parent) for file in sorted(folder.glob(f"{name}/*/run.json"))]
     found = {run.facts["framework"]: (run, graph, weights) for run, graph, weights in read}
     if set(found) != set(FRAMEWORKS):
-        raise DataError("--float64 was not given")
+        raise DataError("no short training was made")
     one, other = (found[framework] for framework in FRAMEWORKS)
     a, b = (run.steps for run, _, _ in (one, other))
     if a != b:
         raise DataError(f"not compared: {a} and {b} steps")
-    return Exact(agreement_of(one, other), tuple(link(folder, run.folder / "run.json") for run, _, _ in (one, other)))
+    return Short(a, agreement_of(one, other), tuple(link(folder, run.folder) for run, _, _ in (one, other)))
 
 
 def _trained(folder: Path, runs: Sequence[Path]) -> list[Trained]:
@@ -112,7 +131,7 @@ def compare_runs(
     *,
     data: str | os.PathLike[str] | None = None,
     unfinished: bool = False,
-    exact: Exact | Absent | None = None,
+    short: Mapping[str, Short | Absent] | None = None,
 ) -> Path:
     """Compare runs and write the page into a folder of `pages`. Returns the page's path.
 
@@ -122,9 +141,10 @@ def compare_runs(
     folders = [Path(run) for run in runs]
     folder = Path(pages) / name_of(folders)
     trained = _trained(folder, folders)
-    if exact is None:
-        exact = attempt(lambda: _exact(folder)) if trained else NOT_TRAINED
-    comparison = compare(folders, data=None if data is None else os.fspath(data), unfinished=unfinished, exact=exact)
+    if short is None and trained:
+        short = {name: attempt(lambda name=name: _short(folder, name)) for name in _others(folders)}  # type: ignore[misc]
+    where = None if data is None else os.fspath(data)
+    comparison = compare(folders, data=where, unfinished=unfinished, short=short or UNTRAINED)
     page = write(comparison, folder, [_times(len(folders), trained, *time) for time in TIMES])
     for sentence in sentences(comparison):
         say(sentence)

@@ -1,8 +1,9 @@
 """A comparison of runs: all of its parts. A part that cannot be computed is the reason why, in a line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from diptych.errors import DiptychError
@@ -22,7 +23,8 @@ class Absent:
     reason: str
 
 
-NOT_TRAINED = Absent("the runs were not trained for this page")
+FLOAT64 = "float64"
+UNTRAINED = MappingProxyType({FLOAT64: Absent("the runs were not trained for this page")})
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,25 +43,29 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
-class Exact:
-    """How closely a short training in float64 agrees between the frameworks. A difference there is not rounding.
+class Short:
+    """How closely a short training of the same recipe agrees between the frameworks, in another precision.
 
-    `sources` are the paths of its runs' `run.json` from the page.
+    What differs in float64 is not rounding. `folders` are the paths of its runs from the page.
     """
 
+    steps: int
     agreement: Agreement
-    sources: tuple[str, ...]
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The runs, what they answer, each of them beside the first, how fast their files are, and a run in float64."""
+    """The runs, what they answer, each of them beside the first, how fast their files are, and short trainings.
+
+    These are by their precision, as float64.
+    """
 
     sides: tuple[Side, ...]
     answers: Answers | Absent
     pairs: tuple[Pair, ...]
     latencies: list[Latency] | Absent
-    exact: Exact | Absent
+    short: Mapping[str, Short | Absent]
 
 
 def compare(
@@ -67,7 +73,7 @@ def compare(
     *,
     data: str | None = None,
     unfinished: bool = False,
-    exact: Exact | Absent = NOT_TRAINED,
+    short: Mapping[str, Short | Absent] = UNTRAINED,
 ) -> Comparison:
     """Compare the runs in `folders`, the first with each other one, on the images of `data` (default: the recorded).
 
@@ -84,7 +90,7 @@ def compare(
         settings = tuple(settings_apart(sides[0].run, other.run))
         difference = found if isinstance(found, Absent) else found.difference(0, place)
         pairs.append(Pair(sides[0], other, settings, agreement, difference))
-    return Comparison(sides, found, tuple(pairs), timed, exact)
+    return Comparison(sides, found, tuple(pairs), timed, short)
 
 
 def attempt(compute: Callable[[], Part]) -> Part | Absent:

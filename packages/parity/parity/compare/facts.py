@@ -49,7 +49,7 @@ def facts(
         "latency": asdict(timed)
         if isinstance(timed, Absent)
         else [{"batch": row.batch, "timings": [timing.fields() for timing in row.timings]} for row in timed],
-        "float64": asdict(comparison.exact),
+        **{precision: asdict(short) for precision, short in comparison.short.items()},
         "missing": list(missing),
     }
 

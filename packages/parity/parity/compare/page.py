@@ -18,6 +18,7 @@ from parity.compare.facts import as_json, facts
 from parity.compare.figures import Figure, figures, link
 from parity.compare.pictures import MOST, pictures
 from parity.compare.proof import Proof, proofs
+from parity.compare.selection import LETTERS
 from parity.compare.verdict import sentences, tone
 from trainspec.results.commands import shown_command
 
@@ -48,6 +49,7 @@ def page(
     answers, timed, sides = comparison.answers, comparison.latencies, comparison.sides
     known = None if isinstance(answers, Absent) else answers
     part = excerpt(sides[0].graph)
+    lettered = [(side.letter, folder) for side, folder in zip(sides, folders, strict=True)]
     return pages.render(
         "compare.html",
         sides=list(zip(sides, folders, strict=True)),
@@ -57,8 +59,12 @@ def page(
         command=shown_command,
         rows=[row for row in rows if any(cell.value is not None for cell in row.cells)],
         curves=[(title, Markup(text)) for title, text in plots.curves(comparison)],
-        pairs=comparison.pairs,
-        exact=None if isinstance(comparison.exact, Absent) else comparison.exact,
+        pairs=list(zip(comparison.pairs, ([lettered[0], other] for other in lettered[1:]), strict=True)),
+        short=[
+            (name, short, list(zip(LETTERS, short.folders, strict=False)))
+            for name, short in comparison.short.items()
+            if not isinstance(short, Absent)
+        ],
         drift=Markup(plots.drift(comparison)),
         absent=lambda part: isinstance(part, Absent),
         proofs=proved,
@@ -66,7 +72,7 @@ def page(
         latencies=None if isinstance(timed, Absent) else timed,
         onnx=MODEL,
         model=[f"{folder}/{MODEL}" for folder in folders],
-        file=lambda side, name: f"{folders[sides.index(side)]}/{name}",
+        every=lettered,
         answers=known,
         classes=per_class(known) if known else [],
         confusions=confusions(known) if known else [],
@@ -107,5 +113,6 @@ def _missing(comparison: Comparison, rows: Sequence[Figure]) -> Any:
     for pair in comparison.pairs:
         if isinstance(pair.agreement, Absent):
             yield f"weights of {pair.title}: {pair.agreement.reason}"
-    if isinstance(comparison.exact, Absent):
-        yield f"drift of the weights in float64: {comparison.exact.reason}"
+    for precision, short in comparison.short.items():
+        if isinstance(short, Absent):
+            yield f"drift of the weights in {precision}: {short.reason}"

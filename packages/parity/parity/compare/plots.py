@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -65,20 +66,29 @@ def curves(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def drift(comparison: Comparison) -> str:
-    """How far each tensor is from that of the first run, in the order of the network.
+    """How far each tensor is from that of the first run, in the order of the network; also in the short trainings.
 
     Empty if there is nothing to draw: no weights can be compared, or all are equal.
     """
-    pairs = [(place, pair) for place, pair in enumerate(comparison.pairs, 1) if not isinstance(pair.agreement, Absent)]
-    if not any(any(pair.agreement.drift.values()) for _, pair in pairs if not isinstance(pair.agreement, Absent)):
+    found = [
+        (f"{pair.b.title}, {pair.b.facts['precision']}, {pair.b.run.steps} steps", ".", pair.agreement.drift)
+        for pair in comparison.pairs
+        if not isinstance(pair.agreement, Absent)
+    ]
+    found += [
+        (f"{precision}, {short.steps} steps", "x", short.agreement.drift)
+        for precision, short in comparison.short.items()
+        if not isinstance(short, Absent)
+    ]
+    apart = [value for _, _, values in found for value in values.values() if value]
+    if not apart:
         return ""
+    least = 10.0 ** math.floor(math.log10(min(apart)))
 
     def draw(axes: Any) -> None:
-        for place, pair in pairs:
-            assert not isinstance(pair.agreement, Absent)
-            values = list(pair.agreement.drift.values())
-            axes.plot(range(1, len(values) + 1), values, ".", color=COLOURS[place], label=pair.b.title)
-        axes.set_yscale("log")
+        for (title, marker, values), colour in zip(found, COLOURS[1:], strict=False):
+            axes.plot(range(1, len(values) + 1), values.values(), marker, color=colour, label=title)
+        axes.set_yscale("symlog", linthresh=least)  # a tensor may be equal, and log has no 0
         axes.set_xlabel("tensor, in the order of the network")
 
     return plot(draw, "drift")
