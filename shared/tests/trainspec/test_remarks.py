@@ -107,3 +107,20 @@ def test_a_file_of_weights_that_is_not_there(tmp_path):
     task, _ = prepared("lenet5", "--data", "digits")
     save_weights(task.graph, task.weights, tmp_path / "w.safetensors")
     assert words not in notes_of(tmp_path, "--recipe", str(recipe), "--weights", str(tmp_path / "w.safetensors"))
+
+
+def test_norms_that_are_frozen_in_part(tmp_path):
+    """Their statistics are kept only where they are frozen in every step."""
+    recipe, words = tmp_path / "mine.toml", "frozen in some steps only"
+    recipe.write_text('epochs = 2\n[[parameters]]\nmatch = "stem.*"\nfreeze = true\nuntil = 1\n')
+
+    def said(*more: str) -> str:
+        _, asked = prepared("resnet20", "--data", "digits", "--recipe", str(recipe), "--out", str(tmp_path), *more)
+        return "\n".join(asked.notes)
+
+    assert f"parameters: norms that are {words} (stem.bn) use the statistics of the batch" in said()
+    assert words not in said("--freeze", "stem.*")
+    recipe.write_text(recipe.read_text().replace("stem.*", "*.bn.*"))
+    assert f"{words} (stem.bn, ...)" in said()
+    recipe.write_text(recipe.read_text().replace("*.bn.*", "*.conv1.weight"))
+    assert words not in said()
