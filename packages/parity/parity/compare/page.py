@@ -15,9 +15,9 @@ from parity.compare.block import excerpt, handlers, kinds_of
 from parity.compare.classes import confusions, per_class
 from parity.compare.comparison import Absent, Comparison
 from parity.compare.facts import as_json, facts
-from parity.compare.figures import Figure, figures, link
+from parity.compare.figures import Cell, Figure, figures, link
 from parity.compare.pictures import MOST, pictures
-from parity.compare.proof import Proof, proofs
+from parity.compare.proof import Proof, Proved, proofs
 from parity.compare.selection import LETTERS
 from parity.compare.verdict import sentences, tone
 from trainspec.results.commands import shown_command
@@ -96,8 +96,9 @@ def _reasons(comparison: Comparison, rows: Sequence[Figure | Proof]) -> Iterator
     """A sentence for each reason that cells of the rows have."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
-        for reason in dict.fromkeys(cell.reason for cell in row.cells if cell.reason):
-            pairs = zip(comparison.sides, row.cells, strict=True)
+        cells: Sequence[Cell | Proved] = row.cells
+        for reason in dict.fromkeys(cell.reason for cell in cells if cell.reason):
+            pairs = zip(comparison.sides, cells, strict=True)
             letters = [side.letter for side, cell in pairs if cell.reason == reason]
             of = "" if len(letters) == len(comparison.sides) else f" of {', '.join(letters)}"
             reasons.setdefault(reason, []).append(f"{row.title}{of}")
