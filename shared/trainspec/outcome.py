@@ -25,6 +25,8 @@ from trainspec.trainer import Deployed, Device, Framework
 if TYPE_CHECKING:
     from trainspec.training import Training
 
+NOTABLE = 0.02  # the time of checkpoints, as a share of the training's, from which on it is said
+
 
 def finish(training: "Training", framework: Framework) -> None:
     """Save the weights of a training that reached its end, test it, and export its models."""
@@ -65,7 +67,8 @@ def finish(training: "Training", framework: Framework) -> None:
     for name, difference in differences.items():
         say(f"{name}: differs from {framework.name} by {difference}")
     run.finish(exports={name: difference.value for name, difference in differences.items()})
-    waiting = f"{waited['data_wait_percent']:.1f} % of it waiting for data"
+    more, waiting = training.keeper.seconds, f"{waited['data_wait_percent']:.1f} % of it waiting for data"
+    waiting += f", and {more:.1f} s for checkpoints" if more > NOTABLE * state.all_seconds else ""
     say(f"done       {run.folder}: {speed:,.0f} images/s, {state.all_seconds:.1f} s of training, {waiting}")
 
 

@@ -28,7 +28,7 @@ class Keeper:
 
     `every_best`: each new best writes one; otherwise only after the first interval. The end of a training writes one,
     unless the interval is endless. `kept` are those that are there, the newest last. `written` and `seconds` say how
-    many this process has written, and how long that took; `refused`, how many failed since the last one.
+    many the whole run has written, and how long that took; `refused`, how many failed since the last one.
     """
 
     run: Path
@@ -59,15 +59,16 @@ class Keeper:
         return max((one for one in self.kept if one.top1 is not None), key=_top1, default=None)
 
     def figures(self) -> dict[str, float]:
-        """How many checkpoints this process wrote, and the seconds that it took; empty without any.
-
-        Of a resumed run it is the process that came to the end.
-        """
+        """How many checkpoints the run has written, and the seconds that it took; empty without any."""
         return {"checkpoints": self.written, "checkpoint_seconds": round(self.seconds, 3)} if self.written else {}
 
-    def go_on(self, step: int, kept: Iterable[Kept]) -> None:
+    def to_json(self) -> dict[str, float]:
+        """What a checkpoint that is written now has of `written` and `seconds`. It counts; its own time is not known."""
+        return {"written": self.written + 1, "seconds": self.seconds}
+
+    def go_on(self, step: int, kept: Iterable[Kept], written: int = 0, seconds: float = 0.0) -> None:
         """Begin at step `step`. Of the checkpoints that are there, those of later steps do not count any more."""
-        self._step = step
+        self._step, self.written, self.seconds = step, written, seconds
         self.kept = sorted((one for one in kept if one.step <= step), key=lambda one: one.step)
 
     def is_behind(self, state: TrainState, top1: float | None = None) -> bool:

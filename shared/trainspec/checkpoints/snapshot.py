@@ -45,6 +45,7 @@ def snapshot(training: "Training") -> Checkpoint:
         "task": identity(task, state.epoch),
         "state": state.to_json(),
         "pace": training.pace.to_json(),
+        "checkpoints": training.keeper.to_json(),
         "top1": training.top1,
         "first_losses": [float(loss) for loss in training.watch.first_losses],
         "metrics": [asdict(epoch) for epoch in run.metrics],
@@ -73,7 +74,8 @@ def restore(training: "Training", checkpoint: Checkpoint) -> None:
     training.pace.go_on(training.state, content["pace"])
     training.watch.go_on(checkpoint.step, content["first_losses"])
     training.watch.begin_epoch(training.state, training.task.plan(training.state.epoch))
-    training.keeper.go_on(checkpoint.step, kept_in(training.keeper.folder))
+    written = content.get("checkpoints", {})  # an older version did not count them
+    training.keeper.go_on(checkpoint.step, kept_in(training.keeper.folder), **written)
 
 
 def metrics_in(content: Mapping[str, Any]) -> list[EpochMetrics]:
