@@ -49,6 +49,7 @@ def by_torch(task: Task) -> Callable[[Any], np.ndarray]:
     from torch_impl.augment import resident
 
     images = resident(task, torch.device("cpu"))
+    assert images is not None
     return lambda plan: images.batch(plan).numpy()
 
 
@@ -98,3 +99,18 @@ def test_a_resized_crop_is_what_torch_interpolates() -> None:
         box = torch.from_numpy(image[top:bottom, left:right].copy()).permute(2, 0, 1)[None].float()
         expected = F.interpolate(box, size=(24, 31), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
         assert np.abs(made - np.rint(expected)).max() <= 1
+
+
+@pytest.mark.parametrize(("free", "fits"), [(1.9, False), (2.0, True)])
+def test_images_that_would_fill_a_gpu_stay_on_the_host(free, fits, monkeypatch, capsys):
+    """The network needs the other half of what is free."""
+    import torch
+
+    from torch_impl import augment
+
+    task = noise_task(trace("network", (3, 9, 9), lambda x: f.classify(x, 4)), Recipe(batch=4))
+    needed = task.data.train.array().nbytes
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * needed), 1 << 40))
+    monkeypatch.setattr(augment, "Resident", lambda *_: "on the device")
+    assert (augment.resident(task, torch.device("cuda")) is not None) == fits
+    assert ("more than half of the GPU's free memory" in capsys.readouterr().out) == (not fits)

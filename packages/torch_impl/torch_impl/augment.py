@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deploy.shell import say
 from trainspec.augment import OTHERS, Color, Crop, CutMix, Cutout, Flip, Mixup, RandomErasing, Shift
 from trainspec.resident import Resident
 from trainspec.task import Task
@@ -82,11 +83,22 @@ HANDLERS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def resident(task: Task, device: torch.device) -> Resident:
-    """The training images of a task on a device."""
+def resident(task: Task, device: torch.device) -> Resident | None:
+    """The training images of a task on a device; None, with a note, where they would take much of its memory."""
+    if not fits(needed := task.data.train.array().nbytes, device):
+        say(
+            f"note       the training images take {needed / 2**30:,.1f} GiB, more than half of the GPU's free memory: "
+            "the CPU makes the images of each batch"
+        )
+        return None
 
     def placed(array: NDArray[Any]) -> Tensor:
         whole = np.issubdtype(array.dtype, np.signedinteger)
         return torch.from_numpy(array.astype(np.int64) if whole else array).to(device, non_blocking=True)
 
     return Resident(task, placed, lambda images, indices: images[indices].float(), HANDLERS)
+
+
+def fits(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes are at most half of a GPU's free memory. The network needs the rest."""
+    return device.type != "cuda" or 2 * needed <= torch.cuda.mem_get_info(device)[0]

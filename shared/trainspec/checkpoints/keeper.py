@@ -63,7 +63,7 @@ class Keeper:
         return {"checkpoints": self.written, "checkpoint_seconds": round(self.seconds, 3)} if self.written else {}
 
     def to_json(self) -> dict[str, float]:
-        """What a checkpoint that is written now has of `written` and `seconds`. It counts; its own time is not known."""
+        """`written` and `seconds` for a checkpoint that is written now: it counts, and its own time is not known."""
         return {"written": self.written + 1, "seconds": self.seconds}
 
     def go_on(self, step: int, kept: Iterable[Kept], written: int = 0, seconds: float = 0.0) -> None:
