@@ -144,8 +144,8 @@ def _decode(files: ImageFiles, form: Form, label: str) -> Arrays:
     layout, left_out = files.layout()
     otherwise = "leave the images in their files (--set data.storage=files)"
     archived = "unpack it and give the folder"
-    images = sum(map(len, layout.splits.values()))
-    require_memory(label, images, form, f", or {otherwise if files.count else archived}")
+    count = sum(map(len, layout.splits.values()))
+    require_memory(label, count, form, f", or {otherwise if files.count else archived}")
     arrays: dict[str, NDArray[Any]] = {"facts": _facts(layout, left_out)}
     rows: dict[str, NDArray[np.uint8]] = {}
     for split, places in layout.splits.items():
