@@ -117,24 +117,33 @@ def place_images(place: Path, paths: Sequence[str]) -> tuple[PurePosixPath, list
     """
     names = [PurePosixPath(path) for path in paths]
     tops = {name.parts[0] for name in names}
-    wrapped = len(tops) == 1 and not tops & SPLIT_FOLDERS.keys() and all(len(name.parts) > 2 for name in names)
+    wrapped = len(tops) == 1 and not any(map(split_of, tops)) and all(len(name.parts) > 2 for name in names)
     root = PurePosixPath(*tops) if wrapped else PurePosixPath()
     inside = [name.relative_to(root).parts for name in names]
-    deep = {parts[0] for parts in inside if len(parts) == 3}
-    for one, other in combinations((name for name in SPLIT_FOLDERS if name in deep), 2):
-        if SPLIT_FOLDERS[one] == SPLIT_FOLDERS[other]:
+    deep = {parts[0] for parts in inside if len(parts) == 3 and split_of(parts[0])}
+    for one, other in combinations(sorted(deep), 2):
+        if split_of(one) == split_of(other):
             raise DataError(f"{place}: {one}/ and {other}/ are both there; keep one of them")
-    splits = deep & SPLIT_FOLDERS.keys() | {"train", "test"}  # "valid" beside "invalid" is a class
+    splits = {name.lower() for name in deep} | {"train", "test"}  # "valid" beside "invalid" is a class
     placed = [_placed(place, path, parts, splits) for path, parts in zip(paths, inside, strict=True)]
     if len({bool(each.split) for each in placed}) > 1:
         raise DataError(f"{place}: class folders both beside and inside train/; move all of them into train/")
     return root, placed
 
 
+def split_of(folder: str) -> str:
+    """The split that a folder of this name holds, in any case (`Train`); empty if it is the name of none."""
+    return SPLIT_FOLDERS.get(folder.lower(), "")
+
+
 def _placed(place: Path, path: str, parts: tuple[str, ...], splits: Collection[str]) -> Placed:
-    if len(parts) == 3 and parts[0] in splits:
-        return Placed(SPLIT_FOLDERS[parts[0]], normal_form(parts[1]), path)
-    if len(parts) == 2 and parts[0] not in splits:
+    is_split = parts[0].lower() in splits
+    if len(parts) == 3 and is_split:
+        return Placed(split_of(parts[0]), normal_form(parts[1]), path)
+    if len(parts) == 2 and is_split:
+        hint = f"{parts[0]}/ is the name of a split: rename it if it is a class"
+        raise DataError(f"{place}: {printable(path)} is not in a class folder; {hint}")
+    if len(parts) == 2:
         return Placed("", normal_form(parts[0]), path)
     raise DataError(f"{place}: {printable(path)} is not in a class folder; {EXPECTED}")
 

@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from deploy.class_folders import EXPECTED, SPLIT_FOLDERS, Placed, place_images
+from deploy.class_folders import EXPECTED, SPLIT_FOLDERS, Placed, place_images, split_of
 from deploy.contract import normal_form, problem_of_name
 from deploy.shell import printable
 from diptych.errors import DataError
@@ -108,7 +108,7 @@ def _refuse_empty_class(
     if not folder.is_relative_to(root):
         return
     parts = folder.relative_to(root).parts
-    split = SPLIT_FOLDERS.get(parts[0], "") if parts else ""
+    split = split_of(parts[0]) if parts else ""
     is_class = len(parts) == (2 if split else 1)
     if is_class and not counts[split, normal_form(parts[-1])]:
         raise DataError(
