@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from diptych.errors import RecipeError
 from netspec import Graph
 from netspec.graph import IMAGE
-from netspec.init import Weights, initial_tensor, normal, stream
+from netspec.init import Weights, initial_tensor, stream
 from netspec.ops import Conv
 from trainspec.data.dataset import Constants, Split
+from trainspec.distributions import normal
 from trainspec.whitening import whitening_filters
 
 Init = Literal[
@@ -90,7 +91,8 @@ class TensorTable:
         if self.value is not None:
             return np.full_like(tensor, self.value)
         if self.deviation is not None:
-            return normal(stream(start.seed, name), tensor.shape, (0, 0), self.deviation)
+            words = stream(start.seed, name).bit_generator.random_raw(tensor.size)
+            return (self.deviation * normal(words).reshape(tensor.shape)).astype(np.float32)
         if self.scheme is not None:
             return initial_tensor(start.graph, name, start.seed, self.scheme)
         assert self.rescale is not None

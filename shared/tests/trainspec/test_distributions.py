@@ -1,9 +1,12 @@
-"""Inverse distribution functions against closed forms and SciPy (pinned, and where it is)."""
+"""Inverse distribution functions against closed forms, the standard library and SciPy (pinned, and where it is)."""
+
+import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from trainspec.distributions import below, beta, uniform
+from trainspec.distributions import below, beta, normal, uniform
 
 EDGES = np.array([0, 1 << 44, 1 << 58, 1 << 62, (1 << 63) - 1, 3 << 62, 2**64 - (1 << 50), 2**64 - 1], np.uint64)
 WORDS = np.concatenate([EDGES, np.random.Philox(key=5).random_raw(2000)])
@@ -15,7 +18,11 @@ def numbers(text: str) -> list[float]:
     return [float(word) for word in text.split()]
 
 
-# scipy.special.betaincinv of SciPy 1.17.1, at EDGES
+# scipy.stats.norm.ppf and scipy.special.betaincinv of SciPy 1.17.1, at EDGES
+NORMAL = numbers(
+    "-8.209536151601387 -4.763001034244332 -2.153874694061453 -0.6744897501960815 "
+    "-2.782916424671767e-16 0.6744897501960821 3.841930685502357 8.209536151601387"
+)
 BETA = {
     (0.2, 0.2): numbers(
         "4.1798655116495196e-79 1.9548416936494545e-29 2.3078696864998778e-08 0.023814718768253734 "
@@ -46,6 +53,13 @@ def test_uniform_numbers_are_inside_their_limits():
     assert -3 < numbers.min() < numbers.max() < 5
     np.testing.assert_array_equal(below(EDGES, 7), [int(word) % 7 for word in EDGES.tolist()])
     assert uniform(WORDS[:6].reshape(2, 3)).shape == beta(WORDS[:6].reshape(2, 3), 2, 3).shape == (2, 3)
+
+
+def test_normal_numbers():
+    assert normal(EDGES) == pytest.approx(NORMAL, rel=1e-14, abs=1e-15)
+    assert normal(WORDS) == pytest.approx([NormalDist().inv_cdf(share) for share in SHARE], rel=1e-14, abs=1e-15)
+    back = [math.erfc(-number / math.sqrt(2)) / 2 for number in normal(WORDS)]
+    assert back == pytest.approx(SHARE, rel=1e-13, abs=0)
 
 
 @pytest.mark.parametrize("shape", BETA, ids=str)
