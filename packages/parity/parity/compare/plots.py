@@ -83,12 +83,14 @@ def drift(comparison: Comparison) -> str:
     apart = [value for _, _, values in found for value in values.values() if value]
     if not apart:
         return ""
-    least = 10.0 ** math.floor(math.log10(min(apart)))
+    least, most = 10.0 ** math.floor(math.log10(min(apart))), 10.0 ** (math.floor(math.log10(max(apart))) + 1)
+    lowest = min(value for _, _, values in found for value in values.values())
 
     def draw(axes: Any) -> None:
         for (title, marker, values), colour in zip(found, COLOURS[1:], strict=False):
             axes.plot(range(1, len(values) + 1), values.values(), marker, color=colour, label=title)
         axes.set_yscale("symlog", linthresh=least)  # a tensor may be equal, and log has no 0
+        axes.set_ylim(least if lowest else -0.2 * least, most)  # powers of ten, which have a label
         axes.set_xlabel("tensor, in the order of the network")
 
     return plot(draw, "drift")
