@@ -97,7 +97,7 @@ def test_what_is_rounding_is_shown_for_runs_in_bfloat16(asked, tmp_path):
         for _ in COMMANDS
     ]
     table, page = json.loads(file.read_text()), file.with_name("index.html").read_text()
-    assert [*table["float32"]["agreement"]["drift"].values()] == pytest.approx([0.5] * 10)
+    assert {round(value, 6) for value in table["float32"]["agreement"]["drift"].values()} == {0.5}
     assert set(table["float64"]["agreement"]["drift"].values()) == {0}
     assert table["float32"]["steps"] == table["float64"]["steps"] == 20
     for label in ("B Keras, bf16, 20 steps", "float32, 20 steps", "float64, 20 steps"):
