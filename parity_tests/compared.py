@@ -62,7 +62,7 @@ class Text(HTMLParser):
 
 
 def values(table: object) -> set[float]:
-    """All numbers in JSON, and those that stand in its texts."""
+    """All numbers in JSON, and those in its texts."""
     if isinstance(table, dict):
         return set().union(*map(values, [*table.values(), *table]), set())
     if isinstance(table, list):

@@ -55,7 +55,7 @@ def snapshot(training: "Training") -> Checkpoint:
 
 
 def write_snapshot(training: "Training") -> None:
-    """Write a checkpoint of a training as it is now. Its time is no training time. Raises `StorageError`."""
+    """Write a checkpoint of a training as it is now. Its time does not count as training. Raises `StorageError`."""
     with training.watch.pausing(training.state):
         training.keeper.write(snapshot(training))
 

@@ -149,7 +149,7 @@ def _pages(folder: Path) -> dict[frozenset[str], Path]:
         try:
             runs = [os.path.realpath(file.parent / run["folder"]) for run in json.loads(file.read_bytes())["runs"]]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            continue  # it is no page of ours
+            continue  # another file of this name
         if (page := file.with_name(PAGE)).is_file():
             found[frozenset(runs)] = page
     return found

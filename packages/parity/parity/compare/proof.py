@@ -11,13 +11,13 @@ from deploy.runs import PROOF
 from netspec.weights import deployed_hash
 from parity.compare.figures import link
 from parity.compare.selection import Side
+from parity.mutants.record import counts
 from parity.titles import title_of
 from trainspec.certificate import CHECKS, NAME, finite
 
 NONE = "no certificate of the run's weights; nox -s parity -- RUN writes one"
 UNNAMED = "the certificate does not name it"
 MUTANTS = "mutants"
-COUNTS = ("planted", "killed", "named", "equal", "survived")  # of mutants
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _export(found: Mapping[str, Any], **rest: str) -> Proved:
 
 
 def _mutants(found: Mapping[str, int], **rest: str) -> Proved:
-    planted, killed, named, equal, survived = (int(found[name]) for name in COUNTS)
+    planted, killed, named, equal, survived = (int(found[name]) for name in counts(()))
     note = f"{named:,} named, {equal:,} equal, {survived:,} survived"
     return Proved(f"{killed:,} of {planted:,} killed", note, survived, None, not survived, **rest)
 
