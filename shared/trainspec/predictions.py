@@ -24,11 +24,11 @@ def predictions_file(by: str, tta: str = "none", others: str = "") -> str:
 
 def report(
     evaluation: Evaluation, folder: Path | None, by: str, predictions: Path | None, against: Path | None
-) -> None:
+) -> float | None:
     """Save an evaluation's predictions, print it, and compare its predictions with those in the file `against`.
 
     They are saved as `predictions`, by default in `folder`, each kind under a name of its own; without a folder they
-    are not saved.
+    are not saved. Returns the percentage of predictions that are equal to those in `against`, or None without it.
     """
     other = read_against(against, len(evaluation.predictions))
     file = predictions or (folder / predictions_file(by, evaluation.tta, evaluation.others) if folder else None)
@@ -37,8 +37,11 @@ def report(
     say(evaluation)
     if evaluation.others and file and not predictions:
         say(f"predictions of these other images: {file}")
-    if other is not None:
-        say(f"agrees with {against} on {share_equal(evaluation.predictions, other):.3f} % of the images")
+    if other is None:
+        return None
+    share = share_equal(evaluation.predictions, other)
+    say(f"agrees with {against} on {share:.3f} % of the images")
+    return share
 
 
 def check_place(predictions: Path | None, folder: Path | None) -> None:

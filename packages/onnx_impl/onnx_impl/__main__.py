@@ -97,8 +97,10 @@ def run_evaluate(
     loaded = load_model(model, unfinished=unfinished, **settings)
     with to_stderr() if json else nullcontext():
         evaluation = evaluate_loaded(loaded, data, tta=tta, unfinished=unfinished)
-        report(evaluation, place, by, predictions, against)
-    images = {"data": data or loaded.contract.data, "split": "test", "tta": tta}
+        share = report(evaluation, place, by, predictions, against)
+    images: dict[str, object] = {"data": data or loaded.contract.data, "split": "test", "tta": tta}
+    if share is not None:
+        images |= {"against": str(against), "equal_predictions_percent": share}
     notes = notes_of(loaded, unfinished=unfinished)
     show(loaded, images, evaluation.scores, notes, as_json=json, out=out)
 
