@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import torch
 
+import torch_impl.trainer
 from netspec.reduce import reduced
 from parity.lockstep import Fault, lockstep
 from parity.lockstep.plot import draw_lockstep
@@ -20,6 +22,7 @@ from parity.mutants.step_faults import STEP_FAULTS
 from parity.noise_task import RECIPE, noise_task
 from parity.numpy_update import HANDLERS
 from trainspec.averages import AnyAverage
+from trainspec.optim import StepSettings
 from trainspec.recipes import override
 from trainspec.task import Task
 
@@ -60,6 +63,24 @@ def test_no_alarm_before_two_faults_and_both_named_after() -> None:
     picture = BytesIO()
     draw_lockstep(picture, record)
     assert b"<svg" in picture.getvalue()
+
+
+def coarse_gradients() -> None:
+    """PyTorch's gradients in float32 keep the digits of bfloat16 alone."""
+    right = torch_impl.trainer.Trainer.update
+
+    def update(self: Any, gradients: Sequence[torch.Tensor], now: StepSettings) -> None:
+        single = gradients[0].dtype == torch.float32
+        right(self, [gradient.bfloat16().float() for gradient in gradients] if single else gradients, now)
+
+    torch_impl.trainer.Trainer.update = update  # type: ignore[method-assign]
+
+
+def test_what_no_state_explains_is_named() -> None:
+    """Its formulas are right, so nothing but the error of the own step can tell."""
+    record = lockstep(small(), 2, faults=(Fault("torch", coarse_gradients, 2),))
+    found = [(finding.step, finding.stage, finding.between, finding.formula) for finding in record.findings]
+    assert found == [(2, "update", ("torch", "fp32"), False)]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from trainspec.trainer import Trainer
 EXACT = "fp64"
 SHOWN = 16  # the logits of this many images are compared
 DRAWS = 8  # larger disturbances of a step that one disturbance does not explain
+AGAIN = 2  # nearby states that a step is taken from again if nothing explains it
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,19 @@ class Error:
         return self.value / self.explained if self.explained else float(self.value > 0)
 
 
+Errors = dict[str, dict[str, Error]]  # by stage and tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Taken:
     """A step that was judged.
 
-    `exact` is the float64 step from the common state. `errors`, by stage and tensor, are those of the own step.
+    `exact` is the float64 step from the common state. `errors` are those of the own step.
     `unjudged` names the parameters with a gradient below the floor.
     """
 
     exact: Stages
-    errors: dict[str, dict[str, Error]]
+    errors: Errors
     unjudged: tuple[str, ...]
     loss: float
 
@@ -72,7 +76,8 @@ class Side:
         self.framework = load(setup.framework)
         self.task, self.threads, self.fault = setup.task, setup.threads, setup.fault
         self.step, self.plans = 0, plans(setup.task)
-        self.statistics = {name for name, param in self.task.graph.params.items() if not param.trainable}
+        self.weights = {name for name, param in self.task.graph.params.items() if param.trainable}
+        self.statistics = self.task.graph.params.keys() - self.weights
         self.unit = 0.0
         self._make(None)
 
@@ -110,16 +115,25 @@ class Side:
     def judge(self, common: Weights | None) -> Taken:
         """Train one step and measure it. `common` is the common state; None if it is this side's own."""
         batch, now = self._next()
-        own = self.state()
+        before = self.trained.state()
+        own = without_scale(before)
         exact = self._exactly(own if common is None else common, batch, now)
         reference = exact if common is None else self._exactly(own, batch, now)
+        unjudged = below_floor(exact.gradient)
+        after = self._inexactly(batch, now)
+        errors = self._errors(after, reference, own, batch, now, unjudged)
+        if not explained(errors):
+            ended = self.trained.state()
+            errors = self._again(errors, before, batch, now, unjudged)
+            self.trained.restore(ended)
+        return Taken(exact, errors, unjudged, float(after.forward["loss"][0]))
+
+    def _inexactly(self, batch: Batch, now: StepSettings) -> Stages:
+        """The step in the precision asked for, from where the training is. It has no gradients."""
         logits = self.trained.logits(batch.images[:SHOWN])
         placed = self.trained.place(batch)
         step = self.trained.step(placed, now)
-        after = self._stages(placed, step.loss, logits, {}, self.state())
-        unjudged = below_floor(exact.gradient)
-        errors = self._errors(after, reference, own, batch, now, unjudged)
-        return Taken(exact, errors, unjudged, float(step.loss))
+        return self._stages(placed, step.loss, logits, {}, self.state())
 
     def _exactly(self, state: Weights, batch: Batch, now: StepSettings) -> Stages:
         """The step in float64, stage by stage."""
@@ -143,7 +157,7 @@ class Side:
 
     def _errors(
         self, after: Stages, exact: Stages, state: Weights, batch: Batch, now: StepSettings, unjudged: tuple[str, ...]
-    ) -> dict[str, dict[str, Error]]:
+    ) -> Errors:
         """The error of every tensor beside what rounding explains.
 
         Rounding explains a multiple of what one disturbance by half a last bit does. It also explains some standard
@@ -151,12 +165,11 @@ class Side:
         sum. Where that is too little, it explains what disturbances of that size do: a norm shifts a whole map by it,
         and what lies so near to a kink of ReLU crosses it.
         """
-        multiple, deviations = limits().rounding_multiple, limits().rounding_deviations
+        multiple, (summed, larger) = limits().rounding_multiple, self._sizes(batch)
         values, sizes = apart(after, exact), magnitudes(exact)
-        summed = deviations * self.unit * math.sqrt(math.prod(batch.images.shape[:3]))
 
         def effect(draw: int, size: float) -> dict[str, dict[str, float]]:
-            disturbance = Disturbance(self.task.recipe.seed, self.step, draw, size)
+            disturbance = self._disturbance(draw, size)
             return apart(self._exactly(disturbance.state(state), disturbance.batch(batch), now), exact)
 
         once = effect(0, self.unit)
@@ -169,9 +182,9 @@ class Side:
             for stage, found in values.items()
         }
         for draw in range(1, DRAWS + 1):
-            if all(error.share <= 1 for found in errors.values() for error in found.values()):
+            if explained(errors):
                 break
-            more = effect(draw, max(multiple * self.unit, summed))
+            more = effect(draw, larger)
             errors = {
                 stage: {
                     name: replace(error, explained=max(error.explained, more[stage][name]))
@@ -180,6 +193,45 @@ class Side:
                 for stage, found in errors.items()
             }
         return errors
+
+    def _again(
+        self, errors: Errors, before: Weights, batch: Batch, now: StepSettings, unjudged: tuple[str, ...]
+    ) -> Errors:
+        """Take the step again from states near `before`. Of each tensor the error that rounding explains best counts.
+
+        A unit that lies within rounding of a kink of ReLU moves a gradient by all that its pixel is worth, however
+        small the rounding. It is a coincidence, and does not lie there again after every weight has moved. What is
+        computed wrong is wrong from every state.
+        """
+        for draw in range(DRAWS + 1, DRAWS + 1 + AGAIN):
+            disturbance = self._disturbance(draw, self._sizes(batch)[1])
+            moved = disturbance.state({name: before[name] for name in self.weights})
+            state = before | {name: array.astype(before[name].dtype) for name, array in moved.items()}
+            self.trained.restore(state)
+            exact = self._exactly(without_scale(state), batch, now)
+            again = self._errors(self._inexactly(batch, now), exact, without_scale(state), batch, now, unjudged)
+            errors = {
+                stage: {
+                    name: min(error, again[stage][name], key=lambda one: one.share) for name, error in found.items()
+                }
+                for stage, found in errors.items()
+            }
+            if explained(errors):
+                break
+        return errors
+
+    def _sizes(self, batch: Batch) -> tuple[float, float]:
+        """Some standard deviations of the rounding of a sum over the batch's pixels, and the size of larger draws."""
+        summed = limits().rounding_deviations * self.unit * math.sqrt(math.prod(batch.images.shape[:3]))
+        return summed, max(limits().rounding_multiple * self.unit, summed)
+
+    def _disturbance(self, draw: int, size: float) -> Disturbance:
+        return Disturbance(self.task.recipe.seed, self.step, draw, size)
+
+
+def explained(errors: Errors) -> bool:
+    """Whether rounding explains every error of a step. It does not explain NaN."""
+    return all(error.share <= 1 for found in errors.values() for error in found.values())
 
 
 def plans(task: Task) -> Iterator[BatchPlan]:
