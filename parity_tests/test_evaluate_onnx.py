@@ -43,6 +43,7 @@ def test_json_is_one_line_and_the_predictions_are_saved(model, tmp_path, capsys)
 def test_json_says_how_many_predictions_are_equal(model, tmp_path, capsys):
     other, answers = tmp_path / "other.npy", onnx_impl.evaluate(model).predictions
     np.save(other, np.where(np.arange(360) < 90, (answers + 1) % 10, answers))
+    capsys.readouterr()
     main(["evaluate", str(model), "--json", "--against", str(other), "--predictions", str(tmp_path / "p.npy")])
     facts = json.loads(capsys.readouterr().out)
     assert (facts["against"], facts["equal_predictions_percent"]) == (str(other), 75.0)
