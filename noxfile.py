@@ -152,7 +152,7 @@ def format(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy on the shared packages and on the packages' public surface."""
+    """mypy on all packages and the examples."""
     run(session, "parity", "mypy")
 
 
@@ -164,7 +164,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tests_long(session: nox.Session) -> None:
-    """The proofs that take long (signals at random moments, fuzzing, hostile files): -- -k WORD."""
+    """The tests that take long (signals at random moments, fuzzing, all networks): -- -k WORD."""
     run(session, "parity", "pytest", "-m", "long", *session.posargs)
 
 

@@ -62,7 +62,8 @@ def finish(training: "Training", framework: Framework) -> None:
     proof = f"{PROOF}/{framework.name}.onnx"
     make_folder(run.folder / PROOF)
     check()
-    differences[proof] = deployed.export_natively(run.folder / proof, metadata)
+    if native := deployed.export_natively(run.folder / proof, metadata):
+        differences[proof] = native
     certify(training, framework, weights, differences)
     for name, difference in differences.items():
         say(f"{name}: differs from {framework.name} by {difference}")

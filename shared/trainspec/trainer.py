@@ -129,8 +129,8 @@ class Deployed(Protocol):
     def export(self, path: Path, metadata: dict[str, str]) -> Difference:
         """Write the ONNX builder's model and verify it against the framework."""
 
-    def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write the model of the framework's own exporter and verify it the same way."""
+    def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference | None:
+        """Write the model of the framework's own exporter and verify it the same way. None if it has no exporter."""
 
 
 @dataclass(frozen=True)

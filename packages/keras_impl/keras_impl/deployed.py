@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from keras_impl.devices import choose_device
 from keras_impl.export import export_onnx, ship_onnx
+from keras_impl.kernels import on_tensorflow
 from keras_impl.model import build
 from netspec import Graph, without_heads
 from netspec.compare import Difference
@@ -31,6 +32,9 @@ class Deployed:
         """Write the ONNX builder's file and verify it against this model. Raises `ExportError`."""
         return ship_onnx(self.model, path, metadata)
 
-    def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference:
-        """Write the file of TensorFlow's own exporter and verify it in the same way. Raises `ExportError`."""
-        return export_onnx(self.model, path, metadata=metadata)
+    def export_natively(self, path: Path, metadata: dict[str, str]) -> Difference | None:
+        """Write the file of TensorFlow's own exporter and verify it in the same way. Raises `ExportError`.
+
+        Keras on JAX has no exporter.
+        """
+        return export_onnx(self.model, path, metadata=metadata) if on_tensorflow() else None

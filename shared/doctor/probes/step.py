@@ -59,7 +59,7 @@ def step(name: str) -> dict[str, Any]:
         "on_gpu": not device.label.startswith("CPU"),
         "losses": losses,
         "export_difference": difference.value,
-        "native_difference": native.value,
+        "native_difference": native and native.value,
         "versions": versions,
         "libraries": loaded(),
     }

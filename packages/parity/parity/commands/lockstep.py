@@ -15,8 +15,8 @@ From one common state both take the step in float64: these must agree, and each 
 wrong and its stage is named (forward, gradient, statistics, update). Each step in the precision asked for is measured
 against its own framework's float64 step. Rounding explains a multiple of what a random rounding of weights and inputs
 does to that step, or some standard deviations of the rounding of a sum over the batch's pixels: netspec/tolerances.toml
-has both numbers. A step with a larger error is taken again from nearby states, since a unit at a kink of ReLU can be the
-cause. Only an error that stays is reported. The exit status is 0 if no formula differs and rounding explains every
+has both numbers. A step with a larger error is taken again from nearby states, since a unit at a kink of ReLU can be
+the cause. Only an error that stays is reported. The exit status is 0 if no formula differs and rounding explains every
 step, 1 if not, and 2 if it cannot be said."""
 
 
