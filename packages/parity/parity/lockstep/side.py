@@ -24,8 +24,7 @@ from trainspec.trainer import Trainer
 
 EXACT = "fp64"
 SHOWN = 16  # the logits of this many images are compared
-DRAWS = 8  # larger disturbances of a step that one disturbance does not explain
-AGAIN = 2  # nearby states that a step is taken from again if nothing explains it
+DRAWS = 8  # larger disturbances of a step that one disturbance does not explain, and then nearby states
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class Side:
         self.framework = load(setup.framework)
         self.task, self.threads, self.fault = setup.task, setup.threads, setup.fault
         self.step, self.plans = 0, plans(setup.task)
-        self.weights = {name for name, param in self.task.graph.params.items() if param.trainable}
-        self.statistics = self.task.graph.params.keys() - self.weights
+        self.weights = [name for name, param in self.task.graph.params.items() if param.trainable]
+        self.statistics = self.task.graph.params.keys() - set(self.weights)
         self.unit = 0.0
         self._make(None)
 
@@ -203,7 +202,7 @@ class Side:
         small the rounding. It is a coincidence, and does not lie there again after every weight has moved. What is
         computed wrong is wrong from every state.
         """
-        for draw in range(DRAWS + 1, DRAWS + 1 + AGAIN):
+        for draw in range(DRAWS + 1, 2 * DRAWS + 1):
             disturbance = self._disturbance(draw, self._sizes(batch)[1])
             moved = disturbance.state({name: before[name] for name in self.weights})
             state = before | {name: array.astype(before[name].dtype) for name, array in moved.items()}
