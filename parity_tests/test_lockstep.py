@@ -73,7 +73,7 @@ def coarse_gradients() -> None:
         single = gradients[0].dtype == torch.float32
         right(self, [gradient.bfloat16().float() for gradient in gradients] if single else gradients, now)
 
-    torch_impl.trainer.Trainer.update = update  # type: ignore[method-assign]
+    torch_impl.trainer.Trainer.update = update
 
 
 def test_what_no_state_explains_is_named() -> None:
