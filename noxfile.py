@@ -269,7 +269,7 @@ def doctor(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def results(session: nox.Session) -> None:
-    """Tables and a plot of what runs have measured: -- RUN ... --out FOLDER --headers."""
+    """Tables and a plot of what runs have measured: -- RUN or results.json ... --out FOLDER --headers."""
     run(session, "zoo", "trainspec", "results", *session.posargs)
 
 

@@ -26,7 +26,13 @@ def main(argv: Sequence[str]) -> int | None:
             "results",
             "tables and a plot of the figures of runs",
             (
-                option("runs", nargs="*", type=path, metavar="RUN", help="runs, or folders of runs; default: runs"),
+                option(
+                    "runs",
+                    nargs="*",
+                    type=path,
+                    metavar="RUN",
+                    help="runs, folders of runs, or an earlier results.json, whose rows stay; default: runs",
+                ),
                 option(
                     "--out", type=output_folder, default="results", metavar="FOLDER", help="where results.* are written"
                 ),

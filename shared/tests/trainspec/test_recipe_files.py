@@ -20,7 +20,8 @@ from trainspec.recipes.find import (
     recipe_name,
     shipped_recipes,
 )
-from trainspec.results.headers import UNKNOWN, Facts, header, said
+from trainspec.recipes.header import Facts, header, said
+from trainspec.results.headers import UNKNOWN
 
 SOURCES = r"[Oo]rigin \d|\d{4}\.\d{4,5}|LeCun 1998|github|KellerJordan"  # an origin, a paper, or code
 MEASURED = (  # what `nox -s results -- RUNS --headers` writes of a row

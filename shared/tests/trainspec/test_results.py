@@ -16,6 +16,7 @@ from test_training import interrupted_at, run, task
 from trainspec.__main__ import main
 from trainspec.recipes import read_recipe
 from trainspec.recipes.find import shipped_recipes
+from trainspec.recipes.header import header, said
 from trainspec.results import collect, count_measured, headers, write_headers
 from trainspec.results.commands import shown_command
 from trainspec.results.intervals import over_runs, student
@@ -146,6 +147,39 @@ def test_the_command_writes_every_form(runs, tmp_path, capsys):
     assert "<svg " in (tmp_path / "results.svg").read_text()
 
 
+def test_an_earlier_table_keeps_its_rows(runs, tmp_path):
+    whole = collect([runs])
+    whole.write(tmp_path)
+    file = tmp_path / "results.json"
+    assert collect([file]).rows == whole.rows
+    assert collect([file, runs]).rows == whole.rows
+    read = json.loads(file.read_text())
+    read["rows"][0]["network"] = "another"
+    file.write_text(json.dumps(read))
+    assert [row.network for row in collect([runs, file]).rows] == ["another", "lenet5", "lenet5"]
+    for damage in ({"rows": [{}]}, [], {"rows": [read["rows"][0] | {"top1": "62"}]}, {"rows": 3}):
+        file.write_text(json.dumps(damage))
+        with pytest.raises(DataError, match="not a table of `nox -s results`"):
+            collect([runs, file])
+
+
+def test_other_machines_and_versions_are_other_rows(runs, tmp_path):
+    facts = json.loads((min(runs.glob("lenet5-*")) / "run.json").read_text())
+    for number, changed in enumerate(
+        ({}, {"machine": facts["machine"] | {"cores": 64}}, {"versions": facts["versions"] | {"numpy": "1.0"}})
+    ):
+        rewrite(shutil.copytree(min(runs.glob("lenet5-*")), tmp_path / f"{number}"), **changed)
+    assert len(collect([tmp_path]).rows) == 3
+
+
+def test_a_damaged_run_leaves_the_others(runs, tmp_path):
+    shutil.copytree(min(runs.glob("lenet5-*")), tmp_path / "good")
+    rewrite(shutil.copytree(tmp_path / "good", tmp_path / "bad"), weights={"file": "a", "sha256": ["a"]})
+    report = collect([tmp_path])
+    assert len(report.rows) == 1
+    assert "weights is" in report.left_out[0]
+
+
 def test_headers_are_written_from_runs(runs, tmp_path):
     shipped = shipped_recipes()["modern/lenet"]
     file = Path(shutil.copy(shipped, tmp_path / "lenet.toml"))
@@ -156,15 +190,16 @@ def test_headers_are_written_from_runs(runs, tmp_path):
     assert read_recipe(file) == read_recipe(shipped)
     text = file.read_text()
     assert all(len(line) <= 120 for line in text.splitlines())
-    said = headers.said(headers.header(text))
+    accuracy = said(header(text))
     for fact in (
         "63.00 % (60.52 to 65.48, 3 runs)",
         "CIFAR-10 (JPEG)",
         "2026-11-28",
         "lenet5 --data c.tar.gz",
+        "batch=200",
         "cores",
     ):
-        assert fact in said
+        assert fact in accuracy
     assert "# Command: " in headers.header(text)
     assert count_measured([file, other]) == (1, 2)
 
@@ -173,11 +208,11 @@ def test_headers_are_written_from_runs(runs, tmp_path):
 def test_a_shipped_header_ends_with_its_accuracy(name):
     """So that writing what was measured replaces that and nothing else."""
     text = shipped_recipes()[name].read_text()
-    said = headers.said(headers.header(text))
-    assert said
-    assert "Command:" not in said
-    rewritten = headers.with_measured(text, [said])
-    assert headers.said(headers.header(rewritten)) == said
+    accuracy = said(header(text))
+    assert accuracy
+    assert "Command:" not in accuracy
+    rewritten = headers.with_measured(text, [accuracy])
+    assert said(header(rewritten)) == accuracy
     assert rewritten.partition("\n\n")[2] == text.partition("\n\n")[2]
 
 
@@ -193,6 +228,14 @@ def test_published_figures():
     assert published_for("resnet20", "modern/resnet_cifar", "digits") == ()
     assert [figure.top1 for figure in published_for("airbench94", "modern/airbench", "cifar10")] == [94.01]
     assert published_for("resnest50d", "modern/resnest", "cifar10") == ()
+    assert [figure.top1 for figure in published_for("lenet5", "original/lenet5", "cifar10-jpeg")] == [58.48]
+    assert published_for("resnet20", "modern/resnet_cifar", "cifar100") == ()
+    assert [figure.top1 for figure in published_for("preresnet50", "original/preresnet_cifar+htd", "cifar10")] == [
+        93.58
+    ]
+    assert published_for("preresnet20", "original/preresnet_cifar+htd", "cifar10") == ()
+    assert [figure.top1 for figure in published_for("resnet20", "original/lenet5+dp", "cifar10")] == [91.82]
+    assert all(figure.network for figure in published() if figure.recipe)
 
 
 @pytest.mark.parametrize(

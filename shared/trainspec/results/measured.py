@@ -63,7 +63,7 @@ class Measured:
             tuple(facts.get("frameworks", ())),
             facts.get("weights", {}).get("sha256"),
             *(facts[name] for name in ("device", "threads")),
-            str(facts["machine"].get("cpu")),
+            *(repr(sorted(facts[name].items())) for name in ("machine", "versions")),
             length,
             tuple(sorted((name, repr(value)) for name, value in recipe.items() if name not in GROUPED)),
         )

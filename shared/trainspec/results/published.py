@@ -1,20 +1,26 @@
 """The figures that the origins and others publish, from `published.toml`."""
 
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from netspec.registry import origin_rows
+from trainspec.recipes.find import shipped_recipes
+from trainspec.recipes.header import Facts
 
-DATA = "cifar10"  # what the names of the data sets begin with on which the figures were measured
+DATA = re.compile(r"cifar10(?!\d)")  # the names of the data sets that the figures were measured on begin so
 
 
 @dataclass(frozen=True)
 class Published:
     """A row of an origin's table. `top1` in percent; `recipe` is the recipe of this project that trains the row.
 
-    `network` is the architecture, where `netspec/origin_rows.toml` does not say it.
+    `network` is the architecture: of a row with a recipe the one in the recipe's command, and of others None where
+    `netspec/origin_rows.toml` says it.
     """
 
     origin: str
@@ -33,22 +39,27 @@ def published() -> tuple[Published, ...]:
     """Every published figure."""
     tables = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
     return tuple(
-        Published(origin, entry["row"], entry["top1"], table["source"], entry.get("recipe"), entry.get("network"))
+        Published(origin, entry["row"], entry["top1"], table["source"], entry.get("recipe"), _network(entry))
         for origin, table in tables.items()
         for entry in table["rows"]
     )
 
 
 def published_for(network: str, recipe: str, data: str) -> tuple[Published, ...]:
-    """The figures to put beside a run of an architecture: those of its recipe, otherwise those of the network itself.
+    """The figures to put beside a run: those of its network and recipe, otherwise those of the network itself.
 
     Empty for data sets other than CIFAR-10. `network` is the name without options.
     """
-    if not data.startswith(DATA):
+    if not DATA.match(data):
         return ()
-    of_recipe = tuple(figure for figure in published() if figure.recipe == recipe)
+    of_recipe = tuple(figure for figure in published() if (figure.recipe, figure.network) == (recipe, network))
     rows = origin_rows().get(network, "").split("; ")
     of_network = (
         figure for figure in published() if figure.network == network or f"{figure.origin}: {figure.row}" in rows
     )
     return of_recipe or tuple(figure for figure in of_network if figure.recipe is None)
+
+
+def _network(entry: Mapping[str, Any]) -> str | None:
+    facts = Facts.of(shipped_recipes()[entry["recipe"]]) if "recipe" in entry else None
+    return facts.network if facts else entry.get("network")

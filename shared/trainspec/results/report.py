@@ -7,9 +7,10 @@ from pathlib import Path
 
 from deploy.files import write_together
 from diptych.errors import DataError
+from trainspec.results.earlier import is_earlier, read_rows
 from trainspec.results.measured import Measured, read_runs
 from trainspec.results.plot import draw_results
-from trainspec.results.rows import Row, newest_by_seed, rows_of
+from trainspec.results.rows import Row, in_order, newest_by_seed, rows_of
 from trainspec.results.tables import to_csv, to_json, to_markdown
 from trainspec.runs.curves import FORMATS
 
@@ -39,13 +40,17 @@ class Report:
 def collect(places: Sequence[Path]) -> Report:
     """The results of the runs in `places`, which are folders of runs or folders of such folders.
 
+    A place may also be an earlier `results.json`: its rows stay, except those that a run of `places` makes again.
+
     Raises `DataError` for a place without runs, and if no run has reached its end.
     """
-    found = list(read_runs(places))
+    earlier = [row for place in places if is_earlier(place) for row in read_rows(place)]
+    found = list(read_runs(place for place in places if not is_earlier(place)))
     measured = [one for _, one in found if isinstance(one, Measured)]
     left_out = [one for _, one in found if isinstance(one, str)]
     counted, older = newest_by_seed(measured)
     left_out += older
-    if not counted:
+    if not counted and not earlier:
         raise DataError(f"no finished run can be used ({left_out[0]})")
-    return Report(tuple(rows_of(counted)), tuple(left_out))
+    rows = {row.key: row for row in (*earlier, *rows_of(counted))}
+    return Report(tuple(in_order(rows.values())), tuple(left_out))

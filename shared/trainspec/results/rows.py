@@ -59,6 +59,12 @@ class Row:
     started: tuple[str, ...]
     runs: tuple[str, ...]
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What was trained, where and how long. Rows with equal keys measure the same."""
+        trained = (self.network, self.data, self.parameters, self.recipe, self.changes, self.framework, self.precision)
+        return (*trained, self.batch, self.epochs, self.threads, str(self.machine), str(self.versions))
+
     def __str__(self) -> str:
         runs = f"{len(self.runs)} run{'s' * (len(self.runs) > 1)}"
         return (
@@ -69,11 +75,15 @@ class Row:
 
 
 def rows_of(measured: Iterable[Measured]) -> list[Row]:
-    """One row for each group of runs, ordered by network, data, recipe and framework. Seeds in a row are distinct."""
+    """One row for each group of runs. Seeds in a row are distinct."""
     groups: dict[Any, list[Measured]] = {}
     for one in measured:
         groups.setdefault(one.key, []).append(one)
-    rows = [_row(sorted(group, key=lambda one: one.run.recipe.seed)) for group in groups.values()]
+    return [_row(sorted(group, key=lambda one: one.run.recipe.seed)) for group in groups.values()]
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows ordered by network, data, recipe and framework."""
     return sorted(rows, key=lambda row: (row.network, row.data, row.recipe, row.changes, row.framework, row.precision))
 
 

@@ -54,9 +54,14 @@ def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 Kinds = Mapping[str, tuple[Callable[[Any], bool], str]]  # by key: a test of its value, and what is expected in words
 TEXT, NUMBER, WHOLE = (_is_text, "a text"), (_is_number, "a finite number"), (_is_whole, "a whole number")
 TEXTS, NUMBERS = (_list_of(_is_text), "a list of texts"), (_list_of(_is_number), "a list of finite numbers")
+COUNTS = (_list_of(_is_whole), "a list of whole numbers")
 OPTIONAL: tuple[Callable[[Any], bool], str] = (lambda value: value is None or _is_number(value), "a finite number")
 TABLES = (_list_of(lambda value: isinstance(value, dict)), "a list of objects")
 TABLE: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, dict), "an object with keys")
+TEXTS_BY_NAME: tuple[Callable[[Any], bool], str] = (
+    lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),
+    "an object with texts",
+)
 SWITCH: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, bool), "true or false")
 COUNT: tuple[Callable[[Any], bool], str] = (lambda value: _is_whole(value) and value >= 0, "a number of things")
 SOME: tuple[Callable[[Any], bool], str] = (lambda value: _is_whole(value) and value > 0, "a whole number above 0")
@@ -76,13 +81,16 @@ NEEDED: Kinds = {
     "data_label": TEXT,
     "plan_digests": TEXTS,
 }
+WEIGHTS: Kinds = {"file": TEXT, "sha256": TEXT}
 READ_WHERE_PRESENT: Kinds = {
     **dict.fromkeys(("command", "recipe", "started", "device", "precision", "determinism", "reason"), TEXT),
     **dict.fromkeys(("data_choice", "data_path", "data_fingerprint", "train_fingerprint", "first_weights"), TEXT),
     **dict.fromkeys(("notes", "classes", "frameworks"), TEXTS),
     **dict.fromkeys(("mean", "std"), CONSTANTS),
     "first_losses": NUMBERS,
-    **dict.fromkeys(("machine", "versions", "weights"), TABLE),
+    "machine": TABLE,
+    "versions": TEXTS_BY_NAME,
+    "weights": (lambda value: isinstance(value, dict) and fits(value, WEIGHTS), "an object with file and sha256"),
     **dict.fromkeys(("test_top1", "test_top1_tta", "test_top1_unaveraged", "kept_val_top1"), PERCENT),
     **dict.fromkeys(("steps", "kept_step", "checkpoints", "peak_memory", "peak_device_memory"), COUNT),
     **dict.fromkeys(("threads", "test_images"), SOME),

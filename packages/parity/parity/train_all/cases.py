@@ -24,7 +24,7 @@ from trainspec.data.images import resize_arrays
 from trainspec.network import network_for
 from trainspec.recipes import COLLECTIONS, Recipe, find_recipe, override, read_recipe
 from trainspec.recipes.find import shipped_recipes
-from trainspec.results.headers import Facts
+from trainspec.recipes.header import Facts
 
 MODERN, ORIGINAL = COLLECTIONS
 STEPS = 20
