@@ -121,11 +121,12 @@ class Side:
         unjudged = below_floor(exact.gradient)
         after = self._inexactly(batch, now)
         errors = self._errors(after, reference, own, batch, now, unjudged)
-        if not explained(errors):
+        loss = float(after.forward["loss"][0])
+        if math.isfinite(loss) and not explained(errors):
             ended = self.trained.state()
             errors = self._again(errors, before, batch, now, unjudged)
             self.trained.restore(ended)
-        return Taken(exact, errors, unjudged, float(after.forward["loss"][0]))
+        return Taken(exact, errors, unjudged, loss)
 
     def _inexactly(self, batch: Batch, now: StepSettings) -> Stages:
         """The step in the precision asked for, from where the training is. It has no gradients."""
