@@ -151,6 +151,18 @@ def test_update(implementation: Callable[[Graph, Weights, Recipe], Weights], rec
 
 
 @pytest.mark.parametrize("implementation", [by_torch, by_keras])
+def test_muon_takes_a_kernel_of_zeros(implementation: Callable[[Graph, Weights, Recipe], Weights]) -> None:
+    """The last convolution of a branch may begin at zero; its norm is zero, too."""
+    graph, recipe = network(), Recipe(optimizer=Muon())
+    weights = initial_weights(graph, seed=3)
+    weights["conv.weight"] = np.zeros_like(weights["conv.weight"])
+    expected, found = by_numpy(graph, weights, recipe), implementation(graph, weights, recipe)
+    assert np.isfinite(expected["conv.weight"]).all()
+    difference = tensor_difference(expected, {name: found[name] for name in expected})
+    assert difference.within, str(difference)
+
+
+@pytest.mark.parametrize("implementation", [by_torch, by_keras])
 def test_muon_in_bfloat16(
     implementation: Callable[[Graph, Weights, Recipe], Weights], monkeypatch: pytest.MonkeyPatch
 ) -> None:

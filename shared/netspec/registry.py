@@ -179,8 +179,8 @@ def architecture(
 
     `distinct_blocks` drops every block identical to an earlier one, as in `trace`.
 
-    Raises `UnknownNameError` for an unknown name or option. Raises `ShapeError` for an image size that the network
-    cannot take, and says which is the smallest that it can.
+    Raises `UnknownNameError` for an unknown name or option, and `GraphError` for an option's value that is impossible.
+    Raises `ShapeError` for an image size that the network cannot take, and says which is the smallest that it can.
     """
     network = drawing(name, num_classes=num_classes, in_channels=in_channels, **options)
     native = find(name).input_shape[1:]
@@ -190,6 +190,8 @@ def architecture(
     height, width = (_whole(name, "pixels", size) for size in sizes)
     try:
         return network.on(height, width, distinct_blocks=distinct_blocks)
+    except GraphError as error:  # of an option's value
+        raise GraphError(f"{network.title}: {error}") from None
     except ShapeError as error:
         try:
             smallest = smallest_image(lambda size: network.on(size, size), max(*native, height, width))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych.errors import RecipeError
-from netspec import Graph
+from netspec import Graph, without_noise
 from netspec.graph import IMAGE
 from netspec.init import Weights, initial_tensor, stream
 from netspec.ops import Conv
@@ -147,9 +147,8 @@ class Whiten:
     epsilon: float = field(default=5e-4, metadata={"above": 0.0, "also": ("eps",)})
 
     def changed(self, weights: Weights, start: Start) -> Weights:
-        node = next(
-            (n for n in start.graph if isinstance(n.op, Conv) and n.inputs[0] == IMAGE and n.op.groups == 1), None
-        )
+        quiet = without_noise(start.graph)  # PatchUp may lie between the image and the convolution
+        node = next((n for n in quiet if isinstance(n.op, Conv) and n.inputs[0] == IMAGE and n.op.groups == 1), None)
         if node is None:
             raise RecipeError(f"initialisation.whiten: no convolution of {start.graph.name} reads the image")
         kernel = weights[f"{node.name}.weight"].copy()

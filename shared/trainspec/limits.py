@@ -61,6 +61,9 @@ def check_limits(graph: Graph, recipe: Recipe, images: int) -> None:
             f"epochs = {recipe.epochs:g}: {steps:,} steps, but Keras counts fewer than {STEPS:,}; give fewer epochs"
         )
     check_sketch(graph, recipe)
+    for transform in recipe.augmentation.transforms:
+        if problem := transform.problem_on(*graph.input_shape[1:]):
+            raise RecipeError(f"augmentation.{transform.kind}.{problem}")
     for key, number in numbers(to_table(recipe)):
         if abs(number) > FLOAT32:
             raise RecipeError(f"{key} = {number:g} is beyond what float32 holds; give one that is nearer to 0")

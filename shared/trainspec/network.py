@@ -137,9 +137,12 @@ def _architecture(
     *,
     distinct_blocks: bool = False,
 ) -> Graph:
-    dropout = recipe.regularisation.dropout
-    options: dict[str, Any] = {} if dropout is None else {"dropout": dropout}
-    options |= {"patchup": True} if recipe.patchup else {}
+    dropout, patchup = recipe.regularisation.dropout, True if recipe.patchup else None
+    options = {}
+    for key, option, value in (("regularisation.dropout", "dropout", dropout), ("patchup", "patchup", patchup)):
+        if value is not None and option not in find(name).options:
+            raise UnknownNameError(f"{key}: {name} has no option '{option}'; leave it out")
+        options |= {} if value is None else {option: value}
     options |= recipe.network
     height, width, channels = image_shape
     return architecture(

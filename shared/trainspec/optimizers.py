@@ -107,8 +107,9 @@ class Muon(Optimizer):
     `coefficients` (c1, c2, c3). A matrix with more rows than columns is transposed before, and back after it. All
     of it is computed in the training's own precision, or in bfloat16 if `bfloat16` is on.
 
-    With `normalise`, `p` is scaled to the norm `sqrt(O)` first. Then `p -= rate * decay * p` and `p -= rate * x`.
-    All other parameters are updated as SGD does, with `other_momentum`; use `[[parameters]]` for their rates.
+    With `normalise`, `p` is scaled to the norm `sqrt(O)` first: `p *= sqrt(O) / max(norm(p), epsilon)`. Then
+    `p -= rate * decay * p` and `p -= rate * x`. All other parameters are updated as SGD does, with `other_momentum`;
+    use `[[parameters]]` for their rates.
     """
 
     kind = "muon"
@@ -148,8 +149,14 @@ class ParameterTable:
     """
 
     match: str
-    rate_factor: float | None = field(default=None, metadata={"least": 0.0, "also": ("lr_factor", "lr_mult")})
+    rate_factor: float | None = field(default=None, metadata={"least": 0.0, "also": ("rate", "lr_factor", "lr_mult")})
     decay_factor: float | None = field(default=None, metadata={"least": 0.0, "also": ("decay_mult",)})
     freeze: bool | None = field(default=None, metadata={"also": ("frozen", "trainable")})
     until: float | None = field(default=None, metadata={"above": 0.0})
     anew: bool | None = field(default=None, metadata={"also": ("reset", "reinitialise")})
+
+    def problem(self) -> str | None:
+        """What is wrong with the values taken together; None if nothing is."""
+        settings = (self.rate_factor, self.decay_factor, self.freeze, self.anew)
+        idle = all(setting is None for setting in settings)
+        return "match: give at least one of rate_factor, decay_factor, freeze and anew with it" if idle else None

@@ -5,6 +5,7 @@ and false. For a union of `Tagged` dataclasses, the key `kind` of the section ch
 is a list of tables. Everything else is a plain value.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
@@ -63,7 +64,9 @@ class Reader:
             return found[0]() if value else None
         if not isinstance(value, Mapping):
             switch = ", or true or false" if may_be_off else ""
-            raise RecipeError(f"{self.origin}: {name} is a section, not a value; write [{name}]{switch}")
+            is_kind = value in [getattr(one, KIND, None) for one in found]
+            instead = f'{name}.{KIND} = "{value}"' if is_kind else f"[{name}]{switch}"
+            raise RecipeError(f"{self.origin}: {name} is a section, not a value; write {instead}")
         if issubclass(found[0], Tagged):
             return self._tagged({one.kind: one for one in found}, field, value, name)
         return self.read(found[0], value, f"{name}.")
@@ -92,9 +95,10 @@ class Reader:
 
     def _hint(self, name: str, path: str) -> str:
         """Suggest a known key: one with the same last part, one that people call so, or one with a similar name."""
-        names = dict(_keys(self.root))
+        names, path = dict(_keys(self.root)), re.sub(r"\[\d+\]", "", path)  # without the place in a list of sections
         last = name.rpartition(".")[2]
         called = [key for key, also in names.items() if last.lower() in (key.rpartition(".")[2], *also)]
+        called = [key for key in called if key.startswith(path)] or called
         alike = [key for key in names if key.startswith(path)]
         if close := called or closest(name, alike, 1) or closest(name, list(names), 1):
             return f"did you mean {' or '.join(close)}?"
@@ -164,12 +168,15 @@ def table_to_toml(table: Mapping[str, Any], path: str = "") -> str:
 def merged(base: Mapping[str, Any], over: Mapping[str, Any], section: Any = None) -> dict[str, Any]:
     """`base` with its values replaced by those in `over`, section by section. Both are tables of `section`.
 
-    Where `over` chooses a kind, keys of `base` that this kind does not have are dropped.
+    Where `over` chooses a kind, keys of `base` that this kind does not have are dropped. True leaves a section that is
+    on as it is.
     """
     result = dict(base)
     types = get_type_hints(section) if section else {}
     for key, value in over.items():
         old = result.get(key)
+        if value is True and isinstance(old, Mapping) and (section is None or type(None) in get_args(types.get(key))):
+            continue
         if not (isinstance(old, Mapping) and isinstance(value, Mapping)):
             result[key] = value
             continue

@@ -74,7 +74,7 @@ def _free(section: Any, kind: Any, where: str) -> dict[str, Any]:
 def _check_limits(value: float, limits: Mapping[str, Any], where: str) -> None:
     present = [limit for limit in LIMITS if limit in limits]
     if isinstance(value, int) and abs(value) >= LARGEST:
-        raise RecipeError(f"{where} is not allowed; give a whole number of at most {len(str(LARGEST))} digits")
+        raise RecipeError(f"{where} is not allowed; give a whole number between -2**63 and 2**63")
     if not math.isfinite(value) or not all(LIMITS[limit][0](value, limits[limit]) for limit in present):
         allowed = " and ".join(f"{LIMITS[limit][1]} {limits[limit]:g}" for limit in present)
         finite = "" if math.isfinite(value) else "finite"

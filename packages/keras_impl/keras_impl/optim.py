@@ -131,7 +131,8 @@ def muon(recipe: optimizers.Muon, update: Update) -> Tensor:
     filters = variable.shape[-1]
     matrix = ops.reshape(heavy_ball(recipe, update.gradient, update), (-1, filters))
     change = ops.reshape(orthogonal(recipe, matrix), variable.shape)
-    scale = filters**0.5 / ops.sqrt(ops.sum(variable * variable)) if recipe.normalise else 1.0
+    norm = ops.maximum(ops.sqrt(ops.sum(variable * variable)), recipe.epsilon)
+    scale = filters**0.5 / norm if recipe.normalise else 1.0
     kept = 1.0 if update.decay is None else 1.0 - update.rate * update.decay
     return variable - kept * scale * variable + update.rate * change
 

@@ -87,7 +87,7 @@ def muon(optimizer: Muon, p: Array, g: Array, rate: float, decay: float, number:
     if p.ndim != 4:
         return sgd(optimizer.sgd, p, g, rate, decay, number, slots)
     update = heavy_ball(optimizer, g, slots).reshape(len(p), -1)
-    p = p * np.sqrt(len(p)) / np.sqrt((p**2).sum()) if optimizer.normalise else p
+    p = p * np.sqrt(len(p)) / max(np.sqrt((p**2).sum()), optimizer.epsilon) if optimizer.normalise else p
     return p - rate * decay * p - rate * orthogonal(optimizer, update).reshape(p.shape)
 
 

@@ -72,7 +72,7 @@ def muon(recipe: optimizers.Muon, groups: Groups) -> torch.optim.Optimizer:
             return rate * heavy_ball(recipe.sgd, gradient + decay * parameter, buffer)
         matrix = heavy_ball(recipe, gradient, buffer).reshape(len(parameter), -1)
         update = orthogonal(recipe, matrix).view(parameter.shape)
-        scale = len(parameter) ** 0.5 / parameter.norm() if recipe.normalise else 1.0
+        scale = len(parameter) ** 0.5 / parameter.norm().clamp(min=recipe.epsilon) if recipe.normalise else 1.0
         return parameter - (1 - rate * decay) * scale * parameter + rate * update
 
     return ByParameter(groups, change)

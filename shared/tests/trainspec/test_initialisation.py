@@ -84,6 +84,13 @@ def test_the_first_convolution_whitens():
     )
 
 
+def test_a_convolution_behind_patchup_whitens():
+    graphs = [architecture("preresnet20", patchup=patchup) for patchup in (False, True)]
+    plain, patched = (Whiten(images=40).changed(initial_weights(graph), start_of(graph)) for graph in graphs)
+    assert plain.keys() == patched.keys() == {"stem.weight"}
+    np.testing.assert_array_equal(plain["stem.weight"], patched["stem.weight"])
+
+
 @pytest.mark.parametrize(("filters", "pairs"), [(8, 4), (9, 4), (24, 12), (30, 12)])
 def test_as_many_pairs_as_there_is_room_for(filters, pairs):
     graph = trace("net", (3, 12, 12), lambda x: f.conv(x, filters, 2, name="conv"))

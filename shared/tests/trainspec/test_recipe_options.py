@@ -84,5 +84,5 @@ def test_the_networks_options_reach_it(tmp_path):
 
 
 def test_a_dropout_that_the_network_does_not_have_is_refused():
-    with pytest.raises(UnknownNameError, match="lenet5 has no option 'dropout'"):
+    with pytest.raises(UnknownNameError, match="regularisation.dropout: lenet5 has no option 'dropout'; leave it out"):
         task_of("lenet5", "--data", "digits", "--set", "regularisation.dropout=0.5")

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from diptych.errors import RecipeError, UnknownNameError
 from netspec import architecture, find, list_architectures
 from netspec.reduce import least_image
+from trainspec.augment import Mixup
 from trainspec.data import open_data
 from trainspec.optim import settings as settings_of
 from trainspec.recipes import (
@@ -116,12 +117,21 @@ def test_no_recipe_and_no_such_collection(tmp_path):
         ("parameters = 3", "parameters is a list of sections; write [[parameters]]"),
         ("[[parameters]]\nfreeze = true", "parameters[1].match is missing"),
         ("[[parameters]]\nmatch = '*'\nlr_factor = 2", "did you mean parameters.rate_factor?"),
+        ("[[parameters]]\nmatch = '*'\nrate = 2", "did you mean parameters.rate_factor?"),
+        ("[[parameters]]\nmatch = '*'\nuntil = 3", "parameters[1].match: give at least one of rate_factor, "),
         ("[[parameters]]\nmatch = '*'\nuntil = 0", "parameters[1].until = 0 is not allowed; must be above 0"),
         (
             "[schedule]\nkind = 'one_cycle'\nwarmup_epochs = 2",
             "schedule.warmup_epochs belongs to schedule.kind constant or step or linear or ",
         ),
+        (
+            "[schedule]\nkind = 'step'\nmilestones = [0.5]\nrates = [0.1]\ngamma = 0.5",
+            "schedule.gamma: has no effect beside rates",
+        ),
         ("schedule = 3", "schedule is a section, not a value; write [schedule]"),
+        ("schedule = 'cosine'", 'schedule is a section, not a value; write schedule.kind = "cosine"'),
+        ("seed = 9999999999999999999", "seed is not allowed; give a whole number between -2**63 and 2**63"),
+        ("[network]\npatchup = true", "network.patchup: write patchup = true instead"),
         ("date = 2020-01-01", "unknown key date"),
         ("epochs = 2020-01-01", "epochs = 2020-01-01 is not allowed"),
         ("epochs = ", "not a TOML file"),
@@ -185,6 +195,20 @@ def test_another_kind_keeps_what_it_shares_and_drops_the_rest(tmp_path):
     for text in ("schedule.milestones=[0.5]", "schedule.kind=step"):
         with pytest.raises(RecipeError, match=r"schedule\.milestones"):
             options(f"--set {text}").recipe_for("vgg19", "vgg", "digits")
+
+
+def test_a_section_that_is_on_is_switched_on_as_it_is():
+    recipe = override(Recipe(), {"augmentation.mixup.alpha": 0.2, "augmentation.mixup": True})
+    assert recipe.augmentation.mixup == Mixup(alpha=0.2)
+    assert override(recipe, {"augmentation.mixup": True}) == recipe
+    assert override(recipe, {"augmentation.mixup": False}).augmentation.mixup is None
+    assert override(Recipe(), {"augmentation.mixup": True}).augmentation.mixup == Mixup()
+    for order in (1, -1):
+        both = {"augmentation.flip": False, "augmentation.flip.mode": "alternating"}
+        with pytest.raises(RecipeError, match="augmentation.flip = false and augmentation.flip.mode contradict"):
+            override(recipe, dict(list(both.items())[::order]))
+    with pytest.raises(RecipeError, match="optimizer is a section"):
+        override(recipe, {"optimizer": True})
 
 
 def test_parameter_tables(tmp_path):

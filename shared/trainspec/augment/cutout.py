@@ -30,6 +30,13 @@ class Cutout(Transform):
         """`place`, float32 `(N, 2)`: where the square is, between 0 and 1 along both axes."""
         return {"place": uniform(stream.words(2 * samples).reshape(samples, 2)).astype(np.float32)}
 
+    def problem_on(self, height: int, width: int) -> str | None:
+        """With this side, every square would cover its whole image."""
+        most = max(height, width) if self.whole else 2 * max(height, width) - 1
+        return (
+            f"side: {self.side} cuts out the whole of {height}x{width} images; lower it" if self.side >= most else None
+        )
+
     def fitted(self, draws: Draws, height: int, width: int) -> Draws:
         """`box`, int32 `(B, 4)`."""
         spare, before = (self.side - 1, 0) if self.whole else (0, self.side // 2)

@@ -48,6 +48,10 @@ class Transform:
         """
         return draws
 
+    def problem_on(self, height: int, width: int) -> str | None:
+        """What makes the transform useless on images of a size, as `key: what to do`; None if nothing does."""
+        return None
+
     def apply(self, images: NDArray[Any], draws: Draws) -> NDArray[Any]:
         """The transformed images. `images`, `(B, H, W, C)`, are of the dtype of the stage: uint8, or float32.
 

@@ -105,18 +105,20 @@ def read_recipe(file: Traversable) -> Recipe:
 
 def override(recipe: Recipe, values: Mapping[str, Any], origin: str = "--set") -> Recipe:
     """`recipe` with single values replaced: `{"batch": 64, "optimizer.weight_decay": 1e-4}`. Raises `RecipeError`."""
-    return from_table(Recipe, merged(to_table(recipe), _nested(values), Recipe), origin)
+    return from_table(Recipe, merged(to_table(recipe), _nested(values, origin), Recipe), origin)
 
 
 def check_values(values: Mapping[str, Any], origin: str = "--set") -> None:
     """Raise `RecipeError` for values that no recipe can have, whatever its other values are."""
-    from_table(Recipe, _nested(values), origin, together=False)
+    from_table(Recipe, _nested(values, origin), origin, together=False)
 
 
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested table from values with dotted keys."""
+def _nested(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """A nested table from values with dotted keys. Raises `RecipeError` for a section that is off and has values."""
     table: dict[str, Any] = {}
     for key, value in values.items():
+        if value is False and (inner := next((other for other in values if other.startswith(f"{key}.")), None)):
+            raise RecipeError(f"{origin}: {key} = false and {inner} contradict one another; leave one of them out")
         *section, name = key.split(".")
         over: dict[str, Any] = {name: value}
         for part in reversed(section):

@@ -78,6 +78,7 @@ class EvaluationSettings:
 
 ELSEWHERE = {  # what is not an option of the network, and where it is written
     "dropout": "write regularisation.dropout instead",
+    "patchup": "write patchup = true instead",
     "num_classes": "the data decide it; leave it out",
     "in_channels": "write data.channels instead",
     "image_size": "write data.image_size instead",
