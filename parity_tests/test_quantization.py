@@ -107,13 +107,27 @@ def test_what_loses_too_much_is_refused_unless_forced(model, fast, monkeypatch):
     facts = read_manifest(folder).facts
     assert "not to be used" in facts["compression"]["verdict"]
     assert (facts["accuracy"]["top1"], facts["accuracy"]["images"]) == (80.0, 360)
-    assert facts["accuracy"]["measured"] == "the test split, by onnxruntime, in int8"
+    assert facts["accuracy"]["measured"] == "the test split of UCI optical digits (embedded), by onnxruntime, in int8"
     assert facts["float32_accuracy"] is None
     assert "Top-1 80.00 % of 360 images" in (folder / "model_card.md").read_text()
     assert "not to be used" in (folder / "model_card.md").read_text()
     assert len(list(verify(folder))) == 5
     with pytest.raises(ExportError, match="give a float32 file"):
         quantize(path, notice=str)
+
+
+def test_a_file_with_no_quantized_layer_is_refused(model, fast, monkeypatch):
+    """It loses nothing and is as fast as the float32 file, because it is that file."""
+    judged = []
+
+    def losing(judge, content, smaller, images):
+        judged.append(len(images))
+        return (9.0, 8.0, 10.0, 50.0) if len(images) == 144 else (0.0, -0.5, 0.5, 80.0)
+
+    monkeypatch.setattr(Judge, "loss", losing)
+    with pytest.raises(ExportError, match="no layer can be quantized: the loss on the validation split is above"):
+        quantize(model, images=24, notice=str)
+    assert set(judged) == {144, 360}
 
 
 @pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0])

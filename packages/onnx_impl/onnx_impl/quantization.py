@@ -167,7 +167,8 @@ def compress(
 ) -> Compressed:
     """Compress the bytes of a float32 file and judge the result, as `quantize` says."""
     judge = Judge(contract)
-    facts: dict[str, Any] = {"to": to, "limit": limit}
+    facts: dict[str, Any] = {"to": to, "limit": limit, "data": data.label, "data_fingerprint": data.fingerprint}
+    problem = ""
     with tempfile.TemporaryDirectory() as name:
         if to == "int8":
             some = sample(data.train, images)
@@ -177,6 +178,8 @@ def compress(
             smaller = quantizer.quantized(without=kept)
             facts |= {"calibration_images": len(some), "reduce_range": reduce_range, "float_layers": len(kept)}
             facts |= {"layers": len(quantizer.layers), **({"worst_in_float": kept[:NAMED]} if kept else {})}
+            if len(kept) == len(quantizer.layers):
+                problem = f"no layer can be quantized: the loss on the validation split is above --limit {limit:g}"
         else:
             smaller = halved(content, Path(name))
             one_by_one = until_stopped(judge.batches(sample(data.validation, JUDGED), 1))
@@ -191,11 +194,9 @@ def compress(
         "points_lost_interval": [round(low, 3), round(high, 3)],
         "bytes": f"{len(written) / len(content):.3f} of the float32 file's",
     }
-    problem = (
-        f"it may lose {high:.2f} points of top-1 (upper end of the 95 % interval), but --limit is {limit:g}"
-        if high > limit
-        else ""
-    )
+    if high > limit:
+        lost = f"it may lose {high:.2f} points of top-1 (upper end of the 95 % interval)"
+        problem = problem or f"{lost}, but --limit is {limit:g}"
     if (largest := facts.get("largest_value", 0.0)) > HALF_LARGEST:
         problem = problem or f"a value inside it reaches {largest:.3g}, but float16 ends at {HALF_LARGEST:g}"
     provider = MEANT_FOR[to]

@@ -15,7 +15,7 @@ from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, of_accuracy
 from deploy.package import golden
 from deploy.proto import model_class
-from deploy.runs import MOST
+from deploy.runs import MOST, state_of_run
 
 PREPROCESSING = "preprocess.json"
 BOXES = {
@@ -41,6 +41,7 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
         **_interface("float32", ["N", *inspected.input_shape], contract),
         "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
         "weights": contract.weights or None,
+        "training": state_of_run(run) if run else None,
         **_accuracies(contract, run),
         "golden_limit": golden.limit(contract),
         "versions": versions(),
@@ -78,10 +79,14 @@ def compressed_accuracy(compression: Mapping[str, Any]) -> dict[str, Any] | None
         return _figures(
             float(compression["top1"]),
             int(compression["test_images"]),
-            f"the test split, by onnxruntime, in {compression['to']}",
+            f"the test split{_of(compression.get('data'))}, by onnxruntime, in {compression['to']}",
         )
     except (ValueError, LookupError, TypeError, ArithmeticError):
         return None
+
+
+def _of(data: object) -> str:
+    return f" of {data}" if data else ""
 
 
 def _figures(top1: float, images: int, measured: str) -> dict[str, Any]:
