@@ -82,6 +82,7 @@ def jpeg_files() -> dict[str, bytes]:
         "strong": file(image(120, 161), "JPEG", quality=30),
         "full colour": file(image(121, 160), "JPEG", subsampling=0),
         "progressive": file(image(200, 150), "JPEG", progressive=True),
+        "with a video": file(image(90, 80), "JPEG") + 500 * b"\xff\xda\x00\x04..",
         "grey": file(image(77, 99, "L"), "JPEG"),
         "large": file(image(1200, 900), "JPEG"),
         "profile": file(image(80, 80), "JPEG", icc_profile=profile),

@@ -33,8 +33,8 @@ def test_a_pipe_is_not_a_file_of_timings(tmp_path):
 def test_runs_take_turns_behind_their_warm_up():
     order = []
     measured = in_turns([lambda: order.append(0), lambda: order.append(1)], 1e-6, rounds=2)
-    assert order == [0] * 6 + [1] * 6 + ([0] * 5 + [1] * 5) * 2
-    assert [len(times) for _, times in measured] == [10, 10]
+    assert order == [0] * 2 + [1] * 2 + ([0] * 3 + [1] * 3) * 2
+    assert [len(times) for _, times in measured] == [6, 6]
 
 
 def test_the_command(folder, tmp_path, capsys):
@@ -48,7 +48,7 @@ def test_the_command(folder, tmp_path, capsys):
     assert lines[-1].startswith("torch ")
     found = read_timings(tmp_path / "own.json")
     assert [(each.threads, each.batch) for each in found] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert all(each.provider == "CPUExecutionProvider" and each.passes >= 25 for each in found)
+    assert all(each.provider == "CPUExecutionProvider" and each.passes >= 5 for each in found)
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -60,7 +60,7 @@ def test_the_frameworks_own_passes_beside(folder, tmp_path, capsys):
     assert [(each.by, each.provider, each.threads, each.batch) for each in found] == [
         (by, "CPU", 1, batch) for by in ("torch", "keras") for batch in (1, 3)
     ]
-    assert all(each.passes >= 25 for each in found)
+    assert all(each.passes >= 5 for each in found)
     table = capsys.readouterr().out.splitlines()
     benchmark = ["benchmark", str(folder / "run"), "--batch", "1", "--seconds", "0.01"]
     deploy.__main__.main([*benchmark, "--beside", str(tmp_path / "own.json")])

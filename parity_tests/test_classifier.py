@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import image_files
 from deploy import Classifier, DeployError, ImageError, ModelError
 from deploy.inputs import prepare
 from netspec.compare import forward_difference
@@ -92,6 +93,28 @@ def test_images_of_pillow_are_converted_as_files_are(classifier):
         opened = Image.open(io.BytesIO(file.getvalue()))
         assert classifier(opened) == classifier(file.getvalue())
     assert classifier(Image.fromarray(pixels[..., :3]).convert("CMYK"))
+
+
+def test_images_of_pillow_are_turned_as_files_are():
+    for name, content in (image_files.jpeg_files() | image_files.webp_files()).items():
+        opened = Image.open(io.BytesIO(content))
+        assert np.array_equal(prepare(opened, (40, 30), 3), prepare(content, (40, 30), 3)), name
+    changed = image_files.image(30, 40)
+    changed.getexif()[0x0112] = 6
+    turned = image_files.image(30, 40).transpose(Image.Transpose.ROTATE_270)
+    assert np.array_equal(*(prepare(each, (40, 30), 3) for each in (changed, turned)))
+    changed = image_files.image(40, 30)
+    changed.info["exif"] = b"junk"
+    assert np.array_equal(*(prepare(each, (40, 30), 3) for each in (changed, image_files.image(40, 30))))
+
+
+def test_images_in_memory_have_no_limit_of_files(monkeypatch):
+    monkeypatch.setattr("deploy.images.MAX_BYTES", 100)
+    array = images(1, (40, 30, 3))[0]
+    assert np.array_equal(prepare(array, (40, 30), 3), array)
+    monkeypatch.setattr("deploy.images.MAX_PIXELS", 999)
+    with pytest.raises(ImageError, match="30 x 40 pixels, more than"):
+        prepare(array, (40, 30), 3)
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("RGBa", "RGBA"), ("La", "LA"), ("PA", "RGBA")])

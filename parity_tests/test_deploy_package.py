@@ -16,10 +16,10 @@ from onnx.backend.test.runner import Runner
 from onnxruntime.backend.backend import OnnxRuntimeBackend
 
 import deploy.package.writing
-from deploy import Classifier
+from deploy import Classifier, images
 from deploy.__main__ import main as deploy_main
 from deploy.contract import PROBE_WEIGHTS
-from deploy.errors import ModelError
+from deploy.errors import DeployError, ModelError
 from deploy.intervals import of_accuracy
 from deploy.package import golden
 from deploy.package.manifest import PackageError, read_manifest
@@ -123,6 +123,44 @@ def test_the_scripts_are_the_modules_themselves(written):
     exec(text[: text.index("\nimport importlib.abc")], space)
     assert space["SOURCES"] == needed("deploy.package.verify_alone")
     assert "deploy.__main__" not in space["SOURCES"]
+
+
+@pytest.mark.parametrize("name", ["predict.py", "verify.py"])
+def test_a_library_that_is_missing_is_one_line(written, tmp_path, name):
+    for missing, folder in (("numpy", "one"), ("PIL", "two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{missing}.py").write_text(f"raise ModuleNotFoundError('', name={missing!r})")
+        code = f"import runpy, sys; sys.path.insert(0, {str(tmp_path / folder)!r}); sys.argv = sys.argv[1:]; "
+        argv = [sys.executable, "-I", "-c", f"{code}runpy.run_path(sys.argv[0], None, '__main__')"]
+        done = subprocess.run([*argv, written / name, "a.png"], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == f"error: {missing} is missing; pip install numpy Pillow protobuf onnxruntime\n"
+
+
+def test_a_pillow_that_is_too_old_says_so(monkeypatch):
+    monkeypatch.setattr("PIL.__version__", "9.4.0")
+    code = compile(Path(images.__file__).read_text(), images.__file__, "exec")
+    with pytest.raises(DeployError, match=r"Pillow 9\.4\.0 is too old; install 10\.1 or a newer one"):
+        exec(code, {"__name__": "old"})
+
+
+def test_two_channels_cannot_be_packaged(tmp_path):
+    graph = network(2)
+    two = replace(contract(), mean=(0.5, 0.5), std=(0.5, 0.5))
+    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=two.properties())
+    with pytest.raises(ModelError, match="takes images with 2 channels; a package is for images with 1 or 3"):
+        package(tmp_path / "model.onnx")
+
+
+def test_a_package_of_an_unfinished_run_says_so(tmp_path, capsys):
+    graph = network()
+    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=contract().properties())
+    (tmp_path / "run.json").write_text('{"status": "interrupted"}')
+    folder = package(tmp_path / "model.onnx", unfinished=True)
+    assert read_manifest(folder).facts["training"] == "interrupted"
+    assert "Its training did not reach its end (interrupted)." in (folder / "model_card.md").read_text()
+    deploy_main(["predict", str(folder), str(folder / golden.IMAGE)])
+    assert f"note: {folder} is of a training that did not reach its end (interrupted)" in capsys.readouterr().out
 
 
 @pytest.mark.long

@@ -9,6 +9,9 @@ import sys
 import pytest
 
 from deploy import Classifier
+from deploy.answers import predict_files
+from deploy.errors import ModelError
+from deploy.model import LoadedModel
 from deploy.progress import counted, line
 from onnx_impl import build
 from onnx_impl.measure import probe
@@ -150,7 +153,20 @@ def test_an_image_that_breaks_off_does_not_stop_the_others(folder, tmp_path, as_
         ]
         assert images[0]["predictions"] == images[2]["predictions"]
     else:
-        assert "  cannot be read" in done.stdout.splitlines()
+        [reason] = [line for line in done.stdout.splitlines() if line.startswith("  cannot be read as an image (")]
+        assert reason.strip() in line
+
+
+def test_json_is_whole_where_the_model_fails(folder, monkeypatch, capsys):
+    def failing(*arguments):
+        raise ModelError("m: its output is NaN")
+
+    monkeypatch.setattr(LoadedModel, "logits", failing)
+    with pytest.raises(ModelError, match=r"its output is NaN; the images begin with .*one\.png"):
+        predict_files(folder / "run", [folder / "images/one.png"], as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == []
+    assert "its output is NaN" in found["error"]
 
 
 def test_a_stream_takes_a_batch_at_a_time(folder):
@@ -173,3 +189,12 @@ def test_progress_by_hand():
     assert line(120, 400, 2.0, "images") == "120 of 400 images, 60 a second, 5 s left"
     assert line(1000, 100_000, 10.0, "images") == "1,000 of 100,000 images, 100 a second, 16 min left"
     assert list(counted(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("streams", "shown"), [(False, True), (True, False)])
+def test_a_terminal_that_shows_the_answers_too_gets_no_line_among_them(streams, shown, monkeypatch, capsys):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr("deploy.progress.PATIENCE", 0.0)
+    assert list(counted(iter("abc"), "letters", 3, streams=streams)) == ["a", "b", "c"]
+    assert ("1 of 3 letters" in capsys.readouterr().err) == shown

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from deploy.contract import PROBE_WEIGHTS
-from deploy.errors import ImageError
+from deploy.errors import DiptychError, ImageError
 from deploy.inputs import ImageSource, find_images
 from deploy.model import LoadedModel
+from deploy.package.manifest import training_of
 from deploy.predict import Classifier, Prediction
 from deploy.progress import counted
+from deploy.runs import FINISHED
 from deploy.shell import say
 
 STDIN = "-"  # in place of a path: an image on standard input
@@ -41,7 +43,7 @@ def predict_files(
     names, left_out = _find(images)
     notes = [f"left out, {reason}: {count:,}" for reason, count in sorted(left_out.items())]
     notes += notes_of(classifier.model, unfinished=unfinished)
-    answers = counted(classifier.attempts(map(_source, names), top), "images", len(names))
+    answers = counted(classifier.attempts(map(_source, names), top), "images", len(names), streams=True)
     faults = []
     pairs = zip(names, answers, strict=True)
     lines = _json(classifier, notes, pairs) if as_json else _text(classifier, notes, pairs)
@@ -63,6 +65,8 @@ def notes_of(model: LoadedModel, *, unfinished: bool = False) -> list[str]:
         notes.append(f"{model.passed_over} is built into this onnxruntime, but does not run here")
     if unfinished:
         notes.append(f"{model.source} may come from an unfinished training")
+    elif (training := training_of(Path(model.source))) not in ("", FINISHED):
+        notes.append(f"{model.source} is of a training that did not reach its end ({training})")
     if model.contract.weights == PROBE_WEIGHTS:
         notes.append(f"{model.source} has {PROBE_WEIGHTS}: its answers mean nothing")
     return notes
@@ -102,7 +106,7 @@ def _text(classifier: Classifier, notes: Sequence[str], answers: Iterator[tuple[
     for name, answer in answers:
         yield name, answer
         if isinstance(answer, ImageError):
-            yield "  cannot be read", []
+            yield f"  {str(answer).removeprefix(f'{name}: ')}", []
             continue
         yield from ((f"  {100 * prediction.probability:6.2f} %  {prediction.name}", []) for prediction in answer)
 
@@ -112,8 +116,12 @@ def _json(classifier: Classifier, notes: Sequence[str], answers: Iterator[tuple[
     model = classifier.model
     head = {"model": model.source, "provider": model.provider, "threads": model.threads, "notes": notes}
     yield f'{_dumped(head)[:-1]}, "images": [', []
-    for number, (name, answer) in enumerate(answers):
-        yield f"{', ' * bool(number)}{_dumped({'image': name, **_fields(answer)})}", answer
+    try:
+        for number, (name, answer) in enumerate(answers):
+            yield f"{', ' * bool(number)}{_dumped({'image': name, **_fields(answer)})}", answer
+    except DiptychError as error:  # of the model; what has been printed must still be JSON
+        yield f'], "error": {_dumped(str(error))}}}', []
+        raise
     yield "]}", []
 
 

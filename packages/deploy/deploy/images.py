@@ -25,14 +25,18 @@ from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, __version__ as PILLOW
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from deploy.contract import KEEPING, RESIZE_RULE as RESIZE_RULE, RESIZE_RULES
 from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
-from deploy.errors import ImageError
+from deploy.errors import DeployError, ImageError
+
+OLDEST_PILLOW = (10, 1)  # the first that tells of every image whether it has transparent parts
+if tuple(map(int, PILLOW.split(".")[:2])) < OLDEST_PILLOW:
+    raise DeployError(f"Pillow {PILLOW} is too old; install {'.'.join(map(str, OLDEST_PILLOW))} or a newer one")
 
 Pixels = TypeVar("Pixels")
 Content: TypeAlias = bytes | bytearray | memoryview  # of a file
@@ -68,12 +72,13 @@ def read_image(
     *,
     rule: str = RESIZE_RULE,
     channels: int = 3,
+    most: int = MAX_BYTES,
 ) -> NDArray[np.uint8]:
     """An image as uint8 `(H, W, channels)`: RGB, or its luma for one channel.
 
     `size`: resize it to `(H, W)`, or to one number for both, by `rule`, a text of `deploy.contract.RESIZE_RULES`.
     `source` is a path, a file's content, or a binary file open for reading. Error messages call it `name`, by default
-    its path or file name. Raises `ImageError` in one line.
+    its path or file name. A content has at most `most` bytes. Raises `ImageError` in one line.
     """
     content, name = _content_of(source, name)
 
@@ -81,7 +86,7 @@ def read_image(
         array = np.array(image if size is None else resize(image, size, rule), np.uint8)
         return array if channels == 3 else array[..., None]
 
-    return decoded(content, name, channels, pixels)
+    return decoded(content, name, channels, pixels, most)
 
 
 def _content_of(source: str | os.PathLike[str] | Content | BinaryIO, name: str) -> tuple[bytes, str]:
@@ -162,16 +167,18 @@ _RESIZED: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], I
 }
 
 
-def decoded(content: bytes, name: str, channels: int, pixels: Callable[[Image.Image], Pixels]) -> Pixels:
+def decoded(
+    content: bytes, name: str, channels: int, pixels: Callable[[Image.Image], Pixels], most: int = MAX_BYTES
+) -> Pixels:
     """What `pixels` makes of the image in a file's content: upright, opaque, RGB or luma. Raises `ImageError`."""
     _known(content[:HEAD], name)
-    _small_enough(len(content), name)
+    _small_enough(len(content), name, most)
     try:
         encoded = without_metadata(content)
         if encoded.format == "WebP":
-            _few_enough_pixels(webp_size(content), WEBP_COST, name)
+            check_pixels(webp_size(content), name, WEBP_COST)
         with _opened_image(encoded) as image:
-            _few_enough_pixels(image.size, 1, name)
+            check_pixels(image.size, name)
             if image.mode.startswith(("I", "F")):
                 raise EncodingError("more than 8 bits a channel; convert it to 8 bits")
             image.load()
@@ -234,12 +241,15 @@ def _known(head: bytes, name: str) -> None:
         raise ImageError(f"{name}: cannot be read as an image ({reason}); JPEG, PNG and WebP are supported")
 
 
-def _small_enough(length: int, name: str) -> None:
-    if length > MAX_BYTES:
-        raise ImageError(f"{name}: {length / 2**20:,.0f} MiB; image files of at most {MAX_BYTES >> 20} MiB are read")
+def _small_enough(length: int, name: str, most: int = MAX_BYTES) -> None:
+    if length > most:
+        raise ImageError(
+            f"{name}: {length / 2**20:,.0f} MiB; image files of at most {most >> 20} MiB are read; make it smaller"
+        )
 
 
-def _few_enough_pixels(size: tuple[int, int], weight: int, name: str) -> None:
+def check_pixels(size: tuple[int, int], name: str, weight: int = 1) -> None:
+    """Raise `ImageError` for an image without pixels, or with more than its decoder has memory for."""
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(f"{name}: cannot be read as an image (it has no pixels); replace or remove it")

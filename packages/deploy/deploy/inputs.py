@@ -14,10 +14,12 @@ from PIL import Image
 from deploy.contract import RESIZE_RULE
 from deploy.encoded import READ
 from deploy.errors import ImageError, ModelError
-from deploy.images import Content, check_file, read_image
+from deploy.images import MAX_BYTES, MAX_PIXELS, Content, check_file, check_pixels, read_image
 from deploy.recognition import NO_IMAGE, judge_file
 from deploy.walking import walk
 
+ORIENTATION = 0x0112  # the tag of EXIF
+IN_MEMORY = 5 * MAX_PIXELS + (1 << 20)  # bytes of the largest image as an uncompressed PNG; a row has one more
 _AS_PNG = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes that PNG files have
 _WITH_ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}  # those with transparency that they do not have
 ImageSource = str | os.PathLike[str] | Content | BinaryIO | Image.Image | NDArray[np.uint8]
@@ -35,12 +37,13 @@ def prepare(
     check_channels(channels)
     if isinstance(source, np.ndarray):
         source = _from_array(source, name)
+    most = MAX_BYTES
     if isinstance(source, Image.Image):
-        name, source = name or "image", _encoded(source, name or "image")
+        name, source, most = name or "image", _encoded(source, name or "image"), IN_MEMORY
     if not (isinstance(source, str | os.PathLike | Content) or hasattr(source, "read")):
         kinds = "give a path, bytes, an open file or an array"
         raise ImageError(f"{name and f'{name}: '}a {type(source).__name__} is not an image; {kinds}")
-    return read_image(source, size, name, rule=rule, channels=channels)
+    return read_image(source, size, name, rule=rule, channels=channels, most=most)
 
 
 def check_channels(channels: int) -> None:
@@ -129,11 +132,21 @@ def _encoded(image: Image.Image, name: str) -> bytes:
     """The image as a PNG file, so that `read_image` handles modes, transparency and EXIF."""
     if image.mode.startswith(("I", "F")):
         raise ImageError(f"{name}: an image with more than 8 bits a channel; convert it to 8 bits")
+    check_pixels(image.size, name)  # before they are copied
     try:
-        exif = image.info.get("exif") or b""
-        file = io.BytesIO()
+        exif, file = Image.Exif(), io.BytesIO()
+        exif[ORIENTATION] = _orientation(image)
         kept = image if image.mode in _AS_PNG else image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
         kept.save(file, "PNG", compress_level=0, exif=exif)
         return file.getvalue()
     except Exception as error:  # Pillow's exceptions have no common base class
         raise ImageError(f"{name}: cannot be read as an image ({error})") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """By EXIF, XMP, or what the caller has set: 1 to 8. An image with metadata that cannot be read is upright."""
+    try:
+        found = image.getexif().get(ORIENTATION)
+    except Exception:  # SyntaxError for what is not EXIF, struct.error, ...
+        return 1
+    return found if found in range(1, 9) else 1

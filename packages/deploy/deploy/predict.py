@@ -117,7 +117,10 @@ class Classifier:
         for batch in batches(_each(images), self.model.batch):
             prepared = [self._attempt(*given) for given in batch]
             usable = [image for image in prepared if not isinstance(image, ImageError)]
-            answers = iter(self.predict(np.stack(usable), top) if usable else ())
+            try:
+                answers = iter(self.predict(np.stack(usable), top) if usable else ())
+            except ModelError as error:
+                raise ModelError(f"{error}; the images begin with {_called(*batch[0])}") from None
             yield from (image if isinstance(image, ImageError) else next(answers) for image in prepared)
 
     def prepare(self, image: ImageSource, name: str = "") -> NDArray[np.uint8]:
@@ -190,6 +193,10 @@ def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[tuple[ImageSo
     for place, image in places:
         named = isinstance(image, str | os.PathLike) or hasattr(image, "name")
         yield image, "" if named else f"images[{place}]"
+
+
+def _called(image: ImageSource, name: str) -> str:
+    return name or str(image if isinstance(image, str | os.PathLike) else getattr(image, "name", "the first one"))
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -13,12 +13,13 @@ EVERY = 0.2  # seconds between two lines
 _CLEAR = "\r\x1b[K"
 
 
-def counted(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """The same items. If stderr is a terminal, and standard output is not, a line counts them.
+def counted(items: Iterable[Item], what: str, total: int, *, streams: bool = False) -> Iterator[Item]:
+    """The same items. If stderr is a terminal, a line counts them; it is gone at the end.
 
-    On a terminal that shows the answers too, the line would be written into them.
+    `streams`: standard output gets an answer for each item. On a terminal the line would be written into them, so there
+    is none.
     """
-    if not (sys.stderr.isatty() and not sys.stdout.isatty()):
+    if not sys.stderr.isatty() or (streams and sys.stdout.isatty()):
         yield from items
         return
     begin = time.monotonic()

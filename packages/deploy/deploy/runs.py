@@ -13,6 +13,8 @@ from deploy.errors import ModelError
 from deploy.files import read_bytes
 
 MOST = 64 << 20  # bytes of a run.json
+FINISHED = "finished"  # the state of a run that reached its end
+LONGEST_STATE = 40
 PROOF = "proof"  # the folder of a run with the files by the framework's own exporter, and the certificate
 LOCK = ".running"  # the file that a run's process locks
 RECORDS = (  # of a run: what it is, and what it has learned
@@ -82,19 +84,23 @@ def state_of(status: object, running: bool) -> object:
     return "killed" if status == "running" and not running else status
 
 
+def state_of_run(folder: Path) -> str | None:
+    """How the run in a folder ended, or "running"; None for a folder that does not record it, or is not a run's."""
+    running = is_running(folder)
+    try:
+        status = json.loads(read_bytes(folder / "run.json", MOST))["status"]
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return None
+    return str(state_of(status, running))[:LONGEST_STATE]
+
+
 def check_finished(folder: Path) -> None:
     """Raise `ModelError` for the folder of an unfinished run: its model is not the final one.
 
     A folder that does not record a status, or is not a run's, passes.
     """
-    file = folder / "run.json"
-    running = is_running(folder)
-    try:
-        status = json.loads(read_bytes(file, MOST))["status"]
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
-        return
-    if status != "finished":
+    if (state := state_of_run(folder)) not in (None, FINISHED):
         raise ModelError(
-            f"{folder}: this run is not finished ({str(state_of(status, running))[:40]!r}); "
+            f"{folder}: this run is not finished ({state!r}); "
             "give --unfinished (in Python unfinished=True) to use it anyway"
         )

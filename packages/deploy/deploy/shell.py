@@ -18,7 +18,10 @@ from deploy.errors import DiptychError
 MISTAKE = 2  # exit status
 SIGNALLED = 128  # plus the signal's number is the exit status, as in shells: 130 after Ctrl-C, 143 after SIGTERM
 
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "OOM when allocating", "RESOURCE_EXHAUSTED")
+OUT_OF_MEMORY = (
+    *("can't allocate memory", "out of memory", "OOM when allocating", "RESOURCE_EXHAUSTED"),
+    "Failed to allocate memory",  # onnxruntime's
+)
 NOT_DETERMINISTIC = ("deterministic gpu implementation", "deterministic implementation")  # TensorFlow's and PyTorch's
 
 _UNSEEN = frozenset("\u061c\u200e\u200f")  # marks that change the direction of what follows them

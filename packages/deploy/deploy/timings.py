@@ -1,6 +1,7 @@
 """Times a forward pass: percentiles of its latency and its throughput, with the warm-up apart. NumPy only."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from deploy.runtime import MOST_THREADS
 SCHEMA = 1
 PERCENTILES = (50, 90, 95, 99)
 MOST = 1 << 26  # bytes of a file of timings
-FEWEST = 5  # passes of a turn
+FEWEST = 5  # passes of a measurement
 ROUNDS = 5  # turns of a measurement
 LARGEST_BATCH = 4096
 LONGEST = 3600.0
@@ -69,11 +70,11 @@ def check_settings(batches: Sequence[int], threads: Sequence[int | None], second
         raise UsageError(f"{seconds} seconds: give more than 0 and at most {LONGEST:.0f}")
 
 
-def passes(run: Callable[[], object], seconds: float) -> list[float]:
-    """The seconds of each pass, for about `seconds` and at least a few passes."""
+def passes(run: Callable[[], object], seconds: float, fewest: int = 1) -> list[float]:
+    """The seconds of each pass, for about `seconds` and at least `fewest` passes."""
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(times) < FEWEST or time.perf_counter() < end:
+    while len(times) < fewest or time.perf_counter() < end:
         begin = time.perf_counter()
         run()
         times.append(time.perf_counter() - begin)
@@ -85,7 +86,7 @@ def in_turns(
 ) -> list[tuple[float, list[float]]]:
     """For each of `runs`, the seconds of its first pass, and of the passes in the `seconds` after the warm-up.
 
-    The runs take turns, so what disturbs the machine disturbs all of them.
+    The runs take turns, so what disturbs the machine disturbs all of them. A slow run has at least `FEWEST` passes.
     """
     firsts = []
     for run in runs:
@@ -96,7 +97,7 @@ def in_turns(
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
         for run, own in zip(runs, times, strict=True):
-            own += passes(run, seconds / rounds)
+            own += passes(run, seconds / rounds, math.ceil(FEWEST / rounds))
     return list(zip(firsts, times, strict=True))
 
 

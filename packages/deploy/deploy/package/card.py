@@ -6,6 +6,7 @@ from typing import Any
 from deploy.contract import PROBE_WEIGHTS, Contract
 from deploy.machine import describe_machine
 from deploy.package.onnxruntime_web import ADDRESS, SERVE
+from deploy.runs import FINISHED
 from deploy.timings import Timing
 
 NAMED = 20  # classes
@@ -25,6 +26,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "",
         "## Accuracy",
         "",
+        *unfinished(facts["training"]),
         _accuracy(facts["accuracy"]),
         *([f"The float32 network: {_accuracy(facts['float32_accuracy'])}"] if facts.get("float32_accuracy") else []),
         *_compression(facts["compression"]),
@@ -61,9 +63,14 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
     return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
+def unfinished(training: object) -> list[str]:
+    """A sentence about a training that did not reach its end."""
+    return [] if training in (None, FINISHED) else [f"Its training did not reach its end ({training}).", ""]
+
+
 def _accuracy(accuracy: Mapping[str, Any] | None) -> str:
     if accuracy is None:
-        return "Not measured: the model was packaged without its run."
+        return "Not measured: the file was packaged without a run that measured it."
     low, high = accuracy["interval"]
     return (
         f"Top-1 {accuracy['top1']:.2f} % of {accuracy['images']:,} images ({low:.2f} to {high:.2f} % at "

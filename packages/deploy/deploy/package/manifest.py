@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.errors import ModelError
 from deploy.files import is_file_name, read_bytes
-from deploy.runs import MANIFEST, is_package
+from deploy.runs import LONGEST_STATE, MANIFEST, is_package
 
 NAME, SCHEMA = MANIFEST, 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
@@ -84,6 +84,12 @@ def expected_sha256(file: Path) -> str | None:
     Raises `PackageError` for a manifest that was changed.
     """
     return read_manifest(file.parent).files.get(file.name) if is_package(file.parent) else None
+
+
+def training_of(model: Path) -> str:
+    """How the training of a package's model ended, as the manifest says; "" for another file, or if it does not say."""
+    folder = model if model.is_dir() else model.parent
+    return str(read_manifest(folder).facts.get("training") or "")[:LONGEST_STATE] if is_package(folder) else ""
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -16,7 +16,7 @@ PACKAGE = __name__.partition(".")[0]
 _SCRIPT = '''#!/usr/bin/env python3
 """{purpose}
 
-Needs Python 3.11 on Linux or macOS, numpy, Pillow and onnxruntime, and no other file of Diptych. diptych-deploy
+Needs Python 3.11 on Linux or macOS, numpy, Pillow 10.1 and onnxruntime, and no other file of Diptych. diptych-deploy
 {version} wrote it. Its modules follow unchanged. The end of the file says how they are imported and what is run.
 """
 
@@ -45,13 +45,23 @@ class Modules(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return name in PACKAGES
 
 
+def main(argv):
+    from deploy.errors import DeployError
+
+    try:
+        from {entry} import main
+
+        return main(Path(__file__).resolve().parent, argv)
+    except ModuleNotFoundError as error:
+        raise DeployError(f"{{error.name}} is missing; pip install numpy Pillow protobuf onnxruntime") from None
+
+
 sys.meta_path.insert(0, Modules())
 
 if __name__ == "__main__":
     from deploy import shell
-    from {entry} import main
 
-    shell.run(lambda argv: main(Path(__file__).resolve().parent, argv))
+    shell.run(main)
 '''
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from deploy import runtime
 from deploy.benchmarking import time_sessions
 from deploy.certificate import NAME as CERTIFICATE, Exports, certificate_of, entries_of, find_certificate
+from deploy.contract import COLOR_RULES
 from deploy.errors import ModelError
 from deploy.files import clear_abandoned, own_folder
 from deploy.inspection import Inspected, inspect, read_model
@@ -92,6 +93,8 @@ def _files(
         raise ModelError(f"{source}: has no hash over its content; export it again")
     if contract.missing:
         raise ModelError(f"{source}: its metadata lack {', '.join(contract.missing)}; export with --preset")
+    if channels not in COLOR_RULES:
+        raise ModelError(f"{source}: takes images with {channels} channels; a package is for images with 1 or 3")
     labels = triton.labels(contract.classes, source)
     facts = facts_of(inspected, run_of(source))
     session = runtime.load(inspected.content, source, provider=runtime.CPU)

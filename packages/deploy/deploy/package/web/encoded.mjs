@@ -34,14 +34,13 @@ export async function withoutMetadata(content) {
 function jpeg(content) {
   const view = viewOf(content);
   const parts = [content.subarray(0, 2)];
-  let exif = NONE, xmp = NONE, position = 2, scans = 0;
-  for (let at = content.indexOf(0xff); at >= 0; at = content.indexOf(0xff, at + 1)) scans += content[at + 1] === 0xda;
-  if (scans > MOST_SCANS) throw new ImageError(`a JPEG of more than ${MOST_SCANS} scans`);
+  let exif = NONE, xmp = NONE, position = 2;
   for (let part = 0; part < MOST_PARTS; part++) {
     position = content.indexOf(0xff, position); // decoders skip bytes between two segments
     if (position < 0 || position + 4 > content.length) break;
     const marker = content[position + 1];
     if (marker === 0xda) {
+      checkScans(content, position);
       if (!ends(content, position)) break;
       return { parts: [...parts, content.subarray(position)], exif, xmp };
     }
@@ -58,6 +57,20 @@ function jpeg(content) {
     position = end;
   }
   throw new ImageError("a JPEG that is cut off");
+}
+
+/** Throws `ImageError` for too many scans from `position` to the end of the image. A video may follow it. */
+function checkScans(content, position) {
+  const view = viewOf(content);
+  let scans = 0;
+  for (let at = content.indexOf(0xff, position); at >= 0 && at + 4 <= content.length; ) {
+    const marker = content[at + 1];
+    if (marker === 0xd9) return;
+    scans += marker === 0xda;
+    if (scans > MOST_SCANS) throw new ImageError(`a JPEG of more than ${MOST_SCANS} scans`);
+    const without = marker <= 0x01 || marker === 0xff || (marker >= 0xd0 && marker <= 0xd8); // a length
+    at = content.indexOf(0xff, at + (without ? 1 : 2 + view.getUint16(at + 2)));
+  }
 }
 
 function jpegNeeds(marker, data) {

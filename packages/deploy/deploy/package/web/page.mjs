@@ -56,12 +56,13 @@ async function load() {
 }
 
 function describe(manifest, classes) {
-  const { accuracy, architecture, compression, weights, web } = manifest;
+  const { accuracy, architecture, compression, training, weights, web } = manifest;
   const measured = accuracy ? ` It is right for ${accuracy.top1.toFixed(1)} % of ${accuracy.images.toLocaleString("en")} test images.` : "";
   document.title = part("name").textContent = architecture || "Image classifier";
   part("about").textContent = `It names one of ${classes.length} classes for any image.${measured}`;
   part("warning").textContent = [
     weights ? `Its weights are ${weights}.` : "",
+    training && training !== "finished" ? `Its training did not reach its end (${training}).` : "",
     compression ? `It is compressed (${compression.to}), ${compression.verdict}.` : "",
   ].join(" ").trim();
   part("runtime").textContent = `, by ${web.runtime}`;
