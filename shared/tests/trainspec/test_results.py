@@ -19,9 +19,14 @@ from trainspec.recipes.find import shipped_recipes
 from trainspec.recipes.header import header, said
 from trainspec.results import collect, count_measured, headers, write_headers
 from trainspec.results.commands import shown_command
+from trainspec.results.earlier import read_rows
 from trainspec.results.intervals import over_runs, student
 from trainspec.results.published import published, published_for
+from trainspec.results.rows import in_order
+from trainspec.results.tables import to_csv, to_markdown
 from trainspec.runs import Run
+
+OWN = Path(__file__).parents[3] / "results"  # of this project
 
 
 def test_wilsons_interval_is_newcombes():
@@ -161,6 +166,12 @@ def test_an_earlier_table_keeps_its_rows(runs, tmp_path):
         file.write_text(json.dumps(damage))
         with pytest.raises(DataError, match="not a table of `nox -s results`"):
             collect([runs, file])
+
+
+def test_the_projects_own_tables_are_current():
+    rows = in_order(read_rows(OWN / "results.json"))
+    assert (OWN / "results.md").read_text() == to_markdown(rows, [])
+    assert (OWN / "results.csv").read_text() == to_csv(rows)
 
 
 def test_other_machines_and_versions_are_other_rows(runs, tmp_path):
