@@ -138,7 +138,7 @@ def _architecture(
     distinct_blocks: bool = False,
 ) -> Graph:
     dropout, patchup = recipe.regularisation.dropout, True if recipe.patchup else None
-    options = {}
+    options: dict[str, Any] = {}
     for key, option, value in (("regularisation.dropout", "dropout", dropout), ("patchup", "patchup", patchup)):
         if value is not None and option not in find(name).options:
             raise UnknownNameError(f"{key}: {name} has no option '{option}'; leave it out")

@@ -146,7 +146,7 @@ def _encoded(image: Image.Image, name: str) -> bytes:
 def _orientation(image: Image.Image) -> int:
     """By EXIF, XMP, or what the caller has set: 1 to 8. An image with metadata that cannot be read is upright."""
     try:
-        found = image.getexif().get(ORIENTATION)
+        found = int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # SyntaxError for what is not EXIF, struct.error, ...
         return 1
-    return found if found in range(1, 9) else 1
+    return found if 1 <= found <= 8 else 1
