@@ -75,12 +75,17 @@ def run_agreement(run: Path, other: Path) -> None:
 
 def run_results(runs: Sequence[Path], out: Path, headers: bool) -> None:
     from trainspec.results import collect, count_measured, write_headers
+    from trainspec.results.earlier import dropped
 
     report = collect(runs or [Path("runs")])
     for row in report.rows:
         say(row)
     for line in report.left_out:
         say(f"left out   {line}")
+    earlier = out / "results.json"
+    if count := dropped(earlier, report.rows):
+        rows = "row" if count == 1 else "rows"
+        say(f"left out   {count} {rows} of the earlier {earlier}; to keep such rows, give it beside the runs")
     files = report.write(out) + (write_headers(report.rows) if headers else [])
     for file in files:
         say(f"written    {file}")

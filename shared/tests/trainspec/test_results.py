@@ -152,16 +152,20 @@ def test_the_command_writes_every_form(runs, tmp_path, capsys):
     assert "<svg " in (tmp_path / "results.svg").read_text()
 
 
-def test_an_earlier_table_keeps_its_rows(runs, tmp_path):
+def test_an_earlier_table_keeps_its_rows(runs, tmp_path, capsys):
     whole = collect([runs])
     whole.write(tmp_path)
     file = tmp_path / "results.json"
     assert collect([file]).rows == whole.rows
     assert collect([file, runs]).rows == whole.rows
+    assert main(["results", str(runs), "--out", str(tmp_path)]) is None
+    assert "of the earlier" not in capsys.readouterr().out
     read = json.loads(file.read_text())
     read["rows"][0]["network"] = "another"
     file.write_text(json.dumps(read))
     assert [row.network for row in collect([runs, file]).rows] == ["another", "lenet5", "lenet5"]
+    assert main(["results", str(runs), "--out", str(tmp_path)]) is None
+    assert f"left out   1 row of the earlier {file}; to keep such rows, give it beside" in capsys.readouterr().out
     for damage in ({"rows": [{}]}, [], {"rows": [read["rows"][0] | {"top1": "62"}]}, {"rows": 3}):
         file.write_text(json.dumps(damage))
         with pytest.raises(DataError, match="not a table of `nox -s results`"):
@@ -180,7 +184,8 @@ def test_other_machines_and_versions_are_other_rows(runs, tmp_path):
         ({}, {"machine": facts["machine"] | {"cores": 64}}, {"versions": facts["versions"] | {"numpy": "1.0"}})
     ):
         rewrite(shutil.copytree(min(runs.glob("lenet5-*")), tmp_path / f"{number}"), **changed)
-    assert len(collect([tmp_path]).rows) == 3
+    rewrite(shutil.copytree(tmp_path / "0", tmp_path / "3"), data_fingerprint="another")  # which no column shows
+    assert len(collect([tmp_path]).rows) == 4
 
 
 def test_a_damaged_run_leaves_the_others(runs, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -28,6 +29,14 @@ KINDS: Kinds = {name: _KIND[type_] for name, type_ in get_type_hints(Row).items(
 def is_earlier(place: Path) -> bool:
     """Whether a place of runs is the file of an earlier table."""
     return place.suffix == ".json" and os.path.isfile(place)
+
+
+def dropped(file: Path, rows: Iterable[Row]) -> int:
+    """How many rows of an earlier table are not among `rows`; 0 for a file that is not one."""
+    try:
+        return len({row.key for row in read_rows(file)} - {row.key for row in rows})
+    except DataError:
+        return 0
 
 
 def read_rows(file: Path) -> list[Row]:

@@ -52,5 +52,6 @@ def collect(places: Sequence[Path]) -> Report:
     left_out += older
     if not counted and not earlier:
         raise DataError(f"no finished run can be used ({left_out[0]})")
-    rows = {row.key: row for row in (*earlier, *rows_of(counted))}
-    return Report(tuple(in_order(rows.values())), tuple(left_out))
+    made = rows_of(counted)
+    again = {row.key for row in made}
+    return Report(tuple(in_order([*made, *(row for row in earlier if row.key not in again)])), tuple(left_out))

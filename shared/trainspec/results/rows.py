@@ -63,7 +63,8 @@ class Row:
     def key(self) -> tuple[Any, ...]:
         """What was trained, where and how long. Rows with equal keys measure the same."""
         trained = (self.network, self.data, self.parameters, self.recipe, self.changes, self.framework, self.precision)
-        return (*trained, self.batch, self.epochs, self.threads, str(self.machine), str(self.versions))
+        place = (self.device, self.threads, str(self.machine), str(self.versions))
+        return (*trained, self.batch, self.epochs, *place)
 
     def __str__(self) -> str:
         runs = f"{len(self.runs)} run{'s' * (len(self.runs) > 1)}"
