@@ -3,6 +3,7 @@
 In float32 on the CPU, with as many threads as a user has. The loss is scaled as it is in float16 on a GPU.
 """
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -129,6 +130,22 @@ def test_a_scaled_loss_goes_on(name):
     assert not equal_bits(other.state(), half)
     again = stepped(other, task, middle)
     assert not equal_bits(end, again)
+
+
+@pytest.mark.parametrize("name", ["torch", "keras"])
+def test_a_first_step_that_overflows_leaves_no_trace(name):
+    """Neither in the weights nor in the momentum, which has no value of its own yet."""
+    task = noise_task(small(), override(recipe_of("sgd"), {"precision": "fp16"}))
+    trainer = scaled(name, task)
+    (plan, *_) = task.plan(0).batches(task.batch_size)
+    batch = task.batch(plan)
+    now = step_settings(task.recipe, task.groups, Place(0, 4, 2))
+    trainer.step(trainer.place(replace(batch, images=batch.images * np.float32(1e30))), now)
+    state = trainer.state()
+    assert scale_in(state) < scale_in(scaled(name, task).state())
+    for key, value in task.weights.items():
+        np.testing.assert_array_equal(state[key], value)
+        np.testing.assert_array_equal(state[f"momentum.{key}"], np.zeros_like(value))
 
 
 @pytest.mark.parametrize("name", ["torch", "keras"])

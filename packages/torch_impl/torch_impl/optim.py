@@ -12,6 +12,7 @@ from trainspec.optim import UPDATES, Group, StepSettings
 
 Groups = list[dict[str, Any]]
 KEYS = {"momentum": "momentum_buffer", "first_moment": "exp_avg", "second_moment": "exp_avg_sq", UPDATES: "step"}
+"""PyTorch's names of slots, where it has names of its own."""
 
 
 class ByParameter(torch.optim.Optimizer):
@@ -29,22 +30,33 @@ class ByParameter(torch.optim.Optimizer):
                     state = self.state[parameter]
 
                     def slot(name: str, state: Any = state, parameter: Tensor = parameter) -> Tensor:
-                        if KEYS[name] not in state:
-                            state[KEYS[name]] = torch.zeros_like(parameter)
-                        kept: Tensor = state[KEYS[name]]
+                        key = KEYS.get(name, name)
+                        if key not in state:
+                            state[key] = blank(name, parameter)
+                        kept: Tensor = state[key]
                         return kept
 
                     parameter -= self.change(parameter, parameter.grad, group, slot)
 
 
+def blank(name: str, parameter: Tensor) -> Tensor:
+    """A slot before a parameter's first update: zeros, or the number 0."""
+    return torch.zeros((), device=parameter.device) if name == UPDATES else torch.zeros_like(parameter)
+
+
 def sgd(recipe: optimizers.SGD, groups: Groups) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         groups,
         lr=0.0,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,  # without momentum it is the same, and PyTorch refuses it
         fused=True,  # one pass over the memory instead of five
     )
+    if recipe.momentum:
+        # PyTorch leaves a buffer of its own uninitialised where a gradient of the first step, in fp16, is not finite.
+        for parameter in (each for group in optimizer.param_groups for each in group["params"]):
+            optimizer.state[parameter][KEYS["momentum"]] = blank("momentum", parameter)
+    return optimizer
 
 
 def adam(recipe: optimizers.Adam, groups: Groups) -> torch.optim.Optimizer:
@@ -145,9 +157,8 @@ def get_slots(optimizer: torch.optim.Optimizer, names: Sequence[str], model: nn.
     for parameter_name, parameter in model.named_parameters():
         kept = optimizer.state.get(parameter, {})
         for name in names:
-            empty = torch.zeros(()) if name == UPDATES else torch.zeros_like(parameter)
-            found = kept.get(KEYS[name])
-            yield f"{name}.{parameter_name}", empty if found is None else found
+            found = kept.get(KEYS.get(name, name))
+            yield f"{name}.{parameter_name}", blank(name, parameter) if found is None else found
 
 
 def set_slots(
@@ -157,5 +168,4 @@ def set_slots(
     for parameter_name, parameter in model.named_parameters():
         for name in names:
             values = torch.tensor(state[f"{name}.{parameter_name}"])
-            empty = torch.zeros((), device=parameter.device) if name == UPDATES else torch.zeros_like(parameter)
-            optimizer.state[parameter][KEYS[name]] = empty.copy_(values)
+            optimizer.state[parameter][KEYS.get(name, name)] = blank(name, parameter).copy_(values)
