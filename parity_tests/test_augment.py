@@ -62,6 +62,7 @@ def by_keras(task: Task) -> Callable[[Any], np.ndarray]:
     from keras_impl.augment import resident
 
     images = resident(task)
+    assert images is not None
     return lambda plan: ops.convert_to_numpy(images.batch(plan))
 
 
@@ -114,3 +115,18 @@ def test_images_that_would_fill_a_gpu_stay_on_the_host(free, fits, monkeypatch, 
     monkeypatch.setattr(augment, "Resident", lambda *_: "on the device")
     assert (augment.resident(task, torch.device("cuda")) is not None) == fits
     assert ("more than half of the GPU's free memory" in capsys.readouterr().out) == (not fits)
+
+
+def test_images_that_tensorflow_has_no_memory_for_stay_on_the_host(monkeypatch, capsys):
+    from keras_impl.quiet import import_keras
+
+    import_keras()
+    from keras_impl import augment
+
+    def full(*_):
+        raise RuntimeError("{{function_node}} OOM when allocating tensor with shape[1000000]")
+
+    task = noise_task(trace("network", (3, 9, 9), lambda x: f.classify(x, 4)), Recipe(batch=4))
+    monkeypatch.setattr(augment, "Resident", full)
+    assert augment.resident(task) is None
+    assert "do not fit in the GPU's free memory" in capsys.readouterr().out

@@ -63,7 +63,10 @@ def trained_without(base: Trick, seed: int) -> Weights:
 
 def check(trick: Trick, seed: int = 0) -> None:
     """Both frameworks agree in everything, and the trick changes the training."""
-    task = noise_task(trick.graph, replace(trick.recipe, seed=seed))
+    graph = trick.graph
+    own = all(f'"{value}"' in graph.to_json() for value in trick.options.values())  # the name of the network's default
+    assert own or [node.op for node in graph] != [node.op for node in trick.network()], "the network ignores it"
+    task = noise_task(graph, replace(trick.recipe, seed=seed))
     sides = [trained(name, trick, task) for name in ("torch", "keras")]
     difference = state_difference(*sides, task)
     print(f"{difference}")

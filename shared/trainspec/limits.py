@@ -26,6 +26,8 @@ def check_sketch(graph: Graph, recipe: Recipe) -> None:
     Raises `RecipeError`.
     """
     patched = any(isinstance(node.op, PatchUp) for node in graph)
+    if "patchup" in recipe.network:  # its table says how to mix
+        raise RecipeError("network.patchup: write patchup = true instead")
     if recipe.patchup and not patched:
         raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
     if patched and recipe.accumulate > 1:

@@ -155,8 +155,7 @@ class ParameterTable:
     until: float | None = field(default=None, metadata={"above": 0.0})
     anew: bool | None = field(default=None, metadata={"also": ("reset", "reinitialise")})
 
-    def problem(self) -> str | None:
-        """What is wrong with the values taken together; None if nothing is."""
-        settings = (self.rate_factor, self.decay_factor, self.freeze, self.anew)
-        idle = all(setting is None for setting in settings)
-        return "match: give at least one of rate_factor, decay_factor, freeze and anew with it" if idle else None
+    @property
+    def is_idle(self) -> bool:
+        """Whether it sets nothing."""
+        return all(value is None for value in (self.rate_factor, self.decay_factor, self.freeze, self.anew))

@@ -15,7 +15,7 @@ NOTABLE = 0.1  # the share of the images that an epoch leaves out from which on 
 
 def remarks(task: "Task") -> Iterator[str]:
     """On a batch that does not divide the images, on first values that a file replaces or should, on norms that are
-    frozen in part, and on what begins too late.
+    frozen in part, on values that change nothing, and on what begins too late.
 
     With a budget, the number of steps is not known, so what depends on it is not judged.
     """
@@ -39,6 +39,7 @@ def remarks(task: "Task") -> Iterator[str]:
             f"parameters: norms that are frozen in some steps only ({named}) use the statistics of the batch in these, "
             "too, and their running ones change"
         )
+    yield from recipe.idle()
     if task.budget is None:
         steps = recipe.steps(task.steps_per_epoch)
         yield from recipe.late(Place(steps - 1, steps, task.steps_per_epoch))

@@ -133,8 +133,6 @@ class Step(WarmedUp):
             return "milestones: must be in ascending order"
         if self.rates and len(self.rates) != len(self.milestones):
             return f"rates: needs one for each of the {len(self.milestones)} milestones"
-        if self.rates and self.gamma != Step.gamma:
-            return "gamma: has no effect beside rates; leave one of them out"
         return None
 
     def late(self, last: Place) -> Iterator[str]:

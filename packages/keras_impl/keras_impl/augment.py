@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from deploy.shell import is_out_of_memory, say
 from keras_impl.kernels import Tensor
 from trainspec.augment import OTHERS, Color, Crop, CutMix, Cutout, Flip, Mixup, RandomErasing, Shift
 from trainspec.resident import Resident
@@ -82,8 +83,8 @@ HANDLERS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def resident(task: Task) -> Resident:
-    """The training images of a task on the device."""
+def resident(task: Task) -> Resident | None:
+    """The training images of a task on the device; None, with a note, where they are too many for its memory."""
 
     def placed(array: NDArray[Any]) -> Tensor:
         whole = np.issubdtype(array.dtype, np.signedinteger)
@@ -92,4 +93,12 @@ def resident(task: Task) -> Resident:
     def taken(images: Tensor, indices: Tensor) -> Tensor:
         return ops.cast(ops.take(images, indices, axis=0), "float32")
 
-    return Resident(task, placed, taken, HANDLERS)
+    try:
+        return Resident(task, placed, taken, HANDLERS)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        say(
+            "note       the training images do not fit in the GPU's free memory: the CPU makes the images of each batch"
+        )
+        return None

@@ -138,6 +138,11 @@ def test_what_no_training_takes(given):
     assert len(str(error.value)) < 700
 
 
+def test_layers_that_nobody_tells_how_to_mix():
+    with pytest.raises(RecipeError, match="network.patchup: write patchup = true instead"):
+        task_of("preresnet20", "--data", "digits", "--set", "network.patchup=true")
+
+
 @pytest.mark.parametrize(
     "given",
     ["--recipe Modern", "--recipe nowhere.toml", "--set lr=1", "--weights none", "--epochs 0", "--recipe original"],

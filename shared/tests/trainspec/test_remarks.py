@@ -124,3 +124,13 @@ def test_norms_that_are_frozen_in_part(tmp_path):
     assert f"{words} (stem.bn, ...)" in said()
     recipe.write_text(recipe.read_text().replace("*.bn.*", "*.conv1.weight"))
     assert words not in said()
+
+
+def test_values_that_change_nothing():
+    values = {"schedule.kind": "step", "schedule.milestones": [0.5], "schedule.rates": [0.1]}
+    assert list(override(Recipe(), values).idle()) == []
+    idle = override(Recipe(), values | {"schedule.gamma": 0.5, "parameters": [{"match": "*.bias", "until": 3}]}).idle()
+    assert list(idle) == [
+        "schedule.gamma = 0.5 has no effect beside schedule.rates",
+        "parameters: the table of '*.bias' sets nothing; give it rate_factor, decay_factor, freeze or anew",
+    ]

@@ -17,7 +17,7 @@ from trainspec.data.form import Channels, Form, Resize, Storage
 from trainspec.initialisation import Init, Initialisation
 from trainspec.optimizers import SGD, AnyOptimizer, ParameterTable
 from trainspec.patchup import PatchUp
-from trainspec.schedules import AnySchedule, Cosine, Place
+from trainspec.schedules import AnySchedule, Cosine, Place, Step
 
 Precision = Literal["auto", "fp64", "fp32", "tf32", "bf16", "fp16"]
 TestTimeAugmentation = Literal["none", "mirror", "mirror_shift"]  # the kinds in `deploy.views`
@@ -78,7 +78,6 @@ class EvaluationSettings:
 
 ELSEWHERE = {  # what is not an option of the network, and where it is written
     "dropout": "write regularisation.dropout instead",
-    "patchup": "write patchup = true instead",
     "num_classes": "the data decide it; leave it out",
     "in_channels": "write data.channels instead",
     "image_size": "write data.image_size instead",
@@ -155,6 +154,16 @@ class Recipe:
         if interval and last.total_steps < interval.steps < math.inf:
             found.append(f'checkpoint.every = "{self.checkpoint.every}" is beyond the end')
         yield from (f"in a training of {epochs:.4g} epochs {text}" for text in found)
+
+    def idle(self) -> Iterator[str]:
+        """Which values change nothing, a sentence for each. They are not refused: recipes of earlier runs have some."""
+        if isinstance(self.schedule, Step) and self.schedule.rates and self.schedule.gamma != Step.gamma:
+            yield f"schedule.gamma = {self.schedule.gamma:g} has no effect beside schedule.rates"
+        yield from (
+            f"parameters: the table of '{table.match}' sets nothing; give it rate_factor, decay_factor, freeze or anew"
+            for table in self.parameters
+            if table.is_idle
+        )
 
     def problem(self) -> str | None:
         """What is wrong with the values taken together; None if nothing is."""
