@@ -109,6 +109,10 @@ def test_a_quantized_file_has_one_and_its_package_too(run, tmp_path):
     assert shipped["exports"] == {"model.onnx | the float32 file": found}
     assert shipped["source"] == facts
     assert every_null_has_a_reason(shipped)
+    again = json.loads(
+        (package(folder / "model.onnx", tmp_path / "again", notice=str) / "certificate.json").read_text()
+    )
+    assert again["source"] == shipped
 
 
 def test_a_package_of_a_file_without_one_says_so(tmp_path):
@@ -179,7 +183,8 @@ def test_two_exports_of_a_run_keep_both_entries(run, tmp_path):
 
 def test_an_evaluation_leaves_a_package_as_it_is(run, tmp_path):
     folder = package(run, tmp_path / "package", notice=lambda line: None)
-    onnx_impl.__main__.main(["evaluate", str(folder), "--data", "digits"])
+    for model in (folder, folder / "model.onnx", folder / "1" / "model.onnx"):
+        onnx_impl.__main__.main(["evaluate", str(model), "--data", "digits"])
     assert not [line for line in verify(folder) if line.startswith("note")]
 
 

@@ -6,6 +6,7 @@ import sys
 import venv
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import onnx
@@ -28,9 +29,11 @@ from deploy.package.predict_alone import main as predict_alone
 from deploy.package.triton import labels
 from deploy.package.writing import write_package
 from deploy.timings import read_timings
+from diptych.errors import ExportError
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
 from onnx_impl.packaging import package
+from onnx_impl.quantization import quantize
 from tiny_classifier import NAMES, PACKAGE, contract, network, write_tiny_package
 
 
@@ -127,14 +130,18 @@ def test_the_scripts_are_the_modules_themselves(written):
 
 @pytest.mark.parametrize("name", ["predict.py", "verify.py"])
 def test_a_library_that_is_missing_is_one_line(written, tmp_path, name):
-    for missing, folder in (("numpy", "one"), ("PIL", "two")):
+    for missing, folder in (("numpy", "one"), ("PIL", "two"), ("onnxruntime", "three")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{missing}.py").write_text(f"raise ModuleNotFoundError('', name={missing!r})")
         code = f"import runpy, sys; sys.path.insert(0, {str(tmp_path / folder)!r}); sys.argv = sys.argv[1:]; "
         argv = [sys.executable, "-I", "-c", f"{code}runpy.run_path(sys.argv[0], None, '__main__')"]
-        done = subprocess.run([*argv, written / name, "a.png"], capture_output=True, text=True, check=False)
+        given = [written / golden.IMAGE] * (name == "predict.py")
+        done = subprocess.run([*argv, written / name, *given], capture_output=True, text=True, check=False)
         assert done.returncode == 2
-        assert done.stderr == f"error: {missing} is missing; pip install numpy Pillow protobuf onnxruntime\n"
+        remedy = "is missing; pip install numpy Pillow protobuf onnxruntime"
+        if missing == "onnxruntime":
+            remedy = "cannot be loaded (); install onnxruntime, or onnxruntime-gpu for CUDA"
+        assert done.stderr.splitlines()[-1] == f"error: {missing} {remedy}"
 
 
 def test_a_pillow_that_is_too_old_says_so(monkeypatch):
@@ -160,7 +167,35 @@ def test_a_package_of_an_unfinished_run_says_so(tmp_path, capsys):
     assert read_manifest(folder).facts["training"] == "interrupted"
     assert "Its training did not reach its end (interrupted)." in (folder / "model_card.md").read_text()
     deploy_main(["predict", str(folder), str(folder / golden.IMAGE)])
-    assert f"note: {folder} is of a training that did not reach its end (interrupted)" in capsys.readouterr().out
+    note = "is of a training that did not reach its end (interrupted)"
+    assert f"note: {folder} {note}" in capsys.readouterr().out
+    elsewhere = copytree(folder, tmp_path / "elsewhere" / "moved")
+    again = package(elsewhere / "model.onnx", tmp_path / "again")
+    assert read_manifest(again).facts["training"] == "interrupted"
+    with pytest.raises(ExportError, match="did not reach its end .interrupted.; give --unfinished"):
+        quantize(elsewhere / "model.onnx", "digits", out=tmp_path / "small.onnx")
+    export_onnx(graph, probe(graph, 3), tmp_path / "another.onnx", metadata=contract().properties())
+    other = package(tmp_path / "another.onnx", tmp_path / "other", unfinished=True)
+    assert read_manifest(other).facts["training"] is None
+
+
+def test_a_compressed_file_says_of_itself_how_its_training_ended(tmp_path, capsys):
+    graph, compression = network(), json.dumps({"to": "int8", "training": "killed"})
+    compressed = replace(contract(), compression=compression)
+    export_onnx(graph, probe(graph), tmp_path / "model.int8.onnx", metadata=compressed.properties())
+    folder = package(tmp_path / "model.int8.onnx")
+    assert read_manifest(folder).facts["training"] == "killed"
+    deploy_main(["predict", str(tmp_path / "model.int8.onnx"), str(folder / golden.IMAGE)])
+    assert "is of a training that did not reach its end (killed)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "1/model.onnx"])
+def test_another_model_in_a_package_is_not_loaded(written, tmp_path, name):
+    folder, graph = copytree(written, tmp_path / "package"), network()
+    export_onnx(graph, probe(graph, 9), tmp_path / "model.onnx", metadata=contract().properties())
+    (folder / name).write_bytes((tmp_path / "model.onnx").read_bytes())
+    with pytest.raises(PackageError, match=f"{name}: was changed since the package was written"):
+        Classifier(folder / name)
 
 
 @pytest.mark.long
@@ -203,6 +238,9 @@ def test_what_cannot_be_packaged(written, tmp_path):
     export_onnx(graph, probe(graph), tmp_path / "bare.onnx")
     with pytest.raises(ModelError, match="lack classes"):
         write_package(tmp_path / "bare.onnx")
+    for name, words in (("bare", "bare.onnx: its metadata lack classes"), ("m", "m.onnx: has no hash")):
+        with pytest.raises(ModelError, match=words):
+            package(tmp_path / f"{name}.onnx", uint8=True)
     assert not (tmp_path / "package").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 import parity.__main__
 from deploy.model import load_model
 from diptych.errors import DataError
+from onnx_impl.packaging import package
 from onnx_impl.quantization import data_of
 from short_run import short_run
 from trainspec.predictions import read_predictions
@@ -48,7 +49,10 @@ def test_images_that_are_cut_again_when_they_have_the_size(tmp_path):
     exported = shutil.copy(folder / "model.onnx", folder / "proof" / "other.onnx")
     model = load_model(exported)
     data = data_of(exported, model.contract, None, False)
-    assert data.validation.digest == data_of(folder, model.contract, None, False).validation.digest
+    expected = data_of(folder, model.contract, None, False).validation.digest
+    assert data.validation.digest == expected
+    shipped = package(folder, notice=str) / "model.onnx"
+    assert data_of(shipped, model.contract, None, False).validation.digest == expected
 
 
 def refused(run: Path, out: Path, words: str) -> None:

@@ -164,7 +164,9 @@ def test_json_is_whole_where_the_model_fails(folder, monkeypatch, capsys):
     monkeypatch.setattr(LoadedModel, "logits", failing)
     with pytest.raises(ModelError, match=r"its output is NaN; the images begin with .*one\.png"):
         predict_files(folder / "run", [folder / "images/one.png"], as_json=True)
-    found = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert said.endswith("}\n")
+    found = json.loads(said)
     assert found["images"] == []
     assert "its output is NaN" in found["error"]
 

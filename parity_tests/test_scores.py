@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from deploy import Classifier, DeployError
 from deploy.class_folders import find_classes
 from deploy.evaluation import _write, evaluate, lines
 from deploy.scores import Tally
-from tiny_classifier import NAMES, write_run
+from onnx_impl import export_onnx
+from onnx_impl.measure import probe
+from tiny_classifier import NAMES, contract, network, write_run
 
 KINDS = ("folder", "wrapped", "test", "zip", "tar", "tar.gz")
 
@@ -191,3 +194,13 @@ def test_the_command_imports_none_of_ours():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "test"])
+def test_images_that_it_was_trained_on_are_noted(folder, tmp_path, capsys, kind):
+    graph, place = network(), packed(folder, tmp_path, kind)
+    named = replace(contract(), data="set")
+    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=named.properties())
+    deploy.__main__.main(["evaluate", str(tmp_path / "model.onnx"), str(place)])
+    noted = "note: the model was trained on images of set; evaluate_onnx takes those" in capsys.readouterr().out
+    assert noted == (kind != "test")  # a split of its own

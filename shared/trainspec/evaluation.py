@@ -110,7 +110,7 @@ def judge(folder: Path, data: str | None = None, *, unfinished: bool = False) ->
     """Read the run in `folder` and its test images. Raises a `DiptychError` where either cannot be used."""
     run, graph, weights = read_whole(folder, unfinished=unfinished)
     recorded = Recorded.of(run)
-    found = recorded.load(data, run.recipe.data.form(graph.input_shape[1]), run.recipe.seed)
+    found = recorded.load(data, run.recipe.data.form(graph.input_shape[1]))
     outputs = graph.shapes[graph.outputs[0]]
     if outputs != (len(found.classes),) or graph.input_shape[0] != found.image_shape[2]:
         raise DataError(

@@ -41,7 +41,7 @@ class Recorded:
     """What `source`, a run or an ONNX file, says about its training data.
 
     `places` are where to look for the data set, the likeliest first. `classes` and `fingerprint` are None where they
-    are not recorded.
+    are not recorded. `seed` is that of the run, which decides the validation split.
     """
 
     source: str
@@ -50,6 +50,7 @@ class Recorded:
     name: str | None = None
     classes: tuple[str, ...] | None = None
     fingerprint: str | None = None
+    seed: int = 0
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -62,6 +63,7 @@ class Recorded:
             facts["data"],
             tuple(facts["classes"]) if "classes" in facts else None,
             facts.get("data_fingerprint"),
+            run.recipe.seed,
         )
 
     @classmethod
@@ -106,14 +108,14 @@ class Recorded:
         tried = f"not found at {' or '.join(dict.fromkeys(self.places))}" if self.places else "not found"
         raise DataError(f"{self.source}: its training data ({self.label}) were {tried}; give --data D")
 
-    def load(self, asked: str | None, form: Form, seed: int) -> DataSet:
+    def load(self, asked: str | None, form: Form) -> DataSet:
         """Load the data set to judge on: `asked`, a value of `--data`, or the recorded one.
 
         Where the images of the training were kept, `form.storage`, does not matter: the pixels are the same.
         Raises `DataError` where the classes differ, or where the recorded data set now has other test images.
         """
         found = self.find() if asked is None else find_data(asked, notice=say)
-        data = found.load(replace(form, storage="auto"), seed)
+        data = found.load(replace(form, storage="auto"), self.seed)
         check_classes(self.classes, data, self.source)
         if self.fingerprint is None:
             say(f"note       {self.source} has no fingerprint of its images: those of {data.label} were not checked")

@@ -47,12 +47,14 @@ def predict_files(
     faults = []
     pairs = zip(names, answers, strict=True)
     lines = _json(classifier, notes, pairs) if as_json else _text(classifier, notes, pairs)
-    for text, answer in lines:
-        say(text, end="" if as_json else "\n")
-        if isinstance(answer, ImageError):
-            faults.append(answer)
-    if as_json:
-        say()
+    try:
+        for text, answer in lines:
+            say(text, end="" if as_json else "\n")
+            if isinstance(answer, ImageError):
+                faults.append(answer)
+    finally:  # also where the model fails
+        if as_json:
+            say()
     if faults:
         others = f" ({len(faults):,} of {len(names):,} images cannot be read)" if len(names) > 1 else ""
         raise ImageError(f"{faults[0]}{others}")
@@ -65,7 +67,7 @@ def notes_of(model: LoadedModel, *, unfinished: bool = False) -> list[str]:
         notes.append(f"{model.passed_over} is built into this onnxruntime, but does not run here")
     if unfinished:
         notes.append(f"{model.source} may come from an unfinished training")
-    elif (training := training_of(Path(model.source))) not in ("", FINISHED):
+    elif (training := training_of(Path(model.source), model.contract.compression)) not in ("", FINISHED):
         notes.append(f"{model.source} is of a training that did not reach its end ({training})")
     if model.contract.weights == PROBE_WEIGHTS:
         notes.append(f"{model.source} has {PROBE_WEIGHTS}: its answers mean nothing")

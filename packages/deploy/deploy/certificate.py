@@ -57,13 +57,16 @@ def read_certificate(path: Path) -> dict[str, Any]:
 
 
 def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | None:
-    """The certificate beside a model if it is of the SHA-256 `file`, or else that of its run; only if of `weights`.
+    """The certificate beside a model or of its package if it is of the SHA-256 `file`, or else that of its run; only if
+    of `weights`.
 
-    `model` is a file, or the folder of a run.
+    `model` is a file, or the folder of a run or of a package.
     """
-    own = {} if os.path.isdir(model) else read_certificate(beside(model))
+    is_folder = os.path.isdir(model)
+    places = [] if is_folder else [beside(model)]
+    own = map(read_certificate, (*places, (model if is_folder else model.parent) / NAME))
     of_run = read_certificate(run_of(model) / PROOF / NAME)
-    found = own if file in own.get("files", {}).values() else of_run
+    found = next((each for each in own if file in each.get("files", {}).values()), of_run)
     return found if found.get("weights_sha256") == weights else None
 
 

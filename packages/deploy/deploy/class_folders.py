@@ -76,7 +76,8 @@ class ClassFolders:
         for name, numbers in folders.items():
             if len(numbers) > 1:
                 raise DataError(
-                    f"{self.place}: the model has {len(numbers)} classes named '{name}', so this folder is ambiguous"
+                    f"{self.place}: the model has {len(numbers)} classes named '{name}', so this folder is ambiguous; "
+                    "export it with names that differ"
                 )
         return {path: folders[name][0] for path, name in self.classes.items()}
 

@@ -63,6 +63,9 @@ def evaluate_command(
     folders = find_classes(folder)
     scores = _evaluate(classifier, folders)
     notes = notes_of(classifier.model, unfinished=unfinished)
+    name, trained_on = folder.resolve().name, classifier.contract.data
+    if not folders.split and trained_on and trained_on in (name, name.partition(".")[0]):
+        notes.append(f"the model was trained on images of {trained_on}; evaluate_onnx takes those that were held out")
     notes += [f"left out, {reason}: {count:,}" for reason, count in sorted(folders.left_out.items())]
     images = {"data": str(folder), "split": folders.split, "tta": classifier.tta}
     show(classifier.model, images, scores, notes, as_json=as_json, out=out)

@@ -120,7 +120,7 @@ class Classifier:
             try:
                 answers = iter(self.predict(np.stack(usable), top) if usable else ())
             except ModelError as error:
-                raise ModelError(f"{error}; the images begin with {_called(*batch[0])}") from None
+                raise ModelError(f"{error}{_beginning(*batch[0])}") from None
             yield from (image if isinstance(image, ImageError) else next(answers) for image in prepared)
 
     def prepare(self, image: ImageSource, name: str = "") -> NDArray[np.uint8]:
@@ -195,8 +195,10 @@ def _each(images: ImageSource | Iterable[ImageSource]) -> Iterator[tuple[ImageSo
         yield image, "" if named else f"images[{place}]"
 
 
-def _called(image: ImageSource, name: str) -> str:
-    return name or str(image if isinstance(image, str | os.PathLike) else getattr(image, "name", "the first one"))
+def _beginning(image: ImageSource, name: str) -> str:
+    """Which image is the first of a batch, if it has a name."""
+    name = name or str(image if isinstance(image, str | os.PathLike) else getattr(image, "name", ""))
+    return f"; the images begin with {name}" if name else ""
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[Sequence[Item]]:

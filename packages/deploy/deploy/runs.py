@@ -22,6 +22,7 @@ RECORDS = (  # of a run: what it is, and what it has learned
     *("weights.safetensors", "model.onnx", "proof/certificate.json", "checkpoints", "tensorboard", LOCK),
 )
 MANIFEST = "manifest.json"  # of a package: it has the hash of every other file
+DEEPEST = 3  # folders between a package and the root, for a file in it: `uint8/1/`
 
 
 def is_record(path: Path, run: Path) -> bool:
@@ -43,6 +44,11 @@ def owner_of(path: Path) -> str:
 def is_package(folder: Path) -> bool:
     """Whether a folder has the manifest of a package, also one that was changed."""
     return os.path.isfile(folder / MANIFEST) and not _is_foreign(folder / MANIFEST)
+
+
+def package_of(file: Path) -> Path | None:
+    """The package that a file is in, as `1/model.onnx` and `uint8/1/model.onnx` are, or None."""
+    return next((folder for folder in file.absolute().parents[:DEEPEST] if is_package(folder)), None)
 
 
 def _is_foreign(path: Path) -> bool:

@@ -38,7 +38,9 @@ def onnxruntime() -> Any:
     try:
         import onnxruntime as module
     except ImportError as error:
-        raise ModelError(f"onnxruntime cannot be loaded ({error}); install diptych-deploy[cpu] or [gpu]") from None
+        raise ModelError(
+            f"onnxruntime cannot be loaded ({error}); install onnxruntime, or onnxruntime-gpu for CUDA"
+        ) from None
     switch_telemetry_off()
     module.set_default_logger_severity(_FATAL)
     return module

@@ -85,12 +85,12 @@ def run_evaluate(
     from deploy.evaluation import show
     from deploy.files import check_outside
     from deploy.model import load_model
-    from deploy.runs import is_package
+    from deploy.runs import package_of
     from onnx_impl.evaluation import evaluate_loaded, predictor
     from trainspec.predictions import check_place, report
 
     folder, by = (model, "onnx") if os.path.isdir(model) else (model.parent, predictor(model.name))
-    place = None if is_package(folder) else folder
+    place = None if package_of(folder / model.name) else folder
     check_place(predictions, place)
     if out is not None and data is not None:
         check_outside(out, data)

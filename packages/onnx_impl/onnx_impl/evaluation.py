@@ -60,7 +60,7 @@ def evaluate_loaded(
     recorded = Recorded.of_model(
         path, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    found = recorded.load(data, form, 0)  # the seed only affects the validation split
+    found = recorded.load(data, form)
     if loaded.input_shape[0] != found.image_shape[2]:
         raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, but {found.label} has {found.image_shape[2]}")
 

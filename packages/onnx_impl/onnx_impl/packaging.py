@@ -11,7 +11,7 @@ from deploy.inspection import inspect, read_model
 from deploy.outputs import check_apart
 from deploy.package.manifest import MODEL
 from deploy.package.page import page_files
-from deploy.package.writing import place_of, write_package
+from deploy.package.writing import check_shippable, place_of, write_package
 from diptych.errors import UsageError
 from netspec.compare import Difference
 from onnx_impl.export import export_onnx
@@ -50,7 +50,9 @@ def package(
         exports = {f"{MODEL} | onnx.reference": figures(difference)}
     else:
         content = read_model(path, unfinished=unfinished)
-    images = takes_images(inspect(content, path)) if uint8 or web else None
+    inspected = inspect(content, path)
+    check_shippable(inspected, path)  # before the work
+    images = takes_images(inspected) if uint8 or web else None
     page = page_files(runtime) if web else None
     return write_package(
         path, target, content=content, uint8=images, page=page, exports=exports, unfinished=unfinished, notice=notice

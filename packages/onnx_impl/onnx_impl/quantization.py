@@ -23,8 +23,9 @@ from deploy.inspection import Inspected, inspect
 from deploy.intervals import paired
 from deploy.model import usable_model
 from deploy.outputs import check_apart
+from deploy.package.facts import training_state
 from deploy.package.manifest import sha256
-from deploy.runs import owner_of, run_of
+from deploy.runs import FINISHED, owner_of
 from diptych.errors import DataError, ExportError, ParityError, UsageError
 from diptych.machine import describe_versions
 from diptych.stopping import until_stopped
@@ -36,7 +37,6 @@ from onnx_impl.smaller import Quantizer, halved, largest_value, needs_reduced_ra
 from trainspec.certificate import PACKAGES, figures
 from trainspec.data import DataSet, Form, Split
 from trainspec.judging import Recorded
-from trainspec.runs import Run
 
 CALIBRATION = 256  # images
 JUDGED = 128  # validation images for the noise of each layer
@@ -104,6 +104,9 @@ def quantize(
         found = usable_model(model, unfinished=unfinished)
     if found.contract.missing or found.contract.compression:
         raise ExportError(f"{model}: give a float32 file with classes and the preparation of images")
+    state = training_state(found.contract, model)
+    if not unfinished and state not in (None, FINISHED):
+        raise ExportError(f"{model}: its training did not reach its end ({state}); give --unfinished to use it anyway")
     split = data_of(model, found.contract, data, unfinished)
     if not force:
         check_limit(limit, len(split.test), model)
@@ -117,6 +120,7 @@ def quantize(
             limit=limit,
             images=images or CALIBRATION,
             reduce_range=reduced,
+            training=state,
             notice=notice,
         )
     except (ExportError, ModelError) as error:  # for a run or a file that the user gave
@@ -164,10 +168,12 @@ def compress(
     images: int,
     reduce_range: bool,
     notice: Callable[[str], None],
+    training: str | None = None,
 ) -> Compressed:
-    """Compress the bytes of a float32 file and judge the result, as `quantize` says."""
+    """Compress the bytes of a float32 file and judge the result, as `quantize` says. `training`: how it ended."""
     judge = Judge(contract)
     facts: dict[str, Any] = {"to": to, "limit": limit, "data": data.label, "data_fingerprint": data.fingerprint}
+    facts |= {} if training in (None, FINISHED) else {"training": training}
     problem = ""
     with tempfile.TemporaryDirectory() as name:
         if to == "int8":
@@ -249,13 +255,11 @@ def _kept_in_float(
 
 
 def data_of(model: Path, contract: Contract, data: str | None, unfinished: bool) -> DataSet:
-    """The data set of a file, with the validation split of its run where the file is beside one."""
+    """The data set of a file, with the validation split of its run where the file is in its folder."""
     recorded = Recorded.of_model(
         model, contract.classes, contract.data, contract.data_fingerprint, unfinished=unfinished
     )
-    folder = run_of(model)
-    seed = Run.open(folder).recipe.seed if os.path.isfile(folder / "run.json") else 0
-    found = recorded.load(data, Form.of_file(contract, model), seed)
+    found = recorded.load(data, Form.of_file(contract, model))
     if found.image_shape[2] != len(contract.mean) or not len(found.validation) or not len(found.test):
         raise DataError(
             f"{model}: {found.label} has other channels than the file, or no validation or test images; give --data D"

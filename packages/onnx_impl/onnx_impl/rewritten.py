@@ -4,7 +4,9 @@ import onnx
 from onnx import ModelProto, helper
 
 from deploy.contract import CONTENT_HASH
+from deploy.errors import first_line
 from deploy.inspection import with_content_hash
+from diptych.errors import ExportError
 
 STANDARD = ("", "ai.onnx")
 
@@ -13,7 +15,8 @@ def rewritten(model: ModelProto, **metadata: str) -> bytes:
     """The bytes of `model` with its own metadata and further ones, after ONNX's checker.
 
     The hash of the weights stays: it says which weights these are. Notes at the tensors go, since a reader would
-    compare the tensors with that hash. Opsets of other domains go: no node has them.
+    compare the tensors with that hash. Opsets of other domains go: no node has them. Raises `ExportError` for a model
+    that its opset does not allow.
     """
     known = {entry.key: entry.value for entry in model.metadata_props if entry.key != CONTENT_HASH}
     helper.set_model_props(model, {**known, **metadata, CONTENT_HASH: "0" * 64})
@@ -22,5 +25,8 @@ def rewritten(model: ModelProto, **metadata: str) -> bytes:
     model.opset_import.extend(standard)
     for tensor in model.graph.initializer:
         tensor.doc_string = ""
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"it cannot be rewritten: {first_line(error)}") from None
     return with_content_hash(model.SerializeToString(deterministic=True))

@@ -57,6 +57,7 @@ class Quantizer:
 
     def quantized(self, *, only: Sequence[str] = (), without: Sequence[str] = ()) -> ModelProto:
         """The model with all layers quantized, with `only` these, or `without` these, which stay in float32."""
+        import onnxruntime
         from onnxruntime import quantization
 
         target = self.folder / "quantized.onnx"
@@ -76,6 +77,8 @@ class Quantizer:
                     calibration_cache_path=self.folder / "ranges.json",
                 )
         except Exception as error:  # whatever it raises for a graph that it cannot handle
+            if "unexpected keyword argument" in str(error):
+                raise ExportError(f"onnxruntime {onnxruntime.__version__} is too old to quantize; update it") from None
             raise failure("it cannot be quantized", error, target, self.folded.stat().st_size) from None
         return onnx.load(target)
 

@@ -177,14 +177,14 @@ def test_an_onnx_file_is_held_to_the_run_beside_it(work):
     alone = Recorded.of_model(Path("model.onnx"), ["0"], "UCI optical digits (embedded)")
     assert alone.places == ("digits",)
     with pytest.raises(DataError, match="give --data D"):
-        Recorded.of_model(Path("model.onnx"), ["a", "b"], "pets").load(None, Form(32), 0)
+        Recorded.of_model(Path("model.onnx"), ["a", "b"], "pets").load(None, Form(32))
     facts = json.loads((work / "run.json").read_text())
     (work / "run.json").write_text(json.dumps(facts | {"status": "interrupted"}))
     with pytest.raises(DataError, match="was interrupted before its end; .*--unfinished"):
         Recorded.of_model(work / "model.onnx", ["a", "b"], "pets")
     assert Recorded.of_model(work / "model.onnx", ["a", "b"], "pets", unfinished=True).fingerprint == model.fingerprint
     with pytest.raises(DataError, match="'a' where it has 'b'"):
-        Recorded.of_model(Path("model.onnx"), ["b", "a"], "pets").load("pets", Form(32), 0)
+        Recorded.of_model(Path("model.onnx"), ["b", "a"], "pets").load("pets", Form(32))
 
 
 def test_a_graph_and_a_runs_network_are_trained_as_they_are(work, tmp_path):

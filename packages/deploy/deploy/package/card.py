@@ -26,7 +26,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "",
         "## Accuracy",
         "",
-        *unfinished(facts["training"]),
+        *_unfinished(facts["training"]),
         _accuracy(facts["accuracy"]),
         *([f"The float32 network: {_accuracy(facts['float32_accuracy'])}"] if facts.get("float32_accuracy") else []),
         *_compression(facts["compression"]),
@@ -63,7 +63,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
     return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
-def unfinished(training: object) -> list[str]:
+def _unfinished(training: object) -> list[str]:
     """A sentence about a training that did not reach its end."""
     return [] if training in (None, FINISHED) else [f"Its training did not reach its end ({training}).", ""]
 

@@ -1,6 +1,7 @@
 """What the manifest says of a model, read from the file and from the run that it is of."""
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -14,8 +15,9 @@ from deploy.files import read_bytes
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, of_accuracy
 from deploy.package import golden
+from deploy.package.manifest import training_of
 from deploy.proto import model_class
-from deploy.runs import MOST, state_of_run
+from deploy.runs import MOST, run_of, state_of_run
 
 PREPROCESSING = "preprocess.json"
 BOXES = {
@@ -26,8 +28,19 @@ BOXES = {
 LIBRARIES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu")
 
 
-def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
-    """The manifest's entries for a file, and for the folder of the run that measured its accuracy, if there is one."""
+def facts_of(inspected: Inspected, source: Path) -> dict[str, Any]:
+    """The manifest's entries for a file that comes from `source`, an ONNX file or the folder of a run."""
+    contract = inspected.contract
+    return {
+        **facts_of_file(inspected),
+        "training": training_state(contract, source),
+        **_accuracies(contract, run_of(source)),
+        "versions": versions(),
+    }
+
+
+def facts_of_file(inspected: Inspected) -> dict[str, Any]:
+    """Those of the entries that the file itself decides."""
     model = model_class()()
     model.ParseFromString(inspected.content)
     contract = inspected.contract
@@ -41,10 +54,7 @@ def facts_of(inspected: Inspected, run: Path | None) -> dict[str, Any]:
         **_interface("float32", ["N", *inspected.input_shape], contract),
         "data": {"name": contract.data, "fingerprint": contract.data_fingerprint},
         "weights": contract.weights or None,
-        "training": state_of_run(run) if run else None,
-        **_accuracies(contract, run),
         "golden_limit": golden.limit(contract),
-        "versions": versions(),
     }
 
 
@@ -60,9 +70,24 @@ def _interface(kind: str, shape: list[Any], contract: Contract) -> dict[str, Any
     }
 
 
-def _accuracies(contract: Contract, run: Path | None) -> dict[str, Any]:
+def training_state(contract: Contract, source: Path) -> str | None:
+    """How the training of these weights ended, as the run, the package or the file itself says; None if none does."""
+    run = run_of(source)
+    of_run = state_of_run(run) if os.path.isdir(source) or _has(run, contract.weights_sha256) else None
+    return of_run or training_of(source, contract.compression) or None
+
+
+def _has(run: Path, weights: str) -> bool:
+    """Whether the model of a run has the weights of this SHA-256."""
+    try:
+        return inspect(read_model(run, unfinished=True), run).contract.weights_sha256 == weights
+    except ModelError:
+        return False
+
+
+def _accuracies(contract: Contract, run: Path) -> dict[str, Any]:
     """`accuracy` is that of the file itself: of a compressed one, the run's is that of another, the float32 file."""
-    of_run = accuracy(run, contract.weights_sha256) if run else None
+    of_run = accuracy(run, contract.weights_sha256)
     if not contract.compression:
         return {"accuracy": of_run, "compression": None}
     compression = json.loads(contract.compression)
@@ -105,12 +130,12 @@ def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
     None if the run does not record it, or if its own model does not have the weights of this SHA-256.
     """
     try:
-        if inspect(read_model(run, unfinished=True), run).contract.weights_sha256 != weights:
+        if not _has(run, weights):
             return None
         recorded = json.loads(read_bytes(run / "run.json", MOST))
         measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"
         return _figures(float(recorded["test_top1"]), int(recorded["test_images"]), measured)
-    except (OSError, ModelError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError):
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.errors import ModelError
 from deploy.files import is_file_name, read_bytes
-from deploy.runs import LONGEST_STATE, MANIFEST, is_package
+from deploy.runs import LONGEST_STATE, MANIFEST, package_of
 
 NAME, SCHEMA = MANIFEST, 1
 MODEL, SERVED = "model.onnx", "1/model.onnx"  # for people, and where Triton looks for version 1
@@ -79,17 +79,19 @@ def check_content(file: Path, content: bytes, expected: str) -> None:
 
 
 def expected_sha256(file: Path) -> str | None:
-    """The SHA-256 of a file by the manifest in its folder. None without a manifest, or if it does not name the file.
+    """The SHA-256 of a file by the manifest of its package. None without one, or if it does not name the file.
 
     Raises `PackageError` for a manifest that was changed.
     """
-    return read_manifest(file.parent).files.get(file.name) if is_package(file.parent) else None
+    folder = package_of(file)
+    return read_manifest(folder).files.get(file.absolute().relative_to(folder).as_posix()) if folder else None
 
 
-def training_of(model: Path) -> str:
-    """How the training of a package's model ended, as the manifest says; "" for another file, or if it does not say."""
-    folder = model if model.is_dir() else model.parent
-    return str(read_manifest(folder).facts.get("training") or "")[:LONGEST_STATE] if is_package(folder) else ""
+def training_of(model: Path, compression: str = "") -> str:
+    """How the training of a model ended, as its package or the record of its `compression` says; "" if none does."""
+    folder = package_of(model / MODEL if model.is_dir() else model)
+    facts = read_manifest(folder).facts if folder else json.loads(compression or "{}")
+    return str(facts.get("training") or "")[:LONGEST_STATE] if isinstance(facts, dict) else ""
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -10,7 +10,7 @@ from deploy.arguments import checked
 from deploy.images import read_image
 from deploy.inspection import Inspected, inspect, read_contract
 from deploy.package import golden, triton
-from deploy.package.facts import PREPROCESSING, facts_of, preprocessing, uint8_interface
+from deploy.package.facts import PREPROCESSING, facts_of_file, preprocessing, uint8_interface
 from deploy.package.manifest import MODEL, SERVED, UINT8, Manifest, PackageError, read_file, read_manifest
 from deploy.package.onnxruntime_web import WEB, check_page
 from deploy.package.tensors import read_tensor
@@ -61,7 +61,7 @@ def checks(place: Path, *, provider: str | None = None) -> Iterator[str]:
 def _check_contract(place: Path, manifest: Manifest) -> Inspected:
     content = read_file(place / MODEL)
     inspected = inspect(content, place / MODEL)
-    found = facts_of(inspected, None)
+    found = facts_of_file(inspected)
     for key in FROM_FILE:
         if manifest.facts.get(key) != found[key]:
             raise PackageError(f"{place / MODEL}: its {key} differs from the manifest")

@@ -18,7 +18,6 @@ from deploy.package.manifest import MODEL, NAME, SERVED, UINT8, Manifest, Packag
 from deploy.package.modules import script
 from deploy.package.onnxruntime_web import WEB, facts as page_facts
 from deploy.package.page import try_page
-from deploy.runs import run_of
 from deploy.timings import written
 
 BENCHMARK = "benchmark.json"
@@ -81,6 +80,17 @@ def place_of(model: Path, out: str | os.PathLike[str] | None) -> Path:
     return Path(out) if out is not None else (model if os.path.isdir(model) else model.parent) / "package"
 
 
+def check_shippable(inspected: Inspected, source: Path) -> bytes:
+    """Return the labels of a file that can be packaged. Raises `ModelError` for one that cannot."""
+    if not inspected.hashed:
+        raise ModelError(f"{source}: has no hash over its content; export it again")
+    if missing := inspected.contract.missing:
+        raise ModelError(f"{source}: its metadata lack {', '.join(missing)}; export with --preset")
+    if (channels := inspected.input_shape[0]) not in COLOR_RULES:
+        raise ModelError(f"{source}: takes images with {channels} channels; a package is for images with 1 or 3")
+    return triton.labels(inspected.contract.classes, source)
+
+
 def _files(
     inspected: Inspected,
     source: Path,
@@ -89,14 +99,8 @@ def _files(
     exports: Exports | None,
 ) -> Mapping[str, bytes]:
     contract, channels = inspected.contract, inspected.input_shape[0]
-    if not inspected.hashed:
-        raise ModelError(f"{source}: has no hash over its content; export it again")
-    if contract.missing:
-        raise ModelError(f"{source}: its metadata lack {', '.join(contract.missing)}; export with --preset")
-    if channels not in COLOR_RULES:
-        raise ModelError(f"{source}: takes images with {channels} channels; a package is for images with 1 or 3")
-    labels = triton.labels(contract.classes, source)
-    facts = facts_of(inspected, run_of(source))
+    labels = check_shippable(inspected, source)
+    facts = facts_of(inspected, source)
     session = runtime.load(inspected.content, source, provider=runtime.CPU)
     places = [(session, inspected.input_shape, batch) for batch in TIMED_BATCHES]
     timings = time_sessions(places, TIMED_SECONDS, rounds=1)

@@ -46,7 +46,7 @@ class Answers:
 def images_of(side: Side, asked: str | None = None) -> DataSet:
     """The data set of a run, or the one `asked` for, as `--data`. Raises `DataError` where it cannot be used."""
     recipe = side.run.recipe
-    return Recorded.of(side.run).load(asked, recipe.data.form(side.graph.input_shape[1]), recipe.seed)
+    return Recorded.of(side.run).load(asked, recipe.data.form(side.graph.input_shape[1]))
 
 
 def answers(sides: Sequence[Side], data: DataSet, *, unfinished: bool = False) -> Answers:
