@@ -14,9 +14,11 @@ import pytest
 import torch
 
 import torch_impl.trainer
+from netspec import functional as f, trace
 from netspec.reduce import reduced
 from parity.lockstep import Fault, lockstep
 from parity.lockstep.plot import draw_lockstep
+from parity.lockstep.record import Record
 from parity.lockstep.report import as_json, lines
 from parity.mutants.step_faults import STEP_FAULTS
 from parity.noise_task import RECIPE, noise_task
@@ -83,6 +85,36 @@ def test_what_no_state_explains_is_named() -> None:
     assert found == [(2, "update", ("torch", "fp32"), False)]
 
 
+def broken_weights() -> None:
+    """PyTorch's update leaves NaN in its own step, not in the float64 one."""
+    right = torch_impl.trainer.Trainer.update
+
+    def update(self: Any, gradients: Sequence[torch.Tensor], now: StepSettings) -> None:
+        single = gradients[0].dtype == torch.float32
+        right(self, [gradient * float("nan") for gradient in gradients] if single else gradients, now)
+
+    torch_impl.trainer.Trainer.update = update
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_training_that_diverges_alone_ends_the_session_with_a_record(every: int) -> None:
+    record = lockstep(small(), 5, every=every, faults=(Fault("torch", broken_weights, 2),))
+    assert record.diverged == 3
+    assert [finding.step for finding in record.findings] == ([2] if every == 1 else [])
+    assert json.loads(as_json(record))["diverged_in_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"), [("fp32", "rounding explains every step"), ("bf16", "only the float64")]
+)
+def test_a_precision_too_coarse_for_a_verdict_says_so(precision: str, words: str) -> None:
+    """Of so many pixels in bfloat16, rounding may be more than a sum of them."""
+    graph = trace("large", (3, 64, 64), lambda x: f.linear(f.flatten(x), 5, name="fc"))
+    record = Record(noise_task(graph, replace(RECIPE, precision=precision, batch=8)), 1, 1)
+    assert words in list(lines(record))[-1]
+    assert json.loads(as_json(record))["rounding_judged"] == (precision == "fp32")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -106,7 +138,7 @@ def test_a_training_that_diverges_is_not_judged_any_further(tmp_path: Path) -> N
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (2, "")
-    assert "NOT SAID: in step 2 the loss became NaN or infinite in both" in done.stdout
+    assert "NOT SAID: in step 2 the loss became NaN or infinite; until" in done.stdout
     one, other = tmp_path.glob("lenet5-digits-2*")  # a folder of its own for each
     facts, again = (json.loads((folder / "lockstep.json").read_text()) for folder in (one, other))
     assert facts["judged"] == again["judged"]

@@ -91,10 +91,12 @@ def check_names(graph: Graph, weights: Mapping[str, Any], source: str, anew: Col
 def save_weights(graph: Graph, weights: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
     """Write float32 tensors, the whole file or nothing. Equal weights give byte-identical files.
 
-    Raises `WeightsError` as `checked_arrays` does.
+    Raises `WeightsError` as `checked_arrays` does, and for values that float32 does not hold: no builder reads them.
     """
     arrays = checked_arrays(graph, weights)
-    tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    with np.errstate(over="ignore"):
+        tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    _finite(tensors, f"{path} is not written")
     metadata = {
         "format": FORMAT,
         "architecture": graph.name,

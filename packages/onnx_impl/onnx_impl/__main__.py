@@ -96,7 +96,7 @@ def run_evaluate(
         check_outside(out, data)
     loaded = load_model(model, unfinished=unfinished, **settings)
     with to_stderr() if json else nullcontext():
-        evaluation = evaluate_loaded(loaded, data, tta=tta, unfinished=unfinished)
+        evaluation = evaluate_loaded(loaded, data, tta=tta, unfinished=unfinished, against=against)
         share = report(evaluation, place, by, predictions, against)
     images: dict[str, object] = {"data": data or loaded.contract.data, "split": "test", "tta": tta}
     if share is not None:
@@ -107,12 +107,14 @@ def run_evaluate(
 
 @between_steps()
 def run_export(network: str, opset: int | None, fold: bool, **values: Any) -> None:
+    from deploy.certificate import check_export
     from onnx_impl.export import export_onnx
     from onnx_impl.export_request import request
     from onnx_impl.model import DEFAULT_OPSET
     from trainspec.certificate import certify_export
 
     what, opset = request(network, "onnx", **values), DEFAULT_OPSET if opset is None else opset
+    check_export(what.path)
     difference = export_onnx(
         what.graph, what.weights, what.path, opset=opset, fold_batch_norm=fold, metadata=what.metadata
     )

@@ -16,6 +16,7 @@ from diptych.errors import DataError
 from trainspec.data import Form
 from trainspec.evaluation import Evaluation, evaluate as evaluate_split
 from trainspec.judging import Recorded
+from trainspec.predictions import read_against
 
 
 @checked
@@ -44,9 +45,14 @@ def evaluate(
 
 
 def evaluate_loaded(
-    loaded: LoadedModel, data: str | None, *, tta: str = "none", unfinished: bool = False
+    loaded: LoadedModel,
+    data: str | None,
+    *,
+    tta: str = "none",
+    unfinished: bool = False,
+    against: Path | None = None,
 ) -> Evaluation:
-    """As `evaluate`, of a model that is ready to run."""
+    """As `evaluate`, of a model that is ready to run. `against` is a file of predictions that must fit the images."""
     path, contract = Path(loaded.source), loaded.contract
     certified = read_certificate(path / PROOF / CERTIFICATE).get("weights_sha256")  # if it is a run
     if certified not in (None, contract.weights_sha256):
@@ -63,6 +69,8 @@ def evaluate_loaded(
     found = recorded.load(data, form)
     if loaded.input_shape[0] != found.image_shape[2]:
         raise DataError(f"{path}: takes {loaded.input_shape[0]} channels, but {found.label} has {found.image_shape[2]}")
+
+    read_against(against, len(found.test))  # before the work
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return loaded.logits(images.transpose(0, 3, 1, 2))

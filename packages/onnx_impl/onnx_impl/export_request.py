@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.certificate import check_export
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError
 from deploy.files import is_folder
@@ -61,9 +60,7 @@ def request(
             raise UsageError(f"{network} has weights of its own: leave --weights out, or name the architecture")
         if given := [f"--{key}" for key, value in description.items() if value is not None]:
             raise UsageError(f"{network} already says how images are prepared: leave {', '.join(given)} out")
-        made = request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
-        check_export(made.path)
-        return made
+        return request_of_run(Path(network), framework, form=form, out=out, unfinished=unfinished)
     graph = resolve(network, **form)
     check_onnx_size(graph)
     contract = describe(graph, preset, classes, mean, std)
@@ -72,9 +69,7 @@ def request(
         contract = replace(contract, weights=PROBE_WEIGHTS)
     given_weights = load_weights(graph, weights, notice=notice) if weights else probe(graph)
     metadata = replace(contract, weights_sha256=deployed_hash(graph, given_weights)).properties()
-    path = out or Path("exports") / f"{graph.name}-{framework}.onnx"
-    check_export(path)
-    return ExportRequest(graph, given_weights, metadata, path)
+    return ExportRequest(graph, given_weights, metadata, out or Path("exports") / f"{graph.name}-{framework}.onnx")
 
 
 def request_of_run(

@@ -192,6 +192,7 @@ class Library:
             report(evaluation, run, framework.name, predictions, against)
 
     def _run_export(self, network: str, opset: int | None, **values: Any) -> None:
+        from deploy.certificate import check_export
         from onnx_impl.export_request import request  # here, since it imports onnx, which no other command needs
         from onnx_impl.model import NEWEST_OPSET, check_opset
 
@@ -201,6 +202,7 @@ class Library:
         with between_steps():
             name = self.package.removesuffix("_impl")
             what = request(network, name, **values)
+            check_export(what.path)
             for variable, value in self.while_exporting.items():
                 os.environ.setdefault(variable, value)
             self.load()

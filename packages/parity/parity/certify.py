@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deploy.errors import ModelError
 from deploy.files import check_folder, make_folder
 from deploy.inspection import inspect, read_model
 from deploy.runs import PROOF
@@ -68,9 +69,11 @@ def exported(folder: Path) -> list[str]:
     Those that compute something else, as a quantized file, and those that users put there are only named.
     """
     every = {path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx")}
-    files = sorted(name for name in every if name == MODEL or Path(name).parent == Path(PROOF))
-    for name in files:
-        inspect(read_model(folder / name), folder / name)
+    if MODEL not in every:
+        raise ModelError(f"{folder}: has no {MODEL}, so there is nothing to compare; restore it")
+    own = sorted(name for name in every if name == MODEL or Path(name).parent == Path(PROOF))
+    found = {name: inspect(read_model(folder / name), folder / name).contract for name in own}
+    files = [name for name in own if not found[name].compression]
     if others := sorted(every.difference(files)):
         say(f"not compared: {', '.join(others)}")
     return files

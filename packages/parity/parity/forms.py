@@ -121,7 +121,7 @@ def answers_of(run: Run, test: Split) -> NDArray[np.int64]:
     half = 50 / len(test)  # points of half an image
     if len(answers) != len(test) or abs(share_equal(answers, test.labels) - run.facts["test_top1"]) > half:
         command = f"nox -s evaluate_{run.facts['framework']} -- {run.folder}"
-        raise DataError(f"{file}: not the answers of the training; evaluate the run again: {command}")
+        raise DataError(f"{file}: not the answers of the training for these images; evaluate the run again: {command}")
     return answers
 
 

@@ -10,6 +10,7 @@ from deploy.files import write_bytes
 from deploy.options import Parser
 from deploy.outputs import output_file
 from deploy.shell import say
+from diptych.errors import UsageError
 from diptych.machine import describe_machine
 from netspec import Graph
 from netspec.probes import probe_images
@@ -59,6 +60,8 @@ def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> s
     rows = [HEAD, ("---",) * len(HEAD)]
     for name in names:
         architecture, _, size = name.partition("@")
+        if size and not size.isdecimal():
+            raise UsageError(f"{name}: give a network, or a network at a size, as vgg19@96")
         graph = resolve(architecture, **({"image_size": int(size)} if size else {}))
         files = files_of(graph)
         for batch in BATCHES:
@@ -74,6 +77,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=31, metavar="N", help="turns of each file (31)")
     parser.add_argument("--out", type=output_file, default="results/onnx_speed.md", metavar="FILE")
     options = parser.parse_args(argv)
+    if options.rounds < 1:
+        raise UsageError(f"--rounds {options.rounds}: give at least 1")
     load = os.getloadavg()[0]
     rows = table(options.networks or NETWORKS, options.rounds, say)
     machine = describe_machine()

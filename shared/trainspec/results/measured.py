@@ -55,7 +55,7 @@ class Measured:
     @property
     def key(self) -> tuple[Any, ...]:
         """Runs with equal keys differ in their seeds only."""
-        facts, recipe = self.facts, flat(to_table(self.run.recipe))
+        facts = self.facts
         length = ("budget", facts["budget_seconds"]) if "budget_seconds" in facts else ("steps", facts["steps"])
         return (
             self.graph.digest,
@@ -65,8 +65,14 @@ class Measured:
             *(facts[name] for name in ("device", "threads")),
             *(repr(sorted(facts[name].items())) for name in ("machine", "versions")),
             length,
-            tuple(sorted((name, repr(value)) for name, value in recipe.items() if name not in GROUPED)),
+            self.values,
         )
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """The recipe's values that are equal within a group, in order."""
+        recipe = flat(to_table(self.run.recipe))
+        return tuple(sorted((name, repr(value)) for name, value in recipe.items() if name not in GROUPED))
 
 
 def read_runs(places: Iterable[Path]) -> Iterator[tuple[Path, Measured | str]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 
 from deploy.shell import printable
 from netspec.labels import letter
+from trainspec.results.pairs import undecided
 from trainspec.results.rows import Row
 
 COLUMNS = (
@@ -28,13 +29,21 @@ images: see the recipe's header.
 """
 
 
+PAIRS = """\
+Undecided: pairs of rows that differ in the recipe alone or in the framework alone, and whose intervals overlap (over
+runs where there are several). Other seeds, or other images, may turn their order round.
+"""
+
+
 def to_markdown(rows: Sequence[Row], left_out: Sequence[str]) -> str:
-    """The table for people, the machines that it names by letters, and the runs that do not count."""
+    """The table for people, the machines that it names by letters, what it leaves undecided or out."""
     machines = list(dict.fromkeys(map(machine, rows)))
     lines = ["# Results", "", NOTES]
     lines += [_line(COLUMNS), _line(["--:" if column in NUMBERS else "---" for column in COLUMNS])]
     lines += [_line(cells(row, letter(machines.index(machine(row))))) for row in rows]
     lines += ["", *(f"- {letter(number)}: {text}" for number, text in enumerate(machines))]
+    if pairs := list(undecided(rows)):
+        lines += ["", PAIRS, *(f"- {_safe(text)}" for text in pairs)]
     if left_out:
         lines += ["", "Left out:", "", *(f"- {_safe(text)}" for text in left_out)]
     return "\n".join(lines) + "\n"

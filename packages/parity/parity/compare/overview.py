@@ -135,7 +135,7 @@ def _key(one: Measured) -> Any:
     """Equal for runs that belong side by side: of one network, on the same images, by one recipe for as long."""
     facts = one.facts
     images = facts.get("data_fingerprint", facts["data_label"])
-    return one.graph.name, one.graph.digest, images, _recipe(one), facts["precision"], one.epochs
+    return one.graph.name, one.graph.digest, images, _recipe(one), one.values, facts["precision"], one.epochs
 
 
 def _recipe(one: Measured) -> str:

@@ -17,7 +17,7 @@ def sentences(comparison: Comparison) -> tuple[str, str]:
 def tone(comparison: Comparison) -> str:
     """`different` if an accuracy differs by more than chance explains.
 
-    Else `equal` if all runs were trained on the same batches by the same recipe, or `open`.
+    Else `equal` if all runs were trained on the same batches, equally many, by the same recipe, or `open`.
     """
     tests = [pair.difference for pair in comparison.pairs]
     if any(not isinstance(test, Absent) and test.significant for test in tests):
@@ -27,7 +27,9 @@ def tone(comparison: Comparison) -> str:
 
 def _one_task(pair: Pair) -> bool:
     found = pair.agreement
-    return not (isinstance(found, Absent) or pair.settings) and 0 < found.plans == found.equal_plans
+    if isinstance(found, Absent) or pair.settings or pair.a.run.steps != pair.b.run.steps:
+        return False
+    return 0 < found.plans == found.equal_plans
 
 
 def _same(pairs: Sequence[Pair]) -> str:

@@ -7,6 +7,7 @@ from netspec.compare import largest_of, tensor_differences
 from netspec.init import Weights
 from parity.lockstep.judge import Finding, Verdict
 from parity.lockstep.side import Error, Taken
+from parity.lockstep.stages import UNITS, rounding_of_sums
 from trainspec.task import Task
 
 
@@ -29,7 +30,8 @@ class JudgedStep:
 class Record:
     """All of a session: what was trained, and every judged step. `unjudged` are parameters below the floor.
 
-    `diverged` is the step (from 1) in which no loss was finite any more, where the session ended; None without one.
+    `diverged` is the step (from 1) in which PyTorch's loss was not finite any more, where the session ended; None
+    without one.
     """
 
     task: Task = field(repr=False)
@@ -40,6 +42,12 @@ class Record:
     drift: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     diverged: int | None = None
+
+    @property
+    def judges_rounding(self) -> bool:
+        """Whether rounding explains less than the whole of a sum over a batch's pixels. Else it explains any step."""
+        batch = (self.task.batch_size, *self.task.graph.input_shape[1:])
+        return rounding_of_sums(UNITS[self.task.recipe.precision], batch) < 1
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -48,6 +48,11 @@ def lines(record: Record) -> Iterator[str]:
         yield f"{finding}" + (f"; so in {count} judged steps" if count > 1 else "")
     told = "every step" if record.every == 1 else f"one step in {record.every}, from the first on"
     counted = f"{record.steps} steps in {record.seconds:.0f} s, {told} judged"
+    rounding = (
+        "rounding explains every step"
+        if record.judges_rounding
+        else f"only the float64 steps were judged: in {precision} rounding may explain any step on so many pixels"
+    )
     formulas = any(finding.formula for finding in record.findings)
     if formulas:
         yield f"DIFFERENT: a formula differs ({counted})"
@@ -55,11 +60,11 @@ def lines(record: Record) -> Iterator[str]:
         yield f"DIFFERENT: no formula differs, but rounding does not explain a step ({counted})"
     elif record.diverged:
         yield (
-            f"NOT SAID: in step {record.diverged} the loss became NaN or infinite in both; until then no formula "
-            f"differs, and rounding explains every step; {LOWER_RATE} ({counted})"
+            f"NOT SAID: in step {record.diverged} the loss became NaN or infinite; until then no formula differs, and "
+            f"{rounding}; {LOWER_RATE} ({counted})"
         )
     else:
-        yield f"EQUAL: no formula differs, and rounding explains every step ({counted})"
+        yield f"EQUAL: no formula differs, and {rounding} ({counted})"
 
 
 def first_findings(record: Record) -> list[tuple[Finding, int]]:
@@ -89,6 +94,7 @@ def as_json(record: Record) -> str:
             "limits": asdict(limits()),
             "findings": [asdict(finding) for finding in record.findings],
             "not_judged": sorted(record.unjudged),
+            "rounding_judged": record.judges_rounding,
             "drift": record.drift,
             "judged": [_facts(one) for one in record.judged],
             "machine": describe_machine(),

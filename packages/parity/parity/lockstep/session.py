@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from diptych.machine import cores
 from diptych.stopping import check
 from parity.frameworks import FRAMEWORKS
@@ -25,8 +27,8 @@ def lockstep(
 ) -> Record:
     """Train `steps` steps in both frameworks, and judge the first and every `every`-th after it.
 
-    The common state of a judged step is that of PyTorch's training. The session ends early where the training
-    diverges: from there on nothing can be judged. `faults` are planted into the frameworks' own processes.
+    The common state of a judged step is that of PyTorch's training. The session ends early where this
+    training diverges: from there on nothing can be judged. `faults` are planted into the frameworks' own processes.
     `show` is called after every step. Raises what a framework raises, and `Stopped` after a signal.
     """
     begin, record = time.monotonic(), Record(task, steps, every)
@@ -40,8 +42,12 @@ def lockstep(
             if step % every == 0:
                 states = pair.call(process.state, nothing)
                 common = states[FRAMEWORKS[0]]
+                if not all(np.isfinite(array).all() for array in common.values()):
+                    record.diverged = step + 1
+                    break
                 taken = pair.call(process.judge, {FRAMEWORKS[0]: None, FRAMEWORKS[1]: common})
-                if not any(math.isfinite(one.loss) for one in taken.values()):
+                losses = {name: one.loss for name, one in taken.items()}
+                if not any(map(math.isfinite, losses.values())):
                     record.diverged = step + 1
                     break
                 verdict = judge_step(step + 1, task, settings_at(task, step), common, taken)
@@ -50,10 +56,10 @@ def lockstep(
                 record.unjudged |= set(taken[FRAMEWORKS[0]].unjudged)
             else:
                 losses = pair.call(process.advance, nothing)
-                if not any(map(math.isfinite, losses.values())):
-                    record.diverged = step + 1
-                    break
             show(step + 1, judged)
+            if not math.isfinite(losses[FRAMEWORKS[0]]):  # its state is the common one of the next judged step
+                record.diverged = step + 1
+                break
         if not record.diverged:
             record.drift = drift_of(pair.call(process.state, nothing), task)
     record.seconds = time.monotonic() - begin

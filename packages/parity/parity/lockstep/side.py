@@ -13,7 +13,7 @@ from netspec.compare import limits
 from netspec.init import Weights
 from parity.frameworks import load
 from parity.lockstep.fault import Fault
-from parity.lockstep.stages import UNITS, Disturbance, Stages, apart, belongs, below_floor, magnitudes
+from parity.lockstep.stages import UNITS, Disturbance, Stages, apart, belongs, below_floor, magnitudes, rounding_of_sums
 from trainspec.optim import StepSettings, step_settings
 from trainspec.plan import Batch, BatchPlan
 from trainspec.recipes import override
@@ -222,7 +222,7 @@ class Side:
 
     def _sizes(self, batch: Batch) -> tuple[float, float]:
         """Some standard deviations of the rounding of a sum over the batch's pixels, and the size of larger draws."""
-        summed = limits().rounding_deviations * self.unit * math.sqrt(math.prod(batch.images.shape[:3]))
+        summed = rounding_of_sums(self.unit, batch.images.shape[:3])
         return summed, max(limits().rounding_multiple * self.unit, summed)
 
     def _disturbance(self, draw: int, size: float) -> Disturbance:

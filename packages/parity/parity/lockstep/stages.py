@@ -1,5 +1,6 @@
 """The stages of one step as arrays by canonical name, and how far two steps are apart at each."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,11 @@ class Stages:
     gradient: Weights
     statistics: Weights
     update: Weights
+
+
+def rounding_of_sums(unit: float, batch: tuple[int, ...]) -> float:
+    """Some standard deviations of the rounding of a sum over the pixels of a batch `(B, H, W)`, as a share of it."""
+    return limits().rounding_deviations * unit * math.sqrt(math.prod(batch))
 
 
 def apart(one: Stages, other: Stages) -> dict[str, dict[str, float]]:
