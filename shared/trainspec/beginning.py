@@ -15,6 +15,8 @@ from trainspec.runs import Run
 from trainspec.task import Asked, Task
 from trainspec.trainer import Device, Framework
 
+PLACE = ("data", "data_label", "data_choice", "data_path")  # what a run records of where its data are
+
 
 def open_run(task: Task, framework: Framework, device: Device, asked: Asked) -> Run:
     """The run of a task, with its first facts. Raises `StorageError`, and `DataError` if it runs already."""
@@ -60,6 +62,7 @@ def _resumed(
     """The run that goes on. `resumed` in its facts tells of each time: from where, and what was changed."""
     checkpoint, before = from_.checkpoint, from_.run.facts
     facts: dict[str, Any] = dict(checkpoint.content["facts"] if checkpoint else before)
+    facts |= {key: before[key] for key in PLACE if key in before}  # where a later call has found the data
     now = {
         "framework": framework.name,
         "device": device.label,
@@ -81,6 +84,7 @@ def _resumed(
     facts |= {"resumed": [*before.get("resumed", []), time_]}
     facts |= {} if task.budget is None else {"budget_seconds": task.budget}
     if from_.moved:
+        facts |= {"data": task.data.name, "data_label": task.data.label}
         facts |= data_facts(task.data, task.data_choice, task.constants, from_.run.folder)
     frameworks = list(dict.fromkeys((*before.get("frameworks", [before["framework"]]), framework.name)))
     facts |= {"frameworks": frameworks} if len(frameworks) > 1 else {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.commands import Option, option
 from deploy.options import path
+from deploy.runs import LOCK
 from deploy.shell import say
 from diptych.errors import DataError, GraphError, RecipeError, UsageError, WeightsError
 from diptych.reading import sha256_of
@@ -14,7 +15,15 @@ from netspec import Graph, list_architectures
 from netspec.init import Weights
 from netspec.weights import weights_hash
 from trainspec.checkpoints.file import FOLDER, Checkpoint, CheckpointError, name_of, newest, steps_in
-from trainspec.checkpoints.snapshot import CHANGEABLE, best_of, check_recipe, check_same, fixed_values, graph_digest
+from trainspec.checkpoints.snapshot import (
+    CHANGEABLE,
+    best_of,
+    check_network,
+    check_recipe,
+    check_same,
+    fixed_values,
+    graph_digest,
+)
 from trainspec.data import CHOICES, DataSet, find_data
 from trainspec.judging import Recorded, check_classes, check_graph
 from trainspec.network import Network
@@ -24,7 +33,7 @@ from trainspec.recipes import Recipe, TrainOptions, override, with_data
 from trainspec.runs import Run
 from trainspec.runs.events import FOLDER as EVENTS, check_installed
 from trainspec.runs.reading import FINISHED, read_graph
-from trainspec.sections import differences
+from trainspec.sections import differences, flat, to_table
 from trainspec.state import TrainState
 from trainspec.task import ARCH, TASK_OPTIONS, Asked, Task, first_weights
 from trainspec.warm_start import Given, WarmStart
@@ -70,7 +79,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     assert folder is not None
     run = Run.open(folder)
     if run.state == "running":
-        raise DataError(f"{folder} is still running; wait for its end")
+        raise DataError(f"{folder} is still running; wait for its end, or remove {folder / LOCK} if no process has it")
     run.check_recorded(NEEDED, "train again")
     _check_kept(run, options)
     checkpoint, damaged = newest(folder / FOLDER)
@@ -89,6 +98,7 @@ def resume(network: str | Graph | None, options: TrainOptions, command: str = ""
     data = _data(run, options, graph)
     recipe = _recipe(run, network, options, graph, data)
     if checkpoint:
+        check_network(graph, checkpoint, folder)
         weights = {name: checkpoint.tensors[name] for name in graph.params}
     else:
         weights = _first_weights(run, graph, recipe, data, options.weights)
@@ -171,7 +181,9 @@ def _recipe(run: Run, network: str | Graph | None, options: TrainOptions, graph:
     if asked.data.storage == "auto":
         asked = with_data(asked, storage=data.storage)
     check_recipe(fixed_values(run.recipe), with_data(asked, name=data.name), run.folder)
-    return override(run.recipe, {key: given[key] for key in CHANGEABLE if key in given})
+    wanted = flat(to_table(override(run.recipe, given)))  # a section may have been given as a table
+    chosen = [key for key in CHANGEABLE if any(f"{key}.".startswith(f"{name}.") for name in given)]
+    return override(run.recipe, {key: wanted[key] for key in chosen})
 
 
 def _first_weights(run: Run, graph: Graph, recipe: Recipe, data: DataSet, file: Path | None) -> Weights:

@@ -12,6 +12,7 @@ from netspec.init import Weights
 from trainspec.trainer import LOWER_RATE, Step, TrainingError
 
 AVERAGE, LOSS_SCALE = "average", "loss_scale"
+FIRST_SCALE = 2.0**16  # of a loss in float16; PyTorch and Keras would begin with different ones
 
 
 @dataclass

@@ -16,7 +16,7 @@ from trainspec.checkpoints.snapshot import restore, write_snapshot
 from trainspec.optim import StepSettings, step_settings
 from trainspec.outcome import finish, interrupted, memory_facts
 from trainspec.pace import Pace
-from trainspec.runs import Run
+from trainspec.runs import EpochMetrics, Run
 from trainspec.schedules import Place
 from trainspec.state import TrainState
 from trainspec.task import Asked, Task
@@ -111,6 +111,8 @@ class Training:
                 last = state.step >= pace.total_steps
                 self.end_epoch(validate=last or (state.epoch + 1) % task.recipe.evaluate_every == 0)
                 self.checkpoint(due=self.keeper.is_due(state, self.top1, last=last))
+            if self.run.metrics and self.top1 is None:  # all steps were done before, but not validated
+                self.run.log(self.validated(self.run.metrics[-1]))
         self.run.begin()  # also where all steps were done before
 
     @property
@@ -128,14 +130,20 @@ class Training:
             return
         figures = self.watch.figures(self.state)
         if validate:
-            validation = self.pace.evaluate(partial(self.trainer.logits, averaged=True), self.task.data.validation)
-            figures = replace(figures, val_loss=validation.loss, val_top1=validation.top1)
-            if self.task.recipe.average:
-                own = self.pace.evaluate(self.trainer.logits, self.task.data.validation)
-                figures = replace(figures, val_loss_unaveraged=own.loss, val_top1_unaveraged=own.top1)
+            figures = self.validated(figures)
         self.state.end_epoch(figures.seconds, self.task.steps_per_epoch)
         self.run.log(figures)
         self.watch.show(figures)
+
+    def validated(self, figures: EpochMetrics) -> EpochMetrics:
+        """The figures with those of the weights as they are, on the held-out images."""
+        images = self.task.data.validation
+        validation = self.pace.evaluate(partial(self.trainer.logits, averaged=True), images)
+        figures = replace(figures, val_loss=validation.loss, val_top1=validation.top1)
+        if self.task.recipe.average:
+            own = self.pace.evaluate(self.trainer.logits, images)
+            figures = replace(figures, val_loss_unaveraged=own.loss, val_top1_unaveraged=own.top1)
+        return figures
 
     def checkpoint(self, *, due: bool) -> None:
         """Write a checkpoint if it is `due`. Without room the training goes on, until a second one in a row fails."""

@@ -27,7 +27,7 @@ from trainspec.optim import StepSettings, settings, slot_names, trained_graph
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
-from trainspec.state import average_in, joined, scale_in, scale_of
+from trainspec.state import FIRST_SCALE, average_in, joined, scale_in, scale_of
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -47,7 +47,8 @@ class Trainer:
         self.trained = without_frozen(self.model, groups)
         self.optimizer = optimizer_of(self.model, recipe.optimizer, groups)
         self.average = Average(self.model, device.policy) if recipe.average else None
-        self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer) if device.precision == "fp16" else None
+        scaled = device.precision == "fp16"
+        self.scaler = keras.optimizers.LossScaleOptimizer(self.optimizer, FIRST_SCALE) if scaled else None
         (self.scaler or self.optimizer).build(self.model.trainable_variables)  # in the first step, it would trace twice
         self.cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, dtype=device.dtype)
 

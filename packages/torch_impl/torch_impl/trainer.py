@@ -25,7 +25,7 @@ from trainspec.optim import StepSettings, settings, slot_names, trained_graph
 from trainspec.plan import Batch
 from trainspec.recipes import Recipe
 from trainspec.resident import Resident
-from trainspec.state import average_in, joined, scale_in, scale_of
+from trainspec.state import FIRST_SCALE, average_in, joined, scale_in, scale_of
 from trainspec.task import Task
 from trainspec.trainer import Framework, Step
 
@@ -45,7 +45,7 @@ class Trainer:
         self.trained = without_frozen(self.model, groups)
         self.optimizer = optimizer_of(self.model, recipe.optimizer, groups)
         self.average = Average(self.model) if recipe.average else None
-        self.scaler = torch.amp.GradScaler(device.torch_device.type, enabled=device.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(device.torch_device.type, FIRST_SCALE, enabled=device.precision == "fp16")
 
     @cached_property
     def noisy(self) -> nn.Module:

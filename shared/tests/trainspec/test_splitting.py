@@ -269,6 +269,12 @@ DAMAGE = {
         json.loads(text) | {"splits": {split: {n: {"a/0.png": "0" * 64} for n in "ab"} for split in SPLITS}}
     ),
     "empty": lambda text: json.dumps(json.loads(text) | {"splits": {split: {} for split in SPLITS}}),
+    **{
+        f"no image in {split}": lambda text, split=split: json.dumps(
+            (found := json.loads(text)) | {"splits": found["splits"] | {split: {"a": {}}}}
+        )
+        for split in SPLITS
+    },
     "a name that is not text": lambda text: text.replace('"a/', '"a/\\ud800', 1),
     "a class without a name": lambda text: text.replace('"b"', '" "'),
     "a class that is not text": lambda text: text.replace('"b"', '"\\ud800"'),

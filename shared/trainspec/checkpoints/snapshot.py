@@ -129,8 +129,7 @@ def check_same(task: Task, checkpoint: Checkpoint, folder: Path) -> None:
     """Raise a `DiptychError`, which says what differs, unless `task` is the one of a checkpoint of the run `folder`."""
     then, epoch = checkpoint.content["task"], checkpoint.content["state"]["epoch"]
     check_recipe(then["recipe"], task.recipe, folder)
-    if then["graph"] != graph_digest(task.graph):
-        raise CheckpointError(f"{folder}: graph.json is not the network of {name_of(checkpoint.step)}; it was changed")
+    check_network(task.graph, checkpoint, folder)
     if then["data"] != task.data_digest:
         raise DataError(
             f"{folder}: the images or labels of {task.data.label} have changed since the run began; train again"
@@ -140,6 +139,12 @@ def check_same(task: Task, checkpoint: Checkpoint, folder: Path) -> None:
             f"{folder}: this version of Diptych draws other batches for epoch {epoch + 1}; resume with the version "
             "in run.json"
         )
+
+
+def check_network(graph: Graph, checkpoint: Checkpoint, folder: Path) -> None:
+    """Raise `CheckpointError` unless `graph` is the one of a checkpoint of the run `folder`."""
+    if checkpoint.content["task"]["graph"] != graph_digest(graph):
+        raise CheckpointError(f"{folder}: graph.json is not the network of {name_of(checkpoint.step)}; it was changed")
 
 
 def check_recipe(recorded: Mapping[str, Any], recipe: Recipe, folder: Path) -> None:

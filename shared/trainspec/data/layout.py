@@ -31,7 +31,7 @@ def read_layout(path: Path, listing: Listing) -> Layout:
     """
     if not listing.images:
         raise DataError(f"{path}: no JPEG, PNG or WebP images found; {EXPECTED}")
-    root, placed = place_images(path, sorted(listing.images))
+    root, placed = place_images(path, sorted(listing.images, key=lambda name: (normal_form(name), name)))
     classes = _classes(path, placed, listing.folders, root)
     found = {split: [place for place in placed if place.split == split] for split in SPLITS}
     splits = {split: places for split, places in found.items() if places}

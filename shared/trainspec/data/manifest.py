@@ -112,7 +112,7 @@ class Manifest:
             raise ValueError(f"its class {name} has no image for training")
         if len(self.classes) < 2:
             raise ValueError("it has less than two classes")
-        if not self.splits["validation"] or not self.splits["test"]:
+        if not all(any(self.splits[split].values()) for split in ("validation", "test")):
             raise ValueError("its validation or test split is empty")
 
     def _entries(self) -> Iterator[tuple[str, str]]:
