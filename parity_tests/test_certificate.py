@@ -188,6 +188,16 @@ def test_an_evaluation_leaves_a_package_as_it_is(run, tmp_path):
     assert not [line for line in verify(folder) if line.startswith("note")]
 
 
+def test_parity_of_a_run_compares_its_float32_files(run, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    quantize(copy / "proof" / "torch.onnx", limit=9, images=24, force=True, notice=str)
+    assert certify.exported(copy) == ["model.onnx", "proof/torch.onnx"]
+    assert "not compared: proof/torch.int8.onnx" in capsys.readouterr().out
+    (copy / "model.onnx").unlink()
+    with pytest.raises(ModelError, match="has no model.onnx, so there is nothing to compare"):
+        certify.exported(copy)
+
+
 def test_parity_computes_the_rest(run):
     """In a copy of its own: other tests read what the training wrote."""
     before = certificate_of(run)

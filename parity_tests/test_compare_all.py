@@ -50,6 +50,18 @@ def test_runs_of_different_seeds_are_a_row_where_there_are_no_others(trained, tm
     assert [cell.run for cell in row.cells.values()] == ["t1", "k2"]
 
 
+def test_recipes_of_ones_own_are_told_by_their_values(trained, tmp_path):
+    """Their names are equal, and a newer run of another recipe is not a newer run of this one."""
+    for name, framework, peak, hour in (("t", "torch", 0.02, 1), ("other", "torch", 0.5, 2), ("k", "keras", 0.02, 3)):
+        folder = copied(trained, tmp_path / name, framework, 0, hour)
+        recipe, file = folder / "recipe.toml", folder / "run.json"
+        recipe.write_text(recipe.read_text().replace("peak = 0.02", f"peak = {peak}"))
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"recipe": "my.toml"}))
+    found = overview(tmp_path, tmp_path)
+    assert sorted([cell.run for cell in row.cells.values()] for row in found.rows) == [["other"], ["t", "k"]]
+    assert found.left_out == ()
+
+
 @pytest.mark.parametrize("order", [("t0", "k0"), ("k0", "t0")])
 def test_the_page_is_found_by_its_runs(trained, tmp_path, monkeypatch, order):
     monkeypatch.setattr(latency, "SECONDS", 0.01)

@@ -41,6 +41,18 @@ def test_equal_runs(trained, tmp_path):
     assert tone(found) == EQUAL
 
 
+def test_runs_of_unequal_length_are_not_called_equal(trained, tmp_path):
+    """As two trainings with one budget are. The batches that they share are equal."""
+    longer = shutil.copytree(trained, tmp_path / "longer")
+    lines = (longer / "metrics.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1])
+    lines.append(json.dumps(last | {"epoch": last["epoch"] + 1, "step": last["step"] + 9}))
+    (longer / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    found = compared(trained, longer)
+    assert "but not for equally many steps" in sentences(found)[0]
+    assert tone(found) == OPEN
+
+
 def test_batches_of_no_epoch_are_not_called_equal(trained, tmp_path):
     """Those of runs that were interrupted in their first epoch."""
     early = changed(trained, tmp_path / "early", status="interrupted", plan_digests=[])

@@ -53,6 +53,15 @@ def test_weights_fit_wherever_they_make_sense(tmp_path):
     assert load_weights(architecture("nin"), tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_values_that_no_builder_reads_are_not_written(small, tmp_path, value):
+    name, *_ = weights = {name: array.astype(np.float64) for name, array in probe_weights(small).items()}
+    weights[name].flat[0] = value
+    with pytest.raises(WeightsError, match=f"is not written: 1 of the .* values of '{name}' are NaN or infinite"):
+        save_weights(small, weights, tmp_path / "w.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_truncated_file(small, saved):
     whole = saved.read_bytes()
     for size in (0, 4, 100, len(whole) // 2, len(whole) - 1):
