@@ -109,7 +109,7 @@ def test_images_of_pillow_are_turned_as_files_are():
 
 
 def test_images_in_memory_have_no_limit_of_files(monkeypatch):
-    monkeypatch.setattr("deploy.images.MAX_BYTES", 100)
+    monkeypatch.setattr("deploy.inputs.MAX_BYTES", 100)
     array = images(1, (40, 30, 3))[0]
     assert np.array_equal(prepare(array, (40, 30), 3), array)
     monkeypatch.setattr("deploy.images.MAX_PIXELS", 999)

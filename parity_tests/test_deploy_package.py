@@ -29,11 +29,9 @@ from deploy.package.predict_alone import main as predict_alone
 from deploy.package.triton import labels
 from deploy.package.writing import write_package
 from deploy.timings import read_timings
-from diptych.errors import ExportError
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
 from onnx_impl.packaging import package
-from onnx_impl.quantization import quantize
 from tiny_classifier import NAMES, PACKAGE, contract, network, write_tiny_package
 
 
@@ -159,34 +157,12 @@ def test_two_channels_cannot_be_packaged(tmp_path):
         package(tmp_path / "model.onnx")
 
 
-def test_a_package_of_an_unfinished_run_says_so(tmp_path, capsys):
-    graph = network()
-    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=contract().properties())
-    (tmp_path / "run.json").write_text('{"status": "interrupted"}')
-    folder = package(tmp_path / "model.onnx", unfinished=True)
-    assert read_manifest(folder).facts["training"] == "interrupted"
-    assert "Its training did not reach its end (interrupted)." in (folder / "model_card.md").read_text()
-    deploy_main(["predict", str(folder), str(folder / golden.IMAGE)])
-    note = "is of a training that did not reach its end (interrupted)"
-    assert f"note: {folder} {note}" in capsys.readouterr().out
-    elsewhere = copytree(folder, tmp_path / "elsewhere" / "moved")
-    again = package(elsewhere / "model.onnx", tmp_path / "again")
-    assert read_manifest(again).facts["training"] == "interrupted"
-    with pytest.raises(ExportError, match="did not reach its end .interrupted.; give --unfinished"):
-        quantize(elsewhere / "model.onnx", "digits", out=tmp_path / "small.onnx")
-    export_onnx(graph, probe(graph, 3), tmp_path / "another.onnx", metadata=contract().properties())
-    other = package(tmp_path / "another.onnx", tmp_path / "other", unfinished=True)
-    assert read_manifest(other).facts["training"] is None
-
-
-def test_a_compressed_file_says_of_itself_how_its_training_ended(tmp_path, capsys):
-    graph, compression = network(), json.dumps({"to": "int8", "training": "killed"})
-    compressed = replace(contract(), compression=compression)
-    export_onnx(graph, probe(graph), tmp_path / "model.int8.onnx", metadata=compressed.properties())
-    folder = package(tmp_path / "model.int8.onnx")
-    assert read_manifest(folder).facts["training"] == "killed"
-    deploy_main(["predict", str(tmp_path / "model.int8.onnx"), str(folder / golden.IMAGE)])
-    assert "is of a training that did not reach its end (killed)" in capsys.readouterr().out
+def test_a_manifest_of_another_program_far_above_a_model_says_nothing(written, tmp_path):
+    place = tmp_path / "a" / "b" / "model.onnx"
+    place.parent.mkdir(parents=True)
+    place.write_bytes((written.parent / "model.onnx").read_bytes())
+    (tmp_path / "manifest.json").write_text('{"files": ["one.js"]}')
+    assert Classifier(place).classes == list(NAMES)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "1/model.onnx"])

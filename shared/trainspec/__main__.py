@@ -85,7 +85,7 @@ def run_results(runs: Sequence[Path], out: Path, headers: bool) -> None:
     earlier = out / "results.json"
     if count := dropped(earlier, report.rows):
         rows = "row" if count == 1 else "rows"
-        say(f"left out   {count} {rows} of the earlier {earlier}; to keep such rows, give it beside the runs")
+        say(f"left out   {count} {rows} of the earlier {earlier}, which is replaced; to keep them, give a copy too")
     files = report.write(out) + (write_headers(report.rows) if headers else [])
     for file in files:
         say(f"written    {file}")

@@ -14,6 +14,7 @@ from typing import Any, Self
 from deploy.contract import Contract, normal_form
 from deploy.errors import ModelError
 from deploy.inspection import inspect, read_model
+from deploy.runs import package_of
 from deploy.shell import say
 from diptych.errors import DataError, DiptychError, GraphError, WeightsError
 from diptych.reading import check_file, is_absent
@@ -41,7 +42,7 @@ class Recorded:
     """What `source`, a run or an ONNX file, says about its training data.
 
     `places` are where to look for the data set, the likeliest first. `classes` and `fingerprint` are None where they
-    are not recorded. `seed` is that of the run, which decides the validation split.
+    are not recorded. `seed` is that of the run, which decides the validation split; 0 where no run is known.
     """
 
     source: str
@@ -76,7 +77,9 @@ class Recorded:
         is not finished, unless `unfinished`.
         """
         folder = path.resolve() if os.path.isdir(path) else path.resolve().parent
-        for place in (folder, folder.parent):  # a run's model.onnx, and the exports in its folder `proof`
+        shipped = package_of(folder / "model.onnx")
+        # A run's model.onnx, the exports in its folder `proof`, and the package in its folder.
+        for place in (folder, folder.parent, *([shipped.parent] if shipped else [])):
             try:
                 run = Run.open(place)
             except DiptychError:

@@ -21,13 +21,14 @@ FLOAT32 = 3e38  # PyTorch raises on a factor beyond its largest number
 
 
 def check_sketch(graph: Graph, recipe: Recipe) -> None:
-    """Refuse what no data make right: patterns of parameters that match none, PatchUp where it cannot be.
+    """Refuse what no data make right: patterns of parameters that match none, PatchUp where it cannot be or as an
+    option of the network.
 
     Raises `RecipeError`.
     """
     patched = any(isinstance(node.op, PatchUp) for node in graph)
     if "patchup" in recipe.network:  # its table says how to mix
-        raise RecipeError("network.patchup: write patchup = true instead")
+        raise RecipeError("network.patchup: leave it out; the table [patchup] switches it on")
     if recipe.patchup and not patched:
         raise RecipeError(f"patchup: {graph.name} has no PatchUp layer; leave the table out")
     if patched and recipe.accumulate > 1:

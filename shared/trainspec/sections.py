@@ -64,7 +64,7 @@ class Reader:
             return found[0]() if value else None
         if not isinstance(value, Mapping):
             switch = ", or true or false" if may_be_off else ""
-            is_kind = value in [getattr(one, KIND, None) for one in found]
+            is_kind = value is not None and value in [getattr(one, KIND, None) for one in found]
             instead = f'{name}.{KIND} = "{value}"' if is_kind else f"[{name}]{switch}"
             raise RecipeError(f"{self.origin}: {name} is a section, not a value; write {instead}")
         if issubclass(found[0], Tagged):

@@ -113,6 +113,7 @@ class Training:
                 self.checkpoint(due=self.keeper.is_due(state, self.top1, last=last))
             if self.run.metrics and self.top1 is None:  # all steps were done before, but not validated
                 self.run.log(self.validated(self.run.metrics[-1]))
+                self.checkpoint(due=self.keeper.is_due(state, self.top1, last=True))
         self.run.begin()  # also where all steps were done before
 
     @property

@@ -14,7 +14,7 @@ from deploy.contract import Contract
 from deploy.errors import StorageError
 from deploy.files import check_file, read_bytes
 from deploy.machine import describe_machine
-from deploy.runs import MOST, PROOF, run_of
+from deploy.runs import MOST, PROOF, package_of, run_of
 
 SCHEMA = 1
 NAME = "certificate.json"
@@ -64,7 +64,8 @@ def find_certificate(model: Path, weights: str, file: str) -> dict[str, Any] | N
     """
     is_folder = os.path.isdir(model)
     places = [] if is_folder else [beside(model)]
-    own = map(read_certificate, (*places, (model if is_folder else model.parent) / NAME))
+    folder = model if is_folder else package_of(model) or model.parent
+    own = map(read_certificate, (*places, folder / NAME))
     of_run = read_certificate(run_of(model) / PROOF / NAME)
     found = next((each for each in own if file in each.get("files", {}).values()), of_run)
     return found if found.get("weights_sha256") == weights else None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.answers import notes_of
+from deploy.archives import SUFFIXES
 from deploy.arguments import checked
 from deploy.class_folders import ClassFolders, find_classes
 from deploy.files import check_outside, write_together
@@ -63,8 +64,9 @@ def evaluate_command(
     folders = find_classes(folder)
     scores = _evaluate(classifier, folders)
     notes = notes_of(classifier.model, unfinished=unfinished)
-    name, trained_on = folder.resolve().name, classifier.contract.data
-    if not folders.split and trained_on and trained_on in (name, name.partition(".")[0]):
+    trained_on = classifier.contract.data
+    name = folder.resolve().name
+    if not folders.split and trained_on and name in (trained_on, *(trained_on + suffix for suffix in SUFFIXES)):
         notes.append(f"the model was trained on images of {trained_on}; evaluate_onnx takes those that were held out")
     notes += [f"left out, {reason}: {count:,}" for reason, count in sorted(folders.left_out.items())]
     images = {"data": str(folder), "split": folders.split, "tta": classifier.tta}

@@ -22,7 +22,7 @@ RECORDS = (  # of a run: what it is, and what it has learned
     *("weights.safetensors", "model.onnx", "proof/certificate.json", "checkpoints", "tensorboard", LOCK),
 )
 MANIFEST = "manifest.json"  # of a package: it has the hash of every other file
-DEEPEST = 3  # folders between a package and the root, for a file in it: `uint8/1/`
+PLACES = ("", "1", "uint8/1")  # of a model in a package, from it: one folder deeper each
 
 
 def is_record(path: Path, run: Path) -> bool:
@@ -48,7 +48,9 @@ def is_package(folder: Path) -> bool:
 
 def package_of(file: Path) -> Path | None:
     """The package that a file is in, as `1/model.onnx` and `uint8/1/model.onnx` are, or None."""
-    return next((folder for folder in file.absolute().parents[:DEEPEST] if is_package(folder)), None)
+    place = file.absolute()
+    folders = zip(place.parents, PLACES, strict=False)
+    return next((folder for folder, inner in folders if place.parent == folder / inner and is_package(folder)), None)
 
 
 def _is_foreign(path: Path) -> bool:

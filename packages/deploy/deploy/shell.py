@@ -140,7 +140,7 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the machine's or a GPU's memory was exhausted, by the messages of NumPy, PyTorch, TensorFlow and XLA."""
+    """Whether the machine's or a GPU's memory was exhausted, by the messages of NumPy, frameworks and onnxruntime."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 

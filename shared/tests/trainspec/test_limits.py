@@ -139,7 +139,7 @@ def test_what_no_training_takes(given):
 
 
 def test_layers_that_nobody_tells_how_to_mix():
-    with pytest.raises(RecipeError, match="network.patchup: write patchup = true instead"):
+    with pytest.raises(RecipeError, match="network.patchup: leave it out; the table"):
         task_of("preresnet20", "--data", "digits", "--set", "network.patchup=true")
 
 

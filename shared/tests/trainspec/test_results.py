@@ -165,7 +165,10 @@ def test_an_earlier_table_keeps_its_rows(runs, tmp_path, capsys):
     file.write_text(json.dumps(read))
     assert [row.network for row in collect([runs, file]).rows] == ["another", "lenet5", "lenet5"]
     assert main(["results", str(runs), "--out", str(tmp_path)]) is None
-    assert f"left out   1 row of the earlier {file}; to keep such rows, give it beside" in capsys.readouterr().out
+    assert (
+        f"left out   1 row of the earlier {file}, which is replaced; to keep them, give a copy"
+        in capsys.readouterr().out
+    )
     for damage in ({"rows": [{}]}, [], {"rows": [read["rows"][0] | {"top1": "62"}]}, {"rows": 3}):
         file.write_text(json.dumps(damage))
         with pytest.raises(DataError, match="not a table of `nox -s results`"):

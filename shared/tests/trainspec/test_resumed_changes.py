@@ -38,13 +38,18 @@ def test_the_place_of_moved_data_outlives_a_kill(tmp_path, monkeypatch):
     assert found_again(folder)[0].label == "animals"
 
 
-def test_a_run_that_is_cut_short_validates_its_last_weights(tmp_path, monkeypatch):
-    often = ("--set", "evaluate_every=5", "--set", "checkpoint.every=1 epochs", "--set", "batch=100")
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_run_that_is_cut_short_validates_its_last_weights(tmp_path, monkeypatch, keep):
+    values = ("evaluate_every=5", "checkpoint.every=1 epochs", f"checkpoint.keep={keep}", "batch=100")
+    often = [part for value in values for part in ("--set", value)]
     argv = ("lenet5", "--data", "digits", "--epochs", "6", *often, "--out", str(tmp_path))
     folder = killed(monkeypatch, tmp_path, 30, *argv[:-2])
     command("--resume", str(folder), "--epochs", "2")
     assert [row["val_top1"] is None for row in rows(folder)] == [True, False]
-    assert facts_of(folder)["status"] == "finished"
+    facts = facts_of(folder)
+    assert facts["status"] == "finished"
+    assert facts.get("kept_step", 24) == 24
+    assert ("kept_step" in facts) == (keep == "best")
 
 
 def test_checkpoints_given_as_a_table(tmp_path):

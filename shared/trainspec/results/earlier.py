@@ -34,7 +34,7 @@ def is_earlier(place: Path) -> bool:
 def dropped(file: Path, rows: Iterable[Row]) -> int:
     """How many rows of an earlier table are not among `rows`; 0 for a file that is not one."""
     try:
-        return len({row.key for row in read_rows(file)} - {row.key for row in rows})
+        return len({row.group for row in read_rows(file)} - {row.group for row in rows})
     except DataError:
         return 0
 
@@ -43,7 +43,7 @@ def read_rows(file: Path) -> list[Row]:
     """The rows of a `results.json`. Raises `DataError` for a file that is not one."""
     try:
         entries = json.loads(read_bytes(file))["rows"]
-        if not all(fits(entry, KINDS) for entry in entries):
+        if not entries or not all(fits(entry, KINDS) for entry in entries):
             raise ValueError
         return [Row(**{field.name: _value(entry[field.name]) for field in fields(Row)}) for entry in entries]
     except (ValueError, TypeError, KeyError, RecursionError):

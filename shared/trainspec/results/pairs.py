@@ -12,13 +12,18 @@ def undecided(rows: Sequence[Row]) -> Iterator[str]:
     The interval is that over runs where there are several.
     """
     for one, other in combinations(rows, 2):
-        if _trained(one) != _trained(other) or one.low > other.high or other.low > one.high:
+        if (
+            _trained(one) != _trained(other)
+            or one.machine != other.machine
+            or one.low > other.high
+            or other.low > one.high
+        ):
             continue
         network, data, _, _, epochs = _trained(one)
         where = f"{network}, {data}, {epochs:.4g} epochs"
-        if one.framework == other.framework:
+        if one.framework == other.framework and _recipe(one) != _recipe(other):
             yield f"{where}, {one.framework}: {_named(one, other)} and {_named(other, one)}"
-        elif _recipe(one) == _recipe(other):
+        elif one.framework != other.framework and _recipe(one) == _recipe(other):
             frameworks = " and ".join(f"{row.framework} {row.top1:.2f} %" for row in (one, other))
             yield f"{where}, {' '.join(_recipe(one))}: {frameworks}"
 

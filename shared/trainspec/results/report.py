@@ -53,5 +53,5 @@ def collect(places: Sequence[Path]) -> Report:
     if not counted and not earlier:
         raise DataError(f"no finished run can be used ({left_out[0]})")
     made = rows_of(counted)
-    again = {row.key for row in made}
-    return Report(tuple(in_order([*made, *(row for row in earlier if row.key not in again)])), tuple(left_out))
+    again = {row.group for row in made}
+    return Report(tuple(in_order([*made, *(row for row in earlier if row.group not in again)])), tuple(left_out))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from statistics import fmean
 from typing import Any
 
@@ -19,8 +20,9 @@ class Row:
     then that of the weights themselves. `framework` names both if the runs changed from one to the other. `low` and
     `high` are the 95 % interval of `top1`: over the runs (Student) or, for a single run, over its test images (Wilson);
     `interval` says which. `low_images` and `high_images` are that over the test images for any number of runs, which
-    have the same images. Memory is in bytes, the largest of the runs, and None where no run recorded it. `commands` and
-    `started` are those of each run.
+    have the same images. Memory is in bytes, the largest of the runs, and None where no run recorded it. `group` is a
+    hash of all that the runs have in common, also of what no column shows. `commands` and `started` are those of each
+    run.
     """
 
     network: str
@@ -55,16 +57,10 @@ class Row:
     threads: int
     machine: dict[str, Any]
     versions: dict[str, str]
+    group: str
     commands: tuple[str, ...]
     started: tuple[str, ...]
     runs: tuple[str, ...]
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What was trained, where and how long. Rows with equal keys measure the same."""
-        trained = (self.network, self.data, self.parameters, self.recipe, self.changes, self.framework, self.precision)
-        place = (self.device, self.threads, str(self.machine), str(self.versions))
-        return (*trained, self.batch, self.epochs, *place)
 
     def __str__(self) -> str:
         runs = f"{len(self.runs)} run{'s' * (len(self.runs) > 1)}"
@@ -141,6 +137,7 @@ def _row(group: Sequence[Measured]) -> Row:
         threads=facts["threads"],
         machine=facts["machine"],
         versions=facts["versions"],
+        group=sha256(repr(first.key).encode()).hexdigest(),
         commands=tuple(one.command for one in group),
         started=tuple(one.facts["started"] for one in group),
         runs=tuple(one.run.folder.name for one in group),

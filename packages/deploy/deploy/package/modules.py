@@ -16,8 +16,9 @@ PACKAGE = __name__.partition(".")[0]
 _SCRIPT = '''#!/usr/bin/env python3
 """{purpose}
 
-Needs Python 3.11 on Linux or macOS, numpy, Pillow 10.1 and onnxruntime, and no other file of Diptych. diptych-deploy
-{version} wrote it. Its modules follow unchanged. The end of the file says how they are imported and what is run.
+Needs Python 3.11 on Linux or macOS, numpy, Pillow (10.1 or newer) and onnxruntime, and no other file of Diptych.
+diptych-deploy {version} wrote it. Its modules follow unchanged. The end of the file says how they are imported and
+what is run.
 """
 
 SOURCES, PACKAGES = {{}}, {packages}

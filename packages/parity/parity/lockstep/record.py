@@ -30,8 +30,8 @@ class JudgedStep:
 class Record:
     """All of a session: what was trained, and every judged step. `unjudged` are parameters below the floor.
 
-    `diverged` is the step (from 1) in which PyTorch's loss was not finite any more, where the session ended; None
-    without one.
+    `diverged` is the step (from 1) in which PyTorch's loss, or the state that it began with, was not finite. The
+    session ended there. None without one.
     """
 
     task: Task = field(repr=False)

@@ -60,8 +60,8 @@ def lines(record: Record) -> Iterator[str]:
         yield f"DIFFERENT: no formula differs, but rounding does not explain a step ({counted})"
     elif record.diverged:
         yield (
-            f"NOT SAID: in step {record.diverged} the loss became NaN or infinite; until then no formula differs, and "
-            f"{rounding}; {LOWER_RATE} ({counted})"
+            f"NOT SAID: in step {record.diverged} the loss or the weights became NaN or infinite; until then no "
+            f"formula differs, and {rounding}; {LOWER_RATE} ({counted})"
         )
     else:
         yield f"EQUAL: no formula differs, and {rounding} ({counted})"
