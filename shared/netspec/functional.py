@@ -6,6 +6,7 @@ is symmetric, and ceil mode becomes extra cells below and to the right.
 
 from collections.abc import Callable
 from functools import cache
+from math import inf
 from typing import Any
 
 from diptych.errors import GraphError
@@ -260,6 +261,8 @@ def make_divisible(channels: float, divisor: int = 8, least: int | None = None) 
     """The nearest multiple of `divisor`, at least `least` and nine tenths of `channels` (MobileNet)."""
     if channels <= 0:
         raise GraphError(f"{channels:g} channels are too few; choose a width above 0")
+    if channels == inf:
+        raise GraphError("infinitely many channels; choose a smaller width")
     rounded = max(least or divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 

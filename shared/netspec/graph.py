@@ -70,7 +70,10 @@ class Graph:
             )
         self._check_title()
         self._check_names()
+        self._check_draws()
         _ = self.shapes
+        if both := next((name for name in self.params if name in self.shapes), None):
+            raise GraphError(f"{self.name}: a node and a parameter are named '{both}'; rename the node")
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without `blocks`, because their arguments may be functions that cannot be pickled."""
@@ -108,10 +111,22 @@ class Graph:
                 raise GraphError(f"{self.name}: output '{output}' is not a node")
         if self.loss_weights and len(self.loss_weights) != len(self.outputs):
             raise GraphError(f"{self.name}: {len(self.loss_weights)} loss weights for {len(self.outputs)} outputs")
+        if unused := min(places.keys() - self.ancestors(self.outputs), default=None):
+            raise GraphError(f"{self.name}: no output needs '{unused}'; leave it out")
         if not all(map(isfinite, self.loss_weights)):
             raise GraphError(f"{self.name}: a loss weight is NaN or infinite")
         if len(self.heads) != len(self.outputs):
             raise GraphError(f"{self.name}: two outputs have the same head name; the heads are {', '.join(self.heads)}")
+
+    def _check_draws(self) -> None:
+        """All nodes that draw have their draws as inputs, or none has."""
+        noisy = [node for node in self.nodes if isinstance(node.op, NoisyOp)]
+        for node in noisy:
+            if node.inputs[1:] not in ((), (draws := draw_names_of(node))):
+                given, wanted = ", ".join(node.inputs[1:]), ", ".join(draws)
+                raise GraphError(f"{self.name}: '{node.name}' reads {given}, not {wanted}")
+        if len({len(node.inputs) > 1 for node in noisy}) > 1:
+            raise GraphError(f"{self.name}: some nodes have their draws as inputs, but not all; give all or none")
 
     def _check_inputs(self, node: Node, place: int, places: dict[str, int]) -> None:
         fewest, most = node.op.arity

@@ -107,6 +107,8 @@ def _pair(text: str, where: str = "--option") -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"{where} takes KEY=VALUE, not '{text}'")
+    if key == "distinct_blocks":
+        raise UsageError(f"{where} distinct_blocks: only tests have it; leave it out")
     for read in (int, float):
         try:
             return key, read(value)

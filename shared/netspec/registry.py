@@ -228,11 +228,12 @@ def _value(name: str, option: str, value: Any, default: Any) -> Any:
     kind, value = type(default), value.item() if isinstance(value, np.generic) else value
     accepted: Any = Real if kind is float else kind
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted):
-        raise UnknownNameError(f"{name}: option {option} must be a {kind.__name__} (default {default}), not {value!r}")
+        wanted = f"must be a {kind.__name__} (default {default})"
+        raise UnknownNameError(f"{name}: option {option} {wanted}, not {value!r:.40}")
     if kind is str:
         return _SYNONYMS.get(value, value)
     if not abs(value) <= float_info.max:  # nan is refused too: it compares as false
-        raise UnknownNameError(f"{name}: option {option} must be a finite number (default {default}), not {value}")
+        raise UnknownNameError(f"{name}: option {option} must be a finite number (default {default})")
     return kind(value)
 
 

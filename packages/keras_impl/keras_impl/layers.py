@@ -161,9 +161,11 @@ class InstanceNormalization(Layer):
         self.beta = self.add_weight(shape=input_shape[-1:], initializer="zeros", name="beta", autocast=False)
 
     def call(self, x: Tensor) -> Tensor:
-        wide = ops.cast(x, self.gamma.dtype)
+        # A half cannot hold the number of values, nor their sum.
+        wide = ops.cast(x, keras.backend.result_type(self.gamma.dtype, "float32"))
         mean, variance, _ = kernels.moments(wide, (1, 2), keepdims=True)
-        y = (wide - mean) / ops.sqrt(variance + self.epsilon) * self.gamma + self.beta
+        gamma, beta = (ops.cast(each, wide.dtype) for each in (self.gamma, self.beta))
+        y = (wide - mean) / ops.sqrt(variance + self.epsilon) * gamma + beta
         return ops.cast(y, x.dtype)
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from deploy.arguments import checked
+from diptych.errors import UsageError
 from keras_impl.layers import Layer
 from keras_impl.network import Headed, Network, deep_recursion
 from keras_impl.ops import HANDLERS
@@ -37,8 +38,14 @@ def build(
 
     Keras saves, loads, clones, copies and nests the model like any other, and `spec` stays with it. To load a file of
     it, import `keras_impl` first.
+
+    Raises `UsageError` for another `dtype`, and what the other builders raise.
     """
     graph = resolve(model, **options)
+    try:
+        keras.dtype_policies.get(dtype)
+    except (ValueError, TypeError):
+        raise UsageError(f"dtype = {dtype!r:.40}: give a precision or a policy of Keras, as 'float32'") from None
     network = assemble(graph, dtype)
     set_weights(network, weights_of(graph, weights, seed))
     return network

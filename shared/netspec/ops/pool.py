@@ -40,6 +40,8 @@ class AvgPool(Op):
         return top, bottom, left, right
 
     def shape(self, *inputs: Shape) -> Shape:
+        if min(*self.padding, *self.overhang) < 0:
+            raise ShapeError(f"padding {self.padding} and overhang {self.overhang} must not be negative")
         return (inputs[0][0], *_pooled(self, inputs[0], self.total_padding))
 
     def divisors(self, *inputs: Shape) -> np.ndarray:

@@ -137,3 +137,30 @@ def test_macs_are_those_on_the_way_to_the_logits():
 def test_a_graph_is_immutable(small):
     with pytest.raises(AttributeError):
         small.nodes = ()
+
+
+def test_a_node_that_no_output_needs(join):
+    """PyTorch and ONNX would compute it, and Keras drops it."""
+    with pytest.raises(GraphError, match="no output needs 'b'; leave it out"):
+        join(("a", "image"), ("b", "a"), outputs=("a",))
+
+
+def test_a_node_named_like_a_parameter():
+    conv = Node("a", ops.Conv(4, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1, False), ("image",))
+    with pytest.raises(GraphError, match="a node and a parameter are named 'a.weight'"):
+        graph_of(conv, Node("a.weight", relu, ("a",)))
+
+
+def test_draws_are_inputs_of_all_nodes_or_of_none():
+    first, second = (Node(name, ops.Dropout(0.5), (source,)) for name, source in (("a", "image"), ("b", "a")))
+    whole = explicit_noise(graph_of(first, second))
+    with pytest.raises(GraphError, match="some nodes have their draws as inputs, but not all"):
+        graph_of(whole.nodes[0], second)
+    with pytest.raises(GraphError, match="'b' reads a, not noise.b"):
+        graph_of(whole.nodes[0], Node("b", ops.Dropout(0.5), ("a", "a")))
+
+
+def test_an_average_over_a_negative_padding():
+    pool = ops.AvgPool((3, 3), (1, 1), (2, 2, 2, 2), (-1, -1, -1, -1))
+    with pytest.raises(ShapeError, match="must not be negative"):
+        graph_of(Node("a", pool, ("image",)))

@@ -161,7 +161,7 @@ def test_an_earlier_table_keeps_its_rows(runs, tmp_path, capsys):
     assert main(["results", str(runs), "--out", str(tmp_path)]) is None
     assert "of the earlier" not in capsys.readouterr().out
     read = json.loads(file.read_text())
-    read["rows"][0]["network"] = "another"
+    read["rows"][0] |= {"network": "another", "group": "another"}
     file.write_text(json.dumps(read))
     assert [row.network for row in collect([runs, file]).rows] == ["another", "lenet5", "lenet5"]
     assert main(["results", str(runs), "--out", str(tmp_path)]) is None
