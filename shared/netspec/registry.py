@@ -233,7 +233,8 @@ def _value(name: str, option: str, value: Any, default: Any) -> Any:
     if kind is str:
         return _SYNONYMS.get(value, value)
     if not abs(value) <= float_info.max:  # nan is refused too: it compares as false
-        raise UnknownNameError(f"{name}: option {option} must be a finite number (default {default})")
+        shown = value if isinstance(value, float) else "one of so many digits"
+        raise UnknownNameError(f"{name}: option {option} must be a finite number (default {default}), not {shown}")
     return kind(value)
 
 
