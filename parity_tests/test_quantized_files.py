@@ -14,7 +14,7 @@ from deploy.errors import ModelError
 from digits_model import be_fast, facts_in, write_model
 from diptych.errors import ExportError, StorageError
 from onnx_impl import quantization
-from onnx_impl.export_request import request
+from onnx_impl.__main__ import main as onnx_main
 from onnx_impl.judging import Judge
 from onnx_impl.quantization import quantize
 from onnx_impl.rewritten import rewritten
@@ -141,4 +141,4 @@ def test_a_name_that_leaves_no_place_for_the_certificate_is_refused(model, monke
     with pytest.raises(StorageError, match=problem):
         quantize(model, to="float16", limit=9.0, out=model.parent / name, notice=str)
     with pytest.raises(StorageError, match=problem):
-        request("lenet5", "onnx", out=model.parent / name, notice=str)
+        onnx_main(["export", "lenet5", "--out", str(model.parent / name)])
