@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int | None:
                     nargs="*",
                     type=path,
                     metavar="RUN",
-                    help="runs, folders of runs, or an earlier results.json, whose rows stay; default: runs",
+                    help="runs, folders of runs, or an earlier results.json: its rows stay; default: runs",
                 ),
                 option(
                     "--out", type=output_folder, default="results", metavar="FOLDER", help="where results.* are written"

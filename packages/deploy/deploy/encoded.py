@@ -36,7 +36,7 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 _NETPBM = re.compile(rb"P[1-7]\s+(#|WIDTH\b|\d+\s)")
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")  # of the end, or of a segment with a length
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
-_ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112
 _PNG_NEEDED = (b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _RAW_PROFILE = b"Raw profile type exif\0"
 _PROFILE_BYTES = 1 << 18
@@ -230,7 +230,7 @@ def _orientation_entry(exif: bytes) -> int | None:
         entry = start + 2 + 12 * number
         tag, kind, count = struct.unpack_from(f"{order}HHI", exif, entry)
         layout = {1: "B", 3: "H", 4: "I"}.get(kind)  # byte, short, long: writers differ
-        if tag == _ORIENTATION_TAG and count == 1 and layout:
+        if tag == ORIENTATION_TAG and count == 1 and layout:
             (value,) = struct.unpack_from(f"{order}{layout}", exif, entry + 8)
             return int(value)
     return None

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deploy.contract import RESIZE_RULE
-from deploy.encoded import READ
+from deploy.encoded import ORIENTATION_TAG, READ
 from deploy.errors import ImageError, ModelError
 from deploy.images import MAX_BYTES, MAX_PIXELS, Content, check_file, check_pixels, read_image
 from deploy.recognition import NO_IMAGE, judge_file
 from deploy.walking import walk
 
-ORIENTATION = 0x0112  # the tag of EXIF
 IN_MEMORY = 5 * MAX_PIXELS + (1 << 20)  # bytes of the largest image as an uncompressed PNG; a row has one more
 _AS_PNG = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes that PNG files have
 _WITH_ALPHA = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}  # those with transparency that they do not have
@@ -135,7 +134,7 @@ def _encoded(image: Image.Image, name: str) -> bytes:
     check_pixels(image.size, name)  # before they are copied
     try:
         exif, file = Image.Exif(), io.BytesIO()
-        exif[ORIENTATION] = _orientation(image)
+        exif[ORIENTATION_TAG] = _orientation(image)
         kept = image if image.mode in _AS_PNG else image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
         kept.save(file, "PNG", compress_level=0, exif=exif)
         return file.getvalue()
@@ -146,7 +145,7 @@ def _encoded(image: Image.Image, name: str) -> bytes:
 def _orientation(image: Image.Image) -> int:
     """By EXIF, XMP, or what the caller has set: 1 to 8. An image with metadata that cannot be read is upright."""
     try:
-        found = int(image.getexif().get(ORIENTATION, 1))
+        found = int(image.getexif().get(ORIENTATION_TAG, 1))
     except Exception:  # SyntaxError for what is not EXIF, struct.error, ...
         return 1
     return found if 1 <= found <= 8 else 1

@@ -1,4 +1,4 @@
-"""Pairs of rows whose difference a table does not decide."""
+"""Pairs of rows that a table does not decide."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations

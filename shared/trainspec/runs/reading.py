@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from deploy.runs import is_package
+from deploy.runs import FINISHED as FINISHED, is_package
 from diptych.errors import DataError, GraphError
 from diptych.reading import is_absent, read_bytes
 from netspec import Graph
@@ -21,7 +21,6 @@ from netspec.serialize import from_json
 from trainspec.runs.metrics import EpochMetrics
 
 SCHEMA = 1
-FINISHED = "finished"
 
 
 def read_graph(folder: Path) -> Graph:
