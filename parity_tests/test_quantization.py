@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
@@ -97,7 +97,7 @@ def test_calibration_is_of_the_training_split(model, fast, monkeypatch):
 
 
 def test_what_loses_too_much_is_refused_unless_forced(model, fast, monkeypatch):
-    monkeypatch.setattr(Judge, "loss", lambda *arguments: (0.4, 0.1, 1.3, 80.0))
+    monkeypatch.setattr(Judge, "loss", lambda *arguments: (0.4, 0.1, 0.9 if len(arguments) == 5 else 1.3, 80.0))
     with pytest.raises(ExportError, match=r"may lose 1.30 points .*--limit is 1; give --force"):
         quantize(model, images=24, notice=str)
     assert not (model.parent / "model.int8.onnx").exists()
@@ -120,7 +120,7 @@ def test_a_file_with_no_quantized_layer_is_refused(model, fast, monkeypatch):
     """It loses nothing and is as fast as the float32 file, because it is that file."""
     judged = []
 
-    def losing(judge, content, smaller, images):
+    def losing(judge, content, smaller, images, shown=None):
         judged.append(len(images))
         return (9.0, 8.0, 10.0, 50.0) if len(images) == 144 else (0.0, -0.5, 0.5, 80.0)
 
@@ -217,9 +217,14 @@ def test_what_follows_layers_in_float32_stays_there_too(model, tmp_path):
 
 @dataclass
 class Spoiling:
-    """Ten layers: layer `n` alone adds a noise of `n`, and fewer than `needed` in float32 lose too much."""
+    """Ten layers: layer `n` alone adds a noise of `n`, and fewer than `needed` in float32 lose too much.
+
+    Too much are `lost` points, with an interval that ends at `end`.
+    """
 
     needed: int
+    lost: float = 1.5
+    end: float = 2.0
     layers: list[str] = field(default_factory=lambda: [str(number) for number in range(10)])
 
     def quantized(self, *, only=(), without=()):
@@ -233,15 +238,33 @@ class Spoiling:
         return np.full((4, 2), 100.0) + (int(self.alone[0]) if content else 0)
 
     def loss(self, *arguments):
-        return (0.5 if len(self.kept) >= self.needed else 1.5, 0.0, 0.0, 0.0)
+        lost, end = (0.2, 0.7) if len(self.kept) >= self.needed else (self.lost, self.end)
+        return lost, 0.0, end, 0.0
 
 
 @pytest.mark.parametrize("needed", [0, 1, 2, 5, 9, 10])
 def test_the_fewest_of_the_noisiest_layers_stay_in_float32(needed):
-    spoiling = Spoiling(needed)
-    validation = open_data("digits", 16, notice=str).validation
-    kept = quantization._kept_in_float(spoiling, b"", spoiling, validation, 1.0, str)
-    assert kept == [str(9 - place) for place in range(needed)]
+    digits = open_data("digits", 16, notice=str)
+    expected = [str(9 - place) for place in range(needed)]
+    for spoiling in (Spoiling(needed), Spoiling(needed, lost=0.8, end=1.3)):  # the second alone would be refused later
+        assert quantization._kept_in_float(spoiling, b"", spoiling, digits, 1.0, str) == expected
+
+
+def test_too_few_test_images_for_the_limit_leave_the_points_to_judge():
+    digits = open_data("digits", 16, notice=str)
+    few = replace(digits, test=digits.test.take(np.arange(50)))
+    for lost, kept in ((0.8, 0), (1.2, 5)):
+        spoiling = Spoiling(5, lost=lost, end=4.0)
+        assert len(quantization._kept_in_float(spoiling, b"", spoiling, few, 1.0, str)) == kept
+
+
+def test_the_interval_that_other_images_would_show(model):
+    content = model.read_bytes()
+    judge = Judge(inspect(content, model).contract)
+    digits = open_data("digits", 16, notice=str).validation
+    low, high = judge.loss(content, content, digits, 10_000)[1:3]
+    assert (low, high) == tuple(100 * end for end in paired(0, 0, 10_000))
+    assert high < judge.loss(content, content, digits)[2]
 
 
 def test_the_interval_of_a_paired_loss():

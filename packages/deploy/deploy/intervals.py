@@ -21,7 +21,7 @@ def of_accuracy(percent: float, images: int) -> tuple[float, float]:
     return 100 * low, 100 * high
 
 
-def paired(lost: int, won: int, images: int, level: float = LEVEL) -> tuple[float, float]:
+def paired(lost: float, won: float, images: int, level: float = LEVEL) -> tuple[float, float]:
     """The interval of the share that a second model loses against a first one, on the same images: `(low, high)`.
 
     `lost` images are right only by the first model, `won` only by the second. Half an image is added to both, so that

@@ -47,11 +47,17 @@ class Judge:
         batches = self.batches(split, batch_of(*split.shape[:2]))
         return np.concatenate([runtime.logits(session, batch, "the file") for batch in until_stopped(batches)])
 
-    def loss(self, one: bytes, other: bytes, split: Split) -> tuple[float, float, float, float]:
-        """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`."""
+    def loss(
+        self, one: bytes, other: bytes, split: Split, images: int | None = None
+    ) -> tuple[float, float, float, float]:
+        """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`.
+
+        The interval is that of `images` images with the same shares of answers; by default of those in `split`.
+        """
         right = [self.logits(content, split).argmax(1) == split.labels for content in (one, other)]
         lost, won = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-        low, high = paired(lost, won, len(split))
+        images = images or len(split)
+        low, high = paired(lost * images / len(split), won * images / len(split), images)
         return 100 * (lost - won) / len(split), 100 * low, 100 * high, 100 * float(right[1].mean())
 
     def speed(self, one: bytes, other: bytes, split: Split, provider: str) -> Ratio | None:
