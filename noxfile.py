@@ -1,5 +1,8 @@
 """Every task of the project. `nox --list` lists them; arguments after `--` go to the command.
 
+Relative paths are relative to the checkout, also under `nox -f`. The exit status of nox is 1 for every failure;
+`python -m parity`, `python -m deploy` and the others have those that their `--help` names.
+
 Each kind of work has an environment under `.nox/`, and the sessions that need it share it. It is updated when the
 requirements have changed. It is made again when it is incomplete or was moved.
 """
@@ -65,7 +68,11 @@ def environment(session: nox.Session, kind: str) -> str:
         stamp.unlink(missing_ok=True)
         names = [part for name in KINDS[kind] for part in (["--editable", name] if name.startswith(".") else [name])]
         pip = (str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *names)
-        install(session, lock, *pip, attempts=2)  # the network may fail once
+        try:
+            install(session, lock, *pip, attempts=2)  # the network may fail once
+        except Exception:  # pip ended by itself: it changes nothing before it has everything
+            stamp.write_text("nothing that the requirements ask for now")
+            raise
         stamp.write_text(state)
     return str(python)
 
@@ -112,7 +119,8 @@ def install(session: nox.Session, lock: int, *command: str, attempts: int = 1) -
 def run(session: nox.Session, kind: str, *command: str) -> None:
     """Runs `python -m command` in the environment of this kind. Signals go to the command, which ends when it is ready.
 
-    nox itself would kill the command half a second after Ctrl-C, and would not pass SIGTERM on.
+    nox itself would kill the command half a second after Ctrl-C, and would not pass SIGTERM on. Signals that are
+    ignored (as under `nohup`) stay ignored.
     """
     python = environment(session, kind)
     arrived = []
@@ -126,7 +134,9 @@ def run(session: nox.Session, kind: str, *command: str) -> None:
             with suppress(ProcessLookupError):
                 os.kill(int(child), number)
 
-    kept = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in (number for number, handler in kept.items() if handler is not signal.SIG_IGN):
+        signal.signal(number, pass_on)
     try:
         session.run(python, "-m", *command, external=True, env={"GLIBC_TUNABLES": PAGES})
     finally:
@@ -138,22 +148,22 @@ def run(session: nox.Session, kind: str, *command: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff: rules and format."""
-    run(session, "lint", "ruff", "check", ".")
-    run(session, "lint", "ruff", "format", "--check", ".")
+    """Ruff: rules and format; `-- FILE ...` of these alone."""
+    run(session, "lint", "ruff", "check", *(session.posargs or ["."]))
+    run(session, "lint", "ruff", "format", "--check", *(session.posargs or ["."]))
 
 
 @nox.session(default=False)
 def format(session: nox.Session) -> None:
-    """Ruff's format, and its fixes for what breaks its rules."""
-    run(session, "lint", "ruff", "check", "--fix", ".")
-    run(session, "lint", "ruff", "format", ".")
+    """Ruff's fixes for what breaks its rules, and its format; `-- FILE ...` of these alone."""
+    run(session, "lint", "ruff", "check", "--fix-only", *(session.posargs or ["."]))
+    run(session, "lint", "ruff", "format", *(session.posargs or ["."]))
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy on all packages and the examples."""
-    run(session, "parity", "mypy")
+    """mypy on all packages and the examples; `-- FILE ...` on these alone."""
+    run(session, "parity", "mypy", *session.posargs)
 
 
 @nox.session
@@ -195,7 +205,8 @@ def diff(session: nox.Session) -> None:
 @nox.session(default=False)
 def compare(session: nox.Session) -> None:
     """A page about runs side by side: -- ARCH and options of train, -- --runs A B, or -- --all RUNS."""
-    trains = GPU and not {"--runs", "--all"} & {argument.partition("=")[0] for argument in session.posargs}
+    given = {argument.partition("=")[0] for argument in session.posargs}
+    trains = GPU and given and not given & {"--runs", "--all", "--python", "--help", "-h"}
     pythons = ["--python", environment(session, "torch"), environment(session, "keras")] if trains else []
     run(session, "parity", "parity", "compare", *session.posargs, *pythons)
 

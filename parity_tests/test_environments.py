@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -146,6 +147,25 @@ def without_a_python(checkout: Checkout) -> None:
     (checkout.folder / "half a library").touch()
 
 
+def test_an_update_without_a_network_costs_nothing(checkout):
+    checkout.environment()
+    place = checkout.root / "constraints.txt"
+    before = place.read_text()
+
+    def fail() -> None:
+        raise RuntimeError("the environment could not be installed")
+
+    place.write_text(f"{before}six==1.0\n")
+    checkout.while_installing = fail
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            checkout.environment()
+    place.write_text(before)
+    with pytest.raises(RuntimeError):  # nobody knows what the update has left
+        checkout.environment()
+    assert checkout.installed() == ["venv", "pip", "pip", "pip", "pip"]
+
+
 @pytest.mark.parametrize("harm", [killed, moved, broken, without_a_python])
 def test_made_anew(checkout, harm):
     checkout.environment()
@@ -183,6 +203,22 @@ def test_what_installs_holds_the_lock_longer_than_nox(checkout):
         with pytest.raises(SystemExit, match="could not be installed"):
             noxfile.install(session, lock, sys.executable, "-c", "raise SystemExit(1)", attempts=2)
     assert [line.partition(":")[0] for line in session.lines] == ["attempt 1 of 2 failed", "attempt 2 of 2 failed"]
+
+
+def test_signals_that_are_ignored_stay_ignored(checkout):
+    """Otherwise `nohup nox -s train_torch ...` would end with its terminal."""
+    seen = {}
+    session = Session()
+    session.run = lambda *_, **__: seen.update({number: signal.getsignal(number) for number in kept})
+    kept = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        checkout.noxfile.run(session, "zoo", "netspec")
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert seen[signal.SIGHUP] is signal.SIG_IGN
+    assert seen[signal.SIGTERM] not in (kept[signal.SIGTERM], signal.SIG_IGN)
 
 
 def test_tests_of_a_group_share_a_process(tmp_path):
