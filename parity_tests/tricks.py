@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache, partial
 from typing import Any, get_args
 
 from netspec import Graph, trace
@@ -16,7 +17,9 @@ from trainspec.augment import VOCABULARY as TRANSFORMS
 from trainspec.averages import AnyAverage
 from trainspec.initialisation import Init, Initialisation
 from trainspec.optimizers import AnyOptimizer
-from trainspec.recipes import Recipe, override
+from trainspec.recipes import Recipe, override, read_recipe
+from trainspec.recipes.find import shipped_recipes
+from trainspec.recipes.header import Facts
 from trainspec.schedules import AnySchedule
 
 STEPS = 10  # in epochs of two
@@ -66,10 +69,11 @@ class Trick:
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     network: Callable[..., Graph] = short_resnet
+    base: Recipe = field(default=BASE, hash=False)
 
     @property
     def recipe(self) -> Recipe:
-        return override(BASE, dict(self.settings))
+        return override(self.base, dict(self.settings))
 
     @property
     def graph(self) -> Graph:
@@ -126,24 +130,37 @@ TRICKS = {
     "patchup.hard": Trick({"patchup.kind": "hard", "patchup.probability": 0.7}, {"patchup": True}),
 }
 
-MISH, SD = {"activation": "mish"}, {"stochastic_depth": 0.7}
-HTD, COSINE = {"schedule.kind": "htd"}, {"schedule.kind": "cosine"}
-CUTOUT = {"augmentation.cutout.side": 4}
-MIXUP = {"augmentation.mixup.alpha": 0.2, "augmentation.mixup.per": "sample"}
-CUTMIX = {"augmentation.cutmix.per": "sample", "augmentation.cutmix.box": "corner"}
-SYMMETRIC = {"augmentation.crop.border": "symmetric"}
-COMBINATIONS = {  # of origin 3's table, with its forms
-    "Mish": Trick(options=MISH),
-    "Mish, HTD": Trick(HTD, MISH),
-    "Mish, SD": Trick(COSINE, MISH | SD),
-    "cosine, cutout": Trick(COSINE | CUTOUT | SYMMETRIC),
-    "cosine, mixup": Trick(COSINE | MIXUP | SYMMETRIC),
-    "cosine, CutMix": Trick(COSINE | CUTMIX | SYMMETRIC),
-    "Mish, HTD, CutMix": Trick(HTD | CUTMIX | SYMMETRIC, MISH),
-    "Mish, HTD, SD, CutMix": Trick(HTD | CUTMIX | SYMMETRIC, MISH | SD),
+
+def of_origin_3() -> Iterator[tuple[str, Trick]]:
+    """Every row of origin 3's table that changes its common recipe: its file as it is, on a copy of its network."""
+    for name, file in shipped_recipes().items():
+        if name.startswith("original/") and 'extends = "resnetv2_cifar.toml"' in file.read_text():
+            recipe, facts = read_recipe(file), Facts.of(file)
+            small = {"batch": BASE.batch, "epochs": BASE.epochs, "precision": BASE.precision}
+            scaled = recipe.schedule.peak * BASE.batch / recipe.batch
+            schedule = {"schedule.peak": scaled, "schedule.warmup_epochs": 1.0}
+            cutout = {"augmentation.cutout.side": 4} if recipe.augmentation.cutout else {}
+            settings = {**small, **schedule, **cutout}
+            yield name.partition("/")[2], Trick(settings, recipe.network, copy_of(facts.network), base=recipe)
+
+
+@cache
+def copy_of(network: str) -> Callable[..., Graph]:
+    """Builds a network with every distinct block. Tricks with equal ones share a trainer."""
+    return partial(reduced, network, num_classes=10)
+
+
+COMBINATIONS = {
+    **dict(of_origin_3()),
     "SD, EMA, AdamW, clipped, mixup": Trick(
-        MIXUP | {"optimizer.kind": "adamw", "optimizer.clip_norm": 1.0, "schedule.peak": 1e-4, "average.kind": "ema"},
-        SD,
+        {
+            "augmentation.mixup.per": "sample",
+            "optimizer.kind": "adamw",
+            "optimizer.clip_norm": 1.0,
+            "schedule.peak": 1e-4,
+            "average.kind": "ema",
+        },
+        {"stochastic_depth": 0.7},
     ),
     "airbench": Trick(
         {
