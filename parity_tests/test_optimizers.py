@@ -12,7 +12,7 @@ from netspec import Graph, functional as f, initial_weights, trace
 from netspec.compare import tensor_difference
 from netspec.init import Weights
 from netspec.layout import to_channels_last
-from parity.numpy_update import HANDLERS, changed, updated
+from parity.numpy_update import HANDLERS, changed, orthogonal, updated
 from training_sides import framework
 from trainspec.optim import UPDATES, StepSettings, settings, slot_names, step_settings
 from trainspec.optimizers import SGD, Adam, AdamW, AnyOptimizer, Muon, Optimizer, RMSprop
@@ -160,6 +160,51 @@ def test_muon_takes_a_kernel_of_zeros(implementation: Callable[[Graph, Weights, 
     assert np.isfinite(expected["conv.weight"]).all()
     difference = tensor_difference(expected, {name: found[name] for name in expected})
     assert difference.within, str(difference)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-8, 1e-10, 1e-14])
+@pytest.mark.parametrize("implementation", [by_torch, by_keras])
+def test_muon_takes_gradients_near_zero(
+    implementation: Callable[[Graph, Weights, Recipe], Weights], size: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal gradients give equal updates, however small they are. What differs in a training are the gradients."""
+    monkeypatch.setattr(
+        "test_optimizers.gradients",
+        lambda graph, step, of_one=gradients: {name: size * array for name, array in of_one(graph, step).items()},
+    )
+    graph, recipe = network(), Recipe(optimizer=Muon())
+    weights = initial_weights(graph, seed=3)
+    expected, found = by_numpy(graph, weights, recipe), implementation(graph, weights, recipe)
+    difference = tensor_difference(expected, {name: found[name] for name in expected})
+    assert difference.within, str(difference)
+
+
+@pytest.mark.parametrize("norm", [1.0, 1e-3, 1e-6, 1e-7, 1e-10, 0.0])
+def test_how_far_muon_enlarges_an_error_of_the_gradient(norm: float) -> None:
+    """By about `c1**iterations / (norm + epsilon)`. The README says what that means for a training in float64."""
+    optimizer, generator = Muon(), np.random.default_rng(2)
+    gradient, error = (generator.standard_normal((16, 144)) for _ in range(2))
+    gradient *= norm / np.sqrt((gradient**2).sum())
+    error *= 1e-6 * (norm + optimizer.epsilon) / np.sqrt((error**2).sum())
+    moved = orthogonal(optimizer, gradient + error) - orthogonal(optimizer, gradient)
+    share = np.sqrt((moved**2).sum() / (error**2).sum()) * (norm + optimizer.epsilon)
+    most = optimizer.coefficients[0] ** optimizer.iterations
+    assert share < 1.2 * most
+    assert norm or share > 0.8 * most
+
+
+@pytest.mark.parametrize("shape", [(5, 27), (27, 5)])
+def test_newton_schulz_is_keras_own(shape: tuple[int, int]) -> None:
+    framework("keras")
+    import keras
+
+    matrix = np.random.default_rng(4).standard_normal(shape)
+    for optimizer in (Muon(), Muon(iterations=5, coefficients=(3.0, -3.2, 1.2))):
+        own = keras.optimizers.Muon(**dict(zip(("muon_a", "muon_b", "muon_c"), optimizer.coefficients, strict=True)))
+        expected = own.zeropower_via_newtonschulz5(keras.ops.convert_to_tensor(matrix), optimizer.iterations)
+        found = {"kernel": orthogonal(optimizer, matrix)}
+        difference = tensor_difference({"kernel": keras.ops.convert_to_numpy(expected)}, found)
+        assert difference.within, str(difference)
 
 
 @pytest.mark.parametrize("implementation", [by_torch, by_keras])
