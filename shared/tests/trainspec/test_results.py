@@ -181,6 +181,14 @@ def test_the_projects_own_tables_are_current():
     assert (OWN / "results.csv").read_text() == to_csv(rows)
 
 
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_shipped_header_claims_what_the_tables_have(name):
+    rows = [row for row in read_rows(OWN / "results.json") if row.recipe == name]
+    text = shipped_recipes()[name].read_text()
+    assert said(header(text)).startswith(headers.UNKNOWN) != bool(rows)
+    assert not rows or headers.with_measured(text, [headers.sentence(row) for row in rows]) == text
+
+
 def test_other_machines_and_versions_are_other_rows(runs, tmp_path):
     facts = json.loads((min(runs.glob("lenet5-*")) / "run.json").read_text())
     for number, changed in enumerate(
@@ -253,7 +261,16 @@ def test_published_figures():
         93.58
     ]
     assert published_for("preresnet20", "original/preresnet_cifar+htd", "cifar10") == ()
-    assert [figure.top1 for figure in published_for("resnet20", "original/lenet5+dp", "cifar10")] == [91.82]
+    assert published_for("resnet20", "original/lenet5+dp", "cifar10") == ()  # no row of an origin has these tricks
+    plain, htd = "original/resnetv2_cifar", "original/resnetv2_35b_cifar+htd"
+    for recipe, changes, figures in (
+        (plain, ("batch=128", "schedule.peak=0.0625"), [92.83]),
+        (plain, ("network.stochastic_depth=0.7",), []),
+        (plain, ("augmentation.cutmix.alpha=1.0",), []),
+        (htd, (), []),
+        ("modern/resnetv2_cifar", ("augmentation.cutmix.alpha=1.0",), [92.83]),
+    ):
+        assert [one.top1 for one in published_for("resnetv2_35b_cifar", recipe, "cifar10", changes)] == figures
     assert all(figure.network for figure in published() if figure.recipe)
 
 

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,9 @@ from trainspec.recipes.find import shipped_recipes
 from trainspec.recipes.header import Facts
 
 DATA = re.compile(r"cifar10(?!\d)")  # the names of the data sets that the figures were measured on begin so
+
+# Keys whose change makes another row of an origin's table.
+TRICK = re.compile(r"(network|augmentation|regularisation|patchup|average|optimizer\.kind|schedule\.kind)\b")
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,22 @@ def published() -> tuple[Published, ...]:
     )
 
 
-def published_for(network: str, recipe: str, data: str) -> tuple[Published, ...]:
+def published_for(network: str, recipe: str, data: str, changes: Sequence[str] = ()) -> tuple[Published, ...]:
     """The figures to put beside a run: those of its network and recipe, otherwise those of the network itself.
 
-    Empty for data sets other than CIFAR-10. `network` is the name without options.
+    Empty for data sets other than CIFAR-10, and where an origin's recipe has a trick more than its row: `changes` are
+    those of the run, as `key=value`. `network` is the name without options.
     """
-    if not DATA.match(data):
+    added = any(TRICK.match(change) for change in changes)
+    if not DATA.match(data) or (added and recipe.startswith("original/")):
         return ()
     of_recipe = tuple(figure for figure in published() if (figure.recipe, figure.network) == (recipe, network))
     rows = origin_rows().get(network, "").split("; ")
     of_network = (
         figure for figure in published() if figure.network == network or f"{figure.origin}: {figure.row}" in rows
     )
-    return of_recipe or tuple(figure for figure in of_network if figure.recipe is None)
+    plain = not re.match(r"original/.*\+", recipe)
+    return of_recipe or tuple(figure for figure in of_network if figure.recipe is None and plain)
 
 
 def _network(entry: Mapping[str, Any]) -> str | None:

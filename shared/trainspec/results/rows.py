@@ -104,6 +104,7 @@ def _row(group: Sequence[Measured]) -> Row:
     images = facts["test_images"]
     over_images = of_accuracy(fmean(top1), images)
     low, high = over_runs(top1) if len(group) > 1 else over_images
+    name = first.graph.name.partition("(")[0]
     return Row(
         network=first.graph.name,
         data=facts["data_label"],
@@ -132,7 +133,7 @@ def _row(group: Sequence[Measured]) -> Row:
         top1_tta=_mean(group, "test_top1_tta"),
         top1_unaveraged=_mean(group, "test_top1_unaveraged"),
         tta=first.run.recipe.evaluation.tta,
-        published=tuple(map(str, published_for(first.graph.name.partition("(")[0], facts["recipe"], facts["data"]))),
+        published=tuple(map(str, published_for(name, facts["recipe"], facts["data"], first.changes))),
         device=facts["device"],
         threads=facts["threads"],
         machine=facts["machine"],
