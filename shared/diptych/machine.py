@@ -38,12 +38,17 @@ def peak_bytes() -> int:
 def has_gpu() -> bool:
     """Whether there is an NVIDIA GPU for a framework to train on, found without loading a framework.
 
-    The driver makes `/dev/nvidia0` (under WSL `/dev/dxg`), and CUDA_VISIBLE_DEVICES may hide GPUs. A framework that was
-    installed for CPUs only still trains on the CPU; that is not checked.
+    The driver makes `/dev/nvidia0`, or brings its library into WSL, where `/dev/dxg` is any GPU. CUDA_VISIBLE_DEVICES
+    may hide GPUs. A framework that was installed for CPUs only still trains on the CPU; that is not checked.
     """
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
+    if hides_gpus():
         return False
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/usr/lib/wsl/lib/libcuda.so.1").exists()
+
+
+def hides_gpus() -> bool:
+    """Whether CUDA_VISIBLE_DEVICES hides every GPU."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles")
 
 
 def describe_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def report(place: Place, *, as_json: bool) -> int:
     problems = sum(one.is_problem for findings in sections.values() for one in findings)
     if as_json:
         listed = {section: [one.to_json() for one in findings] for section, findings in sections.items()}
-        say(json.dumps({"well": not problems, "problems": problems, "sections": listed}))
+        say(json.dumps({"well": not problems, "problems": problems, "sections": listed}, allow_nan=False))
     else:
         view.end(problems)
     return 1 if problems else 0

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,11 @@ class Cache:
     @property
     def size(self) -> int:
         """Bytes of all files, without following links."""
-        return sum(path.lstat().st_size for path in self.files())
+        total = 0
+        for path in self.files():
+            with suppress(FileNotFoundError):  # another program has removed it meanwhile
+                total += path.lstat().st_size
+        return total
 
     def files(self) -> Iterator[Path]:
         for path in self.paths:
@@ -71,7 +76,9 @@ def caches(place: Place) -> list[Cache]:
     """The caches that there are. Raises `StorageError` for a user without a home folder."""
     files = [path for name in PUBLISHED for path, _ in files_of(name)]
     downloads = (path.with_name(f"{path.name}{end}") for path in files for end in ("", ".part"))
-    compiled = (path for name in SOURCES for path in sorted((place.root / name).rglob("__pycache__")))
+    compiled = [path for name in SOURCES for path in sorted((place.root / name).rglob("__pycache__"))]
+    if place.is_checkout:  # elsewhere it is Python's own
+        compiled.append(place.root / "__pycache__")
     found = (
         Cache("downloaded data sets", _present(downloads)),
         Cache("decoded images", _present([cache_folder() / "decoded"])),

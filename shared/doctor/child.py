@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HOME = Path(__file__).parents[1]  # the folder of this package, which some environments do not have
+START = Path(__file__).with_name("probes") / "start.py"
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,12 @@ class Answer:
 
 def ask(python: Path, probe: str, *arguments: str, seconds: float) -> Answer:
     """Run `doctor.probes.<probe>` under `python` for at most `seconds`."""
-    paths = [str(HOME), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     try:
         child = subprocess.Popen(
-            [str(python), "-P", "-m", f"doctor.probes.{probe}", *arguments],
+            [str(python), "-P", str(START), probe, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,
         )
     except OSError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from doctor.child import Answer, ask
 from doctor.finding import Finding, quoted
 from doctor.place import WORK, Environment, Place
+from doctor.remedies import remedy
 
 PYTHONS = (3, 11), (3, 14)  # from, and below
 FEW = 4  # packages to install one by one; with more, the environment is made again
@@ -29,7 +30,7 @@ def check(place: Place) -> Iterator[Finding]:
 def in_environment(one: Environment, answer: Answer, pins: Mapping[str, str], constraints: Path) -> Iterator[Finding]:
     """What the probe `versions` says about an environment."""
     if answer.problem:
-        yield Finding(one.kind, answer.problem, one.again)
+        yield Finding(one.kind, answer.problem, remedy(one, answer.problem))
         return
     version, packages = answer.facts["python"], answer.facts["packages"]
     wrong = list(_wrong(packages, answer.facts["requires"], pins))

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 
 from deploy.errors import first_line
-from diptych.machine import has_gpu
+from diptych.machine import has_gpu, hides_gpus
 from doctor.finding import Finding
 from doctor.place import Place
 
@@ -47,5 +47,8 @@ def by_tool(tool: str) -> Iterator[Finding]:
         name, driver, total, free = cells
         facts = dict(zip(QUERY, cells, strict=True))
         yield Finding(f"GPU {number}", f"{name}, driver {driver}, {free} of {total} free", facts=facts)
-    if not has_gpu():
+    if hides_gpus():
         yield Finding("GPU", "CUDA_VISIBLE_DEVICES hides it; without the variable, training takes it")
+    elif not has_gpu():
+        text = "nvidia-smi knows it, but there is no /dev/nvidia*, so training does not take it"
+        yield Finding("GPU", text, "start the container with --gpus all")

@@ -41,7 +41,8 @@ def of_cores() -> Finding:
     limits = [f"its control group allows {share:g}"] * (share < present)
     limits += [f"its affinity allows {allowed}"] * (allowed < present)
     text = f"{usable} of {present} may be used" + "".join(f"; {limit}" for limit in limits)
-    facts = {"present": present, "usable": usable, "control_group": share if limits else None, "affinity": allowed}
+    group = share if share < present else None
+    facts = {"present": present, "usable": usable, "control_group": group, "affinity": allowed}
     if usable > 1:
         return Finding("cores", text, facts=facts)
     remedy = "give it more: docker run --cpus=4, sbatch --cpus-per-task=4, or taskset -c 0-3"
@@ -52,17 +53,17 @@ def of_threads() -> Iterator[Finding]:
     """The variables that limit the threads of numerical libraries."""
     for name in VARIABLES:
         if (value := os.environ.get(name)) is not None:
-            low = value.isdecimal() and int(value) < cores()
-            yield Finding("threads", f"{name} is {value}", f"unset {name}, and give --threads to train" if low else "")
+            low = value.isdecimal() and 0 < int(value) < cores()
+            yield Finding("threads", f"{name} is {value}{'; training and deploy set their own threads' * low}")
 
 
 def of_memory() -> Finding:
     """The memory that this process may still use."""
-    free, group = free_bytes(), cgroups.free_memory()
+    free, group = max(0, free_bytes()), max(0, cgroups.free_memory())  # a group may be beyond its limit
     limits = group < memory_gib() * 2**30  # version 1 of control groups has a number for "no limit"
     limit = f"; its control group has {gigabytes(group)} left" if limits else ""
     text, facts = f"{gigabytes(free)} may be used{limit}", {"free_bytes": free}
-    if not 0 < free < MEMORY:
+    if free >= MEMORY or not memory_gib():  # without it, nobody knows what is free
         return Finding("memory", text, facts=facts)
     remedy = f"end other programs, or give the container more than {gigabytes(MEMORY)} (docker run -m 4g)"
     return Finding("memory", text, remedy, facts)
@@ -74,7 +75,8 @@ def folders(place: Place) -> Iterator[tuple[str, Path, str]]:
     yield "temporary", Path(tempfile.gettempdir()), "or set TMPDIR to another folder"
     with suppress(DiptychError):  # `caches` says so
         yield "cache", cache_folder(), MOVE_CACHE
-    yield "environments", place.environments, "or move the checkout"
+    if place.is_checkout or place.environments != place.root / ".nox":  # the latter by --environments
+        yield "environments", place.environments, "or move the checkout"
 
 
 def of_room(what: str, folder: Path, move: str) -> Finding:

@@ -58,6 +58,11 @@ class Place:
         return cls(root, root / ".nox")
 
     @property
+    def is_checkout(self) -> bool:
+        """Whether nox makes environments here; where pip has installed this package, `root` is Python's own folder."""
+        return (self.root / "noxfile.py").is_file()
+
+    @property
     def constraints(self) -> Path:
         return self.root / "constraints.txt"
 

@@ -6,6 +6,7 @@ from diptych.machine import has_gpu
 from doctor.child import Answer, ask
 from doctor.finding import Finding, quoted
 from doctor.place import ON_GPU, WORK, Environment, Place
+from doctor.remedies import remedy
 
 
 def check(place: Place) -> Iterator[Finding]:
@@ -26,7 +27,7 @@ def judged(one: Environment, work: str, answer: Answer, *, wants_gpu: bool) -> F
     title = {"build": "builder", "runtime": "onnxruntime"}.get(work, work.removeprefix("step "))
     subject = title if title == one.kind else f"{title} in {one.kind}"
     if answer.problem:
-        return Finding(subject, answer.problem, one.again)
+        return Finding(subject, answer.problem, remedy(one, answer.problem))
     facts = answer.facts
     libraries = "".join(f", {name} {version}" for name, version in facts["libraries"].items())
     text = f"{facts['did']} in {facts['seconds']:.1f} s on {facts['device']}{libraries}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # what describes a command line imports this file
 
 PACKAGES = {  # distributions that decide the figures
     "torch": ("torch", "numpy"),
-    "keras": ("keras", os.environ.get("KERAS_BACKEND", "tensorflow"), "numpy"),
+    "keras": ("keras", os.environ.get("KERAS_BACKEND") or "tensorflow", "numpy"),
 }
 FRAMEWORKS = tuple(PACKAGES)
 

@@ -1,5 +1,6 @@
 """The parts of a comparison that need no run: its tests of significance, its excerpts, its names."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from netspec import architecture
 from netspec.compare import limits
 from netspec.diagram import draw
+from parity import pages
 from parity.compare import command
 from parity.compare.block import excerpt, handlers, kinds_of
 from parity.compare.selection import name_of
@@ -44,6 +46,15 @@ def test_an_excerpt_has_the_handlers_of_all_its_ops(name, kinds):
     for one in shown:
         assert list(one.sources) == ["PyTorch", "Keras", "onnxruntime"]
         assert all(source.startswith("@builds(ops.") for source in one.sources.values())
+
+
+@pytest.mark.parametrize("template", sorted(Path(pages.__file__).parent.glob("*.html")), ids=lambda path: path.name)
+def test_no_name_makes_a_page_wider_than_a_phone(template):
+    """A table scrolls by itself, and a long word of a sentence is broken."""
+    text = template.read_text()
+    assert text.count('<table class="plain') == text.count('<div class="scroll"><table class="plain')
+    style = template.with_name("style.css").read_text()
+    assert "overflow-wrap: break-word" in re.search(r"^main \{(.*)\}$", style, re.MULTILINE)[1]
 
 
 def test_the_name_of_a_page_is_a_folder():

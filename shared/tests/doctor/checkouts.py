@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from doctor.child import START
 from doctor.examination import examine
 from doctor.finding import Finding
 from doctor.place import WORK, Place
@@ -25,6 +26,7 @@ WELL = {
 def checkout(folder: Path, kinds: Mapping[str, Mapping[str, Any]], pins: str = "numpy==2.0\n") -> Place:
     """A checkout in `folder`. `kinds` has what each environment's probes do instead of being well: facts, or shell."""
     (folder / "constraints.txt").write_text(pins)
+    (folder / "noxfile.py").touch()
     for kind, does in kinds.items():
         environment(folder / ".nox" / kind, {probe: WELL[probe] for probe in ("versions", *WORK[kind])} | dict(does))
     return Place(folder, folder / ".nox", seconds=20)
@@ -42,8 +44,7 @@ def environment(folder: Path, does: Mapping[str, Any]) -> None:
     cases = []
     for probe, what in does.items():
         action = what if isinstance(what, str) else f"echo {shlex.quote(json.dumps(what))}"
-        module, *arguments = probe.split()
-        cases.append(f"'{' '.join((f'-P -m doctor.probes.{module}', *arguments))}') {action};;")
+        cases.append(f"'-P {START} {probe}') {action};;")
     script(folder, "\n".join(['case "$*" in', *cases, "*) exit 9;;", "esac"]))
 
 

@@ -8,7 +8,7 @@ from checkouts import checkout
 
 from diptych.errors import StorageError
 from doctor.__main__ import clean
-from doctor.caches import caches, check
+from doctor.caches import Cache, caches, check
 from doctor.data import files_of
 from doctor.place import Place
 
@@ -24,6 +24,7 @@ def place(tmp_path) -> Place:
         "cache/mine.txt": 7,
         ".mypy_cache/deep/inside": 50,
         "shared/netspec/__pycache__/graph.pyc": 60,
+        "__pycache__/noxfile.pyc": 3,
         "shared/netspec/graph.py": 5,
         "runs/one/weights.safetensors": 9,
     }
@@ -41,7 +42,7 @@ def test_sizes(place, tmp_path):
     sizes = {one.what: one.size for one in caches(place)}
     link = (tmp_path / ".ruff_cache").lstat().st_size
     assert sizes.keys() == {"downloaded data sets", "decoded images", "caches of tools", "compiled Python"}
-    assert (sizes["downloaded data sets"], sizes["compiled Python"]) == (320, 60)
+    assert (sizes["downloaded data sets"], sizes["compiled Python"]) == (320, 63)
     assert sizes["decoded images"] + sizes["caches of tools"] == 1000 + 50 + link
     assert [one.facts["bytes"] for one in check(place)] == list(sizes.values())
 
@@ -63,9 +64,21 @@ def test_clean_says_what_it_removes_and_removes_nothing_else(place, tmp_path, ca
         "runs/one/weights.safetensors",
         "elsewhere/kept",
         "constraints.txt",
+        "noxfile.py",
     }
     assert clean(place, as_json=False) == 0
     assert capsys.readouterr().out == "there is no cache to remove\n"
+
+
+def test_the_compiled_files_of_python_itself_stay(place):
+    """Where pip has installed the doctor, its root is the folder of the standard library."""
+    (place.root / "noxfile.py").unlink()
+    assert place.root / "__pycache__" not in {path for one in caches(place) for path in one.paths}
+
+
+def test_a_file_that_vanishes_meanwhile(tmp_path):
+    (tmp_path / "here").write_bytes(bytes(60))
+    assert Cache("compiled Python", (tmp_path / "gone", tmp_path / "here")).size == 60
 
 
 def test_clean_as_json(place, tmp_path, capsys):

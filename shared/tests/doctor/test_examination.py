@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from checkouts import DID, VERSIONS, WELL, checkout, own_environment, problems
 
-from doctor import machine
 from doctor.__main__ import main, report
 from doctor.data import files_of
 from doctor.examination import SECTIONS, examine
@@ -169,47 +168,6 @@ def test_a_damaged_data_set(tmp_path):
     path.mkdir()
     (found,) = problems(checkout(tmp_path, {})).values()
     assert "not an ordinary file" in found.text
-
-
-def test_a_limit_of_one_core(tmp_path, sound):
-    (sound / "sys" / "fs" / "cgroup" / "job" / "cpu.max").write_text("100000 100000\n")
-    (found,) = problems(checkout(tmp_path, {})).values()
-    assert (found.subject, found.text) == ("cores", "1 of 4 may be used; its control group allows 1")
-    assert found.remedy == "give it more: docker run --cpus=4, sbatch --cpus-per-task=4, or taskset -c 0-3"
-
-
-def test_one_core_by_affinity_and_by_the_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda number: {2})
-    (found,) = problems(checkout(tmp_path, {})).values()
-    assert found.text == "1 of 4 may be used; its affinity allows 1"
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    (found,) = problems(checkout(tmp_path, {})).values()
-    assert (found.text, found.remedy) == ("1 of 1 may be used", "train on a machine with more cores")
-
-
-def test_little_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "free_bytes", lambda: 1 << 29)
-    (found,) = problems(checkout(tmp_path, {})).values()
-    assert (found.subject, found.text) == ("memory", "512.0 MiB may be used")
-    assert found.remedy == "end other programs, or give the container more than 2.0 GiB (docker run -m 4g)"
-
-
-@pytest.mark.parametrize(("limit", "shown"), [(3 << 30, "; its control group has 2.0 GiB left"), (2**63 - 4096, "")])
-def test_the_memory_of_a_control_group(limit, shown, sound, monkeypatch):
-    """Without a limit, version 1 of control groups has a very large number."""
-    monkeypatch.setattr(machine, "memory_gib", lambda: 16.0)
-    group = sound / "sys" / "fs" / "cgroup" / "job"
-    for name, number in (("max", limit), ("current", 1 << 30)):
-        (group / f"memory.{name}").write_text(str(number))
-    assert machine.of_memory().text == f"8.0 GiB may be used{shown}"
-
-
-def test_a_variable_that_limits_threads(tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    (found,) = problems(checkout(tmp_path, {})).values()
-    assert (found.text, found.remedy) == ("OMP_NUM_THREADS is 1", "unset OMP_NUM_THREADS, and give --threads to train")
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert not problems(checkout(tmp_path, {}))
 
 
 def test_no_home_for_a_cache(tmp_path, monkeypatch):

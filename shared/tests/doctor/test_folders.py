@@ -29,6 +29,15 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     assert found["room for cache"].remedy == f"chmod u+wx {tmp_path}, or set DIPTYCH_CACHE to another folder"
 
 
+def test_nox_makes_environments_only_in_a_checkout(tmp_path, monkeypatch):
+    """Where pip has installed the doctor, the folder may be root's."""
+    place = checkout(tmp_path, {})
+    (tmp_path / "noxfile.py").unlink()
+    monkeypatch.setattr(machine, "ROOM", 1 << 60)
+    assert "room for environments" not in problems(place)
+    assert "room for environments" in problems(Place(tmp_path, tmp_path / "given"))
+
+
 def _file(path: Path) -> None:
     path.write_text("")
 

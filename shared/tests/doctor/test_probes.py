@@ -1,10 +1,17 @@
 """What the probes report of GPUs and onnxruntime, and the small model against the package onnx."""
 
 import ctypes
+import shlex
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from checkouts import script
 
+import doctor
+from doctor import child
 from doctor.gpu import check
 from doctor.probes.libraries import loaded, of_cuda, of_cudnn
 from doctor.probes.runtime import MODEL
@@ -60,6 +67,18 @@ def test_a_package_without_a_version(tmp_path, monkeypatch):
     assert packages["numpy"] == np.__version__
 
 
+def test_what_lies_beside_the_doctor_is_in_no_other_environment(tmp_path, monkeypatch):
+    """Where pip has installed the doctor, its own packages are there; an environment may not even have the doctor."""
+    site = tmp_path / "site-packages"
+    shutil.copytree(Path(doctor.__file__).parent, site / "doctor")
+    (site / "other-1.0.dist-info").mkdir()
+    (site / "other-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    script(tmp_path / "environment", f'exec {shlex.quote(sys.executable)} -I -S "$@"')
+    monkeypatch.setattr(child, "START", site / "doctor" / "probes" / "start.py")
+    answer = child.ask(tmp_path / "environment" / "bin" / "python", "versions", seconds=20)
+    assert (answer.problem, answer.facts["packages"]) == ("", {})
+
+
 def test_numbers_of_versions():
     assert [of_cuda(number) for number in (11080, 12040, 13000)] == ["11.8", "12.4", "13.0"]
     assert [of_cudnn(number) for number in (8902, 90100, 91002)] == ["8.9.2", "9.1.0", "9.10.2"]
@@ -93,6 +112,7 @@ def test_nvidia_smi(action, tmp_path, monkeypatch):
     tool.chmod(0o755)
     monkeypatch.setattr("shutil.which", lambda name: str(tool))
     monkeypatch.setattr("doctor.gpu.has_gpu", lambda: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert [(one.subject, one.text, one.is_problem) for one in check(None)] == SMI[action]
 
 
@@ -103,11 +123,23 @@ def test_a_gpu_without_its_tool(monkeypatch):
     assert "builds for the CPU" in found.text
 
 
-def test_a_gpu_that_is_hidden(tmp_path, monkeypatch):
+HIDDEN = {  # CUDA_VISIBLE_DEVICES -> what is said of a GPU that frameworks do not see
+    "-1": ("CUDA_VISIBLE_DEVICES hides it", ""),
+    "0": ("there is no /dev/nvidia*", "start the container with --gpus all"),
+    None: ("there is no /dev/nvidia*", "start the container with --gpus all"),
+}
+
+
+@pytest.mark.parametrize("visible", HIDDEN)
+def test_a_gpu_that_is_hidden(visible, tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA H100, 550.54, 81559 MiB, 81000 MiB'\n")
     tool.chmod(0o755)
     monkeypatch.setattr("shutil.which", lambda name: str(tool))
     *_, last = check(None)
-    assert "CUDA_VISIBLE_DEVICES hides it" in last.text
-    assert not last.is_problem
+    text, remedy = HIDDEN[visible]
+    assert text in last.text
+    assert last.remedy == remedy

@@ -49,6 +49,36 @@ def test_a_package_of_the_checkout_is_on_no_index(spaced):
     assert found.remedy == f"rm -r '{spaced / '.nox' / 'torch'}'; the next nox makes it again"
 
 
+FAILED = {  # what a probe says -> the remedy; None: the environment is made again
+    "crashed with SIGKILL": "give the container more memory",
+    "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory": "give the container more memory",
+    "did not end within 180 seconds": "end other programs that use this machine, and try again",
+    "OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB": "what nvidia-smi says",
+    "RuntimeError: The NVIDIA driver on your system is too old": "what nvidia-smi says",
+    "DiptychError: KERAS_BACKEND is 'torch', but Diptych needs tensorflow or jax: set KERAS_BACKEND=tensorflow": (
+        "set KERAS_BACKEND=tensorflow, or mend keras.json"
+    ),
+    "DiptychError: Keras's configuration /keras.json is not a JSON object: correct it or delete it": "mend keras.json",
+    "OSError: [Errno 28] No space left on device": "set TMPDIR to another folder",
+    "DiptychError: 'backend' in /a/keras.json is 'tensorflow', which is not installed: install it or set "
+    "KERAS_BACKEND=tensorflow": None,
+    "failed: ImportError: libcudart.so.12": None,
+    "crashed with SIGSEGV": None,
+}
+
+
+@pytest.mark.parametrize("said", FAILED)
+def test_a_new_environment_is_the_remedy_only_where_it_helps(said, tmp_path):
+    """For what is done in an environment, and for what is asked of it."""
+    fails = {"problem": said}
+    place = checkout(tmp_path, {"deploy": {"runtime": fails}, "zoo": {"versions": fails}})
+    found = problems(place)
+    for subject, kind in (("onnxruntime in deploy", "deploy"), ("zoo", "zoo")):
+        again = f"rm -r {place.environments / kind}; the next nox makes it again"
+        assert (FAILED[said] or again) in found[subject].remedy
+        assert (found[subject].remedy == again) == (FAILED[said] is None)
+
+
 LACKING = """\
 import sys
 sys.prefix, sys.modules[sys.argv[1]] = sys.argv[2], None  # as if the package were missing there

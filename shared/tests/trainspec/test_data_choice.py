@@ -71,6 +71,9 @@ def test_the_machine_is_asked_where_nobody_says(monkeypatch, on_gpu):
         (None, ["nvidia0"], True),
         (None, ["nvidiactl"], False),
         (None, [], False),
+        (None, ["dxg"], False),
+        (None, ["usr/lib/wsl/lib/libcuda.so.1"], True),
+        ("-1", ["usr/lib/wsl/lib/libcuda.so.1"], False),
         ("0", ["nvidia0"], True),
         ("", ["nvidia0"], False),
         ("-1", ["nvidia0"], False),
@@ -78,6 +81,7 @@ def test_the_machine_is_asked_where_nobody_says(monkeypatch, on_gpu):
 )
 def test_has_gpu(monkeypatch, tmp_path, visible, devices, expected):
     for device in devices:
+        (tmp_path / device).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / device).touch()
     monkeypatch.setattr(machine, "Path", lambda path: tmp_path / path.removeprefix("/dev").lstrip("/"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
