@@ -14,9 +14,9 @@ from parity.train_all.rows import ledger, newest
 NAMES = ["lenet5", "lenet5_wide", "resnet20", "resnet32", "resnet44", "resnet56"]  # in the order of the zoo
 
 
-def start(folder: Path, framework: str, *names: str) -> subprocess.Popen[str]:
+def start(folder: Path, framework: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "parity.train_all", framework, *names, "--out", str(folder)],
+        [sys.executable, "-m", "parity.train_all", framework, *arguments, "--out", str(folder)],
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -57,3 +57,12 @@ def test_both_frameworks_in_one_table(tmp_path):
     assert abs(torch - keras) < limits().float32_forward, "not the same weights and images"
     lines = (tmp_path / "train_all.md").read_text().splitlines()
     assert [line.count("→") for line in lines if line.startswith("| lenet5")] == [2, 2]
+
+
+def test_original_recipes_in_both_frameworks(tmp_path):
+    for framework in ("torch", "keras"):
+        process = start(tmp_path, framework, "lenet5", "lenet5+dp+da", "--recipe", "original")
+        said = process.communicate()[0]
+        assert process.returncode == 0, said
+    text = (tmp_path / "train_all_original.md").read_text()
+    assert "the same weights and plans in all frameworks: 2 of 2" in text

@@ -192,9 +192,9 @@ def test_the_original_recipes_are_cases_by_their_names(tmp_path, run, trained):
         assert run("lenet5", "lenet5+*", framework=name, recipe=ORIGINAL) == 0
     assert len(trained) == 8
     table = (tmp_path / "train_all_original.md").read_text()
-    titles = "recipe | network | image | data | rate | torch loss | torch seconds | keras loss | keras seconds"
+    titles = "recipe | network | image | data | batch | rate | torch loss | torch seconds | keras loss | keras seconds"
     assert f"| {titles} |" in table
-    assert "| lenet5+dp+da | lenet5 | 32 | UCI optical digits (embedded) | 0.01 → 0.0025 | 2.800 → 1.300 |" in table
+    assert "| lenet5+dp+da | lenet5 | 32 | UCI optical digits (embedded) | 32 | 0.01 → 0.0025 | 2.800 → 1.300" in table
     assert f"- **keras**: 4 of {len(ORIGINALS)} passed" in table
     assert "- the same weights and plans in all frameworks: 4 of 4" in table
     assert not (tmp_path / "train_all.md").exists()
