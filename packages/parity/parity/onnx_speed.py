@@ -1,10 +1,14 @@
-"""`python -m parity.onnx_speed NETWORK ...`: the ONNX builder's files against both native exports, in turns."""
+"""`python -m parity.onnx_speed NETWORK ...`: the ONNX builder's files against both native exports, in turns.
+
+And against the frameworks' own forward passes.
+"""
 
 import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+import onnx_impl
 from deploy import runtime, shell
 from deploy.files import write_bytes
 from deploy.options import Parser
@@ -13,23 +17,28 @@ from deploy.shell import say
 from diptych.errors import UsageError
 from diptych.machine import describe_machine
 from netspec import Graph
+from netspec.init import Weights
 from netspec.probes import probe_images
 from netspec.registry import resolve
+from onnx_impl.measure import probe
+from onnx_impl.turns import Ratio, processor_times, ratio
+from parity.forward_times import time_network
 from parity.runners import KerasRunner, TorchRunner
 
 NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_k12")
 BATCHES = (1, 32)
 FILES = ("builder", "folded", "PyTorch's export", "TensorFlow's export")
 OURS, NATIVE = FILES[:2], FILES[2:]
-HEAD = ("network", "batch", *(f"{name}, ms" for name in FILES), "best native / builder", "best native / folded")
+TITLES = {"torch": "PyTorch", "keras": "Keras"}
+HEAD = (
+    *("network", "batch", *(f"{name}, ms" for name in FILES), "best native / builder", "best native / folded"),
+    *(f"{title} itself, ms" for title in TITLES.values()),
+    "faster of both / builder",
+)
 
 
-def files_of(graph: Graph) -> dict[str, bytes]:
+def files_of(graph: Graph, weights: Weights) -> dict[str, bytes]:
     """The four files of a network with the same weights, by the names in `FILES`."""
-    import onnx_impl
-    from onnx_impl.measure import probe
-
-    weights = probe(graph)
     made = (
         onnx_impl.build(graph, weights=weights),
         onnx_impl.build(graph, weights=weights, fold_batch_norm=True),
@@ -41,8 +50,6 @@ def files_of(graph: Graph) -> dict[str, bytes]:
 
 def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> tuple[dict[str, float], list[str]]:
     """Median milliseconds of a pass of each file on one thread, and best native / ours for both of our files."""
-    from onnx_impl.turns import processor_times, ratio
-
     images = probe_images(graph, batch)
 
     def passing(content: bytes) -> Callable[[], object]:
@@ -52,7 +59,21 @@ def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> t
     times = processor_times({name: passing(content) for name, content in files.items()}, rounds)
     medians = {name: 1e3 * float(np.median(seconds)) for name, seconds in times.items()}
     best = min(NATIVE, key=medians.__getitem__)
-    return medians, [str(ratio(times[best], times[ours])) for ours in OURS]
+    return medians, [against(medians[best] / medians[ours], ratio(times[best], times[ours])) for ours in OURS]
+
+
+def against(medians: float, rounds: Ratio) -> str:
+    """The ratio of the medians, with the interval of the ratios of single rounds."""
+    return f"{medians:.3f} ({rounds.low:.2f} to {rounds.high:.2f})"
+
+
+def themselves(graph: Graph, weights: Weights, builder: float) -> tuple[str, ...]:
+    """The median milliseconds of each framework's own pass of one image, and the least of them as times `builder`.
+
+    Each in a process of its own, on one thread, on the wall.
+    """
+    timed = {one.by: one.p50 for one in time_network(graph, weights, batches=(1,), threads=(1,))}
+    return (*(f"{timed[name]:.3f}" for name in TITLES), f"{min(timed.values()) / builder:.1f}")
 
 
 def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> str:
@@ -63,10 +84,12 @@ def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> s
         if size and not size.isdecimal():
             raise UsageError(f"{name}: give a network, or a network at a size, as vgg19@96")
         graph = resolve(architecture, **({"image_size": int(size)} if size else {}))
-        files = files_of(graph)
+        weights = probe(graph)
+        files = files_of(graph, weights)
         for batch in BATCHES:
             medians, ratios = measure(graph, batch, files, rounds)
-            rows.append((name, str(batch), *(f"{medians[file]:.3f}" for file in FILES), *ratios))
+            own = themselves(graph, weights, medians[FILES[0]]) if batch == 1 else ("",) * (len(TITLES) + 1)
+            rows.append((name, str(batch), *(f"{medians[file]:.3f}" for file in FILES), *ratios, *own))
             notice(" | ".join(rows[-1]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -86,8 +109,11 @@ def main(argv: Sequence[str]) -> None:
         "# ONNX files in turns\n\n"
         f"`python -m parity.onnx_speed --rounds {options.rounds}` on {machine['cpu']}, {machine['cores']} cores, one "
         f"thread for each pass, in processor time; others used the machine too: its load was {load:.1f} at the start "
-        f"and {os.getloadavg()[0]:.1f} at the end. Times are medians. Ratios are medians over the rounds with their "
-        "95 % interval; above 1, ours is faster. onnxruntime folds batch norms itself when it loads a file.\n\n" + rows
+        f"and {os.getloadavg()[0]:.1f} at the end. Times are medians. A ratio is that of two medians, with the 95 % "
+        "interval of the ratios of single rounds; above 1, ours is faster. `folded` is the file of `package` and of "
+        "`export_onnx -- RUN --fold`; `builder`, the file of a run, keeps its batch norms, which onnxruntime folds as it "
+        "loads the file. A framework's own pass is one of its evaluation, in a process of its own, on the wall.\n\n"
+        + rows
     )
     write_bytes(options.out, text.encode())
     say(f"written: {options.out}")
