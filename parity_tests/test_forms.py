@@ -67,7 +67,7 @@ def test_other_answers_than_the_trainings_are_refused(run, tmp_path):
     predictions = read_predictions(file)
     try:
         np.save(file, predictions[:-1])
-        refused(run, out, "not the answers of the training for these images; evaluate the run again: nox -s evaluate_torch")
+        refused(run, out, "for these images; evaluate the run again: nox -s evaluate_torch")
         np.save(file, (predictions + 1) % 10)
         refused(run, out, "not the answers of the training")
         file.unlink()

@@ -68,6 +68,7 @@ def test_a_smaller_file(model, fast, to):
     facts = facts_in(path)
     assert facts["to"] == to
     assert facts["verdict"] == "within the limit"
+    assert "not measured" in facts["time"]  # on other processors, or under CUDA
     low, high = facts["points_lost_interval"]
     assert low <= facts["points_lost"] <= high <= 9
     assert len(path.read_bytes()) < len(model.read_bytes())

@@ -27,7 +27,7 @@ from deploy.package.facts import training_state
 from deploy.package.manifest import sha256
 from deploy.runs import FINISHED, owner_of
 from diptych.errors import DataError, ExportError, ParityError, UsageError
-from diptych.machine import describe_versions
+from diptych.machine import describe_machine, describe_versions
 from diptych.stopping import until_stopped
 from netspec.compare import forward_difference
 from onnx_impl.judging import Judge, decibels, sample
@@ -77,9 +77,9 @@ def quantize(
     `data` takes the values of `--data`; by default it is the data set that the file names. `images` (256) of its
     training split calibrate the ranges of INT8. The layers that spoil most on the validation split stay in float32
     until the test split would pass if it lost as much. The test split then judges once: the upper end of the paired
-    interval of the loss must be within `limit` points, and the file must not be slower: INT8 on the CPU, float16 on CUDA where that
-    runs. `reduce_range` gives weights 7 bits; by default where this processor needs it. `force` also writes a file that
-    fails. `notice` gets the lines of a report.
+    interval of the loss must be within `limit` points, and the file must not be slower: INT8 on the CPU, float16 on
+    CUDA where that runs. `reduce_range` gives weights 7 bits; by default where this processor needs it. `force` also
+    writes a file that fails. `notice` gets the lines of a report.
 
     Raises `ExportError` for a file that fails or cannot be compressed, `DataError` for data that do not fit,
     `ModelError` for a file that cannot be used, and `UsageError` for a limit that is not a number from 0 on, or below
@@ -215,7 +215,8 @@ def compress(
     if speed is None:
         facts["time"] = f"not measured: {provider} does not run here"
     else:
-        facts["time"] = f"{speed} of the float32 file's, batch 1, one thread, {provider}"
+        where = f"{provider} on {describe_machine()['cpu']}; not measured on other processors"
+        facts["time"] = f"{speed} of the float32 file's, batch 1, one thread, {where}"
         if speed.median > 1:
             problem = problem or f"it is slower: it takes {speed} of the float32 file's time"
     facts["verdict"] = f"not to be used: {problem}" if problem else "within the limit"

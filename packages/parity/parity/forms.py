@@ -142,6 +142,7 @@ def write_forms(runs: Sequence[Path], out: Path, data: str | None = None) -> Non
         f"`nox -s parity -- forms RUN ...` on {machine['cpu']}, {machine['cores']} cores. `agrees`: the share of the "
         "test images on which the file gives the class that the framework gave after the training. Times are of one "
         "image on one thread, in processor time, in turns: the median, and the median ratio with its 95 % interval. "
+        "They were not measured on other processors. "
         f"The load of the machine was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. A smaller file "
         f"is refused if it may lose more than {LIMIT:g} point, or is slower.\n\n"
     )
