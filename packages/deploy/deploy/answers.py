@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy import runtime
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError, ImageError
 from deploy.inputs import ImageSource, find_images
@@ -62,9 +63,7 @@ def predict_files(
 
 def notes_of(model: LoadedModel, *, unfinished: bool = False) -> list[str]:
     """What a user should know about the answers of a model."""
-    notes = []
-    if model.passed_over:
-        notes.append(f"{model.passed_over} is built into this onnxruntime, but does not run here")
+    notes = runtime.notes(model.passed_over)
     if unfinished:
         notes.append(f"{model.source} may come from an unfinished training")
     elif (training := training_of(Path(model.source), model.contract.compression)) not in ("", FINISHED):

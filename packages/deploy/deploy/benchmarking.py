@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deploy import runtime
 from deploy.arguments import checked
 from deploy.errors import UsageError
 from deploy.model import load_model
@@ -28,20 +29,26 @@ def benchmark(
     providers: Sequence[str | None] = (None,),
     seconds: float = SECONDS,
     unfinished: bool = False,
+    notice: Callable[[str], object] = print,
 ) -> list[Timing]:
     """Time the forward pass in every combination, `seconds` each, in turns. Inputs are random float32 images.
 
-    `unfinished` also accepts the model of an unfinished run. Raises `DiptychError` for a model or a provider that does
+    `unfinished` also accepts the model of an unfinished run. `notice` gets a line if a better provider is built in but
+    does not run here. Raises `DiptychError` for a model or a provider that does
     not run, and for numbers out of range.
     """
     check_settings(batches, threads, seconds)
     if not providers:
         raise UsageError("providers: give at least one")
     places: list[tuple[Any, tuple[int, int, int], int]] = []
+    notes: list[str] = []
     for provider in providers:
         for count in threads:
             loaded = load_model(model, provider=provider, threads=count, unfinished=unfinished)
             places += [(loaded.session, loaded.input_shape, batch) for batch in batches]
+            notes += runtime.notes(loaded.passed_over)
+    for note in dict.fromkeys(notes):
+        notice(f"note: {note}")
     return time_sessions(places, seconds)
 
 
@@ -88,6 +95,7 @@ def benchmark_command(
         providers=provider or (None,),
         seconds=seconds,
         unfinished=unfinished,
+        notice=say,
     )
     for line in lines([*own, *others]):
         say(line)

@@ -92,14 +92,15 @@ def load_model(
     `isolate`: first try a file without a content hash in a child process. `unfinished`: also accept the model of an
     unfinished run.
 
+    A file's own hash says that the file was not damaged since it was written. It does not say who wrote it, and a file
+    with a valid one is not tried in a child process: take such files only from those whom you trust.
+
     Raises `ModelError` in one line for any problem with the file, the provider or `threads`.
     """
     source = os.fspath(path)
     runtime.choose_providers(provider)  # before the work
     inspected = usable_model(path, isolate=isolate, unfinished=unfinished)
     session = runtime.load(inspected.content, source, provider=provider, threads=threads)
-    running = runtime.provider_of(session)
-    best = running if provider is not None else runtime.choose_providers(None)[0]
-    passed_over = "" if best == running else best
+    running, passed_over = runtime.provider_of(session), runtime.passed_over(session, provider)
     shape = inspected.input_shape
     return LoadedModel(source, inspected.contract, shape, running, inspected.classes, session, passed_over)

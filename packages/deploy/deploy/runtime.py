@@ -156,6 +156,20 @@ def running(session: Any) -> str:
     return f"{provider}{share}, {threads} thread{'s' * (threads != 1)}"
 
 
+def passed_over(session: Any, wanted: str | None) -> str:
+    """The better provider that the default would have been, but that does not run here; "" if there is none.
+
+    `wanted` is the provider that the session was started with; one that a user names is never passed over.
+    """
+    best = provider_of(session) if wanted is not None else choose_providers(None)[0]
+    return "" if best == provider_of(session) else best
+
+
+def notes(passed_over: str) -> list[str]:
+    """What a user should know about a provider that was passed over; nothing if none was."""
+    return [f"{passed_over} is built into this onnxruntime, but does not run here"] if passed_over else []
+
+
 def load(model: bytes, source: object, *, provider: str | None = None, threads: int | None = None) -> Any:
     """Like `start`, but every failure is a `ModelError` in one line that names `source`."""
     try:

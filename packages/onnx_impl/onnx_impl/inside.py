@@ -85,8 +85,7 @@ def resized(prefix: Prefix, image: str, size: tuple[int, int], rule: str = RESIZ
     height, width = (prefix.double(length) for length in lengths)
     box_height, box_width = BOXES[rule](prefix, height, width, size[1] / size[0])
     rows = weights(prefix, lengths[0], height, box_height, size[0])
-    columns = weights(prefix, lengths[1], width, box_width, size[1])
-    columns = prefix("Transpose", columns, perm=(1, 0))
+    columns = weights(prefix, lengths[1], width, box_width, size[1], pixels_axis=0)
     planes = prefix.double(prefix("Transpose", image, perm=(0, 3, 1, 2)))
     shrink = [prefix("Sub", length, pixels) for length, pixels in zip(lengths, size, strict=True)]
     tall = prefix("Greater", shrink[0], prefix("Mul", prefix("Max", shrink[1], 0), 2))
@@ -124,21 +123,24 @@ def _branch(name: str, *products: tuple[str | None, str | None]) -> onnx.GraphPr
     return helper.make_graph(inner.nodes, name, [], [value], list(inner.constants.values()))
 
 
-def weights(prefix: Prefix, length: str, true: str, box: str, size: int) -> str:
+def weights(prefix: Prefix, length: str, true: str, box: str, size: int, pixels_axis: int = 1) -> str:
     """float64 `(size, length)`: how much each pixel of a line of `length` counts for each of `size` new ones.
 
+    With `pixels_axis` 0 it is `(length, size)`: the image is multiplied by it from the right.
     `true` is the length as float64, and `box` the part in the middle that is resized. The triangle around the centre of
     a new pixel is as wide as two new pixels, and at least as two old ones: Pillow's `precompute_coeffs`.
     """
     start = prefix("Mul", prefix("Sub", true, box), np.float64(0.5))
     first, last = (prefix("Cast", end, to=TensorProto.FLOAT) for end in (start, prefix("Add", start, box)))
     scale = prefix("Div", prefix.double(prefix("Sub", last, first)), np.float64(size))  # its box is float32
-    centres = prefix("Add", prefix("Mul", scale, np.arange(size)[:, None] + 0.5), prefix.double(first))
+    new = np.expand_dims(np.arange(size) + 0.5, pixels_axis)
+    centres = prefix("Add", prefix("Mul", scale, new), prefix.double(first))
     pixels = prefix("Add", prefix.double(prefix("Range", np.int64(0), length, np.int64(1))), np.float64(0.5))
+    pixels = prefix("Unsqueeze", pixels, [1 - pixels_axis])
     distances = prefix("Abs", prefix("Sub", pixels, centres))
     support = prefix("Max", scale, np.float64(1))
     triangle = prefix("Max", prefix("Sub", np.float64(1), prefix("Div", distances, support)), np.float64(0))
-    total = prefix("ReduceSum", triangle, [1], keepdims=1)
+    total = prefix("ReduceSum", triangle, [pixels_axis], keepdims=1)
     whole = rounded(prefix, prefix("Mul", prefix("Div", triangle, total), np.float64(2**BITS)))
     return prefix("Mul", whole, np.float64(2**-BITS))
 

@@ -1,5 +1,7 @@
 """`model_card.md`: the manifest in words."""
 
+import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from deploy.runs import FINISHED
 from deploy.timings import Timing
 
 NAMED = 20  # classes
+_MARKUP = re.compile(r"(^\d*)([-+=.)])|([\\`*_\[\]|~#$])")  # the first part: what begins a list or a heading
 
 
 def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing], extra: bool, page: bool) -> bytes:
@@ -18,9 +21,9 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
     `extra`: it comes with the variant that takes uint8 images. `page`: it comes with a page for browsers.
     """
     height, width = contract.image_size
-    classes = ", ".join(contract.classes[:NAMED]) + (", ..." if len(contract.classes) > NAMED else "")
+    classes = ", ".join(map(plain, contract.classes[:NAMED])) + (", ..." if len(contract.classes) > NAMED else "")
     lines = [
-        f"# {contract.architecture or 'Model'}",
+        f"# {plain(contract.architecture or 'Model')}",
         "",
         f"An image classifier of {len(contract.classes)} classes: {classes}.",
         "",
@@ -37,7 +40,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "",
         "## What it was trained on",
         "",
-        f"{contract.data}." if contract.data else "The file does not say.",
+        f"{plain(contract.data)}." if contract.data else "The file does not say.",
         *([f"Its weights are {PROBE_WEIGHTS}: its answers mean nothing."] if contract.weights == PROBE_WEIGHTS else []),
         "",
         "## Preparation of images",
@@ -59,13 +62,23 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "",
         "It names one of its classes for any image, also for one that shows none of them. Its probabilities are those "
         "of the training data; they are not calibrated for other images.",
+        "",
+        "## Licence",
+        "",
+        f"The file `LICENSE` is that of the scripts{' and the page' * page}. The model and its data have licences of "
+        "their own.",
     ]
     return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
+def plain(text: object) -> str:
+    """A text from metadata in one line, so that Markdown and HTML show its characters and nothing else."""
+    return html.escape(_MARKUP.sub(r"\1\\\2\3", " ".join(str(text).split())), quote=False)
+
+
 def _unfinished(training: object) -> list[str]:
     """A sentence about a training that did not reach its end."""
-    return [] if training in (None, FINISHED) else [f"Its training did not reach its end ({training}).", ""]
+    return [] if training in (None, FINISHED) else [f"Its training did not reach its end ({plain(training)}).", ""]
 
 
 def _accuracy(accuracy: Mapping[str, Any] | None) -> str:
@@ -74,7 +87,7 @@ def _accuracy(accuracy: Mapping[str, Any] | None) -> str:
     low, high = accuracy["interval"]
     return (
         f"Top-1 {accuracy['top1']:.2f} % of {accuracy['images']:,} images ({low:.2f} to {high:.2f} % at "
-        f"{100 * accuracy['level']:.0f} %), on {accuracy['measured']}."
+        f"{100 * accuracy['level']:.0f} %), on {plain(accuracy['measured'])}."
     )
 
 
@@ -95,7 +108,7 @@ def _speed(timings: Sequence[Timing]) -> list[str]:
 
 
 def _compression(compression: Mapping[str, Any] | None) -> list[str]:
-    facts = (f"- {key.replace('_', ' ')}: {value}" for key, value in (compression or {}).items())
+    facts = (f"- {plain(key.replace('_', ' '))}: {plain(value)}" for key, value in (compression or {}).items())
     return ["", "Compressed:", "", *facts] if compression else []
 
 

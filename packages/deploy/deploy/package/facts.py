@@ -15,7 +15,7 @@ from deploy.files import read_bytes
 from deploy.inspection import Inspected, inspect, read_model
 from deploy.intervals import LEVEL, of_accuracy
 from deploy.package import golden
-from deploy.package.manifest import training_of
+from deploy.package.manifest import facts_of_package, training_of
 from deploy.proto import model_class
 from deploy.runs import MOST, run_of, state_of_run
 
@@ -34,7 +34,7 @@ def facts_of(inspected: Inspected, source: Path) -> dict[str, Any]:
     return {
         **facts_of_file(inspected),
         "training": training_state(contract, source),
-        **_accuracies(contract, run_of(source)),
+        **_accuracies(contract, source),
         "versions": versions(),
     }
 
@@ -85,17 +85,32 @@ def _has(run: Path, weights: str) -> bool:
         return False
 
 
-def _accuracies(contract: Contract, run: Path) -> dict[str, Any]:
-    """`accuracy` is that of the file itself: of a compressed one, the run's is that of another, the float32 file."""
-    of_run = accuracy(run, contract.weights_sha256)
+def _accuracies(contract: Contract, source: Path) -> dict[str, Any]:
+    """`accuracy` is that of the file itself: of a compressed one, the run's is that of another, the float32 file.
+
+    What neither the run nor the file says, the package may say that the file is in.
+    """
+    of_run = accuracy(run_of(source), contract.weights_sha256)
+    of_package = facts_of_package(source) or {}
+    if of_package.get("weights_sha256") != contract.weights_sha256:
+        of_package = {}
+    packaged = packaged_accuracy(of_package.get("accuracy"))
     if not contract.compression:
-        return {"accuracy": of_run, "compression": None}
+        return {"accuracy": of_run or packaged, "compression": None}
     compression = json.loads(contract.compression)
     return {
-        "accuracy": compressed_accuracy(compression),
-        "float32_accuracy": of_run,
+        "accuracy": compressed_accuracy(compression) or packaged,
+        "float32_accuracy": of_run or packaged_accuracy(of_package.get("float32_accuracy")),
         "compression": compression,
     }
+
+
+def packaged_accuracy(said: Any) -> dict[str, Any] | None:
+    """As `accuracy`, of an entry of a manifest. None if the manifest does not say it."""
+    try:
+        return _figures(float(said["top1"]), int(said["images"]), str(said["measured"]))
+    except (ValueError, LookupError, TypeError, ArithmeticError):
+        return None
 
 
 def compressed_accuracy(compression: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -87,10 +87,19 @@ def expected_sha256(file: Path) -> str | None:
     return read_manifest(folder).files.get(file.absolute().relative_to(folder).as_posix()) if folder else None
 
 
+def facts_of_package(model: Path) -> Mapping[str, Any] | None:
+    """What the manifest of a model's package says. None if the model is in no package.
+
+    Raises `PackageError` for a manifest that was changed.
+    """
+    folder = package_of(model / MODEL if model.is_dir() else model)
+    return read_manifest(folder).facts if folder else None
+
+
 def training_of(model: Path, compression: str = "") -> str:
     """How the training of a model ended, as its package or the record of its `compression` says; "" if none does."""
-    folder = package_of(model / MODEL if model.is_dir() else model)
-    facts = read_manifest(folder).facts if folder else json.loads(compression or "{}")
+    of_package = facts_of_package(model)
+    facts = json.loads(compression or "{}") if of_package is None else of_package
     return str(facts.get("training") or "")[:LONGEST_STATE] if isinstance(facts, dict) else ""
 
 

@@ -17,8 +17,8 @@ _SCRIPT = '''#!/usr/bin/env python3
 """{purpose}
 
 Needs Python 3.11 on Linux or macOS, numpy, Pillow (10.1 or newer) and onnxruntime, and no other file of Diptych.
-diptych-deploy {version} wrote it. Its modules follow unchanged. The end of the file says how they are imported and
-what is run.
+diptych-deploy {version} wrote it. LICENSE, beside it, is its licence. Its modules follow unchanged. The end of the file
+says how they are imported and what is run.
 """
 
 SOURCES, PACKAGES = {{}}, {packages}
@@ -54,6 +54,10 @@ def main(argv):
 
         return main(Path(__file__).resolve().parent, argv)
     except ModuleNotFoundError as error:
+        if error.name == "fcntl":
+            raise DeployError("this script locks files by fcntl; run it on Linux or macOS") from None
+        if str(error.name).partition(".")[0] not in ("numpy", "PIL", "google", "onnxruntime"):
+            raise
         raise DeployError(f"{{error.name}} is missing; pip install numpy Pillow protobuf onnxruntime") from None
 
 

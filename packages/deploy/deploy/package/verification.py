@@ -52,6 +52,7 @@ def checks(place: Path, *, provider: str | None = None) -> Iterator[str]:
     session = runtime.load(inspected.content, place / MODEL, provider=provider)
     difference = golden.check_outputs(session, place, limit)
     yield f"outputs: as expected on {runtime.running(session)} (difference {difference:.1e}, limit {limit:.0e})"
+    yield from (f"note: {note}" for note in runtime.notes(runtime.passed_over(session, provider)))
     if has_variant:
         yield _check_uint8(place, manifest, inspected, limit, provider)
     if WEB in manifest.facts:

@@ -22,6 +22,7 @@ from deploy.timings import written
 
 BENCHMARK = "benchmark.json"
 TIMED_BATCHES, TIMED_SECONDS = (1, 8), 0.5
+LICENSE = Path(__file__).with_name("LICENSE")  # the repository's: scripts and page are copies of our files
 SCRIPTS = {
     "predict.py": ("deploy.package.predict_alone", "The most probable classes of images: python predict.py IMAGE ..."),
     "verify.py": ("deploy.package.verify_alone", "Checks this folder on this machine: python verify.py"),
@@ -113,6 +114,7 @@ def _files(
         **golden.make(session, contract, channels),
         BENCHMARK: written(MODEL, timings).encode(),
         "model_card.md": card(facts, contract, timings, uint8 is not None, page is not None),
+        LICENSE.name: LICENSE.read_bytes(),
         **{name: script(*described) for name, described in SCRIPTS.items()},
     }
     if uint8 is not None:

@@ -27,7 +27,7 @@ function element(kind, name, text = "") {
 
 /** The bytes of a file beside this page. Throws an `Error` that names it. */
 async function fetched(path, progress = () => {}) {
-  const answer = await fetch(path);
+  const answer = await fetch(path, { cache: "no-cache" }); // a package written anew has the same addresses
   if (!answer.ok) throw new Error(`${path}: the server answers ${answer.status}`);
   const parts = [];
   let size = 0;
@@ -82,7 +82,11 @@ async function answer(file, { classifier, classes, channels }) {
     canvas.role = "img";
     canvas.ariaLabel = file.name;
     part("picture").replaceChildren(canvas);
-    const values = probabilities(await classifier.logits(pixelsOf(canvas, channels)));
+    const logits = await classifier.logits(pixelsOf(canvas, channels));
+    if (logits.length !== classes.length) {
+      throw new Error(`it has ${logits.length} logits, but ${LABELS} has ${classes.length} names; package it again`);
+    }
+    const values = probabilities(logits);
     part("answers").replaceChildren(...likeliest(values, TOP).map((number) => row(classes[number], values[number])));
     show("answered", `${canvas.width} x ${canvas.height} pixels, answered in ${Math.round(performance.now() - start)} ms`);
   } catch (error) {
