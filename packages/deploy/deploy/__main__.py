@@ -13,7 +13,7 @@ from deploy.views import VIEWS
 
 DESCRIPTION = (
     "Runs an ONNX file on images. onnxruntime's telemetry is off; set ORT_DISABLE_TELEMETRY=0 to have it. Each command "
-    "has a --help of its own."
+    "has a --help of its own. Where onnx_impl is installed, its commands `package` and `quantize` run here too."
 )
 
 MODEL = option("model", type=path, metavar="MODEL.onnx", help="an ONNX file, or the folder of a run or a package")

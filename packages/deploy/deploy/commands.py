@@ -5,6 +5,8 @@ Every program of Diptych with several commands is described this way, so only on
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from deploy.errors import UsageError
@@ -43,10 +45,14 @@ def run_command(
 ) -> int | None:
     """Run the command of `python -m program` that a command line names; its exit status.
 
-    `elsewhere` are commands that people look for here, each with the program that has it. Raises `UsageError`.
+    `elsewhere` are commands that people look for here, each with the package that has it: it runs them where it is
+    installed. Raises `UsageError`.
     """
     if argv and (owner := (elsewhere or {}).get(argv[0])):
-        raise UsageError(f"{argv[0]} is not a command of {program}; give python -m {owner} {argv[0]}")
+        if find_spec(owner) is None:
+            raise UsageError(f"{argv[0]} needs the package {owner}, which is not installed here: see README.md")
+        status: int | None = import_module(f"{owner}.__main__").main(argv)
+        return status
     top = Parser(prog=f"python -m {program}", description=description)
     choices = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands:
