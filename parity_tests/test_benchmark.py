@@ -7,6 +7,7 @@ import pytest
 
 import deploy.__main__
 import parity.__main__
+from broken_cuda import NOTE, break_cuda
 from deploy import DeployError
 from deploy.timings import Timing, in_turns, read_timings, written
 from tiny_classifier import write_run
@@ -50,6 +51,15 @@ def test_the_command(folder, tmp_path, capsys):
     assert [(each.threads, each.batch) for each in found] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert all(each.provider == "CPUExecutionProvider" and each.passes >= 5 for each in found)
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_provider_that_was_passed_over_is_named_once(folder, monkeypatch, capsys):
+    break_cuda(monkeypatch)
+    argv = ["benchmark", str(folder / "run"), "--batch", "1", "--threads", "1", "2", "--seconds", "0.01"]
+    deploy.__main__.main(argv)
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")] == [NOTE]
+    deploy.__main__.main([*argv, "--provider", "cpu"])  # nothing is passed over
+    assert "note" not in capsys.readouterr().out
 
 
 def test_the_frameworks_own_passes_beside(folder, tmp_path, capsys):

@@ -17,11 +17,10 @@ from onnx.backend.test.runner import Runner
 from onnxruntime.backend.backend import OnnxRuntimeBackend
 
 import deploy.package.writing
+from broken_cuda import NOTE, break_cuda
 from deploy import Classifier, images
 from deploy.__main__ import main as deploy_main
-from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DeployError, ModelError
-from deploy.intervals import of_accuracy
 from deploy.package import golden
 from deploy.package.manifest import PackageError, read_manifest
 from deploy.package.modules import needed
@@ -60,6 +59,28 @@ def test_it_verifies_where_it_is_and_elsewhere(written, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["files", "contract", "preprocessing", "outputs", "uint8"]
     assert f"as expected on {Classifier(written).running} (difference" in lines[3]
+
+
+def test_verify_names_a_provider_that_was_passed_over(written, monkeypatch, capsys):
+    break_cuda(monkeypatch)
+    deploy_main(["verify", str(written)])
+    assert capsys.readouterr().out.splitlines()[4] == NOTE
+    deploy_main(["verify", str(written), "--provider", "cpu"])
+    assert "note" not in capsys.readouterr().out
+
+
+def test_the_licence_of_the_scripts_is_in_the_package(written):
+    """The text of MIT must go with every copy."""
+    assert (written / "LICENSE").read_text() == (Path(__file__).parents[1] / "LICENSE").read_text()
+    assert "The file `LICENSE` is that of the scripts. The model" in (written / "model_card.md").read_text()
+
+
+def test_logits_that_are_all_0_are_compared():
+    """As of a head that begins with zeros: there is no largest logit to divide by."""
+    zeros = np.zeros((1, 5), np.float32)
+    assert golden.compare(zeros, zeros, 1e-3, "m") == 0
+    with pytest.raises(PackageError, match="differs by 2.0e.00"):
+        golden.compare(zeros + 2, zeros, 1e-3, "m")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the data of other tests, which the runner makes
@@ -140,6 +161,21 @@ def test_a_library_that_is_missing_is_one_line(written, tmp_path, name):
         if missing == "onnxruntime":
             remedy = "cannot be loaded (); install onnxruntime, or onnxruntime-gpu for CUDA"
         assert done.stderr.splitlines()[-1] == f"error: {missing} {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("missing", "status", "end"),
+    [
+        ("fcntl", 2, "error: this script locks files by fcntl; run it on Linux or macOS"),
+        ("google.protobuf", 2, "error: google.protobuf is missing; pip install numpy Pillow protobuf onnxruntime"),
+        ("statistics", 1, "ModuleNotFoundError: import of statistics halted; None in sys.modules"),
+    ],
+)
+def test_only_a_library_can_be_installed(written, missing, status, end):
+    code = f"import runpy, sys; sys.modules[{missing!r}] = None; sys.argv = sys.argv[1:]; "
+    argv = [sys.executable, "-I", "-c", f"{code}runpy.run_path(sys.argv[0], None, '__main__')", written / "verify.py"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (status, end)
 
 
 def test_a_pillow_that_is_too_old_says_so(monkeypatch):
@@ -231,35 +267,6 @@ def test_a_package_that_was_written_meanwhile_stays(written, tmp_path, monkeypat
         write_package(written.parent / "model.onnx", target)
     assert [path.name for path in target.iterdir()] == ["1"]
     assert list(tmp_path.iterdir()) == [target]
-
-
-def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
-    graph = network()
-    for seed, name in enumerate(("model", "other")):
-        export_onnx(graph, probe(graph, seed), tmp_path / f"{name}.onnx", metadata=contract().properties())
-    recorded = {"status": "finished", "framework": "torch", "test_top1": 80.0, "test_images": 100}
-    (tmp_path / "run.json").write_text(json.dumps(recorded))
-    found = read_manifest(package(tmp_path / "model.onnx")).facts["accuracy"]
-    assert (found["top1"], found["images"]) == (80.0, 100)
-    low, high = found["interval"]
-    assert (round(low, 2), round(high, 2)) == (71.12, 86.66)  # Wilson's interval of 80 of 100
-    assert (low, high) == of_accuracy(80.0, 100)  # not rounded: the card rounds it once
-    assert read_manifest(package(tmp_path / "other.onnx", tmp_path / "two")).facts["accuracy"] is None
-
-
-def test_the_accuracy_of_a_compressed_file_is_its_own(tmp_path):
-    graph, compression = network(), json.dumps({"to": "int8", "top1": 70.0, "test_images": 100})
-    export_onnx(graph, probe(graph), tmp_path / "model.onnx", metadata=contract().properties())
-    compressed = replace(contract(), compression=compression, weights=PROBE_WEIGHTS)
-    export_onnx(graph, probe(graph), tmp_path / "model.int8.onnx", metadata=compressed.properties())
-    recorded = {"status": "finished", "framework": "torch", "test_top1": 80.0, "test_images": 100}
-    (tmp_path / "run.json").write_text(json.dumps(recorded))
-    folder = package(tmp_path / "model.int8.onnx")
-    facts = read_manifest(folder).facts
-    assert (facts["accuracy"]["top1"], facts["float32_accuracy"]["top1"]) == (70.0, 80.0)
-    assert facts["weights"] == PROBE_WEIGHTS
-    text = (folder / "model_card.md").read_text()
-    assert text.index("Top-1 70.00 %") < text.index("The float32 network: Top-1 80.00 %")
 
 
 def test_packages_are_equal_bytes(written, tmp_path, monkeypatch):

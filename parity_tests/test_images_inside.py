@@ -77,6 +77,23 @@ def test_it_answers_as_the_plain_file_with_the_reader(tmp_path, channels, rule):
     assert takes_images(inspect((tmp_path / "m.onnx").read_bytes(), "m")) == content
 
 
+def operators(graph: onnx.GraphProto) -> list[str]:
+    """Of a graph and of those in it."""
+    inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return [node.op_type for node in graph.node] + [name for each in inner for name in operators(each)]
+
+
+def test_the_image_is_transposed_once_and_nothing_else(tmp_path):
+    graph = network()
+    export_onnx(graph, probe(graph), tmp_path / "m.onnx", metadata=contract().properties())
+    content = (tmp_path / "m.onnx").read_bytes()
+    counts = [
+        operators(onnx.load_model_from_string(each).graph).count("Transpose")
+        for each in (content, takes_images(inspect(content, "m")))
+    ]
+    assert counts == [0, 1]
+
+
 def test_luma_is_taken_before_the_image_is_resized(tmp_path):
     """So a web page, which gives the variant the luma of a photograph, answers as `predict` does."""
     graph = network(1)

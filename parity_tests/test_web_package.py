@@ -50,6 +50,14 @@ def written(model, stand_in, tmp_path) -> Path:
     return package(model, tmp_path / "package", web=True, runtime=stand_in)
 
 
+def test_a_screen_reader_announces_the_answers(written):
+    assert '<ol id="answers" aria-live="polite">' in (written / WEB / "index.html").read_text()
+
+
+def test_the_licence_covers_the_page(written):
+    assert "The file `LICENSE` is that of the scripts and the page." in (written / "model_card.md").read_text()
+
+
 def test_the_tree(written):
     manifest = read_manifest(written)
     assert {name for name in manifest.files if name.startswith(f"{WEB}/")} == PAGE

@@ -1,6 +1,7 @@
 """The page of a package in a headless Chromium: it answers as `predict` does, for images of every kind."""
 
 import json
+import os
 from pathlib import Path
 from shutil import copytree
 
@@ -27,7 +28,8 @@ FILES = {
     **{f"{name}.jpg": content for name, content in jpeg_files().items()},
     **{f"{name}.webp": content for name, content in webp_files().items()},
 }
-CMYK = file(image(50, 60, "CMYK"), "JPEG")
+WITH_CMYK = FILES | {"CMYK.jpg": file(image(50, 60, "CMYK"), "JPEG")}
+NAMES = (*(f"class {number}" for number in range(6)), '<b>&"', *(f"class {number}" for number in range(7, 12)))
 ROUNDING = 1  # of 255: CMYK to RGB, and what is put on white
 NO_IMAGES = {
     "empty": (b"", "an empty file"),
@@ -55,10 +57,10 @@ document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubb
 
 
 def packaged(folder: Path, channels: int) -> Path:
-    graph = network(channels)
+    graph = network(channels, classes=len(NAMES))
     runtime = folder / "runtime"
     runtime.mkdir()
-    export_onnx(graph, probe(graph), folder / "model.onnx", metadata=contract(channels).properties())
+    export_onnx(graph, probe(graph), folder / "model.onnx", metadata=contract(channels, names=NAMES).properties())
     return package(folder / "model.onnx", web=True, runtime=runtime_folder(runtime))
 
 
@@ -100,17 +102,17 @@ def differs(page: Page, classifier: Classifier, path: Path, content: bytes) -> f
     return max(abs(found - each.probability) for (_, found), each in zip(answer, expected, strict=True))
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", WITH_CMYK)
 def test_it_answers_as_predict(page, written, tmp_path, name):
-    limit = LIMITS[format_of(FILES[name])]
-    assert differs(page, Classifier(written / "model.onnx"), tmp_path / name, FILES[name]) <= limit
-    height, width, _ = read_image(FILES[name]).shape
+    content = WITH_CMYK[name]
+    assert differs(page, Classifier(written / "model.onnx"), tmp_path / name, content) <= LIMITS[format_of(content)]
+    height, width, _ = read_image(content).shape
     assert page.text("status").startswith(f"{width} x {height} pixels, answered in ")
 
 
-@pytest.mark.parametrize("name", [*FILES, "CMYK"])
+@pytest.mark.parametrize("name", WITH_CMYK)
 def test_its_pixels_are_those_of_the_reader(page, name):
-    content = FILES.get(name, CMYK)
+    content = WITH_CMYK[name]
     expected, found = read_image(content), page.pixels(content)
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= ROUNDING
@@ -123,7 +125,36 @@ def test_a_model_of_grey_images(grey, tmp_path):
     with shown(grey) as page:
         assert page.open() == "ready"
         for name in ("grey.png", "photo.png", "photo.jpg", "turned.png"):
-            assert differs(page, classifier, tmp_path / name, FILES[name]) <= LIMITS["JPEG"]
+            limit = LIMITS[format_of(FILES[name])]
+            assert differs(page, classifier, tmp_path / name, FILES[name]) <= limit
+
+
+def test_a_name_with_markup_is_shown_as_it_is(page, tmp_path):
+    (tmp_path / "photo.png").write_bytes(FILES["photo.png"])
+    assert '<b>&"' in [name for name, _ in page.ask(tmp_path / "photo.png")]
+    assert page.driver.find_elements("css selector", "#answers b, #classes b") == []
+
+
+def test_a_package_that_was_written_anew_is_not_taken_from_the_cache(written, tmp_path):
+    """Without being told, a browser keeps a file that did not change for long."""
+    place = copytree(written, tmp_path / "package")
+    labels = place / "labels.txt"
+    os.utime(labels, (0, 0))
+    with shown(place) as opened:
+        assert opened.open() == "ready"
+        labels.write_text(labels.read_text().replace("class 0", "another"))
+        assert opened.open() == "ready"
+        assert "another, class 1" in opened.text("classes")
+
+
+def test_labels_that_are_not_those_of_the_model_are_an_error(written, tmp_path):
+    place = copytree(written, tmp_path / "package")
+    (place / "labels.txt").write_text("one\ntwo\n")
+    (tmp_path / "photo.png").write_bytes(FILES["photo.png"])
+    with shown(place) as opened:
+        assert opened.open() == "ready"
+        assert opened.ask(tmp_path / "photo.png") == []
+        assert "it has 12 logits, but ../labels.txt has 2 names; package it again" in opened.text("error")
 
 
 @pytest.mark.parametrize("name", NO_IMAGES)
@@ -160,10 +191,10 @@ def test_all_comes_from_the_folder(page, written):
 
 
 def test_it_says_what_the_package_says(page):
-    assert page.text("about").startswith("It names one of 5 classes")
+    assert page.text("about").startswith("It names one of 12 classes")
     assert page.text("warning") == ""
     assert "onnxruntime-web" in page.text("runtime")
-    assert "class 0, class 1" in page.text("classes")
+    assert ", ".join(NAMES) in page.text("classes")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -13,6 +13,7 @@ from onnx_impl.packaging import package
 
 NAMES = tuple(f"class {number}" for number in range(5))
 PACKAGE = {  # the files of its package with the uint8 variant
+    "LICENSE",
     "model.onnx", "1/model.onnx", "labels.txt", "config.pbtxt", "preprocess.json", "manifest.json", "model_card.md",
     "predict.py", "verify.py", "preprocessing/image.png", "preprocessing/pixels.pb", "test_data_set_0/input_0.pb",
     "test_data_set_0/output_0.pb", "benchmark.json", "certificate.json", "uint8/1/model.onnx", "uint8/config.pbtxt",
@@ -21,15 +22,15 @@ PACKAGE = {  # the files of its package with the uint8 variant
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
 
-def network(channels: int = 3, height: int = 12, width: int = 9):
+def network(channels: int = 3, height: int = 12, width: int = 9, classes: int = len(NAMES)):
     return trace(
         "tiny", (channels, height, width),
-        lambda x: f.linear(f.flatten(f.conv_bn(x, 4, 3, 2, name="stem")), 5, name="fc"),
+        lambda x: f.linear(f.flatten(f.conv_bn(x, 4, 3, 2, name="stem")), classes, name="fc"),
     )  # fmt: skip
 
 
-def contract(channels: int = 3, height: int = 12, width: int = 9) -> Contract:
-    return Contract(NAMES, MEAN[:channels], STD[:channels], (height, width), RESIZE_RULE)
+def contract(channels: int = 3, height: int = 12, width: int = 9, names: tuple[str, ...] = NAMES) -> Contract:
+    return Contract(names, MEAN[:channels], STD[:channels], (height, width), RESIZE_RULE)
 
 
 def images(count: int = 3, shape: tuple[int, ...] = (12, 9, 3)) -> np.ndarray:

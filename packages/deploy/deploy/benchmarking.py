@@ -34,8 +34,7 @@ def benchmark(
     """Time the forward pass in every combination, `seconds` each, in turns. Inputs are random float32 images.
 
     `unfinished` also accepts the model of an unfinished run. `notice` gets a line if a better provider is built in but
-    does not run here. Raises `DiptychError` for a model or a provider that does
-    not run, and for numbers out of range.
+    does not run here. Raises `DiptychError` for a model or a provider that does not run, and for numbers out of range.
     """
     check_settings(batches, threads, seconds)
     if not providers:

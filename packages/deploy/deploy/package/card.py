@@ -12,7 +12,7 @@ from deploy.runs import FINISHED
 from deploy.timings import Timing
 
 NAMED = 20  # classes
-_MARKUP = re.compile(r"(^\d*)([-+=.)])|([\\`*_\[\]|~#$])")  # the first part: what begins a list or a heading
+_MARKUP = re.compile(r"(^\d*)([-+.)])(?=\s|$)|([\\`*_\[\]|~#$])")  # the first part: what begins a list
 
 
 def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing], extra: bool, page: bool) -> bytes:
@@ -40,7 +40,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
         "",
         "## What it was trained on",
         "",
-        f"{plain(contract.data)}." if contract.data else "The file does not say.",
+        f"The data set {plain(contract.data)}." if contract.data else "The file does not say.",
         *([f"Its weights are {PROBE_WEIGHTS}: its answers mean nothing."] if contract.weights == PROBE_WEIGHTS else []),
         "",
         "## Preparation of images",

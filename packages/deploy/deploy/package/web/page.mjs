@@ -64,7 +64,7 @@ function describe(manifest, classes) {
     weights ? `Its weights are ${weights}.` : "",
     training && training !== "finished" ? `Its training did not reach its end (${training}).` : "",
     compression ? `It is compressed (${compression.to}), ${compression.verdict}.` : "",
-  ].join(" ").trim();
+  ].filter(Boolean).join(" ");
   part("runtime").textContent = `, by ${web.runtime}`;
   part("classes").querySelector("summary").textContent = `The ${classes.length} classes`;
   part("classes").querySelector("p").textContent = classes.join(", ");
