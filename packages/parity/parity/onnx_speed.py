@@ -5,10 +5,10 @@ And against the frameworks' own forward passes.
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import onnx_impl
 from deploy import runtime, shell
 from deploy.files import write_bytes
 from deploy.options import Parser
@@ -20,10 +20,11 @@ from netspec import Graph
 from netspec.init import Weights
 from netspec.probes import probe_images
 from netspec.registry import resolve
-from onnx_impl.measure import probe
-from onnx_impl.turns import Ratio, processor_times, ratio
 from parity.forward_times import time_network
 from parity.runners import KerasRunner, TorchRunner
+
+if TYPE_CHECKING:
+    from onnx_impl.turns import Ratio
 
 NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_k12")
 BATCHES = (1, 32)
@@ -39,6 +40,8 @@ HEAD = (
 
 def files_of(graph: Graph, weights: Weights) -> dict[str, bytes]:
     """The four files of a network with the same weights, by the names in `FILES`."""
+    import onnx_impl
+
     made = (
         onnx_impl.build(graph, weights=weights),
         onnx_impl.build(graph, weights=weights, fold_batch_norm=True),
@@ -50,6 +53,8 @@ def files_of(graph: Graph, weights: Weights) -> dict[str, bytes]:
 
 def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> tuple[dict[str, float], list[str]]:
     """Median milliseconds of a pass of each file on one thread, and best native / ours for both of our files."""
+    from onnx_impl.turns import processor_times, ratio
+
     images = probe_images(graph, batch)
 
     def passing(content: bytes) -> Callable[[], object]:
@@ -62,7 +67,7 @@ def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> t
     return medians, [against(medians[best] / medians[ours], ratio(times[best], times[ours])) for ours in OURS]
 
 
-def against(medians: float, rounds: Ratio) -> str:
+def against(medians: float, rounds: "Ratio") -> str:
     """The ratio of the medians, with the interval of the ratios of single rounds."""
     return f"{medians:.3f} ({rounds.low:.2f} to {rounds.high:.2f})"
 
@@ -78,6 +83,8 @@ def themselves(graph: Graph, weights: Weights, builder: float) -> tuple[str, ...
 
 def table(names: Sequence[str], rounds: int, notice: Callable[[str], None]) -> str:
     """A Markdown table, a row for each network and batch. `name@96` is a network at 96 pixels."""
+    from onnx_impl.measure import probe
+
     rows = [HEAD, ("---",) * len(HEAD)]
     for name in names:
         architecture, _, size = name.partition("@")
