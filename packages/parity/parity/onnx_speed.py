@@ -5,7 +5,6 @@ And against the frameworks' own forward passes.
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,9 +21,6 @@ from netspec.probes import probe_images
 from netspec.registry import resolve
 from parity.forward_times import time_network
 from parity.runners import KerasRunner, TorchRunner
-
-if TYPE_CHECKING:
-    from onnx_impl.turns import Ratio
 
 NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_k12")
 BATCHES = (1, 32)
@@ -64,12 +60,13 @@ def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> t
     times = processor_times({name: passing(content) for name, content in files.items()}, rounds)
     medians = {name: 1e3 * float(np.median(seconds)) for name, seconds in times.items()}
     best = min(NATIVE, key=medians.__getitem__)
-    return medians, [against(medians[best] / medians[ours], ratio(times[best], times[ours])) for ours in OURS]
+    rounds = {ours: ratio(times[best], times[ours]) for ours in OURS}
+    return medians, [against(medians[best] / medians[ours], one.low, one.high) for ours, one in rounds.items()]
 
 
-def against(medians: float, rounds: "Ratio") -> str:
+def against(medians: float, low: float, high: float) -> str:
     """The ratio of the medians, with the interval of the ratios of single rounds."""
-    return f"{medians:.3f} ({rounds.low:.2f} to {rounds.high:.2f})"
+    return f"{medians:.3f} ({low:.2f} to {high:.2f})"
 
 
 def themselves(graph: Graph, weights: Weights, builder: float) -> tuple[str, ...]:
