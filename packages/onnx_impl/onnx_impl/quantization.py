@@ -190,7 +190,9 @@ def compress(
             facts |= {"calibration_images": len(some), "reduce_range": reduce_range, "float_layers": len(kept)}
             facts |= {"layers": len(quantizer.layers), **({"worst_in_float": kept[:NAMED]} if kept else {})}
             if len(kept) == len(quantizer.layers):
-                problem = f"no layer can be quantized: the loss on the validation split is above --limit {limit:g}"
+                problem = (
+                    f"no layer can be quantized: as the validation split shows, it may lose more than --limit {limit:g}"
+                )
         else:
             smaller = halved(content, Path(name))
             one_by_one = until_stopped(judge.batches(sample(data.validation, JUDGED), 1))
