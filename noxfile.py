@@ -70,7 +70,7 @@ def environment(session: nox.Session, kind: str) -> str:
         pip = (str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *names)
         try:
             install(session, lock, *pip, attempts=2)  # the network may fail once
-        except Exception:  # pip ended by itself: it changes nothing before it has everything
+        except Exception:  # pip ended: what it has left, the next one mends
             stamp.write_text("nothing that the requirements ask for now")
             raise
         stamp.write_text(state)
@@ -135,8 +135,9 @@ def run(session: nox.Session, kind: str, *command: str) -> None:
                 os.kill(int(child), number)
 
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number in (number for number, handler in kept.items() if handler is not signal.SIG_IGN):
-        signal.signal(number, pass_on)
+    for number, handler in kept.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, pass_on)
     try:
         session.run(python, "-m", *command, external=True, env={"GLIBC_TUNABLES": PAGES})
     finally:

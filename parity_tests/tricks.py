@@ -132,7 +132,7 @@ TRICKS = {
 
 
 def of_origin_3() -> Iterator[tuple[str, Trick]]:
-    """Every row of origin 3's table that changes its common recipe: its file as it is, on a copy of its network."""
+    """Every recipe that extends the one of origin 3's table, made short, on a copy of its network."""
     for name, file in shipped_recipes().items():
         if name.startswith("original/") and 'extends = "resnetv2_cifar.toml"' in file.read_text():
             recipe, facts = read_recipe(file), Facts.of(file)

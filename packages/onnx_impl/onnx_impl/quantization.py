@@ -237,11 +237,11 @@ def _kept_in_float(
     limit: float,
     notice: Callable[[str], None],
 ) -> list[str]:
-    """The fewest of the noisiest layers that must stay in float32, for a loss within `limit` on the validation split.
+    """The fewest of the noisiest layers that must stay in float32, for the test split to pass if it loses as much.
 
-    The test split judges the upper end of its own interval. That end, too, must be within `limit` if the test images
-    are answered as the validation images are, unless there are too few to show it. A layer's noise is that of the
-    logits if it alone is quantized. More layers in float32 are taken to lose less.
+    The test split is judged by the upper end of its interval. So that end must be within `limit`, for as many images
+    that are answered as the validation images are; the loss itself, if there are too few test images to show that. A
+    layer's noise is that of the logits if it alone is quantized. More layers in float32 are taken to lose less.
     """
     some = sample(data.validation, JUDGED)
     shown = open_points(len(data.test)) <= limit

@@ -89,7 +89,7 @@ ELSEWHERE = {  # what is not an option of the network, and where it is written
 class Recipe:
     """Everything that decides a training, except the network and the data themselves.
 
-    `batch`: images between two updates. An epoch leaves out the images that do not fill a batch, other ones each time.
+    `batch`: images between two updates. An epoch leaves out what does not fill a batch: different images each time.
 
     `accumulate`: a batch is split into so many equal parts, in order. The gradients are those of the mean loss over the
     whole batch, and the weights are updated once. Batch norm sees the parts.

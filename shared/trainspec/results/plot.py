@@ -19,9 +19,8 @@ def draw_results(file: BinaryIO, rows: Sequence[Row], format: str = "png") -> No
     from matplotlib.lines import Line2D
 
     networks, frameworks = (sorted({getattr(row, key) for row in rows}) for key in ("network", "framework"))
-    palette = colormaps["tab10" if len(networks) <= 10 else "turbo"]
-    count = 10 if len(networks) <= 10 else len(networks)
-    colours = {name: palette((number + 0.5) / count) for number, name in enumerate(networks)}
+    palette, count = ("tab10", 10) if len(networks) <= 10 else ("turbo", len(networks))
+    colours = {name: colormaps[palette]((number + 0.5) / count) for number, name in enumerate(networks)}
     markers = {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(frameworks)}
 
     columns = math.ceil(len(networks) / NAMES)
