@@ -29,7 +29,7 @@ OURS, NATIVE = FILES[:2], FILES[2:]
 TITLES = {"torch": "PyTorch", "keras": "Keras"}
 HEAD = (
     *("network", "batch", *(f"{name}, ms" for name in FILES), "best native / builder", "best native / folded"),
-    *(f"{title} itself, ms" for title in TITLES.values()),
+    *(f"{title} itself, wall ms" for title in TITLES.values()),
     "faster of both / builder",
 )
 
@@ -60,12 +60,12 @@ def measure(graph: Graph, batch: int, files: dict[str, bytes], rounds: int) -> t
     times = processor_times({name: passing(content) for name, content in files.items()}, rounds)
     medians = {name: 1e3 * float(np.median(seconds)) for name, seconds in times.items()}
     best = min(NATIVE, key=medians.__getitem__)
-    rounds = {ours: ratio(times[best], times[ours]) for ours in OURS}
-    return medians, [against(medians[best] / medians[ours], one.low, one.high) for ours, one in rounds.items()]
+    ratios = {ours: ratio(times[best], times[ours]) for ours in OURS}
+    return medians, [against(medians[best] / medians[ours], one.low, one.high) for ours, one in ratios.items()]
 
 
 def against(medians: float, low: float, high: float) -> str:
-    """The ratio of the medians, with the interval of the ratios of single rounds."""
+    """The ratio of the medians, with the interval of the median of the rounds' ratios."""
     return f"{medians:.3f} ({low:.2f} to {high:.2f})"
 
 
@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
         f"`python -m parity.onnx_speed --rounds {options.rounds}` on {machine['cpu']}, {machine['cores']} cores, one "
         f"thread for each pass, in processor time; others used the machine too: its load was {load:.1f} at the start "
         f"and {os.getloadavg()[0]:.1f} at the end. Times are medians. A ratio is that of two medians, with the 95 % "
-        "interval of the ratios of single rounds; above 1, ours is faster. `folded` is the file of `package` and of "
+        "interval of the median of the rounds' ratios; above 1, ours is faster. `folded` is the file of `package` and of "
         "`export_onnx -- RUN --fold`; `builder`, the file of a run, keeps its batch norms, which onnxruntime folds as "
         "it loads the file. A framework's own pass is one of its evaluation, in a process of its own, on the wall.\n\n"
         + rows
