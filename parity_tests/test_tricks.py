@@ -56,9 +56,9 @@ def trained(framework: str, trick: Trick, task: Task) -> Weights:
 
 
 @cache
-def trained_without(base: Trick, seed: int) -> Weights:
+def trained_without(base: Trick, recipe: Recipe) -> Weights:
     """The state without any trick."""
-    return trained("torch", base, noise_task(base.graph, replace(BASE, seed=seed)))
+    return trained("torch", base, noise_task(base.graph, recipe))
 
 
 def check(trick: Trick, seed: int = 0) -> None:
@@ -73,8 +73,9 @@ def check(trick: Trick, seed: int = 0) -> None:
     assert difference.within, f"{difference}"
     rates = {task.recipe.schedule.rate(Place(step, STEPS, task.steps_per_epoch)) for step in range(STEPS)}
     assert len(rates) > 1 or isinstance(task.recipe.schedule, Constant)
-    if task.recipe != replace(BASE, seed=seed):
-        without = trained_without(base_of(trick), seed)
+    plain = replace(trick.without, seed=seed)
+    if replace(task.recipe, network=plain.network) != plain:  # the options are those of both networks
+        without = trained_without(base_of(trick), plain)
         result = {key: sides[0].get(f"average.{key}", sides[0][key]) for key in task.weights}
         assert any(not np.array_equal(without[key], result[key]) for key in task.weights), "it changes nothing"
 

@@ -64,12 +64,16 @@ def short_resnet(**options: Any) -> Graph:
 
 @dataclass(frozen=True)
 class Trick:
-    """`settings` are put into the base recipe; `options` are those of the network."""
+    """`settings` are put into the base recipe; `options` are those of the network.
+
+    `without` is the recipe that does the same without the trick.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     network: Callable[..., Graph] = short_resnet
     base: Recipe = field(default=BASE, hash=False)
+    without: Recipe = field(default=BASE, hash=False)
 
     @property
     def recipe(self) -> Recipe:
@@ -133,15 +137,17 @@ TRICKS = {
 
 def of_origin_3() -> Iterator[tuple[str, Trick]]:
     """Every recipe that extends the one of origin 3's table, made short, on a copy of its network."""
-    for name, file in shipped_recipes().items():
+    shipped = shipped_recipes()
+    plain = read_recipe(shipped["original/resnetv2_cifar"])
+    for name, file in shipped.items():
         if name.startswith("original/") and 'extends = "resnetv2_cifar.toml"' in file.read_text():
             recipe, facts = read_recipe(file), Facts.of(file)
             small = {"batch": BASE.batch, "epochs": BASE.epochs, "precision": BASE.precision}
             scaled = recipe.schedule.peak * BASE.batch / recipe.batch
-            schedule = {"schedule.peak": scaled, "schedule.warmup_epochs": 1.0}
+            short = {**small, "schedule.peak": scaled, "schedule.warmup_epochs": 1.0}
             cutout = {"augmentation.cutout.side": 4} if recipe.augmentation.cutout else {}
-            settings = {**small, **schedule, **cutout}
-            yield name.partition("/")[2], Trick(settings, recipe.network, copy_of(facts.network), base=recipe)
+            settings, without = {**short, **cutout}, override(plain, short)
+            yield name.partition("/")[2], Trick(settings, recipe.network, copy_of(facts.network), recipe, without)
 
 
 @cache

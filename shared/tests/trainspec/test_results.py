@@ -267,6 +267,8 @@ def test_published_figures():
         (plain, ("batch=128", "schedule.peak=0.0625"), [92.83]),
         (plain, ("network.stochastic_depth=0.7",), []),
         (plain, ("augmentation.cutmix.alpha=1.0",), []),
+        (plain, ("optimizer.weight_decay=0.0",), []),
+        (plain, ("initialisation.dirac=true", "epochs=4"), []),
         (htd, (), []),
         ("modern/resnetv2_cifar", ("augmentation.cutmix.alpha=1.0",), [92.83]),
     ):

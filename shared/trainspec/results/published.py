@@ -15,7 +15,8 @@ from trainspec.recipes.header import Facts
 DATA = re.compile(r"cifar10(?!\d)")  # the names of the data sets that the figures were measured on begin so
 
 # Keys whose change makes another row of an origin's table.
-TRICK = re.compile(r"(network|augmentation|regularisation|patchup|average|optimizer\.kind|schedule\.kind)\b")
+SECTIONS = "network|weights|init|initialisation|augmentation|regularisation|patchup|optimizer|parameters|average"
+TRICK = re.compile(rf"({SECTIONS}|schedule\.kind)\b")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ def published() -> tuple[Published, ...]:
 def published_for(network: str, recipe: str, data: str, changes: Sequence[str] = ()) -> tuple[Published, ...]:
     """The figures to put beside a run: those of its network and recipe, otherwise those of the network itself.
 
-    Empty for data sets other than CIFAR-10, and where an origin's recipe has a trick more than its row: `changes` are
-    those of the run, as `key=value`. `network` is the name without options.
+    Empty for data sets other than CIFAR-10, and for an origin's recipe with other tricks than the network's row has:
+    those of its name, after a `+`, or of `changes`, which are those of the run, as `key=value`. `network` is the name
+    without options.
     """
     added = any(TRICK.match(change) for change in changes)
     if not DATA.match(data) or (added and recipe.startswith("original/")):
