@@ -64,15 +64,19 @@ def environment(session: nox.Session, kind: str) -> str:
         session.log(f"installing the environment '{kind}'; this happens once")
         if found is None:
             shutil.rmtree(folder, ignore_errors=True)
-            install(session, lock, sys.executable, "-m", "venv", str(folder))
+            if install(lock, sys.executable, "-m", "venv", str(folder)):
+                session.error("the environment could not be made; the lines above say why")
         stamp.unlink(missing_ok=True)
         names = [part for name in KINDS[kind] for part in (["--editable", name] if name.startswith(".") else [name])]
         pip = (str(python), "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", *names)
-        try:
-            install(session, lock, *pip, attempts=2)  # the network may fail once
-        except Exception:  # pip ended: what it has left, the next one mends
+        failed = install(lock, *pip)
+        if failed > 0:
+            session.warn("the installation failed; trying once more, because the network may have failed")
+            failed = install(lock, *pip)
+        if failed > 0:  # by itself, not by a signal: what it has left, the next one mends
             stamp.write_text("nothing that the requirements ask for now")
-            raise
+        if failed:
+            session.error("the environment could not be installed; the lines above say why")
         stamp.write_text(state)
     return str(python)
 
@@ -107,13 +111,9 @@ def installing(session: nox.Session) -> Iterator[int]:
         yield file.fileno()
 
 
-def install(session: nox.Session, lock: int, *command: str, attempts: int = 1) -> None:
-    """Runs one command of an installation. The command holds the lock too, since it may live longer than nox."""
-    for attempt in range(1, attempts + 1):
-        if subprocess.run(command, pass_fds=[lock], cwd=ROOT, check=False).returncode == 0:
-            return
-        session.warn(f"attempt {attempt} of {attempts} failed: {' '.join(command)}")
-    session.error("the environment could not be installed; the lines above say why")
+def install(lock: int, *command: str) -> int:
+    """The exit status of one command of an installation. It holds the lock too, since it may live longer than nox."""
+    return subprocess.run(command, pass_fds=[lock], cwd=ROOT, check=False).returncode
 
 
 def run(session: nox.Session, kind: str, *command: str) -> None:
@@ -147,11 +147,16 @@ def run(session: nox.Session, kind: str, *command: str) -> None:
             raise KeyboardInterrupt  # so that a session of several commands does not go on to the next
 
 
+def files(session: nox.Session) -> list[str]:
+    """The files among the arguments. `nox -- -k WORD` gives every session the arguments of pytest."""
+    return [argument for argument in session.posargs if (ROOT / argument).exists()]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format; `-- FILE ...` of these alone."""
-    run(session, "lint", "ruff", "check", *(session.posargs or ["."]))
-    run(session, "lint", "ruff", "format", "--check", *(session.posargs or ["."]))
+    run(session, "lint", "ruff", "check", *(files(session) or ["."]))
+    run(session, "lint", "ruff", "format", "--check", *(files(session) or ["."]))
 
 
 @nox.session(default=False)
@@ -164,7 +169,7 @@ def format(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy on all packages and the examples; `-- FILE ...` on these alone."""
-    run(session, "parity", "mypy", *session.posargs)
+    run(session, "parity", "mypy", *files(session))
 
 
 @nox.session

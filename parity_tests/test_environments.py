@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -36,16 +37,19 @@ def load(path: Path) -> ModuleType:
 
 
 class Checkout:
-    """A checkout with the noxfile, in which an installation writes a line and takes no time."""
+    """A checkout with the noxfile, in which an installation writes a line and takes no time.
+
+    What `while_installing` returns is pip's exit status.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.commands = root, root / "commands"
         self.folder = root / ".nox" / "zoo"
         self.noxfile = load(root / "noxfile.py")
         self.noxfile.install = self.install
-        self.while_installing = lambda: None
+        self.while_installing: Callable[[], int | None] = lambda: None
 
-    def install(self, session: Session, lock: int, *command: str, attempts: int = 1) -> None:
+    def install(self, lock: int, *command: str) -> int:
         with self.commands.open("a") as file:
             file.write(f"{command[2]}\n")
         if command[2] == "venv":
@@ -56,7 +60,8 @@ class Checkout:
             (python.parents[1] / "pyvenv.cfg").write_text(f"home = /usr/bin\ncommand = python -m venv {command[3]}\n")
         else:
             (self.folder / "library").touch()
-            self.while_installing()
+            return self.while_installing() or 0
+        return 0
 
     def environment(self) -> list[str]:
         """What the session was told."""
@@ -152,18 +157,26 @@ def test_an_update_without_a_network_costs_nothing(checkout):
     place = checkout.root / "constraints.txt"
     before = place.read_text()
 
-    def fail() -> None:
-        raise RuntimeError("the environment could not be installed")
-
     place.write_text(f"{before}six==1.0\n")
-    checkout.while_installing = fail
+    checkout.while_installing = lambda: 1
     for _ in range(2):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(SystemExit, match="could not be installed"):
             checkout.environment()
     place.write_text(before)
-    with pytest.raises(RuntimeError):  # nobody knows what the update has left
+    with pytest.raises(SystemExit):  # nobody knows what the update has left
         checkout.environment()
-    assert checkout.installed() == ["venv", "pip", "pip", "pip", "pip"]
+    assert checkout.installed() == ["venv", "pip", *["pip", "pip"] * 3]  # each tries twice
+
+
+def test_an_update_that_was_killed_is_not_trusted(checkout):
+    checkout.environment()
+    (checkout.root / "packages/deploy/pyproject.toml").write_text("")
+    checkout.while_installing = lambda: -signal.SIGKILL
+    with pytest.raises(SystemExit, match="could not be installed"):
+        checkout.environment()
+    checkout.while_installing = lambda: 0
+    checkout.environment()
+    assert checkout.installed() == ["venv", "pip", "pip", "venv", "pip"]
 
 
 @pytest.mark.parametrize("harm", [killed, moved, broken, without_a_python])
@@ -199,10 +212,21 @@ def test_what_installs_holds_the_lock_longer_than_nox(checkout):
     """An installation that outlives nox goes on writing; nobody may begin another beside it."""
     noxfile, session = load(checkout.root / "noxfile.py"), Session()
     with noxfile.installing(session) as lock:
-        noxfile.install(session, lock, sys.executable, "-c", f"import os; os.fstat({lock})")
-        with pytest.raises(SystemExit, match="could not be installed"):
-            noxfile.install(session, lock, sys.executable, "-c", "raise SystemExit(1)", attempts=2)
-    assert [line.partition(":")[0] for line in session.lines] == ["attempt 1 of 2 failed", "attempt 2 of 2 failed"]
+        assert noxfile.install(lock, sys.executable, "-c", f"import os; os.fstat({lock})") == 0
+        assert noxfile.install(lock, sys.executable, "-c", "raise SystemExit(3)") == 3
+
+
+def test_arguments_of_pytest_do_not_reach_ruff_and_mypy(checkout):
+    """`nox -- -k WORD` gives them to every session."""
+    checkout.noxfile.environment = lambda session, kind: "python"
+    commands = []
+    session = Session()
+    session.run = lambda _, option, name, *arguments, **__: commands.append(arguments)
+    for session.posargs in (["-k", "resnet"], ["noxfile.py"]):
+        checkout.noxfile.types(session)
+        checkout.noxfile.lint(session)
+    assert commands[:3] == [(), ("check", "."), ("format", "--check", ".")]
+    assert commands[3:] == [("noxfile.py",), ("check", "noxfile.py"), ("format", "--check", "noxfile.py")]
 
 
 def test_signals_that_are_ignored_stay_ignored(checkout):

@@ -117,8 +117,7 @@ def main(argv: Sequence[str]) -> None:
         "interval of the median of the rounds' ratios; above 1, ours is faster. `folded` is the file of `package` and "
         "of `export_onnx -- RUN --fold`; `builder`, the file of a run, keeps its batch norms, which onnxruntime folds "
         "as it loads the file. A framework's own pass is one of its evaluation, in a process of its own, in time on "
-        "the wall.\n\n"
-        + rows
+        "the wall.\n\n" + rows
     )
     write_bytes(options.out, text.encode())
     say(f"written: {options.out}")
