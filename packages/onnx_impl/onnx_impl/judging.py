@@ -47,18 +47,23 @@ class Judge:
         batches = self.batches(split, batch_of(*split.shape[:2]))
         return np.concatenate([runtime.logits(session, batch, "the file") for batch in until_stopped(batches)])
 
-    def loss(
-        self, one: bytes, other: bytes, split: Split, images: int | None = None
-    ) -> tuple[float, float, float, float]:
-        """Points of top-1 that `other` loses against `one`, the ends of their interval, and the top-1 of `other`.
+    def right(self, content: bytes, split: Split) -> NDArray[np.bool_]:
+        """Which images of a split a file answers with their class, `(N,)`."""
+        right: NDArray[np.bool_] = self.logits(content, split).argmax(1) == split.labels
+        return right
 
-        The interval is that of `images` images with the same shares of answers; by default of those in `split`.
+    @staticmethod
+    def points_lost(
+        one: NDArray[np.bool_], other: NDArray[np.bool_], images: int | None = None
+    ) -> tuple[float, float, float]:
+        """Points of top-1 that `other` loses against `one`, and the ends of their interval. Both are of `right`.
+
+        The interval is that of `images` images with the same shares of answers; by default of as many as were answered.
         """
-        right = [self.logits(content, split).argmax(1) == split.labels for content in (one, other)]
-        lost, won = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-        images = images or len(split)
-        low, high = paired(lost * images / len(split), won * images / len(split), images)
-        return 100 * (lost - won) / len(split), 100 * low, 100 * high, 100 * float(right[1].mean())
+        lost, won, answered = int((one & ~other).sum()), int((other & ~one).sum()), len(one)
+        images = images or answered
+        low, high = paired(lost * images / answered, won * images / answered, images)
+        return 100 * (lost - won) / answered, 100 * low, 100 * high
 
     def speed(self, one: bytes, other: bytes, split: Split, provider: str) -> Ratio | None:
         """The time of `other` as a part of that of `one`; None if `provider` does not run `one` here.

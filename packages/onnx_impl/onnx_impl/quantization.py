@@ -199,10 +199,11 @@ def compress(
             found = largest_value(content, one_by_one, Path(name))
             facts |= {"arithmetic": "float32, as a CPU computes float16", "largest_value": float(f"{found:.4g}")}
     written = rewritten(smaller, compression="{}")
-    loss, low, high, top1 = judge.loss(content, written, data.test)
+    right = judge.right(written, data.test)
+    loss, low, high = judge.points_lost(judge.right(content, data.test), right)
     facts |= {
         "test_images": len(data.test),
-        "top1": round(top1, 3),
+        "top1": round(100 * float(right.mean()), 3),
         "points_lost": round(loss, 3),
         "points_lost_interval": [round(low, 3), round(high, 3)],
         "bytes": f"{len(written) / len(content):.3f} of the float32 file's",
@@ -217,7 +218,9 @@ def compress(
     if speed is None:
         facts["time"] = f"not measured: {provider} does not run here"
     else:
-        where = f"{provider} on {describe_machine()['cpu']}; not measured on other processors"
+        where = provider
+        if provider == runtime.CPU:
+            where = f"{provider} on {describe_machine()['cpu']}; not measured on other processors"
         facts["time"] = f"{speed} of the float32 file's, batch 1, one thread, {where}"
         if speed.median > 1:
             problem = problem or f"it is slower: it takes {speed} of the float32 file's time"
@@ -254,9 +257,11 @@ def _kept_in_float(
     first = [f"{name} {noise[name]:.0f} dB" for name in worst[:SHOWN]] + ["..."] * (len(worst) > SHOWN)
     notice(f"{'signal to noise':<22}{', '.join(first)}")
 
+    right = judge.right(content, data.validation)
+
     def within(count: int) -> bool:
         smaller = quantizer.quantized(without=worst[:count]).SerializeToString()
-        loss, _, high, _ = judge.loss(content, smaller, data.validation, len(data.test))
+        loss, _, high = judge.points_lost(right, judge.right(smaller, data.validation), len(data.test))
         may = f", so the test split may show {high:.2f}" if shown else ""
         notice(f"{'validation':<22}{count} of {len(worst)} layers in float32: loses {loss:.2f} points{may}")
         return (high if shown else loss) <= limit

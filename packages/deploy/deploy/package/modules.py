@@ -17,8 +17,8 @@ _SCRIPT = '''#!/usr/bin/env python3
 """{purpose}
 
 Needs Python 3.11 on Linux or macOS, numpy, Pillow (10.1 or newer) and onnxruntime, and no other file of Diptych.
-diptych-deploy {version} wrote it. LICENSE, beside it, is its licence. Its modules follow unchanged. The end of the file
-says how they are imported and what is run.
+diptych-deploy {version} wrote it. Its licence is the file LICENSE, beside it. Its modules follow unchanged. The end of
+the file says how they are imported and what is run.
 """
 
 SOURCES, PACKAGES = {{}}, {packages}
