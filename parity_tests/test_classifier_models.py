@@ -201,7 +201,7 @@ def test_a_trial_has_limits(folder):
     content = (folder / "run" / "model.onnx").read_bytes()
     try_model(content, (3, 12, 9), "m")
     for limits, message in (
-        ({"memory": 2**26}, "memory|cannot be tried|ends the process"),
+        ({"memory": 2**26}, "memory|cannot be tried|ends the process|pthread_create"),
         ({"seconds": 0.01}, "needed more than"),
     ):
         with pytest.raises(ModelError, match=message):
