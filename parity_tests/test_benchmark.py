@@ -9,6 +9,7 @@ import deploy.__main__
 import parity.__main__
 from broken_cuda import NOTE, break_cuda
 from deploy import DeployError
+from deploy.benchmarking import side_by_side
 from deploy.timings import Timing, in_turns, read_timings, written
 from tiny_classifier import write_run
 
@@ -51,6 +52,13 @@ def test_the_command(folder, tmp_path, capsys):
     assert [(each.threads, each.batch) for each in found] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert all(each.provider == "CPUExecutionProvider" and each.passes >= 5 for each in found)
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_runtime_of_two_files_is_told_apart():
+    one, torch = (Timing.of(by, "cpu", 2, 8, 0.5, [0.001, 0.002]) for by in ("onnxruntime", "torch"))
+    found = side_by_side([one], [("a.json", [one, torch]), ("b.json", [one])])
+    assert [each.by for each in found] == ["onnxruntime", "onnxruntime (a.json)", "torch", "onnxruntime (b.json)"]
+    assert [each.by for each in side_by_side([one], [("a.json", [torch])])] == ["onnxruntime", "torch"]
 
 
 def test_a_provider_that_was_passed_over_is_named_once(folder, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from deploy import ImageError, Model, ModelError, read_image
 from deploy.__main__ import main
-from deploy.errors import UsageError
+from deploy.errors import UsageError, first_line
 from netspec import architecture, initial_weights
 from netspec.compare import Difference, limits
 from onnx_impl import build
@@ -62,6 +62,22 @@ def test_an_image_is_prepared_as_in_training(tmp_path, proto, size, orientation)
     assert [prediction.name for prediction in best] == [CLASSES[index] for index in np.argsort(-logits[0])]
     total = Difference(abs(sum(prediction.probability for prediction in best) - 1), limits().float32_forward, "sum")
     assert total.within, str(total)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"channels": 4}, {"size": 0}, {"size": (8,)}, {"size": "8"}, {"size": 8, "rule": "crop"}]
+)
+def test_a_wrong_argument_is_not_the_image_s_fault(settings):
+    with pytest.raises(UsageError, match=f"^{[*settings][-1]} = "):
+        read_image(photograph((9, 9)), **settings)
+
+
+def test_the_reason_is_shown_not_its_place_in_the_runtime():
+    said = (
+        "[ONNXRuntimeError] : 1 : FAIL : Load model from m failed:/src/core/graph/model_load_utils.h:46 void "
+        "onnxruntime::Validate(const std::unordered_map<std::string, int>&, int) ONNX Runtime only supports opset 26"
+    )
+    assert first_line(RuntimeError(said)) == "Load model from m failed:ONNX Runtime only supports opset 26"
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path, proto):

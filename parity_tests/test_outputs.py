@@ -97,7 +97,7 @@ def test_a_record_of_a_run_is_not_replaced(action, tmp_path, name):
 def test_nothing_is_added_to_a_package(action, tmp_path):
     for name in ("manifest.json", "verify.py"):
         (tmp_path / name).write_text("")
-    for name in ("new", "onnx/new"):
+    for name in ("new", "onnx/new", *["."] * (action.type is output_folder)):
         with pytest.raises(StorageError, match="belongs to the package"):
             action.type(str(tmp_path / name))
 

@@ -3,13 +3,15 @@
 import json
 from dataclasses import replace
 
-from deploy.contract import PROBE_WEIGHTS
+import pytest
+
+from deploy.contract import PROBE_WEIGHTS, RESIZE_RULES
 from deploy.intervals import of_accuracy
 from deploy.package.manifest import read_manifest
 from onnx_impl import export_onnx
 from onnx_impl.measure import probe
 from onnx_impl.packaging import package
-from tiny_classifier import contract, network
+from tiny_classifier import NAMES, contract, network
 
 
 def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
@@ -24,6 +26,19 @@ def test_the_accuracy_is_that_of_the_run_with_these_weights(tmp_path):
     assert (round(low, 2), round(high, 2)) == (71.12, 86.66)  # Wilson's interval of 80 of 100
     assert (low, high) == of_accuracy(80.0, 100)  # not rounded: the card rounds it once
     assert read_manifest(package(tmp_path / "other.onnx", tmp_path / "two")).facts["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"mean": (0.9, 0.9, 0.9)}, {"resize_rule": RESIZE_RULES["squash"]}, {"classes": NAMES[::-1]}]
+)
+def test_the_accuracy_is_of_images_prepared_in_the_same_way(tmp_path, change):
+    graph = network()
+    for name, metadata in (("model", contract()), ("other", replace(contract(), **change))):
+        export_onnx(graph, probe(graph), tmp_path / f"{name}.onnx", metadata=metadata.properties())
+    recorded = {"status": "finished", "framework": "torch", "test_top1": 80.0, "test_images": 100}
+    (tmp_path / "run.json").write_text(json.dumps(recorded))
+    facts = read_manifest(package(tmp_path / "other.onnx")).facts
+    assert (facts["accuracy"], facts["training"]) == (None, "finished")
 
 
 def test_the_accuracy_of_a_compressed_file_is_its_own(tmp_path):

@@ -81,6 +81,11 @@ def test_a_smaller_file(model, fast, to):
     assert read_side(str(path)).kind == "compressed ONNX file"
 
 
+def test_only_the_suffix_onnx_is_left_out_of_the_name(model):
+    path = quantize(model.rename(model.with_name("net.v1")), to="float16", data="digits", limit=9.0, notice=str)
+    assert path == model.with_name("net.v1.float16.onnx")
+
+
 def test_calibration_is_of_the_training_split(model, fast, monkeypatch):
     given = []
 

@@ -162,10 +162,16 @@ def test_the_command_writes_table_csv_and_picture(folder, tmp_path, capsys):
 
 
 def test_without_matplotlib_there_is_a_note(folder, tmp_path, monkeypatch, capsys):
+    """And no picture of an earlier evaluation."""
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    deploy.__main__.main(["evaluate", str(folder / "run"), str(folder / "set"), "--out", str(tmp_path / "out")])
-    assert "note: confusion.png is not drawn: matplotlib is not installed" in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["confusion.csv", "scores.json"]
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "confusion.png").write_bytes(b"earlier")
+    deploy.__main__.main(["evaluate", str(folder / "run"), str(folder / "set"), "--out", str(out)])
+    note = "confusion.png is not drawn: matplotlib is not installed"
+    assert f"note: {note}" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == ["confusion.csv", "scores.json"]
+    assert json.loads((out / "scores.json").read_text())["notes"][-1].startswith(note)
 
 
 def test_everything_that_is_left_out_is_said(folder, tmp_path, capsys):

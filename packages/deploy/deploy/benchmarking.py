@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def benchmark_command(
     """Print a table of the timings, with those of the files `beside`; write them as JSON and draw them if asked."""
     if plot is not None and plot.suffix.lower() not in PLOTTED:
         raise UsageError(f"--plot {plot}: give the name of a file in {', '.join(PLOTTED)}")
-    others = [timing for path in beside or () for timing in read_timings(path)]
+    read = [(str(path), read_timings(path)) for path in beside or ()]
     own = benchmark(
         model,
         batches=batch,
@@ -96,12 +97,23 @@ def benchmark_command(
         unfinished=unfinished,
         notice=say,
     )
-    for line in lines([*own, *others]):
+    together = side_by_side(own, read)
+    for line in lines(together):
         say(line)
     if json is not None:
         save_timings(json, str(model), own)
     if plot is not None:
-        _draw(plot, [*own, *others])
+        _draw(plot, together)
+
+
+def side_by_side(own: Sequence[Timing], read: Sequence[tuple[str, Sequence[Timing]]]) -> list[Timing]:
+    """Our timings and those `read` from files, by path. A file's path is added to a runtime that others have too."""
+    sources = [("", own), *read]
+    found = [*own]
+    for name, timings in read:
+        others = {each.by for _, those in sources if those is not timings for each in those}
+        found += [replace(each, by=f"{each.by} ({name})") if each.by in others else each for each in timings]
+    return found
 
 
 def _draw(path: Path, timings: Sequence[Timing]) -> None:

@@ -71,6 +71,10 @@ class Contract:
         """The missing keys among those needed to answer with class names."""
         return [key for key in NEEDED if not getattr(self, key) or (key == "image_size" and not all(self.image_size))]
 
+    def is_same_model(self, other: "Contract") -> bool:
+        """Whether two files have the same network, weights and classes, and take images in the same way."""
+        return all(getattr(self, key) == getattr(other, key) for key in (*NEEDED, "graph_digest", WEIGHTS_HASH))
+
     def properties(self) -> dict[str, str]:
         """The metadata as written to a file, with the schema's number. Lists are JSON; empty values are left out."""
         height, width = self.image_size

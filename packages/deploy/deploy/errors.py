@@ -7,7 +7,9 @@ exception that escapes is a bug of ours and keeps its traceback. A message says 
 import re
 
 LONGEST = 300  # characters of a reason
-_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")  # the prefix of onnxruntime's messages
+_CODE = re.compile(  # the prefixes of onnxruntime's messages: the error's number, and where in its source it is raised
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|h):\d+ .*?\)(?: const)? (?=[A-Z])"
+)
 
 
 class DiptychError(Exception):

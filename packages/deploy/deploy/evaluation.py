@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def show(
     head = {"model": model.source, "provider": model.provider, "threads": model.threads, "notes": notes}
     facts = {**head, **images, **scores.fields()}
     if out is not None:
-        notes += _write(out, facts, scores)
+        _write(out, facts, scores)
     if as_json:
         say(json.dumps(facts))
         return
@@ -124,13 +125,21 @@ def _shown(percent: float | None) -> str:
     return f"{'-':>8}" if percent is None else f"{percent:6.2f} %"
 
 
-def _write(out: Path, facts: dict[str, Any], scores: Scores) -> list[str]:
-    files = {"scores.json": f"{json.dumps(facts)}\n".encode("ascii")}
-    table, picture = "confusion.csv", "confusion.png"
-    if not scores.has_matrix:
-        write_together(out, files)
-        return [f"{table} and {picture} are not written: a model of {len(scores.classes):,} classes is too large"]
-    files[table] = scores.confusion_csv().encode("utf-8", "backslashreplace")
-    notes = draw_confusion(drawn := BytesIO(), picture, scores)
-    write_together(out, files if notes else files | {picture: drawn.getvalue()})
-    return notes
+def _write(out: Path, facts: dict[str, Any], scores: Scores) -> None:
+    """Write the files of `show`. What is not written is a note in `facts`, and is removed: it would be of other scores.
+
+    Raises `StorageError`.
+    """
+    notes, table, picture = facts["notes"], "confusion.csv", "confusion.png"
+    files = {}
+    if scores.has_matrix:
+        files[table] = scores.confusion_csv().encode("utf-8", "backslashreplace")
+        missing = draw_confusion(drawn := BytesIO(), picture, scores)
+        notes += missing
+        files |= {} if missing else {picture: drawn.getvalue()}
+    else:
+        notes.append(f"{table} and {picture} are not written: a model of {len(scores.classes):,} classes is too large")
+    write_together(out, files | {"scores.json": f"{json.dumps(facts)}\n".encode("ascii")})
+    for name in {table, picture} - files.keys():
+        with suppress(OSError):
+            (out / name).unlink(missing_ok=True)

@@ -32,7 +32,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from deploy.contract import KEEPING, RESIZE_RULE as RESIZE_RULE, RESIZE_RULES
 from deploy.encoded import HEAD, READ, Encoded, EncodingError, format_of, webp_size, without_metadata
-from deploy.errors import DeployError, ImageError
+from deploy.errors import DeployError, ImageError, UsageError
 
 OLDEST_PILLOW = (10, 1)  # the first that tells of every image whether it has transparent parts
 if tuple(map(int, PILLOW.split(".")[:2])) < OLDEST_PILLOW:
@@ -78,8 +78,10 @@ def read_image(
 
     `size`: resize it to `(H, W)`, or to one number for both, by `rule`, a text of `deploy.contract.RESIZE_RULES`.
     `source` is a path, a file's content, or a binary file open for reading. Error messages call it `name`, by default
-    its path or file name. A content has at most `most` bytes. Raises `ImageError` in one line.
+    its path or file name. A content has at most `most` bytes. Raises `ImageError` in one line, and `UsageError` for
+    another rule, size or number of channels.
     """
+    _check_form(size, rule, channels)
     content, name = _content_of(source, name)
 
     def pixels(image: Image.Image) -> NDArray[np.uint8]:
@@ -87,6 +89,16 @@ def read_image(
         return array if channels == 3 else array[..., None]
 
     return decoded(content, name, channels, pixels, most)
+
+
+def _check_form(size: int | tuple[int, int] | None, rule: str, channels: int) -> None:
+    if channels not in (1, 3):
+        raise UsageError(f"channels = {channels!r:.40}: give 1 or 3")
+    if rule not in _RESIZED:
+        raise UsageError(f"rule = {rule!r:.80}: give one of deploy.contract.RESIZE_RULES")
+    sides = size if isinstance(size, tuple) else (size, size)
+    if size is not None and not (len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides)):
+        raise UsageError(f"size = {size!r:.40}: give a whole number of pixels, or (height, width)")
 
 
 def _content_of(source: str | os.PathLike[str] | Content | BinaryIO, name: str) -> tuple[bytes, str]:

@@ -45,11 +45,12 @@ def prepare(
     return read_image(source, size, name, rule=rule, channels=channels, most=most)
 
 
-def check_channels(channels: int) -> None:
-    """Raise `ModelError` for a model that takes neither grey nor colour images."""
+def check_channels(channels: int, source: str = "the model") -> None:
+    """Raise `ModelError`, which names `source`, for a model that takes neither grey nor colour images."""
     if channels not in (1, 3):
         raise ModelError(
-            f"the model takes images with {channels} channels; pass arrays (N, H, W, {channels}) to logits()"
+            f"{source}: takes images with {channels} channels, not image files; in Python, "
+            f"Classifier.logits takes arrays (N, H, W, {channels})"
         )
 
 

@@ -31,9 +31,9 @@ def is_record(path: Path, run: Path) -> bool:
 
 
 def owner_of(path: Path) -> str:
-    """The run of which `path` is a record, or the package that it is in, as words; "" if there is none."""
+    """The run of which `path` is a record, or the package that it is or is in, as words; "" if there is none."""
     path = path.absolute()
-    for folder in path.parents:
+    for folder in (path, *path.parents):
         if os.path.isfile(folder / "run.json") and is_record(path, folder):
             return f"the run {folder}"
         if is_package(folder) and os.path.isfile(folder / "verify.py"):

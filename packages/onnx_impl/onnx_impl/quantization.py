@@ -93,7 +93,8 @@ def quantize(
         raise UsageError(f"--images and --reduce-range are for INT8; leave them out for {to}")
     model, data = Path(model), None if data is None else os.fspath(data)
     is_run = os.path.isdir(model)
-    path = Path(out) if out is not None else (model / "model" if is_run else model).with_suffix(f".{to}.onnx")
+    stem = (model / "model.onnx" if is_run else model).as_posix().removesuffix(".onnx")
+    path = Path(out if out is not None else f"{stem}.{to}.onnx")
     if out is None and (owner := owner_of(path)):
         raise ExportError(f"{path} would be a file of {owner}; give --out FILE")
     check_apart(path, model if out is not None else None)

@@ -9,6 +9,7 @@ from deploy.contract import PROBE_WEIGHTS, Contract
 from deploy.machine import describe_machine
 from deploy.package.onnxruntime_web import ADDRESS, SERVE
 from deploy.runs import FINISHED
+from deploy.shell import printable
 from deploy.timings import Timing
 
 NAMED = 20  # classes
@@ -73,7 +74,7 @@ def card(facts: Mapping[str, Any], contract: Contract, timings: Sequence[Timing]
 
 def plain(text: object) -> str:
     """A text from metadata in one line, so that Markdown and HTML show its characters and nothing else."""
-    return html.escape(_MARKUP.sub(r"\1\\\2\3", " ".join(str(text).split())), quote=False)
+    return html.escape(_MARKUP.sub(r"\1\\\2\3", printable(" ".join(str(text).split()))), quote=False)
 
 
 def _unfinished(training: object) -> list[str]:

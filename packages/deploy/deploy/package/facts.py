@@ -73,16 +73,18 @@ def _interface(kind: str, shape: list[Any], contract: Contract) -> dict[str, Any
 def training_state(contract: Contract, source: Path) -> str | None:
     """How the training of these weights ended, as the run, the package or the file itself says; None if none does."""
     run = run_of(source)
-    of_run = state_of_run(run) if os.path.isdir(source) or _has(run, contract.weights_sha256) else None
+    found = _contract_of(run)
+    has = found is not None and found.weights_sha256 == contract.weights_sha256
+    of_run = state_of_run(run) if os.path.isdir(source) or has else None
     return of_run or training_of(source, contract.compression) or None
 
 
-def _has(run: Path, weights: str) -> bool:
-    """Whether the model of a run has the weights of this SHA-256."""
+def _contract_of(run: Path) -> Contract | None:
+    """The metadata of a run's own model; None if it has none."""
     try:
-        return inspect(read_model(run, unfinished=True), run).contract.weights_sha256 == weights
+        return inspect(read_model(run, unfinished=True), run).contract
     except ModelError:
-        return False
+        return None
 
 
 def _accuracies(contract: Contract, source: Path) -> dict[str, Any]:
@@ -90,9 +92,9 @@ def _accuracies(contract: Contract, source: Path) -> dict[str, Any]:
 
     What neither the run nor the file says, the package may say that the file is in.
     """
-    of_run = accuracy(run_of(source), contract.weights_sha256)
+    of_run = accuracy(run_of(source), contract)
     of_package = facts_of_package(source) or {}
-    if of_package.get("weights_sha256") != contract.weights_sha256:
+    if of_package.get("weights_sha256") != contract.weights_sha256:  # a manifest that was written anew for others
         of_package = {}
     packaged = packaged_accuracy(of_package.get("accuracy"))
     if not contract.compression:
@@ -139,13 +141,13 @@ def _figures(top1: float, images: int, measured: str) -> dict[str, Any]:
     }
 
 
-def accuracy(run: Path, weights: str) -> dict[str, Any] | None:
+def accuracy(run: Path, contract: Contract) -> dict[str, Any] | None:
     """Top-1 of a run on its test split in percent, with Wilson's interval.
 
-    None if the run does not record it, or if its own model does not have the weights of this SHA-256.
+    None if the run does not record it, or if its own model is not of the same network, weights, classes and images.
     """
     try:
-        if not _has(run, weights):
+        if not (found := _contract_of(run)) or not found.is_same_model(contract):
             return None
         recorded = json.loads(read_bytes(run / "run.json", MOST))
         measured = f"the test split, by {str(recorded.get('framework', 'the training'))[:40]}, in float32"

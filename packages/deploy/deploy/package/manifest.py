@@ -83,17 +83,23 @@ def expected_sha256(file: Path) -> str | None:
 
     Raises `PackageError` for a manifest that was changed.
     """
-    folder = package_of(file)
-    return read_manifest(folder).files.get(file.absolute().relative_to(folder).as_posix()) if folder else None
+    manifest, name = _manifest_for(file)
+    return manifest.files.get(name) if manifest else None
 
 
 def facts_of_package(model: Path) -> Mapping[str, Any] | None:
-    """What the manifest of a model's package says. None if the model is in no package.
+    """What the manifest of a model's package says. None if there is none, or if it does not name the file.
 
     Raises `PackageError` for a manifest that was changed.
     """
-    folder = package_of(model / MODEL if model.is_dir() else model)
-    return read_manifest(folder).facts if folder else None
+    manifest, name = _manifest_for(model / MODEL if model.is_dir() else model)
+    return manifest.facts if manifest and name in manifest.files else None
+
+
+def _manifest_for(file: Path) -> tuple[Manifest | None, str]:
+    """The manifest of the package that a file is in, or None; and the name that it would have for the file."""
+    folder = package_of(file)
+    return (read_manifest(folder), file.absolute().relative_to(folder).as_posix()) if folder else (None, "")
 
 
 def training_of(model: Path, compression: str = "") -> str:

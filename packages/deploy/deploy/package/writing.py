@@ -54,9 +54,6 @@ def write_package(
     source = Path(model)
     inspected = inspect(content or read_model(source, unfinished=unfinished), source)
     target = place_of(source, out)
-    exists = PackageError(f"{target}: exists; remove it, or give another --out")
-    if os.path.lexists(target):
-        raise exists
     files = _files(inspected, source, uint8, page, exports)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,14 +68,24 @@ def write_package(
             folder.rename(target)  # refused if another process has made it meanwhile
     except OSError as error:
         if os.path.lexists(target):
-            raise exists from None
+            raise _exists(target) from None
         raise PackageError(f"{target}: cannot be written: {error.strerror or error}") from None
     return target
 
 
 def place_of(model: Path, out: str | os.PathLike[str] | None) -> Path:
-    """Where the package of a model is written: `out`, by default `package` beside the file or in the run's folder."""
-    return Path(out) if out is not None else (model if os.path.isdir(model) else model.parent) / "package"
+    """Where the package of a model is written: `out`, by default `package` beside the file or in the run's folder.
+
+    Raises `PackageError` if it exists.
+    """
+    target = Path(out) if out is not None else (model if os.path.isdir(model) else model.parent) / "package"
+    if os.path.lexists(target):
+        raise _exists(target)
+    return target
+
+
+def _exists(target: Path) -> PackageError:
+    return PackageError(f"{target}: exists; remove it, or give another --out")
 
 
 def check_shippable(inspected: Inspected, source: Path) -> bytes:
