@@ -40,14 +40,24 @@ PEERS = {
 }
 
 
+@pytest.mark.parametrize("total", [2, 3, 4, 7])
+def test_a_short_cycle_is_pytorchs(total: int):
+    check(OneCycle(0.1), lambda sgd: lr_scheduler.OneCycleLR(sgd, 0.1, total_steps=total), total)
+
+
 @pytest.mark.parametrize(("schedule", "peer"), PEERS.values(), ids=PEERS)
 def test_rates_are_pytorchs(schedule: Schedule, peer):
+    check(schedule, peer, TOTAL)
+
+
+def check(schedule: Schedule, peer, total: int) -> None:
     sgd = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     scheduler = peer(sgd)
-    for step in range(TOTAL):
-        ours = learning_rate(schedule, step, TOTAL, PER_EPOCH)
+    for step in range(total):
+        ours = learning_rate(schedule, step, total, PER_EPOCH)
         theirs = scheduler.get_last_lr()[0]
         difference = Difference(abs(ours - theirs) / theirs, limits().float64, f"step {step}")
         assert difference.within, str(difference)
         sgd.step()
-        scheduler.step()
+        if step + 1 < total:
+            scheduler.step()

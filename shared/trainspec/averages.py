@@ -1,11 +1,14 @@
 """The section of a recipe for an average of the weights, and what each step does to the average."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from trainspec.schedules import Place
 from trainspec.sections import Tagged
+
+NOTABLE = 0.01  # the share of the first weights in an average from which on it is said
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,16 @@ class Average(Tagged):
         """What a training with this `last` step is too short for, in words that begin with the key."""
         if self.every > last.total_steps:
             yield f"every = {self.every} leaves the average at the first weights, and these are exported"
+        elif not self.folds and (share := self.first_share(last.total_steps)) > NOTABLE:
+            yield f"decay = {self.decay:g} leaves {share:.0%} of the first weights in the average, which is exported"
+
+    def first_share(self, steps: float) -> float:
+        """How much of the first weights an average that is not folded has after a training of so many steps."""
+        count = int(steps // self.every)
+        if not self.decay:
+            return float(not count)
+        powers = count * math.log(self.every / steps) + math.lgamma(count + 1)  # of all t / T, multiplied
+        return math.exp(count * math.log(self.decay) + self.power * powers)
 
 
 @dataclass(frozen=True)

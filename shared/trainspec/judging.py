@@ -148,6 +148,8 @@ def data_facts(data: DataSet, choice: str, constants: tuple[Sequence[float], ...
         "classes": list(data.classes),
         "data_fingerprint": data.fingerprint,
         "train_fingerprint": data.train_fingerprint,
+        "train_images": len(data.train),
+        "validation_images": len(data.validation),
         "mean": list(mean),
         "std": list(std),
     }

@@ -22,12 +22,11 @@ class Optimizer(Tagged):
 
     `weight_decay` applies to every kernel. It applies to norms and biases only with `decay_norms_and_biases`.
     `clip_norm`: where the norm of all gradients together is larger, all are scaled down to this norm (1211.5063).
-    Gradients of frozen parameters do not count. `slots` names the arrays of an optimizer's state; each has the shape of
-    its parameter. `counts` says whether the state also has the number of a parameter's updates.
+    Gradients of frozen parameters do not count.
     """
 
-    slots: ClassVar[tuple[str, ...]] = ()
-    counts: ClassVar[bool] = False
+    slots: ClassVar[tuple[str, ...]] = ()  # the arrays of its state, each of the shape of its parameter
+    counts: ClassVar[bool] = False  # whether the state also has the number of a parameter's updates
 
     weight_decay: float = field(default=5e-4, metadata=DECAY)
     decay_norms_and_biases: bool = False

@@ -70,7 +70,7 @@ class Schedule(Tagged):
 
 @dataclass(frozen=True)
 class WarmedUp(Schedule):
-    """A schedule that first rises linearly to `peak` over `warmup_epochs` (W), at most half of the training.
+    """A schedule with `warmup_epochs` (W) first rises linearly to `peak` over them, at most half of the training.
 
     With `per = "epoch"`, epoch e of the warm-up has the rate `(peak - floor) / W * (e + 0.5)` (origin 3).
     """
@@ -152,7 +152,7 @@ class Step(WarmedUp):
 
 @dataclass(frozen=True)
 class Falling(WarmedUp):
-    """A schedule that falls from `peak` to `floor` along the curve `fallen`."""
+    """A schedule with `floor` falls from `peak` to it."""
 
     floor: float = field(default=0.0, metadata={"least": 0.0, "also": ("min_lr", "eta_min", "lr_min")})
 
@@ -234,11 +234,16 @@ class OneCycle(Schedule):
     first_divisor: float = field(default=25.0, metadata={"least": 1.0, "also": ("div_factor",)})
     last_divisor: float = field(default=1e4, metadata={"least": 1.0, "also": ("final_div_factor",)})
 
+    def late(self, last: Place) -> Iterator[str]:
+        length = (last if self.per == "step" else last.in_epochs).total_steps
+        if self.rise * length < 1:
+            yield f"rise = {self.rise:g} of {length:.4g} {self.per}s is less than one, so the rate only falls"
+
     def by_step(self, place: Place) -> float:
         first, last = self.peak / self.first_divisor, place.total_steps - 1
-        summit = max(self.rise * place.total_steps - 1, 0.0)
-        if place.step <= summit:
-            return between(first, self.peak, (1 - math.cos(math.pi * place.step / max(summit, 1e-9))) / 2)
+        summit = self.rise * place.total_steps - 1
+        if place.step <= summit and summit > 0:
+            return between(first, self.peak, (1 - math.cos(math.pi * place.step / summit)) / 2)
         fall = min(1.0, (place.step - summit) / max(last - summit, 1e-9))
         return between(self.peak, first / self.last_divisor, (1 - math.cos(math.pi * fall)) / 2)
 

@@ -5,6 +5,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 CHUNK = 1 << 22  # values of patches that are held at a time
+FLAT = 1e-9  # as a part of the largest, smaller values are zero but for rounding
+TIED = 1e-6  # projections whose lengths differ by less than this part count as equal
 
 
 def patch_moments(images: NDArray[np.uint8], kernel: tuple[int, int]) -> tuple[NDArray[np.float64], ...]:
@@ -26,6 +28,20 @@ def patch_moments(images: NDArray[np.uint8], kernel: tuple[int, int]) -> tuple[N
     return total / patches, products / patches
 
 
+def basis_of(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An orthonormal basis, as columns `(P, K)`, that depends on the space of orthonormal `columns` alone.
+
+    It is Gram and Schmidt's for the projections of the unit vectors, the longest first.
+    """
+    rest, found = columns @ columns.T, np.empty_like(columns)
+    for place in range(columns.shape[1]):
+        lengths = np.linalg.norm(rest, axis=0)
+        longest = int((lengths > lengths.max() * (1 - TIED)).argmax())
+        found[:, place] = rest[:, longest] / lengths[longest]
+        rest -= np.outer(found[:, place], found[:, place] @ rest)
+    return np.where(abs(found) < FLAT, 0.0, found)  # what is left there is rounding
+
+
 def whitening_filters(
     images: NDArray[np.uint8],
     kernel: tuple[int, int],
@@ -34,9 +50,10 @@ def whitening_filters(
 ) -> NDArray[np.float64]:
     """Filters `(P, C, KH, KW)`: eigenvectors of the second moments of patches, over `sqrt(eigenvalue + epsilon)`.
 
-    The filter of the largest eigenvalue comes first. `images` is uint8 `(N, H, W, C)`; `constants`, `(mean, std)` per
-    channel on the 0..1 scale, normalise them. An eigenvector's sign is free: here the first of its values that is at
-    least half as large as its largest is positive.
+    The filter of the largest eigenvalue comes first. Where patches do not vary, as between the equal channels of grey
+    images, the eigenvectors are free: there they are the same basis on every processor. `images` is uint8
+    `(N, H, W, C)`; `constants`, `(mean, std)` per channel on the 0..1 scale, normalise them. An eigenvector's sign is
+    free: here the first of its values that is at least half as large as its largest is positive.
     """
     mean, products = patch_moments(images, kernel)
     offset, deviation = (np.repeat(np.asarray(part), kernel[0] * kernel[1]) for part in constants)
@@ -44,6 +61,8 @@ def whitening_filters(
     mixed = np.outer(scale * mean, shift)
     moments = np.outer(scale, scale) * products - mixed - mixed.T + np.outer(shift, shift)
     eigenvalues, columns = np.linalg.eigh(moments)
+    constant = eigenvalues < FLAT * eigenvalues[-1]
+    columns[:, constant] = basis_of(columns[:, constant])
     vectors = columns.T[::-1]
     large = abs(vectors) >= abs(vectors).max(1, keepdims=True) / 2
     signs = np.sign(vectors[np.arange(len(vectors)), large.argmax(1)])

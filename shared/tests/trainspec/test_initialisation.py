@@ -18,7 +18,7 @@ from trainspec.distributions import uniform
 from trainspec.initialisation import Dirac, Init, Initialisation, Start, TensorTable, Whiten
 from trainspec.recipes import Recipe, find_recipe, read_recipe, to_toml
 from trainspec.task import first_weights
-from trainspec.whitening import patch_moments, whitening_filters
+from trainspec.whitening import basis_of, patch_moments, whitening_filters
 
 MEAN, STD = (0.48, 0.47, 0.45), (0.25, 0.24, 0.26)
 
@@ -71,6 +71,20 @@ def test_moments_are_exact_however_they_are_summed(monkeypatch):
     monkeypatch.setattr("trainspec.whitening.CHUNK", 1)
     for one, other in zip(whole, patch_moments(images[::-1], (2, 3)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_filters_of_grey_images_are_the_same_everywhere():
+    """Three equal channels have patches that do not vary in some directions. Processors choose other bases there."""
+    columns = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 5)))[0]
+    turned = columns @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]
+    one, other = basis_of(columns), basis_of(turned)
+    np.testing.assert_array_equal(one.round(9), other.round(9))
+    np.testing.assert_array_equal((one.T @ one).round(12), np.eye(5))
+    np.testing.assert_array_equal((one @ one.T).round(12), (columns @ columns.T).round(12))
+    grey = np.repeat(blurred()[..., :1], 3, axis=3)
+    filters = whitening_filters(grey, (2, 2), ((0.5,) * 3, (0.2,) * 3), 5e-4)
+    assert len(filters) == 12
+    np.testing.assert_array_equal(filters[-8:].sum(1).round(9), 0)  # they see differences between channels alone
 
 
 def test_the_first_convolution_whitens():

@@ -48,7 +48,19 @@ FREEZE = {"match": "stem*", "freeze": True}
         (1.5, {"evaluate_every": 2}, []),
         (2, {"checkpoint__every": "21 steps"}, ['checkpoint.every = "21 steps" is beyond the end']),
         (2, {"checkpoint__every": "2 epochs"}, []),
-        (2, {"average__kind": "ema", "average__every": 20}, []),
+        (2, {"average__kind": "ema", "average__every": 20, "average__decay": 0.009}, []),
+        (
+            2,
+            {"average__kind": "ema", "average__decay": 0.99},
+            ["average.decay = 0.99 leaves 82% of the first weights in the average, which is exported"],
+        ),
+        (2, {"average__kind": "ema", "average__decay": 0.99, "average__power": 3.0}, []),
+        (2, {"average__kind": "lookahead", "average__decay": 0.99}, []),
+        (
+            0.3,
+            {"schedule__kind": "one_cycle"},
+            ["schedule.rise = 0.3 of 3 steps is less than one, so the rate only falls"],
+        ),
     ],
 )
 def test_what_begins_too_late(epochs, values, found):

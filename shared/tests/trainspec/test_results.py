@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,15 @@ from PIL import Image
 
 from deploy.intervals import of_accuracy, wilson
 from diptych.errors import DataError
-from netspec.registry import origin_rows
 from test_training import interrupted_at, run, task
 from trainspec.__main__ import main
 from trainspec.recipes import read_recipe
 from trainspec.recipes.find import shipped_recipes
 from trainspec.recipes.header import header, said
 from trainspec.results import collect, count_measured, headers, write_headers
-from trainspec.results.commands import shown_command
 from trainspec.results.earlier import read_rows
 from trainspec.results.intervals import over_runs, student
-from trainspec.results.published import published, published_for
+from trainspec.results.pairs import undecided
 from trainspec.results.rows import in_order
 from trainspec.results.tables import to_csv, to_markdown
 from trainspec.runs import Run
@@ -195,8 +194,34 @@ def test_other_machines_and_versions_are_other_rows(runs, tmp_path):
         ({}, {"machine": facts["machine"] | {"cores": 64}}, {"versions": facts["versions"] | {"numpy": "1.0"}})
     ):
         rewrite(shutil.copytree(min(runs.glob("lenet5-*")), tmp_path / f"{number}"), **changed)
-    rewrite(shutil.copytree(tmp_path / "0", tmp_path / "3"), data_fingerprint="another")  # which no column shows
-    assert len(collect([tmp_path]).rows) == 4
+    changes = {  # the first two are shown in no column
+        "data_fingerprint": ("another", ()),
+        "train_images": (7, ()),
+        "budget_seconds": (60.0, ("budget=60s",)),
+        "schedule_ended": (False, ("schedule=cut",)),
+        "resumed": ([{"changed": {"machine": [{}, {}]}}], ("machine=changed",)),
+    }
+    for name, (value, _) in changes.items():
+        rewrite(shutil.copytree(tmp_path / "0", tmp_path / name), **{name: value})
+    rows = collect([tmp_path]).rows
+    assert len(rows) == 3 + len(changes)
+    assert {text for row in rows for text in row.changes} >= {text for _, shown in changes.values() for text in shown}
+
+
+def test_a_newer_run_with_other_training_images_is_named_so(runs, tmp_path):
+    older, newer = (shutil.copytree(min(runs.glob("lenet5-*")), tmp_path / name) for name in "ab")
+    rewrite(newer, train_fingerprint="another", started="2099-01-01T00:00:00+0000")
+    found = collect([tmp_path])
+    assert len(found.rows) == 1
+    assert f"{older}: a newer run has the same seed and recipe, but other training images: {newer}" in found.left_out
+
+
+def test_a_pair_is_of_one_machine_with_as_many_threads(runs):
+    row = replace(collect([runs]).rows[0], device="CPU, 2 threads")
+    other = replace(row, framework="keras", device=f"{row.device} (tensorflow)")
+    assert len(list(undecided([row, other]))) == 1
+    for change in ({"threads": 64}, {"device": "a GPU"}, {"machine": {"cpu": "another"}}):
+        assert not list(undecided([row, replace(other, **change)]))
 
 
 def test_a_damaged_run_leaves_the_others(runs, tmp_path):
@@ -241,57 +266,6 @@ def test_a_shipped_header_ends_with_its_accuracy(name):
     rewritten = headers.with_measured(text, [accuracy])
     assert said(header(rewritten)) == accuracy
     assert rewritten.partition("\n\n")[2] == text.partition("\n\n")[2]
-
-
-def test_published_figures():
-    rows = {(figure.origin, figure.row) for figure in published()}
-    assert len(rows) == len(published())
-    known = {row for text in origin_rows().values() for row in text.split("; ")}
-    plain = [figure for figure in published() if f"{figure.origin}: {figure.row}" in known]
-    assert len(plain) == 21
-    assert {figure.recipe for figure in published() if figure.recipe} <= shipped_recipes().keys()
-    assert str(published_for("resnet20", "modern/resnet_cifar", "cifar10")[0]) == "91.82 (origin 1: Residual-Network20)"
-    assert [figure.top1 for figure in published_for("lenet5", "original/lenet5", "cifar10")] == [58.48]
-    assert published_for("resnet20", "modern/resnet_cifar", "digits") == ()
-    assert [figure.top1 for figure in published_for("airbench94", "modern/airbench", "cifar10")] == [94.01]
-    assert published_for("resnest50d", "modern/resnest", "cifar10") == ()
-    assert [figure.top1 for figure in published_for("lenet5", "original/lenet5", "cifar10-jpeg")] == [58.48]
-    assert published_for("resnet20", "modern/resnet_cifar", "cifar100") == ()
-    assert [figure.top1 for figure in published_for("preresnet50", "original/preresnet_cifar+htd", "cifar10")] == [
-        93.58
-    ]
-    assert published_for("preresnet20", "original/preresnet_cifar+htd", "cifar10") == ()
-    assert published_for("resnet20", "original/lenet5+dp", "cifar10") == ()  # no row of an origin has these tricks
-    plain, htd = "original/resnetv2_cifar", "original/resnetv2_35b_cifar+htd"
-    for recipe, changes, figures in (
-        (plain, ("batch=128", "schedule.peak=0.0625"), [92.83]),
-        (plain, ("network.stochastic_depth=0.7",), []),
-        (plain, ("augmentation.cutmix.alpha=1.0",), []),
-        (plain, ("optimizer.weight_decay=0.0",), []),
-        (plain, ("initialisation.dirac=true", "epochs=4"), []),
-        (htd, (), []),
-        ("modern/resnetv2_cifar", ("augmentation.cutmix.alpha=1.0",), [92.83]),
-    ):
-        assert [one.top1 for one in published_for("resnetv2_35b_cifar", recipe, "cifar10", changes)] == figures
-    assert all(figure.network for figure in published() if figure.recipe)
-
-
-@pytest.mark.parametrize(
-    ("command", "shown"),
-    [
-        ("python -m keras_impl train vgg19 --out=a/b --json --epochs 3", "nox -s train_keras -- vgg19 --epochs 3"),
-        ("python -m torch_impl train /a/my.json --threads 2 --set a=1", "nox -s train_torch -- my.json --set a=1"),
-        (
-            "python -m torch_impl train lenet5 --recipe original/lenet5+dp --data /a/b.zip",
-            "nox -s train_torch -- lenet5 --recipe original/lenet5+dp --data b.zip",
-        ),
-        ("keras_impl.train('lenet5')", "keras_impl.train('lenet5')"),
-        ("an 'open quote", "an 'open quote"),
-        ("", ""),
-    ],
-)
-def test_commands_are_shown_without_places(command, shown):
-    assert shown_command(command) == shown
 
 
 def test_a_run_is_not_changed_by_reading_it(runs):

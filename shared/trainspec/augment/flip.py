@@ -15,7 +15,8 @@ class Flip(Transform):
     """Mirrors half of the images left to right.
 
     `mode`: "random" draws anew in every epoch. "alternating" draws once for each image, from the seed alone; every
-    other epoch shows the other side, so that two epochs show both (2404.00498).
+    other epoch shows the other side, so that two epochs show both (2404.00498). With `data.balance`, this holds for the
+    first visit of an image in an epoch; further visits are drawn.
     """
 
     kind = "flip"

@@ -1,7 +1,7 @@
 """The reference of all keys of a recipe, in Markdown, made from the dataclasses that read them."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -27,17 +27,35 @@ def _section(section: Any, path: str, kind: str) -> Iterator[str]:
     types = get_type_hints(section)
     title = f"`[{path}]`" if path else "The recipe itself"
     chosen = f" with `kind = {to_toml(kind)}`" if kind else ""
-    yield f"\n## {title}{chosen}\n\n{inspect.cleandoc(section.__doc__ or '')}\n"
+    texts = [section] if kind else [section, *_bases(section)]
+    yield f"\n## {title}{chosen}\n\n{_texts(texts)}\n"
     plain = [one for one in fields(section) if not sections_in(types[one.name])]
+    meaning = any(one.metadata.get("help") for one in plain)
     if plain:
-        yield "\n| key | default | allowed |\n| :-- | :-- | :-- |\n"
+        yield f"\n| key | default | allowed |{' meaning |' * meaning}\n| :-- | :-- | :-- |{' :-- |' * meaning}\n"
         for one in plain:
-            yield f"| `{one.name}` | {_default(one)} | {_allowed(types[one.name], one)} |\n"
+            explained = f" {one.metadata.get('help', '')} |" if meaning else ""
+            yield f"| `{one.name}` | {_default(one)} | {_allowed(types[one.name], one)} |{explained}\n"
     for one in fields(section):
+        name = f"{path}.{one.name}" if path else one.name
+        kinds = [inner for inner in sections_in(types[one.name]) if issubclass(inner, Tagged)]
+        if kinds:
+            without = "" if one.default is None else f"Without `kind`, it is {_default(one)}.\n\n"
+            bases = dict.fromkeys(base for inner in kinds for base in _bases(inner)[::-1])
+            yield f"\n## `[{name}]` of every kind\n\n{without}{_texts(bases)}\n"
         for inner in sections_in(types[one.name]):
-            name = f"{path}.{one.name}" if path else one.name
             listed = f"[{name}]" if get_origin(types[one.name]) is tuple else name
             yield from _section(inner, listed, inner.kind if issubclass(inner, Tagged) else "")
+
+
+def _bases(section: type) -> list[type]:
+    """The bases of a section that have keys of their own, nearest first."""
+    keys = {one.name for one in fields(section)}
+    return [base for base in section.__mro__[1:] if keys & vars(base).get("__annotations__", {}).keys()]
+
+
+def _texts(sections: Iterable[type]) -> str:
+    return "\n\n".join(inspect.cleandoc(section.__doc__ or "") for section in sections)
 
 
 def _default(one: Field[Any]) -> str:
@@ -46,6 +64,7 @@ def _default(one: Field[Any]) -> str:
     value = one.default_factory() if callable(one.default_factory) else one.default
     if value is None or value in ({}, ()):
         return "-"
+    value = value.kind if isinstance(value, Tagged) else value
     return f"`{to_toml(list(value) if isinstance(value, tuple) else value)}`"
 
 

@@ -26,6 +26,7 @@ def shown_command(command: str) -> str:
         if skip or option in HIDDEN:
             skip = not skip and option in HIDDEN and "=" not in word
             continue
-        is_path = "/" in word and not word.startswith("-") and word not in shipped_recipes()
-        kept.append(Path(word).name if is_path else word)
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        is_path = "/" in value and not value.startswith("-") and value not in shipped_recipes()
+        kept.append(f"{name}{equals}{Path(value).name if is_path else value}")
     return shlex.join(["nox", "-s", f"train_{match[1]}", "--", *kept])

@@ -59,12 +59,14 @@ class Measured:
         length = ("budget", facts["budget_seconds"]) if "budget_seconds" in facts else ("steps", facts["steps"])
         return (
             self.graph.digest,
-            *(facts.get(name) for name in ("data_fingerprint", "data_label", "framework", "precision", "recipe")),
+            *(facts.get(name) for name in ("data_fingerprint", "data_label", "train_images", "validation_images")),
+            *(facts.get(name) for name in ("framework", "precision", "recipe")),
             tuple(facts.get("frameworks", ())),
             facts.get("weights", {}).get("sha256"),
             *(facts[name] for name in ("device", "threads")),
             *(repr(sorted(facts[name].items())) for name in ("machine", "versions")),
             length,
+            self.changes,
             self.values,
         )
 
@@ -108,12 +110,19 @@ def read_measured(folder: Path) -> Measured:
 
 
 def changes(run: Run) -> tuple[str, ...]:
-    """The first weights from a file, and the values of a run's recipe that differ from its file in the collection.
+    """What a run has otherwise than the file of its recipe in the collection, as `key=value`.
 
-    A recipe of its own has no such values.
+    First how it was trained: first weights from a file, a budget, a schedule that was cut short, a machine that changed
+    between two parts. Then the values of its recipe. A recipe of its own has no such values.
     """
     start = Path(str(run.facts.get("weights", {}).get("file", "")))
-    begun = (f"weights={start.parent.name if start.stem == 'weights' else start.name}",) if start.name else ()
+    moved = any("machine" in part.get("changed", {}) for part in run.facts.get("resumed", ()))
+    begun = (
+        *((f"weights={start.parent.name if start.stem == 'weights' else start.name}",) if start.name else ()),
+        *((f"budget={run.facts['budget_seconds']:g}s",) if "budget_seconds" in run.facts else ()),
+        *(("schedule=cut",) if run.facts.get("schedule_ended") is False else ()),
+        *(("machine=changed",) if moved else ()),
+    )
     shipped = shipped_recipes().get(run.facts["recipe"])
     if shipped is None:
         return begun

@@ -14,7 +14,7 @@ def undecided(rows: Sequence[Row]) -> Iterator[str]:
     for one, other in combinations(rows, 2):
         if (
             _trained(one) != _trained(other)
-            or one.machine != other.machine
+            or _place(one) != _place(other)
             or one.low > other.high
             or other.low > one.high
         ):
@@ -31,6 +31,11 @@ def undecided(rows: Sequence[Row]) -> Iterator[str]:
 def _trained(row: Row) -> tuple[str, str, str, int, float]:
     """What a pair has in common: the network without its options, the data, the precision, the batch, the epochs."""
     return row.network.partition("(")[0], row.data, row.precision, row.batch, row.epochs
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    """Where a row was measured. The frameworks name a CPU in their own ways."""
+    return row.machine, row.threads, "CPU" if row.device.startswith("CPU") else row.device
 
 
 def _recipe(row: Row) -> tuple[str, ...]:

@@ -93,7 +93,9 @@ def newest_by_seed(
     left_out = []
     for one in ordered:
         if (other := newest[group(one), one.run.recipe.seed]) is not one:
-            reason = "it is a copy of" if one.facts == other.facts else "a newer run has the same seed and recipe:"
+            images = one.facts.get("train_fingerprint") == other.facts.get("train_fingerprint")
+            newer = f"a newer run has the same seed and recipe{'' if images else ', but other training images'}:"
+            reason = "it is a copy of" if one.facts == other.facts else newer
             left_out.append(f"{one.run.folder}: {reason} {other.run.folder}")
     return [one for one in ordered if one in newest.values()], left_out
 

@@ -91,8 +91,10 @@ READ_WHERE_PRESENT: Kinds = {
     "versions": TEXTS_BY_NAME,
     "weights": (lambda value: isinstance(value, dict) and fits(value, WEIGHTS), "an object with file and sha256"),
     **dict.fromkeys(("test_top1", "test_top1_tta", "test_top1_unaveraged", "kept_val_top1"), PERCENT),
-    **dict.fromkeys(("steps", "kept_step", "checkpoints", "peak_memory", "peak_device_memory"), COUNT),
-    **dict.fromkeys(("threads", "test_images"), SOME),
+    **dict.fromkeys(
+        ("validation_images", "steps", "kept_step", "checkpoints", "peak_memory", "peak_device_memory"), COUNT
+    ),
+    **dict.fromkeys(("threads", "train_images", "test_images"), SOME),
     **dict.fromkeys(("images_per_second", "train_seconds", "budget_used_seconds", "checkpoint_seconds"), DURATION),
     **dict.fromkeys(("epochs", "data_wait_seconds", "data_wait_percent"), DURATION),
     **dict.fromkeys(("deterministic", "schedule_ended"), SWITCH),

@@ -155,12 +155,12 @@ pixels, that leaves no part of a window idle.""",
         original_case,
         "A few training steps by every original recipe",
         f"""\
-Made by `nox -s train_all -- --recipe original`: {STEPS} steps by each original recipe, in fp32, with all that the
-recipe says: augmentation, mixing, dropout, stochastic depth. They are {EPOCHS} epochs over {OF_A_CLASS} images of each
-class. Both frameworks start from the same weights and draw the same plans. The schedule is scaled with the length of
-the training, the rate with the batch; `rate` shows the recipe's highest and what became of it. `image`: the recipe's
-size in pixels. `reduced`: the network has more than {MOST_MACS / 1e9:g} GMACs, and each of its distinct blocks is there
-once.""",
+Made by `nox -s train_all -- --recipe original --data D`: {STEPS} steps by each original recipe, in fp32, with all
+that the recipe says: augmentation, mixing, dropout, stochastic depth. They are {EPOCHS} epochs over {OF_A_CLASS} images
+of each class. Both frameworks start from the same weights and draw the same plans. The schedule is scaled with the
+length of the training, the rate with the batch; `rate` shows the recipe's highest and what became of it. `image`: the
+recipe's size in pixels. `reduced`: the network has more than {MOST_MACS / 1e9:g} GMACs, and each of its distinct blocks
+is there once.""",
         {
             "recipe": lambda row: row.name,
             "network": lambda row: f"{row.network}, reduced" if row.reduced else row.network,

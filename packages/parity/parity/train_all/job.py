@@ -13,13 +13,12 @@ from diptych.machine import describe_machine
 from netspec.weights import weights_hash
 from parity.dependencies import digest_of_code
 from parity.train_all.cases import STEPS, Case
-from parity.train_all.rows import Row
+from parity.train_all.rows import JUDGED, Row
 from trainspec.recipes import to_toml
 from trainspec.task import Task, first_weights
 from trainspec.trainer import Framework, Trainer
 from trainspec.training import steps_of
 
-JUDGED = 5  # the mean losses of this many first and last steps are compared
 JUDGEMENT = f"""`loss`: the mean of the first {JUDGED} steps and of the last {JUDGED}; it has to fall.
 `seconds`: the whole time, with building and tracing."""
 

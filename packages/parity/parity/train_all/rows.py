@@ -1,13 +1,16 @@
 """The results of `train_all`: a row for each case and framework, and the table of all rows."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import fmean, variance
 from typing import Any
 
 from diptych.ledger import Ledger, markdown_table
 from trainspec.runs.reading import NUMBER, OPTIONAL, TABLE, TEXT, WHOLE, Kinds, fits
 
+JUDGED = 5  # the mean losses of this many first and last steps are compared
 LOSSES: tuple[Callable[[Any], bool], str] = (  # also nan, if a network failed
     lambda value: isinstance(value, list) and all(isinstance(loss, int | float) for loss in value),
     "a list of numbers",
@@ -112,7 +115,9 @@ def _summary(rows: Sequence[Row], frameworks: Iterable[str], names: int) -> list
     for framework in frameworks:
         own = [row for row in rows if row.framework == framework]
         passed, seconds = sum(row.passed for row in own), sum(row.seconds for row in own)
-        lines.append(f"- **{framework}**: {passed} of {names} passed, in {seconds / 60:.0f} minutes")
+        faint = [row.name for row in own if row.passed and is_faint(row.losses)]
+        but = f"; the loss of {', '.join(faint)} falls by less than twice its standard error" if faint else ""
+        lines.append(f"- **{framework}**: {passed} of {names} passed, in {seconds / 60:.0f} minutes{but}")
         places: dict[str, list[str]] = {}
         for row in own:
             versions = ", ".join(f"{package} {version}" for package, version in row.versions.items())
@@ -126,10 +131,17 @@ def _summary(rows: Sequence[Row], frameworks: Iterable[str], names: int) -> list
     return lines
 
 
+def is_faint(losses: Sequence[float]) -> bool:
+    """Whether the loss falls by less than twice the standard error of its fall: more steps would decide."""
+    first, last = losses[:JUDGED], losses[-JUDGED:]
+    error = math.sqrt((variance(first) + variance(last)) / JUDGED)
+    return fmean(first) - fmean(last) < 2 * error
+
+
 def _cells(row: Row | None) -> tuple[str, str]:
     if row is None:
         return "not run", ""
-    losses = "" if row.first is None or row.last is None else f"{row.first:.3f} → {row.last:.3f}"
+    losses = "" if row.first is None or row.last is None else f"{row.first:.4f} → {row.last:.4f}"
     return losses if row.passed else f"{losses} **failed**".strip(), f"{row.seconds:.1f}"
 
 
