@@ -34,7 +34,11 @@ def main(argv: Sequence[str]) -> int | None:
                     help="runs, folders of runs, or an earlier results.json: its rows stay; default: runs",
                 ),
                 option(
-                    "--out", type=output_folder, default="results", metavar="FOLDER", help="where results.* are written"
+                    "--out",
+                    type=output_folder,
+                    default="results",
+                    metavar="FOLDER",
+                    help="where results.* are written (results)",
                 ),
                 option("--headers", action="store_true", help="also write the accuracies into the recipes' headers"),
             ),

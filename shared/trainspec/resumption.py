@@ -45,7 +45,8 @@ RESUMABLE_OPTIONS = (  # of the command that trains
         "--resume",
         metavar="RUN",
         type=path,
-        help="go on with a run from its newest checkpoint, in either framework; --epochs and --budget may be changed",
+        help="go on with a run from its newest checkpoint, in either framework; --epochs, --budget, --threads, "
+        "--deterministic, --tensorboard, the place of --data and --set checkpoint.* may be changed",
     ),
 )
 

@@ -26,6 +26,7 @@ NETWORKS = ("lenet5", "resnet20", "preresnet20", "mobilenet_v2@96", "densenet40_
 BATCHES = (1, 32)
 FILES = ("builder", "folded", "PyTorch's export", "TensorFlow's export")
 OURS, NATIVE = FILES[:2], FILES[2:]
+TABLE = "results/onnx_speed.md"
 TITLES = {"torch": "PyTorch", "keras": "Keras"}
 HEAD = (
     *("network", "batch", *(f"{name}, ms" for name in FILES), "best native / builder", "best native / folded"),
@@ -102,7 +103,7 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="python -m parity.onnx_speed", description="ONNX files of one network, timed in turns.")
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"default: {' '.join(NETWORKS)}")
     parser.add_argument("--rounds", type=int, default=31, metavar="N", help="turns of each file (31)")
-    parser.add_argument("--out", type=output_file, default="results/onnx_speed.md", metavar="FILE")
+    parser.add_argument("--out", type=output_file, default=TABLE, metavar="FILE", help=f"the table ({TABLE})")
     options = parser.parse_args(argv)
     if options.rounds < 1:
         raise UsageError(f"--rounds {options.rounds}: give at least 1")

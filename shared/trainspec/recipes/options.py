@@ -204,7 +204,8 @@ TRAIN_OPTIONS = (
         "--data",
         metavar="D",
         type=name_or_path,
-        help="cifar10, cifar100, mnist, fashion_mnist, digits, or a folder or archive of class folders",
+        help="cifar10, cifar100, mnist, fashion_mnist, digits, a folder or archive of class folders, or a split's "
+        "manifest; default: digits on a CPU, cifar10 on a GPU",
     ),
     option(
         "--recipe",
@@ -237,7 +238,11 @@ TRAIN_OPTIONS = (
         help="also write the figures for TensorBoard, which shows them by: tensorboard --logdir runs",
     ),
     option(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="change a value: --set optimizer.momentum=0.8"
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a value: --set optimizer.momentum=0.8; may be repeated; `python -m trainspec keys` lists the keys",
     ),
 )
 

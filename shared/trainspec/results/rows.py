@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from statistics import fmean
+from statistics import fmean, harmonic_mean
 from typing import Any
 
 from deploy.intervals import of_accuracy
@@ -121,7 +121,9 @@ def _row(group: Sequence[Measured]) -> Row:
         epochs=fmean(one.epochs for one in group),
         seeds=tuple(one.run.recipe.seed for one in group),
         train_seconds=fmean(one.facts["train_seconds"] for one in group),
-        images_per_second=fmean(one.facts["images_per_second"] for one in group),
+        images_per_second=harmonic_mean(
+            [one.facts["images_per_second"] for one in group]
+        ),  # of all images, in all time
         peak_memory=_largest(group, "peak_memory"),
         peak_device_memory=_largest(group, "peak_device_memory"),
         test_images=images,

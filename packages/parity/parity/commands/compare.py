@@ -29,7 +29,11 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--unfinished", action="store_true", help="also take runs that did not reach their end")
     parser.add_argument(
-        "--pages", type=output_folder, default="comparisons", metavar="FOLDER", help="where pages are written"
+        "--pages",
+        type=output_folder,
+        default="comparisons",
+        metavar="FOLDER",
+        help="where pages are written (comparisons)",
     )
     parser.add_argument(
         "--float64",

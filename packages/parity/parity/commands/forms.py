@@ -22,7 +22,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--data", type=name_or_path, metavar="D", help="the data set of the runs; default: the one that each names"
     )
-    parser.add_argument("--out", type=output_file, default="results/forms.md", metavar="FILE", help="the table")
+    parser.add_argument(
+        "--out", type=output_file, default="results/forms.md", metavar="FILE", help="the table (results/forms.md)"
+    )
     options = parser.parse_args(argv)
 
     from parity.forms import write_forms

@@ -18,10 +18,12 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity kill", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS)
+    parser.add_argument("--frameworks", nargs="+", choices=FRAMEWORKS, default=FRAMEWORKS, help="default: both")
     parser.add_argument("--kills", type=int, default=25, metavar="N", help="kills in each framework (25)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the moments (0)")
-    parser.add_argument("--out", type=output_folder, default="killed", metavar="FOLDER", help="where the runs are made")
+    parser.add_argument(
+        "--out", type=output_folder, default="killed", metavar="FOLDER", help="where the runs are made (killed)"
+    )
     options = parser.parse_args(argv)
 
     from parity.killing.command import run

@@ -19,6 +19,8 @@ has both numbers. A step with a larger error is taken again from nearby states, 
 the cause. Only an error that stays is reported. The exit status is 0 if no formula differs and rounding explains every
 step, 1 if not, and 2 if it cannot be said."""
 
+OTHERWISE = {"--out", "--budget", "--tensorboard", "--precision"}  # not as `train` has them
+
 
 def main(argv: Sequence[str]) -> int:
     for_judging()
@@ -28,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m parity lockstep", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_options(parser, [one for one in TASK_OPTIONS if "--out" not in one.names])
+    add_options(parser, [one for one in TASK_OPTIONS if not OTHERWISE & {*one.names}])
     parser.add_argument(
         "--out",
         type=output_folder,
@@ -36,11 +38,16 @@ def main(argv: Sequence[str]) -> int:
         metavar="FOLDER",
         help="where the folder of the record is made (lockstep)",
     )
+    parser.add_argument(
+        "--precision",
+        metavar="P",
+        help="arithmetic of the judged steps; tf32, bf16 and fp16 as `train` has them (fp32)",
+    )
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="steps to train (20)")
     parser.add_argument("--every", type=int, default=1, metavar="K", help="judge only every K-th step (1)")
     given = vars(parser.parse_args(argv))
     network, steps, every = (given.pop(name) for name in ("network", "steps", "every"))
-    options = TrainOptions.read(**given)
+    options = TrainOptions.read(**given, budget=None, tensorboard=False)
 
     from parity.lockstep.command import run
 

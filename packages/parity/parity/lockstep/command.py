@@ -30,8 +30,6 @@ def run(network: str, options: TrainOptions, steps: int, every: int) -> int:
         raise UsageError(f"--steps {steps} --every {every}: both are at least 1")
     if every > steps:
         raise UsageError(f"--every {every}: only the first of {steps} steps would be judged; give at most {steps}")
-    if options.budget is not None or options.tensorboard:
-        raise UsageError("lockstep has no --budget and no --tensorboard: give --steps N")
     options = replace(options, overrides={"precision": "fp32"} | dict(options.overrides))  # whatever the machine has
     with between_steps():
         task, asked = prepare(network, options)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         type=output_folder,
         default="results",
         metavar="FOLDER",
-        help="the folder of train_all.jsonl and train_all.md (of train_all_original.jsonl and .md)",
+        help="the folder of train_all.jsonl and train_all.md, or train_all_original.jsonl and .md (results)",
     )
     options = parser.parse_args(argv)
 
