@@ -148,8 +148,8 @@ def run(session: nox.Session, kind: str, *command: str) -> None:
 
 
 def files(session: nox.Session) -> list[str]:
-    """The files among the arguments. `nox -- -k WORD` gives every session the arguments of pytest."""
-    return [argument for argument in session.posargs if (ROOT / argument).exists()]
+    """The arguments, if they are files: with options, they are those of pytest, as in `nox -- -k WORD`."""
+    return [] if any(argument.startswith("-") for argument in session.posargs) else session.posargs
 
 
 @nox.session

@@ -181,7 +181,7 @@ def test_a_network_that_takes_no_images_is_at_fault_and_not_the_images(folder, t
     channels = 2
     graph = network(channels=channels)
     export_onnx(graph, probe(graph), tmp_path / "m.onnx", metadata=contract(channels=channels).properties())
-    with pytest.raises(ModelError, match=f"the model: takes images with {channels} channels, not image files"):
+    with pytest.raises(ModelError, match=f"m.onnx: takes images with {channels} channels, not image files"):
         list(Classifier(tmp_path / "m.onnx").attempts([folder / "images/one.png"]))
 
 

@@ -72,12 +72,17 @@ def test_a_wrong_argument_is_not_the_image_s_fault(settings):
         read_image(photograph((9, 9)), **settings)
 
 
+@pytest.mark.parametrize("size", [(8, 9), [8, 9], (np.int64(8), np.int64(9))])
+def test_a_size_is_any_pair_of_whole_numbers(size):
+    assert read_image(photograph((30, 20)), size).shape == (8, 9, 3)
+
+
 def test_the_reason_is_shown_not_its_place_in_the_runtime():
     said = (
         "[ONNXRuntimeError] : 1 : FAIL : Load model from m failed:/src/core/graph/model_load_utils.h:46 void "
         "onnxruntime::Validate(const std::unordered_map<std::string, int>&, int) ONNX Runtime only supports opset 26"
     )
-    assert first_line(RuntimeError(said)) == "Load model from m failed:ONNX Runtime only supports opset 26"
+    assert first_line(RuntimeError(said)) == "Load model from m failed: ONNX Runtime only supports opset 26"
 
 
 def test_what_cannot_be_used_is_one_line(tmp_path, proto):

@@ -74,7 +74,7 @@ def check(trick: Trick, seed: int = 0) -> None:
     rates = {task.recipe.schedule.rate(Place(step, STEPS, task.steps_per_epoch)) for step in range(STEPS)}
     assert len(rates) > 1 or isinstance(task.recipe.schedule, Constant)
     plain = replace(trick.without, seed=seed)
-    if replace(task.recipe, network=plain.network) != plain:  # the options are those of both networks
+    if replace(task.recipe, network=plain.network) != plain:  # one that is of the network alone was judged above
         without = trained_without(base_of(trick), plain)
         result = {key: sides[0].get(f"average.{key}", sides[0][key]) for key in task.weights}
         assert any(not np.array_equal(without[key], result[key]) for key in task.weights), "it changes nothing"

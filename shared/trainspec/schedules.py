@@ -236,8 +236,9 @@ class OneCycle(Schedule):
 
     def late(self, last: Place) -> Iterator[str]:
         length = (last if self.per == "step" else last.in_epochs).total_steps
-        if self.rise * length < 1:
-            yield f"rise = {self.rise:g} of {length:.4g} {self.per}s is less than one, so the rate only falls"
+        if self.rise * length <= 1:
+            result = "the rate only falls" if length > 1 else "the only rate is the lowest"
+            yield f"rise = {self.rise:g} of {length:.4g} {self.per}{'s' * (length != 1)} is not above one, so {result}"
 
     def by_step(self, place: Place) -> float:
         first, last = self.peak / self.first_divisor, place.total_steps - 1

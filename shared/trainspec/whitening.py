@@ -5,7 +5,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 CHUNK = 1 << 22  # values of patches that are held at a time
-FLAT = 1e-9  # as a part of the largest, smaller values are zero but for rounding
+FLAT = 1e-9  # eigenvalues below this part of the largest are zero but for rounding
+ROUNDING = 1e-9  # values of a unit vector below this are zero but for rounding
 TIED = 1e-6  # projections whose lengths differ by less than this part count as equal
 
 
@@ -39,7 +40,7 @@ def basis_of(columns: NDArray[np.float64]) -> NDArray[np.float64]:
         longest = int((lengths > lengths.max() * (1 - TIED)).argmax())
         found[:, place] = rest[:, longest] / lengths[longest]
         rest -= np.outer(found[:, place], found[:, place] @ rest)
-    return np.where(abs(found) < FLAT, 0.0, found)  # what is left there is rounding
+    return np.where(abs(found) < ROUNDING, 0.0, found)
 
 
 def whitening_filters(

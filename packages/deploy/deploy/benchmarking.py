@@ -87,7 +87,7 @@ def benchmark_command(
     """Print a table of the timings, with those of the files `beside`; write them as JSON and draw them if asked."""
     if plot is not None and plot.suffix.lower() not in PLOTTED:
         raise UsageError(f"--plot {plot}: give the name of a file in {', '.join(PLOTTED)}")
-    read = [(str(path), read_timings(path)) for path in beside or ()]
+    read = [(str(path), read_timings(path)) for path in dict.fromkeys(beside or ())]
     own = benchmark(
         model,
         batches=batch,

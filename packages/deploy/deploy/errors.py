@@ -7,8 +7,9 @@ exception that escapes is a bug of ours and keeps its traceback. A message says 
 import re
 
 LONGEST = 300  # characters of a reason
-_CODE = re.compile(  # the prefixes of onnxruntime's messages: the error's number, and where in its source it is raised
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|h):\d+ .*?\)(?: const)? (?=[A-Z])"
+_PREFIX = re.compile(  # of onnxruntime's messages: the error's number, and where in its source it was raised
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : "
+    r"|/\S+\.(?:cc|h):\d+ [^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? "
 )
 
 
@@ -45,5 +46,5 @@ class StorageError(DiptychError):
 
 def first_line(error: Exception) -> str:
     """The first line of another library's error message, or the name of its class if it has no message."""
-    lines = (line.strip() for line in _CODE.sub("", str(error)).splitlines())
+    lines = (line.strip() for line in _PREFIX.sub(" ", str(error)).splitlines())
     return next(filter(None, lines), "")[:LONGEST] or type(error).__name__

@@ -21,6 +21,7 @@ import io
 import os
 import stat
 from collections.abc import Callable
+from operator import index
 from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
@@ -81,24 +82,31 @@ def read_image(
     its path or file name. A content has at most `most` bytes. Raises `ImageError` in one line, and `UsageError` for
     another rule, size or number of channels.
     """
-    _check_form(size, rule, channels)
+    wanted = _checked_form(size, rule, channels)
     content, name = _content_of(source, name)
 
     def pixels(image: Image.Image) -> NDArray[np.uint8]:
-        array = np.array(image if size is None else resize(image, size, rule), np.uint8)
+        array = np.array(image if wanted is None else resize(image, wanted, rule), np.uint8)
         return array if channels == 3 else array[..., None]
 
     return decoded(content, name, channels, pixels, most)
 
 
-def _check_form(size: int | tuple[int, int] | None, rule: str, channels: int) -> None:
+def _checked_form(size: int | tuple[int, int] | None, rule: str, channels: int) -> tuple[int, int] | None:
+    """`size` as `(H, W)`. Raises `UsageError` for one of the three that has no meaning."""
     if channels not in (1, 3):
         raise UsageError(f"channels = {channels!r:.40}: give 1 or 3")
     if rule not in _RESIZED:
-        raise UsageError(f"rule = {rule!r:.80}: give one of deploy.contract.RESIZE_RULES")
-    sides = size if isinstance(size, tuple) else (size, size)
-    if size is not None and not (len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides)):
+        raise UsageError(f"rule = {rule!r:.80}: give a rule as deploy.contract.RESIZE_RULES['crop']")
+    if size is None:
+        return None
+    try:
+        height, width = map(index, size if isinstance(size, tuple | list) else (size, size))
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 1 or width < 1:
         raise UsageError(f"size = {size!r:.40}: give a whole number of pixels, or (height, width)")
+    return height, width
 
 
 def _content_of(source: str | os.PathLike[str] | Content | BinaryIO, name: str) -> tuple[bytes, str]:

@@ -31,7 +31,7 @@ def prepare(
 
     An array is uint8 `(h, w)`, `(h, w, 1)`, `(h, w, 3)` or `(h, w, 4)` of any size. It is treated like a file with the
     same pixels. A model with one channel gets the luma, taken before the image is resized by `rule`. Raises
-    `ImageError`.
+    `ImageError`, and `ModelError` for other numbers of channels.
     """
     check_channels(channels)
     if isinstance(source, np.ndarray):

@@ -113,7 +113,7 @@ class Classifier:
     ) -> Iterator[list[Prediction] | ImageError]:
         """Like `stream`, but an image that cannot be used has its error for an answer, and the next ones follow."""
         _check_top(top)
-        check_channels(self.model.input_shape[0])
+        check_channels(self.model.input_shape[0], self.model.source)
         for batch in batches(_each(images), self.model.batch):
             prepared = [self._attempt(*given) for given in batch]
             usable = [image for image in prepared if not isinstance(image, ImageError)]

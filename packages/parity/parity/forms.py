@@ -144,7 +144,7 @@ def write_forms(runs: Sequence[Path], out: Path, data: str | None = None) -> Non
         "image on one thread, in processor time, in turns: the median, and the median ratio with its 95 % interval. "
         "They were not measured on other processors. "
         f"The load of the machine was {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end. An INT8 file is "
-        f"refused if it may lose more than {LIMIT:g} point or is slower, a float16 file if it may lose more.\n\n"
+        f"refused if it may lose more than {LIMIT:g} point or is slower; float16 is timed only where CUDA runs.\n\n"
     )
     write_bytes(out, (text + "\n".join(parts)).encode())
     say(f"written: {out}")

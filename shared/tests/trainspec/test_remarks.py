@@ -57,9 +57,14 @@ FREEZE = {"match": "stem*", "freeze": True}
         (2, {"average__kind": "ema", "average__decay": 0.99, "average__power": 3.0}, []),
         (2, {"average__kind": "lookahead", "average__decay": 0.99}, []),
         (
+            0.1,
+            {"schedule__kind": "one_cycle"},
+            ["schedule.rise = 0.3 of 1 step is not above one, so the only rate is the lowest"],
+        ),
+        (
             0.3,
             {"schedule__kind": "one_cycle"},
-            ["schedule.rise = 0.3 of 3 steps is less than one, so the rate only falls"],
+            ["schedule.rise = 0.3 of 3 steps is not above one, so the rate only falls"],
         ),
     ],
 )

@@ -20,6 +20,7 @@ from trainspec.recipes.header import header, said
 from trainspec.results import collect, count_measured, headers, write_headers
 from trainspec.results.earlier import read_rows
 from trainspec.results.intervals import over_runs, student
+from trainspec.results.measured import read_runs
 from trainspec.results.pairs import undecided
 from trainspec.results.rows import in_order
 from trainspec.results.tables import to_csv, to_markdown
@@ -199,13 +200,30 @@ def test_other_machines_and_versions_are_other_rows(runs, tmp_path):
         "train_images": (7, ()),
         "budget_seconds": (60.0, ("budget=60s",)),
         "schedule_ended": (False, ("schedule=cut",)),
-        "resumed": ([{"changed": {"machine": [{}, {}]}}], ("machine=changed",)),
+        "resumed": ([{"step": 2, "changed": {"machine": [{}, {}]}}], ("machine=changed",)),
     }
     for name, (value, _) in changes.items():
         rewrite(shutil.copytree(tmp_path / "0", tmp_path / name), **{name: value})
     rows = collect([tmp_path]).rows
     assert len(rows) == 3 + len(changes)
     assert {text for row in rows for text in row.changes} >= {text for _, shown in changes.values() for text in shown}
+
+
+def test_a_run_without_newer_facts_keeps_its_group(runs):
+    """Tables keep rows by their group: a fact that older runs do not have may only add to it."""
+    one = next(measured for _, measured in read_runs([runs]) if not isinstance(measured, str))
+    before = one.key[:-2]
+    assert one.key[-2:] == tuple((name, one.facts.pop(name)) for name in ("train_images", "validation_images"))
+    assert one.key == before
+    one.facts["resumed"] = [{"step": 0, "changed": {"machine": [{}, {}]}}]  # nothing was trained before
+    assert one.key == before
+
+
+def test_the_speed_of_several_runs_is_of_all_their_images(runs, tmp_path):
+    for folder, speed, seconds in zip(sorted(runs.glob("lenet5-*")), (100.0, 50.0), (10.0, 40.0), strict=False):
+        rewrite(shutil.copytree(folder, tmp_path / folder.name), images_per_second=speed, train_seconds=seconds)
+    (row,) = collect([tmp_path]).rows
+    assert (row.images_per_second, row.train_seconds, len(row.seeds)) == (60.0, 25.0, 2)
 
 
 def test_a_newer_run_with_other_training_images_is_named_so(runs, tmp_path):

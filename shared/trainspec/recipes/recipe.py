@@ -130,7 +130,9 @@ class Recipe:
     average: AnyAverage | None = field(default=None, metadata={"also": ("ema", "model_ema", "swa", "lookahead")})
     patchup: PatchUp | None = field(default=None, metadata={"also": ("patch_up",)})
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
-    network: Mapping[str, bool | int | float | str] = field(default_factory=dict, hash=False)
+    network: Mapping[str, bool | int | float | str] = field(
+        default_factory=dict, hash=False, metadata={"help": "as above"}
+    )
 
     def steps(self, steps_per_epoch: int) -> int:
         """The length of the training, at least one step. A part of a step counts as a whole one."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from trainspec.recipes.find import shipped_recipes
 
 HIDDEN = ("--out", "--threads")  # options that do not change what is trained; with a value
+KEYS = re.compile(r"^(-*[\w.-]+=)+")
 SILENT = "--json"  # likewise, without one
 
 
@@ -26,7 +27,7 @@ def shown_command(command: str) -> str:
         if skip or option in HIDDEN:
             skip = not skip and option in HIDDEN and "=" not in word
             continue
-        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        value = KEYS.sub("", word)  # also of --set key=value and of --set=key=value
         is_path = "/" in value and not value.startswith("-") and value not in shipped_recipes()
-        kept.append(f"{name}{equals}{Path(value).name if is_path else value}")
+        kept.append(f"{word.removesuffix(value)}{Path(value).name}" if is_path else word)
     return shlex.join(["nox", "-s", f"train_{match[1]}", "--", *kept])

@@ -59,15 +59,15 @@ class Measured:
         length = ("budget", facts["budget_seconds"]) if "budget_seconds" in facts else ("steps", facts["steps"])
         return (
             self.graph.digest,
-            *(facts.get(name) for name in ("data_fingerprint", "data_label", "train_images", "validation_images")),
-            *(facts.get(name) for name in ("framework", "precision", "recipe")),
+            *(facts.get(name) for name in ("data_fingerprint", "data_label", "framework", "precision", "recipe")),
             tuple(facts.get("frameworks", ())),
             facts.get("weights", {}).get("sha256"),
             *(facts[name] for name in ("device", "threads")),
             *(repr(sorted(facts[name].items())) for name in ("machine", "versions")),
             length,
-            self.changes,
             self.values,
+            *((name, facts[name]) for name in ("train_images", "validation_images") if name in facts),  # newer runs
+            *course(self.run),
         )
 
     @property
@@ -112,16 +112,14 @@ def read_measured(folder: Path) -> Measured:
 def changes(run: Run) -> tuple[str, ...]:
     """What a run has otherwise than the file of its recipe in the collection, as `key=value`.
 
-    First how it was trained: first weights from a file, a budget, a schedule that was cut short, a machine that changed
-    between two parts. Then the values of its recipe. A recipe of its own has no such values.
+    First how it was trained: first weights from a file, a budget, and its `course`. Then the values of its recipe. A
+    recipe of its own has no such values.
     """
     start = Path(str(run.facts.get("weights", {}).get("file", "")))
-    moved = any("machine" in part.get("changed", {}) for part in run.facts.get("resumed", ()))
     begun = (
         *((f"weights={start.parent.name if start.stem == 'weights' else start.name}",) if start.name else ()),
         *((f"budget={run.facts['budget_seconds']:g}s",) if "budget_seconds" in run.facts else ()),
-        *(("schedule=cut",) if run.facts.get("schedule_ended") is False else ()),
-        *(("machine=changed",) if moved else ()),
+        *course(run),
     )
     shipped = shipped_recipes().get(run.facts["recipe"])
     if shipped is None:
@@ -131,6 +129,14 @@ def changes(run: Run) -> tuple[str, ...]:
         recipe = with_data(recipe, image_size=find(network).input_shape[1])  # a training fills it in
     differing = sorted(differences(recipe, run.recipe).items())
     return (*begun, *(f"{name}={_shown(now)}" for name, (_, now) in differing if name not in SHOWN))
+
+
+def course(run: Run) -> Iterator[str]:
+    """What was not one training of the whole schedule on one machine, as `key=value`."""
+    if run.facts.get("schedule_ended") is False:
+        yield "schedule=cut"
+    if any("machine" in part.get("changed", {}) and part.get("step") for part in run.facts.get("resumed", ())):
+        yield "machine=changed"
 
 
 def _shown(value: Any) -> str:

@@ -33,9 +33,10 @@ class Published:
     source: str
     recipe: str | None = None
     network: str | None = None
+    note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.top1:.2f} ({self.origin}: {self.row})"
+        return f"{self.top1:.2f} ({self.origin}: {self.row}{f' {self.note}' * bool(self.note)})"
 
 
 @cache
@@ -43,7 +44,15 @@ def published() -> tuple[Published, ...]:
     """Every published figure."""
     tables = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
     return tuple(
-        Published(origin, entry["row"], entry["top1"], table["source"], entry.get("recipe"), _network(entry))
+        Published(
+            origin,
+            entry["row"],
+            entry["top1"],
+            table["source"],
+            entry.get("recipe"),
+            _network(entry),
+            entry.get("note", ""),
+        )
         for origin, table in tables.items()
         for entry in table["rows"]
     )
@@ -52,9 +61,9 @@ def published() -> tuple[Published, ...]:
 def published_for(network: str, recipe: str, data: str, changes: Sequence[str] = ()) -> tuple[Published, ...]:
     """The figures to put beside a run: those of its network and recipe, otherwise those of the network itself.
 
-    Empty for data sets other than CIFAR-10, and for an origin's recipe with other tricks than the network's row has:
-    those of its name, after a `+`, or of `changes`, which are those of the run, as `key=value`. `network` is the name
-    without options.
+    Empty for data sets other than CIFAR-10. Empty too for an origin's recipe with tricks of which it publishes no row:
+    those of the recipe's name, after a `+`, or of `changes`, which are those of the run, as `key=value`. `network` is
+    the name without options.
     """
     added = any(TRICK.match(change) for change in changes)
     if not DATA.match(data) or (added and recipe.startswith("original/")):

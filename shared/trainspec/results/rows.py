@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from statistics import fmean, harmonic_mean
+from statistics import fmean
 from typing import Any
 
 from deploy.intervals import of_accuracy
@@ -15,6 +15,7 @@ from trainspec.results.published import published_for
 @dataclass(frozen=True)
 class Row:
     """Figures over `runs` (the names of their folders), with seeds of their own; all are means over the runs.
+    `images_per_second` is that of all their images in all their time.
 
     Accuracies are in percent. `top1` is that of the average where the recipe averages weights, and `top1_unaveraged` is
     then that of the weights themselves. `framework` names both if the runs changed from one to the other. `low` and
@@ -93,11 +94,19 @@ def newest_by_seed(
     left_out = []
     for one in ordered:
         if (other := newest[group(one), one.run.recipe.seed]) is not one:
-            images = one.facts.get("train_fingerprint") == other.facts.get("train_fingerprint")
-            newer = f"a newer run has the same seed and recipe{'' if images else ', but other training images'}:"
+            images = {run.facts.get("train_fingerprint") for run in (one, other)} - {None}
+            but = ", but other training images" if len(images) > 1 else ""
+            newer = f"a newer run has the same seed and recipe{but}:"
             reason = "it is a copy of" if one.facts == other.facts else newer
             left_out.append(f"{one.run.folder}: {reason} {other.run.folder}")
     return [one for one in ordered if one in newest.values()], left_out
+
+
+def _speed(group: Sequence[Measured]) -> float:
+    """Images per second: those of all runs, in the time of all runs."""
+    seconds = [float(one.facts["train_seconds"]) for one in group]
+    images = [float(one.facts["images_per_second"]) * own for one, own in zip(group, seconds, strict=True)]
+    return sum(images) / sum(seconds) if sum(seconds) else 0.0
 
 
 def _row(group: Sequence[Measured]) -> Row:
@@ -121,9 +130,7 @@ def _row(group: Sequence[Measured]) -> Row:
         epochs=fmean(one.epochs for one in group),
         seeds=tuple(one.run.recipe.seed for one in group),
         train_seconds=fmean(one.facts["train_seconds"] for one in group),
-        images_per_second=harmonic_mean(
-            [one.facts["images_per_second"] for one in group]
-        ),  # of all images, in all time
+        images_per_second=_speed(group),
         peak_memory=_largest(group, "peak_memory"),
         peak_device_memory=_largest(group, "peak_device_memory"),
         test_images=images,

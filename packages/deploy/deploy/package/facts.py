@@ -73,9 +73,8 @@ def _interface(kind: str, shape: list[Any], contract: Contract) -> dict[str, Any
 def training_state(contract: Contract, source: Path) -> str | None:
     """How the training of these weights ended, as the run, the package or the file itself says; None if none does."""
     run = run_of(source)
-    found = _contract_of(run)
-    has = found is not None and found.weights_sha256 == contract.weights_sha256
-    of_run = state_of_run(run) if os.path.isdir(source) or has else None
+    own = contract if os.path.isdir(source) else _contract_of(run)
+    of_run = state_of_run(run) if own and own.weights_sha256 == contract.weights_sha256 else None
     return of_run or training_of(source, contract.compression) or None
 
 
@@ -94,7 +93,7 @@ def _accuracies(contract: Contract, source: Path) -> dict[str, Any]:
     """
     of_run = accuracy(run_of(source), contract)
     of_package = facts_of_package(source) or {}
-    if of_package.get("weights_sha256") != contract.weights_sha256:  # a manifest that was written anew for others
+    if of_package.get("weights_sha256") != contract.weights_sha256:  # the manifest is of other weights
         of_package = {}
     packaged = packaged_accuracy(of_package.get("accuracy"))
     if not contract.compression:
