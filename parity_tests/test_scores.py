@@ -90,9 +90,10 @@ def test_a_hundred_thousand_classes_take_no_matrix(tmp_path):
     assert (scores.right, scores.confused(5)) == (1, [(8, 99_999, 2)])
     assert scores.fields()["confusion"] is None
     assert [line for line in lines(scores) if "99999" in line and line.startswith("8 ")]
-    notes = _write(tmp_path, scores.fields(), scores)
+    (tmp_path / "confusion.csv").write_text("of an earlier evaluation")
+    _write(tmp_path, facts := {"notes": []} | scores.fields(), scores)
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
-    assert "100,000 classes" in notes[0]
+    assert "100,000 classes" in facts["notes"][0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
