@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 CHUNK = 1 << 22  # values of patches that are held at a time
 FLAT = 1e-9  # eigenvalues below this part of the largest are zero but for rounding
 ROUNDING = 1e-9  # values of a unit vector below this are zero but for rounding
-TIED = 1e-6  # projections whose lengths differ by less than this part count as equal
+TIED = 1e-6  # projections with lengths that differ by less than this part count as equal
 
 
 def patch_moments(images: NDArray[np.uint8], kernel: tuple[int, int]) -> tuple[NDArray[np.float64], ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from deploy import runtime
 from deploy.contract import PROBE_WEIGHTS
 from deploy.errors import DiptychError, ImageError
-from deploy.inputs import ImageSource, check_channels, find_images
+from deploy.inputs import ImageSource, find_images
 from deploy.model import LoadedModel
 from deploy.package.manifest import training_of
 from deploy.predict import Classifier, Prediction
@@ -41,7 +41,6 @@ def predict_files(
     Raises `DiptychError`: for what cannot be used at all before the first line, and for unreadable images at the end.
     """
     classifier = Classifier(model, provider=provider, threads=threads, unfinished=unfinished, tta=tta)
-    check_channels(classifier.model.input_shape[0], classifier.model.source)
     names, left_out = _find(images)
     notes = [f"left out, {reason}: {count:,}" for reason, count in sorted(left_out.items())]
     notes += notes_of(classifier.model, unfinished=unfinished)

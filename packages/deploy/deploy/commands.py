@@ -50,7 +50,7 @@ def run_command(
     """
     if argv and (owner := (elsewhere or {}).get(argv[0])):
         found = find_spec(owner)
-        if found is None or found.origin is None:  # a folder of that name is no package
+        if found is None or found.origin is None:  # a folder of that name is not a package
             raise UsageError(f"{argv[0]} needs the package {owner}, which is not installed here: see README.md")
         status: int | None = import_module(f"{owner}.__main__").main(argv)
         return status

@@ -111,9 +111,17 @@ class Classifier:
     def attempts(
         self, images: ImageSource | Iterable[ImageSource], top: int = 5
     ) -> Iterator[list[Prediction] | ImageError]:
-        """Like `stream`, but an image that cannot be used has its error for an answer, and the next ones follow."""
+        """Like `stream`, but an image that cannot be used has its error for an answer, and the next ones follow.
+
+        Raises at once what does not depend on the images.
+        """
         _check_top(top)
         check_channels(self.model.input_shape[0], self.model.source)
+        return self._attempts(images, top)
+
+    def _attempts(
+        self, images: ImageSource | Iterable[ImageSource], top: int
+    ) -> Iterator[list[Prediction] | ImageError]:
         for batch in batches(_each(images), self.model.batch):
             prepared = [self._attempt(*given) for given in batch]
             usable = [image for image in prepared if not isinstance(image, ImageError)]

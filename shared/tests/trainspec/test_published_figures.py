@@ -1,4 +1,4 @@
-"""The figures that the origins publish stand beside the runs that they are comparable with."""
+"""The figures that the origins publish are shown beside comparable runs."""
 
 from netspec.registry import origin_rows
 from trainspec.recipes.find import shipped_recipes

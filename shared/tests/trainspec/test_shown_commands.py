@@ -16,7 +16,7 @@ from trainspec.results.commands import shown_command
         ),
         ("keras_impl.train('lenet5')", "keras_impl.train('lenet5')"),
         (
-            "python -m torch_impl train lenet5 --data=/a/b.zip --recipe=original/lenet5+dp --out=/tmp/r",
+            "python -m torch_impl train lenet5 --data=/a/b.zip --recipe=original/lenet5+dp --out=/a/r",
             "nox -s train_torch -- lenet5 --data=b.zip --recipe=original/lenet5+dp",
         ),
         ("python -m torch_impl train a --set=b=/x/y --set c=/x/z", "nox -s train_torch -- a --set=b=y --set c=z"),

@@ -44,15 +44,7 @@ def published() -> tuple[Published, ...]:
     """Every published figure."""
     tables = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
     return tuple(
-        Published(
-            origin,
-            entry["row"],
-            entry["top1"],
-            table["source"],
-            entry.get("recipe"),
-            _network(entry),
-            entry.get("note", ""),
-        )
+        Published(**entry | {"origin": origin, "source": table["source"], "network": _network(entry)})
         for origin, table in tables.items()
         for entry in table["rows"]
     )
